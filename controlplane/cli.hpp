@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// cli: the local control socket. One line in, lines out, then `OK` or `ERR reason`.
+//
+// A client sends `VERB...` or `json VERB...`, words parted by blanks, at most 64 KiB a line, as many
+// lines as it likes, one after the other. Everyone may look; verbs that change something ask who the
+// peer is (SO_PEERCRED) and want root, viaductd's own user or one of `admins`.
+// A slow or mad client harms nobody: bounded line, bounded reply buffer, bounded clients, idle limit.
+#pragma once
+
+#include "config.hpp"
+#include "loop.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace viaduct {
+
+class PoolModel;
+class HealthChecker;
+class Publisher;
+
+/// The parts a verb may touch; made in main. Plain references, all on the control thread.
+struct Control {
+    const Config& config;
+    PoolModel& model;
+    HealthChecker& health;
+    Publisher& publisher;
+    Loop& loop;
+    TimePoint started;
+    /// Publishes at once if the model changed, so that a verb's answer is already true.
+    std::function<void()> apply;
+};
+
+/// What a verb says. Handlers fill `json`, and `text` unless the generic table of `json` will do.
+struct Reply {
+    nlohmann::ordered_json json = nlohmann::ordered_json::object();
+    std::string text; ///< lines for people; empty: a table made from `json`
+};
+
+struct Verb {
+    std::string_view name; ///< one or two words, e.g. "drain", "show pools"
+    std::string_view arguments;
+    unsigned min_arguments;
+    unsigned max_arguments;
+    bool changes; ///< needs an admin
+    std::string_view help;
+    void (*handler)(Control&, const std::vector<std::string>& arguments, Reply&);
+};
+
+/// Every verb, sorted by name (verbs.cpp).
+[[nodiscard]] const std::vector<Verb>& verbs() noexcept;
+
+/// Who asks: the result of SO_PEERCRED.
+struct Peer {
+    unsigned uid = 0;
+    unsigned gid = 0;
+    int pid = 0;
+};
+
+/// One request line -> the whole answer, ended by "OK\n" or "ERR reason\n". Never throws.
+[[nodiscard]] std::string answer(Control& control, const Peer& peer, std::string_view line);
+
+/// True for root, for our own user, and for users or members of groups named in `admins`.
+[[nodiscard]] bool may_change(const std::vector<std::string>& admins, const Peer& peer);
+
+/// The Markdown section of docs/reference.md that lists every verb.
+[[nodiscard]] std::string verbs_reference();
+
+class CliServer {
+public:
+    static constexpr std::size_t kMaxClients = 64;
+    static constexpr std::size_t kMaxLine = 64 * 1024;
+
+    /// Listens on `path`. A stale socket is replaced; throws Error when a living process holds it,
+    /// or the folder cannot be made.
+    CliServer(std::string path, Loop& loop, Control& control);
+    ~CliServer(); ///< removes the socket
+    CliServer(const CliServer&) = delete;
+    CliServer& operator=(const CliServer&) = delete;
+
+private:
+    struct Client;
+    void accept_clients();
+    void serve(int fd, std::uint32_t epoll_events);
+    void close_client(int fd);
+
+    std::string path_;
+    Loop& loop_;
+    Control& control_;
+    int listener_ = -1;
+    std::map<int, std::unique_ptr<Client>> clients_;
+};
+
+} // namespace viaduct

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// config: a TOML file -> Config, or every mistake with its line and column.
+//
+// One table (kSettings in config.cpp) says what exists: name, type, range, default, whether it needs
+// a restart, help. The reference is printed from it.
+#pragma once
+
+#include "viaduct/dataplane.hpp"
+#include "viaduct/error.hpp"
+#include "viaduct/net.hpp"
+#include "viaduct/snapshot.hpp"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace viaduct {
+
+struct PortConfig {
+    std::string name; ///< letters, digits, '-', '_'; at most 12: the TAP twin is "vd-<name>"
+    std::string device;
+    std::vector<Ipv4Prefix> addresses;
+    std::optional<Ipv4Addr> gateway;
+    std::optional<std::uint16_t> mtu;
+};
+
+struct VipConfig {
+    std::string name;
+    Endpoint endpoint;
+    std::string pool;
+    bool enabled = true;
+};
+
+enum class ProbeKind : std::uint8_t { None, Options };
+
+/// Status codes that count as healthy, first..last inclusive: "2xx" is 200..299, "404" one code.
+struct AcceptRange {
+    std::uint16_t first = 0;
+    std::uint16_t last = 0;
+
+    bool operator==(const AcceptRange&) const = default;
+};
+
+struct HealthConfig {
+    ProbeKind kind = ProbeKind::Options;
+    std::string uri; ///< Request-URI and To of probes; empty: sip:<address the probe is sent to>
+    std::chrono::milliseconds interval{500};
+    std::chrono::milliseconds timeout{300};
+    unsigned fall = 2;
+    unsigned rise = 2;
+    std::vector<AcceptRange> accept{{200, 299}};
+};
+
+struct BackendConfig {
+    std::string name;
+    Endpoint endpoint;
+    unsigned weight = 100;
+    unsigned tier = 0;
+    std::optional<MacAddr> mac;
+};
+
+struct PoolConfig {
+    std::string name;
+    ForwardMode mode = ForwardMode::DsrL2;
+    unsigned min_up = 1;
+    bool translate_any_port = false;
+    HealthConfig health;
+    std::vector<BackendConfig> backends;
+};
+
+struct Config {
+    std::string file;
+    std::optional<unsigned> workers;      ///< empty: one less than the machine has, at least one
+    std::vector<unsigned> cpus;           ///< empty: chosen at start
+    MemoryKind memory = MemoryKind::Auto;
+    std::vector<PortConfig> ports;
+    std::vector<VipConfig> vips;
+    std::vector<PoolConfig> pools;
+    std::optional<SteeringSecret> secret; ///< empty: made and kept in the state folder
+    std::string socket = "/run/viaduct/viaduct.sock";
+    std::string state = "/var/lib/viaduct";
+    std::vector<std::string> admins{"root"};
+    std::string log_level = "info";
+};
+
+/// What replay uses when the file names no secret. Documented, and therefore no secret at all.
+inline constexpr SteeringSecret kReplaySecret{0x76, 0x69, 0x61, 0x64, 0x75, 0x63, 0x74, 0x20,
+                                              0x72, 0x65, 0x70, 0x6c, 0x61, 0x79, 0x20, 0x31};
+
+/// Thrown by load_config: what() holds every mistake, each on its own line `FILE:LINE:COL: text`.
+class ConfigError : public Error {
+public:
+    using Error::Error;
+};
+
+/// Reads and checks the whole file. Throws ConfigError with all mistakes, or Error when the file
+/// cannot be read.
+[[nodiscard]] Config load_config(const std::string& file);
+
+/// The same for a text; `file` is only the name used in messages.
+[[nodiscard]] Config parse_config(std::string_view text, const std::string& file);
+
+/// The configuration in force as TOML, defaults filled in, every secret replaced by "(hidden)".
+[[nodiscard]] std::string print_config(const Config& config);
+
+/// The Markdown section of docs/reference.md that lists every setting (from kSettings).
+[[nodiscard]] std::string settings_reference();
+
+/// "192.0.2.1", "192.0.2.1:5060", "192.0.2.0/24", "02:00:00:00:00:01".
+[[nodiscard]] std::string to_string(Ipv4Addr address);
+[[nodiscard]] std::string to_string(const Endpoint& endpoint);
+[[nodiscard]] std::string to_string(const Ipv4Prefix& prefix);
+[[nodiscard]] std::string to_string(const MacAddr& mac);
+
+} // namespace viaduct

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// kernel: what the kernel knows and does for us: addresses of the TAP twins, routes, next-hop MACs,
+// the drop filter on interfaces that net_af_packet reads.
+//
+// rtnetlink through libnl-route-3, raw where it lacks something (NTF_EXT_MANAGED, the bpf filter).
+// Everything it adds it removes again in the destructor; what a killed predecessor left is found by
+// its mark and removed at start.
+#pragma once
+
+#include "config.hpp"
+#include "loop.hpp"
+
+#include "viaduct/next_hops.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace viaduct {
+
+/// How to reach a backend or a client, and the address we send from. What the rest of the control
+/// plane needs of Kernel; replay and tests make one from the configuration alone.
+struct NextHopSource {
+    std::vector<MacAddr> port_macs;        ///< by PortId
+    std::vector<Ipv4Addr> port_addresses;  ///< by PortId: first address of the port; 0.0.0.0: none
+    NextHops next_hops;                    ///< hops by HopId; backend b has HopId b
+};
+
+/// Hops, routes and fallback MAC that replay uses: on-link prefixes and gateways of the ports;
+/// everything unnamed leads to 02:00:00:00:00:fe on the first port.
+[[nodiscard]] NextHops replay_next_hops(const Config& config);
+
+struct TwinPort {
+    std::string twin;      ///< TAP interface, created by the data plane
+    std::string interface; ///< kernel interface that net_af_packet reads; empty for other devices
+    MacAddr mac;
+    std::uint16_t mtu = 1500;
+};
+
+class Kernel {
+public:
+    /// Cleans up after a killed predecessor, then configures the twins: MAC, MTU, up, addresses of
+    /// the port and of the VIPs, arp_ignore, gateway in a routing table of its own with a rule per
+    /// address, managed neighbours for backends and gateways; and on net_af_packet interfaces the
+    /// ingress drop filter, with IPv6 off. Watches routes and neighbours on `loop`.
+    /// Throws Error naming the port and what failed; then everything is undone.
+    Kernel(const Config& config, const std::vector<TwinPort>& ports, Loop& loop);
+    ~Kernel(); ///< removes everything it added; never throws
+    Kernel(const Kernel&) = delete;
+    Kernel& operator=(const Kernel&) = delete;
+
+    /// Current view; `version()` grows when it changes.
+    [[nodiscard]] const NextHopSource& next_hops() const noexcept;
+    [[nodiscard]] std::uint64_t version() const noexcept;
+
+    /// A packet wanted this address on this port and there was no MAC: ask the kernel to resolve it.
+    /// At most one request per address and second.
+    void resolve(PortId port, Ipv4Addr address, TimePoint now);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace viaduct

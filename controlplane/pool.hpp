@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// pool: the live model: pools and backends with weight, tier, health and the operator's wish.
+//
+// The one place where the state of a backend changes; every change is kept with its evidence
+// (`show events`) and raises `version`, so that publish.cpp knows when to publish.
+#pragma once
+
+#include "config.hpp"
+#include "loop.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace viaduct {
+
+/// What probes say. Unknown until the first verdict.
+enum class Health : std::uint8_t { Unknown, Up, Busy, Down };
+/// What the operator says. Drain: no new calls; disabled: no packets at all.
+enum class Admin : std::uint8_t { Enabled, Drain, Disabled };
+
+[[nodiscard]] std::string_view name_of(Health health) noexcept; ///< "unknown", "up", "busy", "down"
+[[nodiscard]] std::string_view name_of(Admin admin) noexcept; ///< "enabled", "drain", "disabled"
+
+struct BackendState {
+    BackendConfig config;
+    BackendId id{};
+    PoolId pool{};
+    Health health = Health::Unknown;
+    Admin admin = Admin::Enabled;
+    std::chrono::system_clock::time_point changed; ///< when health or admin last changed
+    std::string evidence; ///< why, e.g. "200 in 3 ms", "no answer in 300 ms, 2 times"
+};
+
+struct PoolState {
+    PoolConfig config;
+    PoolId id{};
+    std::vector<BackendId> backends;
+};
+
+/// One line of `show events`.
+struct StateChange {
+    std::uint64_t number = 0; ///< counts from 1 since start
+    std::chrono::system_clock::time_point at;
+    std::string pool;
+    std::string backend;
+    std::string from; ///< e.g. "up"
+    std::string to;   ///< e.g. "down", "drain"
+    std::string evidence;
+};
+
+class PoolModel {
+public:
+    static constexpr std::size_t kHistory = 1000; ///< changes kept for `show events`
+
+    explicit PoolModel(const Config& config);
+
+    [[nodiscard]] const std::vector<PoolState>& pools() const noexcept { return pools_; }
+    [[nodiscard]] const std::vector<BackendState>& backends() const noexcept { return backends_; }
+    [[nodiscard]] const BackendState& backend(BackendId id) const { return backends_[index(id)]; }
+    [[nodiscard]] const PoolState& pool(PoolId id) const { return pools_[index(id)]; }
+
+    /// Finds by name. Throws Error ("no pool \"x\"; there are: a, b") when there is none.
+    [[nodiscard]] const PoolState& find_pool(std::string_view name) const;
+    [[nodiscard]] const BackendState& find_backend(std::string_view pool,
+                                                   std::string_view backend) const;
+
+    /// No effect and no history when nothing changes; then returns false.
+    bool set_health(BackendId id, Health health, std::string evidence);
+    bool set_admin(BackendId id, Admin admin, std::string evidence);
+
+    /// Backends that may get new calls: up, weight > 0, enabled, of the lowest tier that has at
+    /// least `min_up` of them (or, when none has, of the lowest tier that has any).
+    [[nodiscard]] std::vector<BackendId> eligible(PoolId id) const;
+    /// True when every backend that is not disabled is up, busy or down.
+    [[nodiscard]] bool has_verdict(PoolId id) const;
+
+    /// Grows with every change that can alter what is published.
+    [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
+    [[nodiscard]] const std::deque<StateChange>& history() const noexcept { return history_; }
+
+private:
+    void record(const BackendState& backend, std::string_view from, std::string_view to);
+
+    std::vector<PoolState> pools_;
+    std::vector<BackendState> backends_;
+    std::deque<StateChange> history_;
+    std::uint64_t version_ = 1;
+    std::uint64_t changes_ = 0;
+};
+
+} // namespace viaduct

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// stats: sums the workers' counters, and turns JSON into tables for people.
+#pragma once
+
+#include "viaduct/counters.hpp"
+#include "viaduct/net.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+namespace viaduct {
+
+struct Totals {
+    std::array<std::uint64_t, kOutcomeCount> outcomes{};
+    std::array<std::uint64_t, kWorkerCounterCount> values{};
+};
+
+/// Sums over all workers.
+[[nodiscard]] Totals read_totals();
+[[nodiscard]] std::uint64_t forwarded_to(BackendId id);
+[[nodiscard]] std::uint64_t returned_from(BackendId id);
+
+/// An array of flat objects as a table with a header line and aligned columns (numbers to the right);
+/// an object as `key  value` lines, nested arrays and objects as sections of their own.
+[[nodiscard]] std::string to_table(const nlohmann::ordered_json& json);
+
+/// A byte string as valid UTF-8: bytes that are not UTF-8 become U+0000..U+00FF one by one, so that
+/// dump(..., ensure_ascii = true) prints them as \u00XX.
+[[nodiscard]] std::string to_utf8(std::string_view bytes);
+
+/// The Markdown sections of docs/reference.md that list outcomes and worker counters.
+[[nodiscard]] std::string counters_reference();
+
+} // namespace viaduct

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// table: the set of eligible backends -> a slot table. Pure: equal input gives an equal table on
+// every machine, in integer arithmetic alone.
+#pragma once
+
+#include "viaduct/snapshot.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace viaduct {
+
+struct Candidate {
+    BackendId id{};
+    std::string name;    ///< decides, with weight and secret; the id only stands in the table
+    unsigned weight = 1; ///< at least 1
+};
+
+/// Fills every slot by weighted rendezvous hashing: adding one of N backends moves exactly its share
+/// of the slots, removing one moves only its own. Null for no candidates.
+[[nodiscard]] std::shared_ptr<const SlotTable>
+build_rendezvous(const std::vector<Candidate>& candidates, const SteeringSecret& secret);
+
+/// 16 hex digits; two balancers with the same digest steer alike (names count, ids do not). "-" for
+/// no table.
+[[nodiscard]] std::string table_digest(const SlotTable* table,
+                                       const std::vector<Candidate>& candidates);
+
+} // namespace viaduct

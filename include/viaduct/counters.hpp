@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// counters: the ways a packet can end, and the block of numbers each worker keeps.
+//
+// The outcome is the counter: received = sum of outcomes, at any quiet moment. A new reason is an
+// enumerator and a row; the metric, `show outcomes` and the reference follow from the row.
+#pragma once
+
+#include "viaduct/net.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace viaduct {
+
+enum class Outcome : std::uint8_t {
+    Forwarded,
+    Returned,
+    ProbeAnswer,
+    Punted,
+    PuntLimited,
+    ForeignMac,
+    OwnSource,
+    BadFrame,
+    BadIp,
+    BadUdp,
+    Vlan,
+    Fragment,
+    KeepAlive,
+    Stun,
+    NotSip,
+    NoCallId,
+    VipDisabled,
+    NoVerdict,
+    NoBackend,
+    BackendToVip,
+    TtlExpired,
+    NoRoute,
+    NextHopUnresolved,
+    TooBig,
+    TxFull,
+    Internal,
+    Count_
+};
+
+inline constexpr std::size_t kOutcomeCount = static_cast<std::size_t>(Outcome::Count_);
+
+struct OutcomeInfo {
+    Outcome outcome;
+    std::string_view name; ///< as `show outcomes`, replay and metrics print it
+    std::string_view help;
+};
+
+inline constexpr std::array<OutcomeInfo, kOutcomeCount> kOutcomes{{
+    {Outcome::Forwarded, "forwarded", "sent to a backend"},
+    {Outcome::Returned, "returned", "from a backend, sent on to the client (nat)"},
+    {Outcome::ProbeAnswer, "probe_answer", "answer to a health probe, given to the control plane"},
+    {Outcome::Punted, "punted", "not ours: given to the kernel through the port's TAP twin"},
+    {Outcome::PuntLimited, "punt_limited", "not ours, and over the rate the kernel is given"},
+    {Outcome::ForeignMac, "foreign_mac", "addressed to another station's MAC on a shared segment"},
+    {Outcome::OwnSource, "own_source", "carries the port's own MAC as source: our own frame came back"},
+    {Outcome::BadFrame, "bad_frame", "shorter than its Ethernet header"},
+    {Outcome::BadIp, "bad_ip", "IPv4 header or total length that the frame does not hold (RFC 791)"},
+    {Outcome::BadUdp, "bad_udp", "UDP length that the IP packet does not hold (RFC 768)"},
+    {Outcome::Vlan, "vlan", "for a VIP, with a VLAN tag: not handled yet"},
+    {Outcome::Fragment, "fragment", "IP fragment for a VIP or from a backend: not handled yet"},
+    {Outcome::KeepAlive, "keepalive", "empty, CRLF or zero bytes for a VIP (RFC 5626 §3.5.1, §4.4.1)"},
+    {Outcome::Stun, "stun", "STUN for a VIP (RFC 5389 §6)"},
+    {Outcome::NotSip, "not_sip", "for a VIP, but its first line is not SIP (RFC 3261 §7)"},
+    {Outcome::NoCallId, "no_call_id", "SIP message without a Call-ID (RFC 3261 §8.1.1.4)"},
+    {Outcome::VipDisabled, "vip_disabled", "for a VIP that is switched off"},
+    {Outcome::NoVerdict, "no_verdict", "the pool still waits for the first verdict on a backend"},
+    {Outcome::NoBackend, "no_backend", "no backend of the pool may take it"},
+    {Outcome::BackendToVip, "backend_to_vip", "a nat backend calls a VIP: not handled yet"},
+    {Outcome::TtlExpired, "ttl_expired", "its time to live ran out here (nat)"},
+    {Outcome::NoRoute, "no_route", "no route to the client (nat)"},
+    {Outcome::NextHopUnresolved, "next_hop_unresolved", "the next hop's MAC is not known (yet)"},
+    {Outcome::TooBig, "too_big", "larger than the MTU of the port it would leave by"},
+    {Outcome::TxFull, "tx_full", "the port's TX queue took no more"},
+    {Outcome::Internal, "internal", "a branch that cannot happen: a bug, please report it"},
+}};
+
+/// What a worker counts besides the ends of packets.
+enum class WorkerCounter : std::uint8_t {
+    Received,
+    Sent,
+    FromKernel,
+    Injected,
+    UnsentKernel,
+    UnsentInjected,
+    EventsLost,
+    Polls,
+    BusyPolls,
+    BusyTsc,
+    Count_
+};
+
+inline constexpr std::size_t kWorkerCounterCount = static_cast<std::size_t>(WorkerCounter::Count_);
+
+struct WorkerCounterInfo {
+    WorkerCounter counter;
+    std::string_view name;
+    std::string_view help;
+};
+
+inline constexpr std::array<WorkerCounterInfo, kWorkerCounterCount> kWorkerCounters{{
+    {WorkerCounter::Received, "received", "frames the ports delivered: the sum of all outcomes"},
+    {WorkerCounter::Sent, "sent", "frames the ports took from this worker, of every origin"},
+    {WorkerCounter::FromKernel, "from_kernel", "frames the kernel sent out through a TAP twin"},
+    {WorkerCounter::Injected, "injected", "frames the control plane sent (health probes)"},
+    {WorkerCounter::UnsentKernel, "unsent_kernel", "frames of the kernel that a TX queue did not take"},
+    {WorkerCounter::UnsentInjected, "unsent_injected", "probes that a TX queue did not take"},
+    {WorkerCounter::EventsLost, "events_lost", "events dropped because the event ring was full"},
+    {WorkerCounter::Polls, "polls", "rounds of the worker's loop"},
+    {WorkerCounter::BusyPolls, "busy_polls", "rounds that found at least one frame"},
+    {WorkerCounter::BusyTsc, "busy_tsc", "TSC ticks spent in rounds that found at least one frame"},
+}};
+
+template <typename Rows, typename Member>
+[[nodiscard]] consteval bool rows_in_order(const Rows& rows, Member member) {
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        if (static_cast<std::size_t>(rows[i].*member) != i) return false;
+    return true;
+}
+static_assert(rows_in_order(kOutcomes, &OutcomeInfo::outcome), "kOutcomes lists every Outcome");
+static_assert(rows_in_order(kWorkerCounters, &WorkerCounterInfo::counter),
+              "kWorkerCounters lists every WorkerCounter");
+
+/// The name of an outcome as the operator reads it, e.g. "no_call_id".
+[[nodiscard]] constexpr std::string_view name_of(Outcome outcome) noexcept {
+    return kOutcomes[static_cast<std::size_t>(outcome)].name;
+}
+
+/// A number with one writer: the add is a plain load and store, never a locked instruction.
+class Counter {
+public:
+    /// Only the owning worker calls this.
+    void add(std::uint64_t amount) noexcept {
+        value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+    }
+    /// Any thread; may be a few packets behind.
+    [[nodiscard]] std::uint64_t read() const noexcept {
+        return value_.load(std::memory_order_relaxed);
+    }
+
+private:
+    std::atomic<std::uint64_t> value_{0}; // writer: one worker; reader: control, relaxed
+};
+
+/// All that one worker counts. Writer: that worker; reader: the control plane, at any time.
+struct alignas(64) WorkerCounters {
+    std::array<Counter, kOutcomeCount> outcomes;
+    std::array<Counter, kWorkerCounterCount> values;
+    std::array<Counter, kMaxBackends> forwarded; ///< by BackendId: packets sent to it
+    std::array<Counter, kMaxBackends> returned;  ///< by BackendId: packets from it sent on
+
+    Counter& operator[](Outcome outcome) noexcept {
+        return outcomes[static_cast<std::size_t>(outcome)];
+    }
+    const Counter& operator[](Outcome outcome) const noexcept {
+        return outcomes[static_cast<std::size_t>(outcome)];
+    }
+    Counter& operator[](WorkerCounter counter) noexcept {
+        return values[static_cast<std::size_t>(counter)];
+    }
+    const Counter& operator[](WorkerCounter counter) const noexcept {
+        return values[static_cast<std::size_t>(counter)];
+    }
+};
+
+} // namespace viaduct

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// dataplane: start and stop the ports and workers, publish to them, inject, hear from them.
+//
+// All functions are for the control thread alone. Workers run until stop_dataplane().
+#pragma once
+
+#include "viaduct/counters.hpp"
+#include "viaduct/event.hpp"
+#include "viaduct/next_hops.hpp"
+#include "viaduct/snapshot.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace viaduct {
+
+enum class MemoryKind : std::uint8_t { Auto, HugePages, Ordinary };
+
+struct PortRequest {
+    std::string name;                 ///< as in the configuration
+    std::string device;               ///< PCI address or virtual device string
+    std::optional<std::uint16_t> mtu; ///< empty: the device's
+    std::string twin;                 ///< name of the TAP interface to create
+};
+
+struct DataplaneRequest {
+    std::vector<PortRequest> ports;   ///< 1..kMaxPorts
+    std::vector<unsigned> cpus;       ///< one worker on each; not empty
+    MemoryKind memory = MemoryKind::Auto;
+};
+
+struct PortState {
+    std::string name;
+    std::string driver;
+    MacAddr mac;
+    std::uint16_t mtu = 0;
+    bool link_up = false;
+    std::uint64_t received = 0;    ///< frames the driver delivered
+    std::uint64_t sent = 0;        ///< frames the driver took
+    std::uint64_t missed = 0;      ///< lost before we saw them, as far as the driver tells
+    std::uint64_t rx_errors = 0;
+    std::uint64_t tx_errors = 0;
+    std::uint64_t no_buffers = 0;  ///< RX failed for lack of mbufs
+};
+
+/// The version of the data plane's library, e.g. "DPDK 22.11.11"; callable at any time.
+[[nodiscard]] std::string_view dataplane_version() noexcept;
+
+/// Starts EAL, creates the ports and their TAP twins (down, without addresses), starts the workers;
+/// they drop everything as `no_verdict` or punt it until something is published. Returns notes for
+/// the log (chosen memory, features a port lacks and what that costs). Once per process. Throws
+/// Error naming the setting; nothing is left behind then.
+[[nodiscard]] std::vector<std::string> start_dataplane(const DataplaneRequest& request);
+
+/// Stops workers and ports, removes the twins, frees everything. Safe when not started.
+void stop_dataplane() noexcept;
+
+[[nodiscard]] std::size_t worker_count() noexcept;
+/// The CPU a worker runs on.
+[[nodiscard]] unsigned worker_cpu(WorkerId worker) noexcept;
+[[nodiscard]] const WorkerCounters& read_counters(WorkerId worker) noexcept;
+[[nodiscard]] std::vector<PortState> port_states();
+/// TSC ticks a second, and now: the clock of Event::rx_tsc and WorkerCounter::BusyTsc.
+[[nodiscard]] std::uint64_t tsc_hz() noexcept;
+[[nodiscard]] std::uint64_t tsc_now() noexcept;
+
+/// Makes this what all workers use from their next burst on. The previous one is freed by a later
+/// call to reclaim(), when every worker has left it.
+void publish(std::unique_ptr<const Snapshot> snapshot);
+void publish(std::unique_ptr<const NextHops> next_hops);
+/// Frees what no worker can still see. Never waits; call it now and then.
+void reclaim();
+
+/// Sends one complete frame out of `port`, by the worker's inject ring. False: ring or memory full,
+/// or the frame is over the port's MTU; nothing was sent.
+[[nodiscard]] bool inject(PortId port, std::span<const std::byte> frame) noexcept;
+
+/// The next event of any worker; empty when there is none now.
+[[nodiscard]] std::optional<Event> next_event() noexcept;
+
+} // namespace viaduct

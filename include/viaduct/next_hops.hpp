@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// next_hops: which port and which MAC lead to an address. Immutable once published.
+//
+// A table of its own, apart from the Snapshot, so that an ARP change republishes nothing else.
+// Made by the control plane from the kernel's routes and neighbours; read by the workers.
+// Cost:  a backend is one index; a client one binary search and one hash probe.
+#pragma once
+
+#include "viaduct/net.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace viaduct {
+
+enum class HopId : std::uint16_t {}; ///< position in NextHops::hops; the same in every later table
+
+struct NextHop {
+    PortId port{};
+    Ipv4Addr address;            ///< whose MAC it is: the backend itself or a gateway
+    std::optional<MacAddr> mac;  ///< empty while the kernel has not resolved it
+};
+
+/// IPv4 address on a port -> MAC, for stations on the same segment. Open addressing.
+class NeighbourMap {
+public:
+    struct Entry {
+        PortId port{};
+        Ipv4Addr address;
+        MacAddr mac;
+    };
+
+    NeighbourMap() = default;
+    explicit NeighbourMap(const std::vector<Entry>& entries)
+        : slots_(std::bit_ceil(entries.size() * 2 + 2)) {
+        for (const Entry& entry : entries) {
+            std::size_t at = start(entry.port, entry.address);
+            while (slots_[at].used) at = (at + 1) & (slots_.size() - 1);
+            slots_[at] = {entry, true};
+        }
+    }
+
+    [[nodiscard]] const MacAddr* find(PortId port, Ipv4Addr address) const noexcept {
+        if (slots_.empty()) return nullptr;
+        for (std::size_t at = start(port, address); slots_[at].used;
+             at = (at + 1) & (slots_.size() - 1))
+            if (slots_[at].entry.address == address && slots_[at].entry.port == port)
+                return &slots_[at].entry.mac;
+        return nullptr;
+    }
+
+private:
+    struct Slot {
+        Entry entry;
+        bool used = false;
+    };
+    [[nodiscard]] std::size_t start(PortId port, Ipv4Addr address) const noexcept {
+        const std::uint64_t mixed =
+            (std::uint64_t{address.value} << 8 | index(port)) * 0x9e3779b97f4a7c15U;
+        return static_cast<std::size_t>(mixed >> 32) & (slots_.size() - 1);
+    }
+    std::vector<Slot> slots_; // at most half full, so a search always ends
+};
+
+/// Where packets of one address range go.
+struct Route {
+    std::uint32_t first = 0;       ///< first address of the range, host order; ends before the next
+    bool reachable = false;        ///< false: no route covers this range
+    PortId port{};
+    std::optional<HopId> gateway;  ///< empty: the destination is on the link itself
+};
+
+struct NextHops {
+    std::vector<NextHop> hops;     ///< by HopId: backends first, then gateways
+    std::vector<Route> routes;     ///< sorted by `first`; the first one begins at 0.0.0.0, or empty
+    NeighbourMap neighbours;
+    std::optional<MacAddr> fallback; ///< replay: the MAC of every hop nobody named
+
+    /// The range that holds `address`; null when no route covers it.
+    [[nodiscard]] const Route* route_to(Ipv4Addr address) const noexcept {
+        const auto after = std::upper_bound(
+            routes.begin(), routes.end(), address.value,
+            [](std::uint32_t value, const Route& route) { return value < route.first; });
+        if (after == routes.begin()) return nullptr;
+        const Route& route = *(after - 1);
+        return route.reachable ? &route : nullptr;
+    }
+};
+
+} // namespace viaduct

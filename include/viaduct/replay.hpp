@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// replay: a capture in, a capture and the outcome of every frame out.
+//
+// The real stages, with no port, no root and no huge pages. All frames enter on the first port; any
+// destination MAC is accepted; what is punted is counted and not written.
+#pragma once
+
+#include "viaduct/counters.hpp"
+#include "viaduct/snapshot.hpp"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace viaduct {
+
+/// What became of one frame of the capture. The view is valid during the callback only.
+struct ReplayFrame {
+    std::uint64_t number = 0; ///< 1 for the first frame of the capture
+    Outcome outcome{};
+    std::optional<VipId> vip;
+    std::optional<PoolId> pool;
+    std::optional<BackendId> backend; ///< chosen, or the sender of a packet from a backend
+    std::string_view call_id;         ///< as in the message; empty: none
+};
+
+struct ReplayTotals {
+    std::uint64_t received = 0; ///< frames of the capture = sum of outcomes
+    std::uint64_t sent = 0;     ///< frames written
+    std::array<std::uint64_t, kOutcomeCount> outcomes{};
+};
+
+/// `in` may be libpcap or pcapng with Ethernet frames of up to 65,549 bytes. `out` appears only when
+/// the whole capture was read; an earlier file of that name is replaced. `mtu` bounds what is sent.
+/// `on_frame` is called once per frame in order; it may be empty. Throws Error when a file cannot be
+/// read or written, naming it.
+ReplayTotals replay(const Snapshot& snapshot, const NextHops& next_hops, std::uint32_t mtu,
+                    const std::string& in, const std::string& out,
+                    const std::function<void(const ReplayFrame&)>& on_frame);
+
+} // namespace viaduct

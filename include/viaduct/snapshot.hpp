@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// snapshot: what a worker must know to forward: VIPs, pools, backends, slot tables.
+//
+// Built whole by the control plane (publish.cpp), immutable once published, read by all workers
+// through one pointer, freed when no worker can still see it. Tables that did not change are shared
+// between snapshots. Nothing that outlives a burst may keep a pointer into a snapshot: keep ids.
+#pragma once
+
+#include "viaduct/net.hpp"
+#include "viaduct/next_hops.hpp"
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace viaduct {
+
+enum class ForwardMode : std::uint8_t { DsrL2, Nat };
+
+struct ForwardModeInfo {
+    ForwardMode mode;
+    std::string_view name; ///< as in the configuration
+    std::string_view help;
+};
+
+inline constexpr std::array kForwardModes{
+    ForwardModeInfo{ForwardMode::DsrL2, "dsr-l2",
+                    "both MACs change; the backend owns the VIP and answers clients itself"},
+    ForwardModeInfo{ForwardMode::Nat, "nat",
+                    "destination becomes the backend; its answers come back through us"},
+};
+
+[[nodiscard]] constexpr std::string_view name_of(ForwardMode mode) noexcept {
+    return kForwardModes[static_cast<std::size_t>(mode)].name;
+}
+
+/// The 16 secret bytes that key every steering hash. The same on all balancers of a cluster.
+using SteeringSecret = std::array<std::uint8_t, 16>;
+
+inline constexpr std::size_t kSlots = 65'536;
+
+/// Slot -> backend. Filled by the control plane (table.cpp), whatever the algorithm.
+using SlotTable = std::array<BackendId, kSlots>;
+
+struct Backend {
+    std::string name;
+    Endpoint endpoint;
+    PoolId pool{};
+    HopId hop{}; ///< how to reach it, in NextHops
+};
+
+struct Pool {
+    std::string name;
+    ForwardMode mode = ForwardMode::DsrL2;
+    bool has_verdict = false; ///< every backend that may be used was seen up, busy or down once
+    std::uint64_t group = 0;  ///< goes into the hash of the key; derived from the pool's name
+    std::shared_ptr<const SlotTable> slots; ///< null: no backend is eligible
+    std::optional<VipId> nat_vip;           ///< nat: what clients see as the source of answers
+};
+
+struct Vip {
+    std::string name;
+    Endpoint endpoint;
+    PoolId pool{};
+    bool enabled = true;
+};
+
+/// (address, UDP port) -> a 16-bit number. UDP port 0 stands for the address alone. Open addressing;
+/// filled before it is published, then only read.
+class EndpointIndex {
+public:
+    EndpointIndex() = default;
+    explicit EndpointIndex(std::size_t entries) : slots_(std::bit_ceil(entries * 2 + 2)) {}
+
+    /// Keeps the first value given for a key. At most as many keys as the constructor was told.
+    void insert(Endpoint key, std::uint16_t value) {
+        std::size_t at = start(key);
+        while (slots_[at].used) {
+            if (slots_[at].key == key) return;
+            at = (at + 1) & (slots_.size() - 1);
+        }
+        slots_[at] = {key, value, true};
+    }
+
+    [[nodiscard]] std::optional<std::uint16_t> find(Endpoint key) const noexcept {
+        if (slots_.empty()) return std::nullopt;
+        for (std::size_t at = start(key); slots_[at].used; at = (at + 1) & (slots_.size() - 1))
+            if (slots_[at].key == key) return slots_[at].value;
+        return std::nullopt;
+    }
+
+private:
+    struct Slot {
+        Endpoint key;
+        std::uint16_t value = 0;
+        bool used = false;
+    };
+    [[nodiscard]] std::size_t start(Endpoint key) const noexcept {
+        const std::uint64_t mixed =
+            (std::uint64_t{key.address.value} << 16 | key.udp_port) * 0x9e3779b97f4a7c15U;
+        return static_cast<std::size_t>(mixed >> 32) & (slots_.size() - 1);
+    }
+    std::vector<Slot> slots_; // at most half full, so a search always ends
+};
+
+struct Snapshot {
+    std::uint64_t number = 0; ///< counts publications
+    SteeringSecret secret{};
+    std::vector<Vip> vips;         ///< by VipId
+    std::vector<Pool> pools;       ///< by PoolId
+    std::vector<Backend> backends; ///< by BackendId
+
+    EndpointIndex vip_by_endpoint;  ///< VIP address and UDP port -> VipId
+    EndpointIndex vip_addresses;    ///< VIP address, UDP port 0 -> any VipId that has it
+    EndpointIndex probe_endpoints;  ///< the balancer's own address and probe UDP port -> 0
+    EndpointIndex nat_backends;     ///< nat backend's address and UDP port (0: any) -> BackendId
+};
+
+} // namespace viaduct
