@@ -56,6 +56,9 @@ struct Rule {
     std::span<const std::string_view> choices{}; ///< enums: by value
 };
 
+/// "an integer", "a table", ...
+[[nodiscard]] std::string_view type_of(const toml::node& node);
+
 /// Says `KEY must be WANTED; found FOUND`.
 void add_wrong(Mistakes& mistakes,
                Position at,
@@ -161,7 +164,7 @@ bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, std::vec
                   node.source().begin,
                   rule,
                   describe(rule, &out),
-                  array == nullptr ? "no array" : "an empty one");
+                  array == nullptr ? type_of(node) : "an empty one");
         return false;
     }
     const std::string key = "each entry of " + std::string(rule.key);
