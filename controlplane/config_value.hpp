@@ -53,6 +53,7 @@ struct Rule {
     std::int64_t max = 0; ///< the same; texts: bytes
     Form form = Form::Text;
     bool may_be_empty = true;                    ///< arrays
+    bool hidden = false;                         ///< never printed as it is
     std::span<const std::string_view> choices{}; ///< enums: by value
 };
 
