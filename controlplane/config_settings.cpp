@@ -316,7 +316,7 @@ constexpr Setting kSettings[] = {
      {"mac"},
      field<&BackendConfig::mac>(),
      "asked of the kernel",
-     "the backend's MAC, or that of the router to it"},
+     "the backend's MAC; in nat that of the router to it, if there is one"},
     {Section::Steering,
      Need::Optional,
      kStartOnly,
