@@ -302,6 +302,7 @@ PortState state_of(const Port& port) {
     PortState state;
     state.name = port.name;
     state.driver = port.driver;
+    state.interface = port.interface;
     state.mac = port.mac;
     state.mtu = port.mtu;
     rte_eth_link link{};

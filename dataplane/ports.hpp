@@ -21,6 +21,7 @@ namespace viaduct {
 struct Port {
     std::string name;
     std::string driver;
+    std::string interface;    ///< net_af_packet only
     std::uint16_t ethdev = 0; ///< DPDK's number of it
     std::uint16_t rx_queues = 0;
     MacAddr mac;
