@@ -2,17 +2,15 @@
 //
 // cli: the local control socket. One line in, lines out, then `OK` or `ERR reason`.
 //
-// A client sends `VERB...` or `json VERB...`, words parted by blanks, at most 96 KiB a line (a message of
-// 65,535 bytes in base64 fits), as many
-// lines as it likes, one after the other. Everyone may look; verbs that change something ask who the
-// peer is (SO_PEERCRED) and want root, viaductd's own user or one of `admins`.
-// A slow or mad client harms nobody: bounded line, bounded reply buffer, bounded clients, idle limit.
+// A client sends `VERB...` or `json VERB...`, words parted by blanks, at most 96 KiB a line (holds
+// a message of 65,535 bytes in base64), as many lines as it likes, one after the other. Everyone
+// may look; verbs that change something ask who the peer is (SO_PEERCRED) and want root, viaductd's
+// own user or one of `admins`. A slow or mad client harms nobody: bounded line, bounded reply
+// buffer, bounded clients, idle limit.
 #pragma once
 
 #include "config.hpp"
 #include "loop.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -20,6 +18,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,8 +70,8 @@ struct Peer {
 /// One request line -> the whole answer, ended by "OK\n" or "ERR reason\n". Never throws.
 [[nodiscard]] std::string answer(Control& control, const Peer& peer, std::string_view line);
 
-/// True for root, for our own user, and for users or members of groups named in `admins`. A name that
-/// is both a user's and a group's means the user alone.
+/// True for root, for our own user, and for users or members of groups named in `admins`. A name
+/// that is both a user's and a group's means the user alone.
 [[nodiscard]] bool may_change(const std::vector<std::string>& admins, const Peer& peer);
 
 /// The Markdown section of docs/reference.md that lists every verb.

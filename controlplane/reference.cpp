@@ -46,9 +46,11 @@ std::string counters_reference() {
     std::string out = "## Outcomes\n\n"
                       "Every frame a port delivers ends in exactly one of these.\n\n"
                       "| Outcome | Meaning |\n|---|---|\n";
-    for (const OutcomeInfo& info : kOutcomes) out += row(info.name, info.help);
+    for (const OutcomeInfo& info : kOutcomes)
+        out += row(info.name, info.help);
     out += "\n## Worker counters\n\n| Counter | Meaning |\n|---|---|\n";
-    for (const WorkerCounterInfo& info : kWorkerCounters) out += row(info.name, info.help);
+    for (const WorkerCounterInfo& info : kWorkerCounters)
+        out += row(info.name, info.help);
     return out;
 }
 

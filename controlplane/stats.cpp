@@ -21,9 +21,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-template <typename Visit>
-void for_each_worker(Visit visit) {
-    for (std::size_t i = 0; i < worker_count(); ++i) visit(read_counters(static_cast<WorkerId>(i)));
+template <typename Visit> void for_each_worker(Visit visit) {
+    for (std::size_t i = 0; i < worker_count(); ++i)
+        visit(read_counters(static_cast<WorkerId>(i)));
 }
 
 struct CodePoint {
@@ -56,9 +56,16 @@ bool shows_as_itself(char32_t c) {
         char32_t first, last;
     };
     static constexpr Range kHidden[] = {
-        {0x00, 0x1f},     {0x7f, 0x9f},     {0xad, 0xad},     {0x61c, 0x61c},
-        {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}, {0xfeff, 0xfeff},
-        {0xfff9, 0xfffb}, {0xe0000, 0xe0fff},
+        {0x00, 0x1f},
+        {0x7f, 0x9f},
+        {0xad, 0xad},
+        {0x61c, 0x61c},
+        {0x200b, 0x200f},
+        {0x2028, 0x202e},
+        {0x2060, 0x206f},
+        {0xfeff, 0xfeff},
+        {0xfff9, 0xfffb},
+        {0xe0000, 0xe0fff},
     };
     return std::ranges::none_of(kHidden,
                                 [c](const Range& r) { return c >= r.first && c <= r.last; });
@@ -78,7 +85,8 @@ std::string cell_text(const Json& value) {
     }
     if (value.is_array()) {
         std::string joined;
-        for (const Json& item : value) joined += (joined.empty() ? "" : ", ") + cell_text(item);
+        for (const Json& item : value)
+            joined += (joined.empty() ? "" : ", ") + cell_text(item);
         return joined.empty() ? "-" : joined;
     }
     return value.dump(-1, ' ', true, Json::error_handler_t::replace);
@@ -179,13 +187,15 @@ Totals read_totals() {
 
 std::uint64_t forwarded_to(BackendId id) {
     std::uint64_t sum = 0;
-    for_each_worker([&](const WorkerCounters& counters) { sum += counters.forwarded[index(id)].read(); });
+    for_each_worker(
+        [&](const WorkerCounters& counters) { sum += counters.forwarded[index(id)].read(); });
     return sum;
 }
 
 std::uint64_t returned_from(BackendId id) {
     std::uint64_t sum = 0;
-    for_each_worker([&](const WorkerCounters& counters) { sum += counters.returned[index(id)].read(); });
+    for_each_worker(
+        [&](const WorkerCounters& counters) { sum += counters.returned[index(id)].read(); });
     return sum;
 }
 
