@@ -36,7 +36,7 @@ std::string verbs_reference() {
                       "| Verb | Meaning |\n|---|---|\n";
     for (const Verb& verb : verbs()) {
         std::string usage(verb.name);
-        if (!verb.arguments.empty()) usage += " " + std::string(verb.arguments);
+        if (!verb.arguments.empty()) usage.append(" ").append(verb.arguments);
         out += row(usage, std::string(verb.help) + (verb.changes ? " *" : ""));
     }
     return out;

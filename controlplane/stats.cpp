@@ -86,7 +86,7 @@ std::string cell_text(const Json& value) {
     if (value.is_array()) {
         std::string joined;
         for (const Json& item : value)
-            joined += (joined.empty() ? "" : ", ") + cell_text(item);
+            joined.append(joined.empty() ? "" : ", ").append(cell_text(item));
         return joined.empty() ? "-" : joined;
     }
     return value.dump(-1, ' ', true, Json::error_handler_t::replace);
@@ -166,7 +166,7 @@ std::string object_to_table(const Json& json) {
     std::string out = align(scalars, {false, false});
     const bool alone = scalars.empty() && nested.size() == 1;
     for (const std::string& key : nested) {
-        if (!alone) out += (out.empty() ? "" : "\n") + terminal_text(key) + ":\n";
+        if (!alone) out.append(out.empty() ? "" : "\n").append(terminal_text(key)).append(":\n");
         out += to_table(json[key]);
     }
     return out;
