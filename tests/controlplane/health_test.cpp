@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rows of results in, rows of states out; and a site of backends on a clock of its own, where a
-// backend answers, falls silent, or somebody forges its answers.
-#include "health.hpp"
-
+// A site of backends on a clock of its own, where a backend answers, falls silent, or somebody
+// forges its answers.
 #include "fake_dataplane.hpp"
+#include "health.hpp"
 
 #include <algorithm>
 #include <deque>
@@ -15,117 +14,6 @@ namespace viaduct::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-// ---- Damper: G good, B bad code, T time-out -> u up, b busy, d down
-
-ProbeResult result_of(char letter) {
-    return letter == 'G'   ? ProbeResult::Good
-           : letter == 'B' ? ProbeResult::BadCode
-                           : ProbeResult::Timeout;
-}
-char letter_of(Health health) {
-    return "?ubd"[static_cast<std::size_t>(health)];
-}
-std::string states_after(unsigned fall, unsigned rise, std::string_view results) {
-    Damper damper(fall, rise);
-    std::string states;
-    for (const char letter : results) {
-        states += letter_of(damper.add(result_of(letter)));
-        EXPECT_EQ(letter_of(damper.health()), states.back());
-    }
-    return states;
-}
-
-TEST(Damper, TurnsRowsOfResultsIntoRowsOfStates) {
-    const struct {
-        const char* what;
-        unsigned fall, rise;
-        const char* results;
-        const char* states;
-    } rows[] = {
-        {"the first result is a verdict: good", 3, 3, "G", "u"},
-        {"the first result is a verdict: bad code", 3, 3, "B", "b"},
-        {"the first result is a verdict: time-out", 3, 3, "T", "d"},
-        {"down after `fall` time-outs", 3, 2, "GTTT", "uuud"},
-        {"busy after `fall` bad codes", 3, 2, "GBBB", "uuub"},
-        {"mixed results fall together, the last one says where", 3, 2, "GTBT", "uuud"},
-        {"mixed results fall together, the last one says where", 3, 2, "GTTB", "uuub"},
-        {"one good result starts the count anew", 3, 2, "GTTGTTGTTT", "uuuuuuuuud"},
-        {"flapping never falls", 2, 2, "GTGTGBGTGB", "uuuuuuuuuu"},
-        {"flapping never rises", 2, 2, "TGTGTGBGTG", "dddddddddd"},
-        {"up after `rise` good ones", 2, 3, "TGGG", "dddu"},
-        {"up from busy after `rise` good ones", 2, 3, "BGGG", "bbbu"},
-        {"busy to down after `fall` time-outs", 3, 2, "BTTT", "bbbd"},
-        {"down to busy after `rise` bad codes", 2, 3, "TBBB", "dddb"},
-        {"busy and down keep apart when results alternate", 2, 2, "BTBTBT", "bbbbbb"},
-        {"down stays down when results alternate", 2, 2, "TBTBTB", "dddddd"},
-        {"down, busy, up", 2, 2, "TBBGG", "ddbbu"},
-        {"up again, then `fall` counts anew", 2, 2, "TGGTT", "dduud"},
-        {"a good one between bad codes starts `rise` anew", 2, 2, "TBGBB", "ddddb"},
-        {"fall 1: at once", 1, 2, "GTGGBGGT", "uddubbud"},
-        {"rise 1: at once", 2, 1, "TGTTBG", "duudbu"},
-        {"fall 1 and rise 1: the last result is the state", 1, 1, "GTBGBTG", "udbubdu"},
-    };
-    for (const auto& row : rows)
-        EXPECT_EQ(states_after(row.fall, row.rise, row.results), row.states)
-            << row.what << ": fall " << row.fall << ", rise " << row.rise << ", " << row.results;
-}
-
-/// How many of the last results are among `kinds`.
-unsigned tail(std::string_view results, std::string_view kinds) {
-    const std::size_t last_other = results.find_last_not_of(kinds);
-    return static_cast<unsigned>(
-        last_other == std::string_view::npos ? results.size() : results.size() - last_other - 1);
-}
-
-TEST(Damper, KeepsItsPromisesForAnyRow) {
-    std::mt19937 random(1);
-    for (int row = 0; row < 2000; ++row) {
-        const unsigned fall = 1 + static_cast<unsigned>(random()) % 4;
-        const unsigned rise = 1 + static_cast<unsigned>(random()) % 4;
-        const std::string_view mix = row % 2 == 0 ? "GBT" : "GGGGBTTT"; // long rows of one kind, too
-        std::string results;
-        for (int i = 0; i < 100; ++i) results += mix[random() % mix.size()];
-        const std::string states = states_after(fall, rise, results);
-        for (std::size_t i = 1; i < states.size(); ++i) {
-            const std::string_view so_far = std::string_view{results}.substr(0, i + 1);
-            const char was = states[i - 1];
-            const char is = states[i];
-            const std::string where = results.substr(0, i + 1) + " -> " + states.substr(0, i + 1) +
-                                      " fall " + std::to_string(fall) + " rise " +
-                                      std::to_string(rise);
-            // No change without its row of results ...
-            if (was == 'u' && is != 'u') {
-                ASSERT_GE(tail(so_far, "BT"), fall) << where;
-                ASSERT_EQ(is, results[i] == 'T' ? 'd' : 'b') << where;
-            }
-            if (was != 'u' && is == 'u') {
-                ASSERT_GE(tail(so_far, "G"), rise) << where;
-            }
-            if (was == 'b' && is == 'd') {
-                ASSERT_GE(tail(so_far, "T"), fall) << where;
-            }
-            if (was == 'd' && is == 'b') {
-                ASSERT_GE(tail(so_far, "B"), rise) << where;
-            }
-            // ... and none missed.
-            if (tail(so_far, "BT") >= fall) {
-                ASSERT_NE(is, 'u') << where;
-            }
-            if (tail(so_far, "G") >= rise) {
-                ASSERT_EQ(is, 'u') << where;
-            }
-            if (tail(so_far, "T") >= fall) {
-                ASSERT_EQ(is, 'd') << where;
-            }
-            if (tail(so_far, "B") >= std::max(fall, rise)) {
-                ASSERT_EQ(is, 'b') << where;
-            }
-        }
-    }
-}
-
-// ---- HealthChecker
 
 constexpr std::uint16_t kProbeUdpPort = 40'000;
 const MacAddr kOwnMac = *parse_mac("02:00:00:00:00:02");
@@ -166,9 +54,8 @@ PoolConfig pool_of(std::size_t backends, ForwardMode mode = ForwardMode::DsrL2) 
     for (std::size_t i = 0; i < backends; ++i) {
         BackendConfig backend;
         backend.name = "b" + std::to_string(i + 1);
-        backend.endpoint = {Ipv4Addr{parse_ipv4("198.51.100.21")->value +
-                                     static_cast<std::uint32_t>(i)},
-                            5060};
+        backend.endpoint = {
+            Ipv4Addr{parse_ipv4("198.51.100.21")->value + static_cast<std::uint32_t>(i)}, 5060};
         pool.backends.push_back(backend);
     }
     return pool;
@@ -199,8 +86,7 @@ struct Site {
                 {PortId{0}, backend.endpoint.address, mac_of(next_hops.next_hops.hops.size())});
         config.pools.push_back(std::move(pool));
         model = std::make_unique<PoolModel>(config);
-        checker =
-            std::make_unique<HealthChecker>(config, *model, next_hops, kProbeUdpPort, seed);
+        checker = std::make_unique<HealthChecker>(config, *model, next_hops, kProbeUdpPort, seed);
     }
 
     static MacAddr mac_of(std::size_t backend) {
@@ -214,7 +100,8 @@ struct Site {
         now += time;
         checker->tick(now);
         std::vector<SentProbe> sent;
-        for (const InjectedFrame& frame : fake_dataplane().injected) sent.push_back(read(frame));
+        for (const InjectedFrame& frame : fake_dataplane().injected)
+            sent.push_back(read(frame));
         fake_dataplane().injected.clear();
         return sent;
     }
@@ -225,7 +112,8 @@ struct Site {
         return {};
     }
     void wait(Clock::duration time) {
-        for (const TimePoint end = now + time; now < end;) pass(1ms);
+        for (const TimePoint end = now + time; now < end;)
+            pass(1ms);
     }
 
     [[nodiscard]] const BackendState& state(std::size_t backend = 0) const {
@@ -304,7 +192,8 @@ TEST(HealthChecker, SaysWhatItSaw) {
     EXPECT_EQ(site.statistics().last_status, 204);
     EXPECT_EQ(site.statistics().last_rtt, 3210us);
 
-    for (int i = 0; i < 2; ++i) site.checker->on_answer(site.next().at(0).answer(503), site.now + 1ms);
+    for (int i = 0; i < 2; ++i)
+        site.checker->on_answer(site.next().at(0).answer(503), site.now + 1ms);
     EXPECT_EQ(site.health(), Health::Busy);
     EXPECT_EQ(site.state().evidence, "503 in 1.0 ms, not in accept, 2 in a row");
     site.wait(2s);
@@ -343,15 +232,227 @@ TEST(HealthChecker, WaitsForTheFinalAnswerAfterAProvisionalOne) {
 
 TEST(HealthChecker, CountsATimelyAnswerThatWasReadLate) {
     Site site = site_up();
+    SentProbe probe = site.next().at(0);
     for (int i = 0; i < 5; ++i) {
-        const SentProbe probe = site.next().at(0);
         site.now += 10s; // the control thread was busy; the answer lay in the ring
         site.checker->on_answer(probe.answer(), probe.at + 300ms);
-        EXPECT_LE(site.pass(0ms).size(), 1U) << "missed probes are not made up for";
-        EXPECT_EQ(site.pass(1ms).size(), 0U);
-        site.checker->on_answer(probe.answer(), site.now); // and a copy changes nothing
-        site.wait(300ms);
+        const std::vector<SentProbe> sent = site.pass(0ms);
+        ASSERT_EQ(sent.size(), 1U);
+        EXPECT_EQ(site.pass(449ms).size(), 0U) << "missed probes are not made up for";
+        site.checker->on_answer(sent[0].answer(), sent[0].at + 1ms);
+        probe = site.next().at(0);
     }
+    EXPECT_EQ(site.statistics().timeout, 1U);
     EXPECT_EQ(site.health(), Health::Up);
     EXPECT_EQ(site.model->history().size(), 1U);
 }
+
+TEST(HealthChecker, LetsNoForgedAnswerChangeAState) {
+    const struct {
+        const char* what;
+        void (*forge)(Event&);
+        bool rejected; ///< the forger knows the identifiers, but sits at the wrong place
+    } forgeries[] = {
+        {"other Call-ID", [](Event& e) { e.call_id.assign(make_probe_ids().call_id); }, false},
+        {"no Call-ID", [](Event& e) { e.call_id.assign(""); }, false},
+        {"longer Call-ID",
+         [](Event& e) { e.call_id.assign(std::string{e.call_id.view()} + "0"); },
+         false},
+        {"other branch", [](Event& e) { e.branch.assign(make_probe_ids().branch); }, false},
+        {"no branch", [](Event& e) { e.branch.assign(""); }, false},
+        {"other source address", [](Event& e) { ++e.source.address.value; }, true},
+        {"other source port", [](Event& e) { ++e.source.udp_port; }, true},
+        {"other destination address", [](Event& e) { ++e.destination.address.value; }, true},
+        {"other destination port", [](Event& e) { ++e.destination.udp_port; }, true},
+        {"another backend answers for it", [](Event& e) { e.source_mac = Site::mac_of(1); }, true},
+    };
+    for (const auto& forgery : forgeries) {
+        SCOPED_TRACE(forgery.what);
+        Site dead(pool_of(1));
+        dead.wait(600ms);
+        ASSERT_EQ(dead.health(), Health::Down);
+        Site alive = site_up();
+        for (int i = 0; i < 4; ++i) {
+            Event ok = dead.next().at(0).answer(200);
+            forgery.forge(ok);
+            dead.checker->on_answer(ok, dead.now);
+            ASSERT_EQ(dead.health(), Health::Down);
+
+            const SentProbe probe = alive.next().at(0);
+            Event refusal = probe.answer(503);
+            forgery.forge(refusal);
+            alive.checker->on_answer(refusal, alive.now);
+            alive.checker->on_answer(probe.answer(200), alive.now + 1ms);
+            ASSERT_EQ(alive.health(), Health::Up);
+        }
+        EXPECT_EQ(alive.statistics().good, 5U) << "a forgery does not end a probe";
+        EXPECT_EQ(alive.statistics().bad_code, 0U);
+        EXPECT_EQ(alive.statistics().rejected, forgery.rejected ? 4U : 0U);
+        EXPECT_EQ(alive.checker->unknown_answers(), forgery.rejected ? 0U : 4U);
+        EXPECT_EQ(dead.statistics().good, 0U);
+        EXPECT_EQ(dead.model->history().size(), 1U);
+    }
+}
+
+TEST(HealthChecker, TakesEachAnswerOnceAndNoneTooLate) {
+    Site site = site_up();
+    const SentProbe probe = site.next().at(0);
+    site.checker->on_answer(probe.answer(), probe.at + 301ms); // stamped late, read before tick()
+    EXPECT_EQ(site.statistics().good, 1U);
+    site.wait(301ms);
+    EXPECT_EQ(site.statistics().timeout, 1U);
+    site.checker->on_answer(probe.answer(), probe.at + 299ms); // its probe has ended
+    EXPECT_EQ(site.checker->unknown_answers(), 2U);
+
+    const SentProbe answered = site.next().at(0);
+    for (int i = 0; i < 10; ++i)
+        site.checker->on_answer(answered.answer(), site.now);
+    EXPECT_EQ(site.statistics().good, 2U);
+    EXPECT_EQ(site.checker->unknown_answers(), 11U);
+    site.next(); // replays while the next probe waits do not answer that one
+    for (int i = 0; i < 10; ++i)
+        site.checker->on_answer(answered.answer(), site.now);
+    EXPECT_EQ(site.statistics().good, 2U);
+}
+
+/// Kills an answering backend at a random moment; returns how long it stayed up.
+Clock::duration detection_time(const PoolConfig& pool, std::uint64_t seed, TimePoint& limit) {
+    std::mt19937_64 random(seed);
+    const HealthConfig& health = pool.health;
+    Site site(pool, seed);
+    const TimePoint death =
+        site.now + 2 * health.interval + std::chrono::milliseconds(random() % 2000);
+    const auto delay =
+        std::chrono::milliseconds(random() % static_cast<std::uint64_t>(health.timeout.count()));
+    limit = death + health.fall * health.interval + health.timeout + 1min;
+    std::deque<SentProbe> unanswered;
+    while (site.now < limit) {
+        for (SentProbe& probe : site.pass(1ms))
+            unanswered.push_back(std::move(probe));
+        for (; !unanswered.empty() && unanswered.front().at + delay <= site.now;
+             unanswered.pop_front())
+            if (site.now < death) site.checker->on_answer(unanswered.front().answer(), site.now);
+        if (site.now < death) {
+            EXPECT_NE(site.health(), Health::Down) << "seed " << seed;
+        } else if (site.health() == Health::Down) {
+            return site.now - death;
+        }
+    }
+    return Clock::duration::max();
+}
+
+TEST(HealthChecker, NoticesADeadBackendWithinFallIntervalsAndATimeout) {
+    for (std::uint64_t seed = 0; seed < 1000; ++seed) {
+        std::mt19937_64 random(seed);
+        PoolConfig pool = pool_of(1);
+        pool.health.interval = std::chrono::milliseconds(50 + random() % 500);
+        pool.health.timeout = std::chrono::milliseconds(
+            5 + random() % static_cast<std::uint64_t>(pool.health.interval.count() - 5));
+        pool.health.fall = 1 + static_cast<unsigned>(random() % 4);
+        TimePoint limit;
+        const Clock::duration detection = detection_time(pool, seed, limit);
+        // A tick may be a millisecond late to send and another one to notice.
+        ASSERT_LE(detection, pool.health.fall * pool.health.interval + pool.health.timeout + 2ms)
+            << "seed " << seed;
+    }
+}
+
+TEST(HealthChecker, NeverProbesLaterThanTheIntervalSaysNorMuchEarlier) {
+    Site site(pool_of(1));
+    SentProbe last = site.next().at(0);
+    Clock::duration shortest = 1h;
+    Clock::duration longest{};
+    for (int i = 0; i < 1000; ++i) {
+        const SentProbe probe = site.next().at(0);
+        shortest = std::min(shortest, probe.at - last.at);
+        longest = std::max(longest, probe.at - last.at);
+        last = probe;
+    }
+    EXPECT_GE(shortest, 449ms);
+    EXPECT_LE(longest, 501ms);
+    EXPECT_GE(longest - shortest, 25ms) << "many balancers must not fall into step";
+}
+
+TEST(HealthChecker, SpreadsTheFirstProbes) {
+    for (const auto interval : {50ms, 500ms}) {
+        PoolConfig pool = pool_of(100);
+        pool.health.interval = interval;
+        pool.health.timeout = 40ms;
+        Site site(pool);
+        const Clock::duration spread = std::min<Clock::duration>(interval, 200ms);
+        std::size_t sent = 0;
+        for (Clock::duration passed{}; passed < spread; passed += 10ms) {
+            const std::size_t burst = site.pass(passed == 0ms ? 0ms : 10ms).size();
+            EXPECT_LE(burst, passed == 0ms ? 1U : 100U * 10 / (spread / 1ms) + 1);
+            sent += burst;
+            if (interval == 50ms && passed == 40ms) break; // from here on second probes come
+        }
+        sent += interval == 50ms ? 0 : site.pass(10ms).size();
+        EXPECT_GE(sent, interval == 50ms ? 80U : 100U);
+    }
+}
+
+TEST(HealthChecker, SendsAsSoonAsTheNextHopIsResolvedAndSaysWhenItNeverWas) {
+    Site site(pool_of(1));
+    std::optional<MacAddr>& mac = site.next_hops.next_hops.hops[0].mac;
+    mac.reset();
+    EXPECT_TRUE(site.next(250ms).empty());
+    mac = Site::mac_of(0);
+    const SentProbe probe = site.pass(1ms).at(0);
+    site.checker->on_answer(probe.answer(), site.now + 300ms); // the time runs from the sending
+    EXPECT_EQ(site.health(), Health::Up);
+
+    mac.reset();
+    EXPECT_TRUE(site.next(2s).empty());
+    EXPECT_EQ(site.health(), Health::Down);
+    EXPECT_EQ(site.state().evidence, "next hop 198.51.100.21 not resolved, 2 in a row");
+    site.next_hops.next_hops.fallback = Site::mac_of(9);
+    EXPECT_EQ(site.next().at(0).destination_mac, Site::mac_of(9));
+}
+
+TEST(HealthChecker, SaysWhyAProbeCouldNotBeSent) {
+    Site full(pool_of(1));
+    fake_dataplane().inject_fails = true;
+    full.pass(1ms);
+    fake_dataplane().inject_fails = false;
+    EXPECT_EQ(full.pass(1ms).size(), 1U) << "tried again at the next tick";
+    fake_dataplane().inject_fails = true;
+    full.wait(2s);
+    EXPECT_EQ(full.health(), Health::Down);
+    EXPECT_NE(full.state().evidence.find("could not be sent"), std::string::npos);
+    EXPECT_EQ(full.statistics().sent, 1U);
+
+    Site bare(pool_of(1));
+    bare.next_hops.port_addresses[0] = {};
+    EXPECT_TRUE(bare.next(310ms).empty());
+    EXPECT_EQ(bare.state().evidence,
+              "port \"p0\" has no address to probe from; add one to its `addresses`");
+
+    Site no_vip(pool_of(1));
+    no_vip.config.vips.clear();
+    no_vip.checker = std::make_unique<HealthChecker>(
+        no_vip.config, *no_vip.model, no_vip.next_hops, kProbeUdpPort);
+    EXPECT_TRUE(no_vip.next(310ms).empty());
+    EXPECT_EQ(no_vip.state().evidence,
+              "pool \"proxies\" has no VIP to probe; add a [[vip]] that names it");
+}
+
+TEST(HealthChecker, ProbesDisabledBackendsSoThatTheirStateIsKnown) {
+    Site site(pool_of(1));
+    site.model->set_admin(BackendId{0}, Admin::Disabled, "by the operator");
+    site.checker->on_answer(site.next().at(0).answer(), site.now);
+    EXPECT_EQ(site.health(), Health::Up);
+}
+
+TEST(HealthChecker, TakesBackendsWithoutAProbeForUp) {
+    PoolConfig pool = pool_of(2);
+    pool.health.kind = ProbeKind::None;
+    Site site(pool);
+    EXPECT_EQ(site.health(0), Health::Up);
+    EXPECT_EQ(site.health(1), Health::Up);
+    EXPECT_EQ(site.state().evidence, "no probe configured");
+    EXPECT_TRUE(site.next().empty());
+}
+
+} // namespace
+} // namespace viaduct::test

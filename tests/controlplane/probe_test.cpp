@@ -3,12 +3,15 @@
 // What a probe must be on the wire: a whole, legal OPTIONS in a frame whose sums are right.
 #include "probe.hpp"
 
+#include "viaduct/message.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <map>
 #include <random>
 #include <set>
+#include <span>
 
 namespace viaduct::test {
 namespace {
@@ -120,6 +123,17 @@ TEST(Probe, HoldsWhatARequestMustHold) {
     EXPECT_EQ(sip.body, "");
 }
 
+TEST(Probe, CanBeReadByOurOwnWorkers) {
+    const std::string text = build_options(kProbe, kIds, 7);
+    const SipDigest digest = read_digest(std::as_bytes(std::span{text}));
+    EXPECT_EQ(digest.kind, PayloadKind::Request);
+    EXPECT_EQ(digest.method, Method::Options);
+    EXPECT_EQ(digest.call_id, kIds.call_id);
+    EXPECT_EQ(digest.top_via_branch, kIds.branch);
+    EXPECT_EQ(digest.cseq, (CSeq{7, Method::Options}));
+    EXPECT_FALSE(digest.has_to_tag);
+}
+
 TEST(Probe, AsksForTheUriThatIsConfigured) {
     ProbeFrame probe = kProbe;
     probe.uri = "sip:ping@registrar.example;transport=udp";
@@ -168,8 +182,8 @@ TEST(Probe, WritesAUdpSumOfZeroAsAllOnes) {
     // Among all payloads of two bytes one makes the sum come out as zero.
     unsigned all_ones = 0;
     for (unsigned value = 0; value < 0x10000; ++value) {
-        const std::vector<std::byte> frame = build_frame(
-            kProbe, {static_cast<char>(value >> 8), static_cast<char>(value & 0xff)});
+        const std::vector<std::byte> frame =
+            build_frame(kProbe, {static_cast<char>(value >> 8), static_cast<char>(value & 0xff)});
         ASSERT_NE(word_at(frame, 40), 0U);
         if (word_at(frame, 40) == 0xffff) {
             ++all_ones;
