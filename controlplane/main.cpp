@@ -194,7 +194,7 @@ int run(const Config& config) {
     });
 
     Control control{config, model, health, publisher, loop, Clock::now(), apply};
-    cli.serve(control);
+    cli.start(control);
     spdlog::info("ready: {} worker(s), {} backend(s), control socket {}",
                  worker_count(),
                  model.backends().size(),
@@ -234,7 +234,10 @@ int main(int argc, char** argv) {
     }
     try {
         if (*replay_app) return viaduct::run_replay(replay);
-        if (reference) return viaduct::print_reference();
+        if (reference) {
+            std::fputs(viaduct::reference_page().c_str(), stdout);
+            return std::fflush(stdout) == 0 ? 0 : 1;
+        }
         if (!check_file.empty()) {
             static_cast<void>(viaduct::load_config(check_file));
             return 0;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reference: prints docs/reference.md from the tables in the code.
+// reference: docs/reference.md from the tables in the code.
 #pragma once
+
+#include <string>
 
 namespace viaduct {
 
-/// Writes the whole page to standard output. Returns the exit status.
-int print_reference();
+/// The whole page: settings, verbs, outcomes and counters.
+[[nodiscard]] std::string reference_page();
 
 } // namespace viaduct
