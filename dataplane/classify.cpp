@@ -18,13 +18,14 @@ Outcome classify_tagged(const Snapshot& snapshot, Frame& frame, std::uint16_t et
     if (ether_type != kEtherTypeIpv4 || frame.length < offset + sizeof(Ipv4Header))
         return Outcome::Punted;
     const auto& ip = frame.header_at<Ipv4Header>(offset);
-    const bool for_vip = snapshot.vip_addresses.find({Ipv4Addr{ip.destination.host()}, 0}).has_value();
+    const bool for_vip =
+        snapshot.vip_addresses.find({Ipv4Addr{ip.destination.host()}, 0}).has_value();
     return for_vip && ip.protocol == kIpProtocolUdp ? Outcome::Vlan : Outcome::Punted;
 }
 
 /// The frame holds a whole UDP datagram between these endpoints: whose is it?
-std::optional<Outcome> find_owner(const Snapshot& snapshot, Endpoint source, Endpoint destination,
-                                  Frame& frame) noexcept {
+std::optional<Outcome>
+find_owner(const Snapshot& snapshot, Endpoint source, Endpoint destination, Frame& frame) noexcept {
     auto sender = snapshot.nat_backends.find(source);
     if (!sender) sender = snapshot.nat_backends.find({source.address, 0});
 
@@ -54,8 +55,8 @@ std::optional<Outcome> find_owner(const Snapshot& snapshot, Endpoint source, End
 
 } // namespace
 
-std::optional<Outcome> classify(const Snapshot& snapshot, const PortView& port,
-                                Frame& frame) noexcept {
+std::optional<Outcome>
+classify(const Snapshot& snapshot, const PortView& port, Frame& frame) noexcept {
     if (frame.length < sizeof(EtherHeader)) return Outcome::BadFrame;
     const auto& ether = frame.header_at<EtherHeader>(0);
     if (!port.any_destination) {
@@ -94,8 +95,10 @@ std::optional<Outcome> classify(const Snapshot& snapshot, const PortView& port,
 
     frame.udp_offset = static_cast<std::uint16_t>(udp_offset);
     frame.payload_length = static_cast<std::uint16_t>(datagram_bytes - sizeof(UdpHeader));
-    return find_owner(snapshot, {source, udp.source_port.host()},
-                      {destination, udp.destination_port.host()}, frame);
+    return find_owner(snapshot,
+                      {source, udp.source_port.host()},
+                      {destination, udp.destination_port.host()},
+                      frame);
 }
 
 } // namespace viaduct

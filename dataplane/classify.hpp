@@ -15,7 +15,7 @@
 namespace viaduct {
 
 /// Empty: the frame is ours, parse it. IPv6, ARP, ICMP and all else that is not ours is `Punted`.
-[[nodiscard]] std::optional<Outcome> classify(const Snapshot& snapshot, const PortView& port,
-                                              Frame& frame) noexcept;
+[[nodiscard]] std::optional<Outcome>
+classify(const Snapshot& snapshot, const PortView& port, Frame& frame) noexcept;
 
 } // namespace viaduct

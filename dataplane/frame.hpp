@@ -45,8 +45,7 @@ struct Frame {
     static constexpr std::size_t kIpOffset = sizeof(EtherHeader);
 
     /// Lays a header over the frame. The caller has checked that it lies within `length`.
-    template <typename Header>
-    [[nodiscard]] Header& header_at(std::size_t offset) noexcept {
+    template <typename Header> [[nodiscard]] Header& header_at(std::size_t offset) noexcept {
         return *reinterpret_cast<Header*>(bytes + offset);
     }
     [[nodiscard]] std::span<const std::byte> payload() const noexcept {
@@ -57,7 +56,7 @@ struct Frame {
 /// Up to kMaxBurst packets on their way through the stages together.
 struct Burst {
     std::array<Frame, kMaxBurst> frames;
-    std::array<Outcome, kMaxBurst> outcomes; ///< valid for frames that are no longer live
+    std::array<Outcome, kMaxBurst> outcomes;  ///< valid for frames that are no longer live
     std::array<std::uint8_t, kMaxBurst> live; ///< positions of frames no stage has ended yet
     std::size_t count = 0;
     std::size_t live_count = 0;

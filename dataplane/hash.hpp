@@ -38,7 +38,8 @@ public:
     [[nodiscard]] std::uint64_t finish(std::string_view bytes) noexcept {
         const auto* at = reinterpret_cast<const std::uint8_t*>(bytes.data());
         std::size_t left = bytes.size();
-        for (; left >= 8; at += 8, left -= 8) add(little_endian(at, 8));
+        for (; left >= 8; at += 8, left -= 8)
+            add(little_endian(at, 8));
         const std::uint64_t length = length_ + left;
         add(little_endian(at, left) | length << 56);
         v2_ ^= 0xff;
@@ -56,7 +57,8 @@ private:
             if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
             return word;
         }
-        for (std::size_t i = 0; i < count; ++i) word |= std::uint64_t{bytes[i]} << (8 * i);
+        for (std::size_t i = 0; i < count; ++i)
+            word |= std::uint64_t{bytes[i]} << (8 * i);
         return word;
     }
 

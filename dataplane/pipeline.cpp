@@ -15,8 +15,7 @@ constexpr std::size_t kCacheLine = 64;
 /// Lines of payload fetched ahead of parsing: the Call-ID of most messages lies in them.
 constexpr std::size_t kPayloadLines = 6;
 
-template <typename Stage>
-void run_stage(Burst& burst, Stage stage) noexcept {
+template <typename Stage> void run_stage(Burst& burst, Stage stage) noexcept {
     std::size_t kept = 0;
     for (std::size_t i = 0; i < burst.live_count; ++i) {
         const std::uint8_t at = burst.live[i];
@@ -36,8 +35,8 @@ void prefetch_payload(const Frame& frame) noexcept {
 
 } // namespace
 
-void set_frame(Burst& burst, std::size_t at, std::byte* bytes, std::uint32_t length,
-               PortId rx_port) noexcept {
+void set_frame(
+    Burst& burst, std::size_t at, std::byte* bytes, std::uint32_t length, PortId rx_port) noexcept {
     Frame& frame = burst.frames[at];
     frame = Frame{};
     frame.bytes = bytes;
@@ -47,7 +46,8 @@ void set_frame(Burst& burst, std::size_t at, std::byte* bytes, std::uint32_t len
 
 void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
     const Snapshot& snapshot = view.snapshot;
-    for (std::size_t i = 0; i < burst.count; ++i) burst.live[i] = static_cast<std::uint8_t>(i);
+    for (std::size_t i = 0; i < burst.count; ++i)
+        burst.live[i] = static_cast<std::uint8_t>(i);
     burst.live_count = burst.count;
 
     run_stage(burst, [&](Frame& frame) noexcept {

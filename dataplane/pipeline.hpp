@@ -29,11 +29,11 @@ struct PipelineView {
 };
 
 /// Makes frame `at` of the burst ready for run_pipeline().
-void set_frame(Burst& burst, std::size_t at, std::byte* bytes, std::uint32_t length,
-               PortId rx_port) noexcept;
+void set_frame(
+    Burst& burst, std::size_t at, std::byte* bytes, std::uint32_t length, PortId rx_port) noexcept;
 
-/// Runs `burst.count` frames through all stages. Afterwards `live` holds the frames to send, each by
-/// its tx_port; every other frame has its outcome in `outcomes`.
+/// Runs `burst.count` frames through all stages. Afterwards `live` holds the frames to send, each
+/// by its tx_port; every other frame has its outcome in `outcomes`.
 void run_pipeline(const PipelineView& view, Burst& burst) noexcept;
 
 /// The outcome of a live frame once its port took it.

@@ -7,11 +7,15 @@ namespace {
 
 std::optional<Outcome> admit_from_client(const Snapshot& snapshot, const Frame& frame) noexcept {
     switch (frame.digest.kind) {
-    case PayloadKind::KeepAlive: return Outcome::KeepAlive;
-    case PayloadKind::Stun: return Outcome::Stun;
-    case PayloadKind::NotSip: return Outcome::NotSip;
+    case PayloadKind::KeepAlive:
+        return Outcome::KeepAlive;
+    case PayloadKind::Stun:
+        return Outcome::Stun;
+    case PayloadKind::NotSip:
+        return Outcome::NotSip;
     case PayloadKind::Request:
-    case PayloadKind::Response: break;
+    case PayloadKind::Response:
+        break;
     }
     if (frame.digest.call_id.empty()) return Outcome::NoCallId;
     if (!snapshot.vips[index(*frame.vip)].enabled) return Outcome::VipDisabled;
@@ -22,8 +26,10 @@ std::optional<Outcome> admit_from_client(const Snapshot& snapshot, const Frame& 
 
 std::optional<Outcome> admit(const Snapshot& snapshot, const Frame& frame) noexcept {
     switch (frame.origin) {
-    case Origin::Client: return admit_from_client(snapshot, frame);
-    case Origin::NatBackend: return std::nullopt;
+    case Origin::Client:
+        return admit_from_client(snapshot, frame);
+    case Origin::NatBackend:
+        return std::nullopt;
     case Origin::ProbeTarget:
         return frame.digest.kind == PayloadKind::Response ? Outcome::ProbeAnswer : Outcome::Punted;
     }

@@ -188,18 +188,6 @@ private:
     Dumper dumper_;
 };
 
-/// The table with a way to everywhere: hops nobody named and routes that do not exist lead to
-/// 02:00:00:00:00:fe.
-NextHops completed(const NextHops& given) {
-    NextHops all = given;
-    if (!all.fallback) all.fallback = kReplayNextHopMac;
-    if (all.routes.empty() || all.routes.front().first != 0)
-        all.routes.insert(all.routes.begin(), Route{});
-    for (Route& route : all.routes)
-        if (!route.reachable) route = {route.first, true, PortId{}, std::nullopt};
-    return all;
-}
-
 /// As many ports as the table names, at least one.
 std::vector<PortView> make_ports(const NextHops& next_hops, std::uint32_t mtu) {
     std::size_t highest = 0;
@@ -290,9 +278,8 @@ ReplayTotals replay(const Snapshot& snapshot,
                     const std::string& in,
                     const std::string& out,
                     const std::function<void(const ReplayFrame&)>& on_frame) {
-    const NextHops hops = completed(next_hops);
-    const std::vector<PortView> ports = make_ports(hops, mtu);
-    const PipelineView view{snapshot, hops, ports};
+    const std::vector<PortView> ports = make_ports(next_hops, mtu);
+    const PipelineView view{snapshot, next_hops, ports};
     Reader reader(in);
     Writer writer(out, reader.precision());
     const ReplayTotals totals = std::make_unique<Replay>(view, writer, on_frame)->run(reader);

@@ -21,7 +21,8 @@ Hop backend_hop(const Snapshot& snapshot, const NextHops& next_hops, BackendId b
 std::optional<Hop> client_hop(const NextHops& next_hops, Ipv4Addr client) noexcept {
     const Route* route = next_hops.route_to(client);
     if (route == nullptr) return std::nullopt;
-    if (!route->gateway) return Hop{route->port, client, next_hops.neighbours.find(route->port, client)};
+    if (!route->gateway)
+        return Hop{route->port, client, next_hops.neighbours.find(route->port, client)};
     if (index(*route->gateway) >= next_hops.hops.size()) return Hop{route->port, client, nullptr};
     const NextHop& gateway = next_hops.hops[index(*route->gateway)];
     return Hop{gateway.port, gateway.address, gateway.mac ? &*gateway.mac : nullptr};
@@ -61,8 +62,10 @@ void decrement_ttl(Ipv4Header& ip) noexcept {
 
 } // namespace
 
-std::optional<Outcome> rewrite(const Snapshot& snapshot, const NextHops& next_hops,
-                               std::span<const PortView> ports, Frame& frame) noexcept {
+std::optional<Outcome> rewrite(const Snapshot& snapshot,
+                               const NextHops& next_hops,
+                               std::span<const PortView> ports,
+                               Frame& frame) noexcept {
     if (!frame.backend || !frame.pool || !frame.vip) return Outcome::Internal;
     const bool nat = snapshot.pools[index(*frame.pool)].mode == ForwardMode::Nat;
     auto& ip = frame.header_at<Ipv4Header>(Frame::kIpOffset);
@@ -94,7 +97,9 @@ std::optional<Outcome> rewrite(const Snapshot& snapshot, const NextHops& next_ho
         if (frame.origin == Origin::NatBackend)
             translate(frame, ip.source, udp.source_port, snapshot.vips[index(*frame.vip)].endpoint);
         else
-            translate(frame, ip.destination, udp.destination_port,
+            translate(frame,
+                      ip.destination,
+                      udp.destination_port,
                       snapshot.backends[index(*frame.backend)].endpoint);
     }
     return std::nullopt;

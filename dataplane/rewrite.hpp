@@ -18,12 +18,14 @@ namespace viaduct {
 
 /// Empty: send it by frame.tx_port. On any outcome the frame's bytes are untouched. For
 /// `NextHopUnresolved` tx_port and next_hop say what to resolve.
-[[nodiscard]] std::optional<Outcome> rewrite(const Snapshot& snapshot, const NextHops& next_hops,
-                                             std::span<const PortView> ports, Frame& frame) noexcept;
+[[nodiscard]] std::optional<Outcome> rewrite(const Snapshot& snapshot,
+                                             const NextHops& next_hops,
+                                             std::span<const PortView> ports,
+                                             Frame& frame) noexcept;
 
 /// One's-complement checksum after `from` became `to` (RFC 1624, equation 3).
-[[nodiscard]] constexpr std::uint16_t updated_checksum(std::uint16_t checksum, std::uint16_t from,
-                                                       std::uint16_t to) noexcept {
+[[nodiscard]] constexpr std::uint16_t
+updated_checksum(std::uint16_t checksum, std::uint16_t from, std::uint16_t to) noexcept {
     std::uint32_t sum = static_cast<std::uint16_t>(~checksum);
     sum += static_cast<std::uint16_t>(~from);
     sum += to;

@@ -5,7 +5,9 @@
 
 namespace viaduct {
 
-std::uint64_t hash_key(const SteeringSecret& secret, std::uint64_t group, KeyType type,
+std::uint64_t hash_key(const SteeringSecret& secret,
+                       std::uint64_t group,
+                       KeyType type,
                        std::string_view key) noexcept {
     SipHash13 hash(secret);
     hash.add(group);

@@ -18,9 +18,6 @@
 
 namespace viaduct {
 
-/// Where replay sends what has no next hop of its own: hops without a static MAC, missing routes.
-inline constexpr MacAddr kReplayNextHopMac{{0x02, 0, 0, 0, 0, 0xfe}};
-
 /// The MAC replay gives a port, 02:00:00:00:fe:NN by its number: the source of what leaves there.
 [[nodiscard]] constexpr MacAddr replay_port_mac(PortId port) noexcept {
     return {{0x02, 0, 0, 0, 0xfe, static_cast<std::uint8_t>(index(port))}};
@@ -42,13 +39,16 @@ struct ReplayTotals {
     std::array<std::uint64_t, kOutcomeCount> outcomes{};
 };
 
-/// `in` may be libpcap or pcapng with Ethernet frames of up to 262,144 bytes. `out` appears only when
-/// the whole capture was read; an earlier file of that name is replaced, also when it is `in`.
-/// `mtu` bounds what is sent. `next_hops` is completed so that every packet has a way out: by
-/// kReplayNextHopMac unless it brings a fallback of its own. `on_frame` is called once per frame in
-/// order; it may be empty. Throws Error when a file cannot be read or written, naming it.
-ReplayTotals replay(const Snapshot& snapshot, const NextHops& next_hops, std::uint32_t mtu,
-                    const std::string& in, const std::string& out,
+/// `in` may be libpcap or pcapng with Ethernet frames of up to 262,144 bytes; `out` is libpcap with
+/// the time stamps of `in`, to the nanosecond when `in` has them. `out` appears only when the whole
+/// capture was read; an earlier file of that name is replaced, also when it is `in`. `mtu` bounds
+/// what is sent. `on_frame` is called once per frame in order; it may be empty. Throws Error when a
+/// file cannot be read or written, naming it.
+ReplayTotals replay(const Snapshot& snapshot,
+                    const NextHops& next_hops,
+                    std::uint32_t mtu,
+                    const std::string& in,
+                    const std::string& out,
                     const std::function<void(const ReplayFrame&)>& on_frame);
 
 } // namespace viaduct
