@@ -2,21 +2,20 @@
 //
 // cli: the local control socket. One line in, lines out, then `OK` or `ERR reason`.
 //
-// A client sends `VERB...` or `json VERB...`, words parted by blanks, at most 64 KiB a line, as many
-// lines as it likes, one after the other. Everyone may look; verbs that change something ask who the
-// peer is (SO_PEERCRED) and want root, viaductd's own user or one of `admins`.
-// A slow or mad client harms nobody: bounded line, bounded reply buffer, bounded clients, idle limit.
+// A client sends `VERB...` or `json VERB...`, words parted by blanks, at most 64 KiB a line, as
+// many lines as it likes, one after the other. Everyone may look; verbs that change something ask
+// who the peer is (SO_PEERCRED) and want root, viaductd's own user or one of `admins`. A slow or
+// mad client harms nobody: bounded line, bounded reply buffer, bounded clients, idle limit.
 #pragma once
 
 #include "config.hpp"
 #include "loop.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -32,8 +32,9 @@ enum class ProbeResult : std::uint8_t {
 };
 
 /// fall and rise damping. The first result is a verdict at once; after that `fall` results in a row
-/// that are not good leave `up` (to `down` if the last was a time-out, else `busy`), and `rise` good
-/// ones in a row enter it. Between busy and down: `fall` time-outs in a row, `rise` bad codes in a row.
+/// that are not good leave `up` (to `down` if the last was a time-out, else `busy`), and `rise`
+/// good ones in a row enter it. Between busy and down: `fall` time-outs in a row, `rise` bad codes
+/// in a row.
 class Damper {
 public:
     Damper(unsigned fall, unsigned rise) noexcept : fall_(fall), rise_(rise) {}
@@ -46,7 +47,7 @@ private:
     unsigned fall_;
     unsigned rise_;
     Health health_ = Health::Unknown;
-    unsigned good_ = 0;     ///< results of that kind in a row, ending with the last one
+    unsigned good_ = 0; ///< results of that kind in a row, ending with the last one
     unsigned not_good_ = 0;
     unsigned bad_code_ = 0;
     unsigned timeout_ = 0;
@@ -56,14 +57,16 @@ private:
 /// fall x interval + timeout), and first probes are spread over one interval.
 class HealthChecker {
 public:
-    HealthChecker(const Config& config, PoolModel& model, const NextHopSource& next_hops,
+    HealthChecker(const Config& config,
+                  PoolModel& model,
+                  const NextHopSource& next_hops,
                   std::uint16_t probe_udp_port);
 
     /// Sends what is due and expires what is overdue. Call it after every waiting event was given
     /// to on_answer(), so that an answer that waited in the ring is never taken for missing.
     void tick(TimePoint now);
-    /// A ProbeAnswer event, received at `received`. Answers that match no probe, come twice, or come
-    /// from another place than the pool's mode demands are ignored and counted.
+    /// A ProbeAnswer event, received at `received`. Answers that match no probe, come twice, or
+    /// come from another place than the pool's mode demands are ignored and counted.
     void on_answer(const Event& event, TimePoint received);
 
     struct Statistics { ///< per backend, for `show health`
@@ -84,9 +87,9 @@ private:
         BackendId id{};
         const HealthConfig* health = nullptr;
         Damper damper;
-        TimePoint due;                 ///< when the next probe starts
+        TimePoint due;                     ///< when the next probe starts
         std::optional<TimePoint> deadline; ///< of the probe under way
-        std::optional<TimePoint> sent; ///< empty: its next hop was not resolved yet
+        std::optional<TimePoint> sent;     ///< empty: its next hop was not resolved yet
         ProbeIds ids;
         Statistics statistics;
     };
@@ -98,7 +101,7 @@ private:
     const NextHopSource& next_hops_;
     std::uint16_t probe_udp_port_;
     std::mt19937_64 random_;
-    std::vector<Target> targets_; ///< by BackendId
+    std::vector<Target> targets_;                        ///< by BackendId
     std::unordered_map<std::string, BackendId> waiting_; ///< Call-ID of a probe under way -> whose
     std::uint64_t unknown_answers_ = 0;
 };

@@ -6,10 +6,9 @@
 #include "viaduct/counters.hpp"
 #include "viaduct/net.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <array>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 
 namespace viaduct {
@@ -24,8 +23,8 @@ struct Totals {
 [[nodiscard]] std::uint64_t forwarded_to(BackendId id);
 [[nodiscard]] std::uint64_t returned_from(BackendId id);
 
-/// An array of flat objects as a table with a header line and aligned columns (numbers to the right);
-/// an object as `key  value` lines, nested arrays and objects as sections of their own.
+/// An array of flat objects as a table with a header line and aligned columns (numbers to the
+/// right); an object as `key  value` lines, nested arrays and objects as sections of their own.
 [[nodiscard]] std::string to_table(const nlohmann::ordered_json& json);
 
 /// A byte string as valid UTF-8: bytes that are not UTF-8 become U+0000..U+00FF one by one, so that

@@ -34,12 +34,15 @@ struct ReplayTotals {
     std::array<std::uint64_t, kOutcomeCount> outcomes{};
 };
 
-/// `in` may be libpcap or pcapng with Ethernet frames of up to 65,549 bytes. `out` appears only when
-/// the whole capture was read; an earlier file of that name is replaced. `mtu` bounds what is sent.
-/// `on_frame` is called once per frame in order; it may be empty. Throws Error when a file cannot be
-/// read or written, naming it.
-ReplayTotals replay(const Snapshot& snapshot, const NextHops& next_hops, std::uint32_t mtu,
-                    const std::string& in, const std::string& out,
+/// `in` may be libpcap or pcapng with Ethernet frames of up to 65,549 bytes. `out` appears only
+/// when the whole capture was read; an earlier file of that name is replaced. `mtu` bounds what is
+/// sent. `on_frame` is called once per frame in order; it may be empty. Throws Error when a file
+/// cannot be read or written, naming it.
+ReplayTotals replay(const Snapshot& snapshot,
+                    const NextHops& next_hops,
+                    std::uint32_t mtu,
+                    const std::string& in,
+                    const std::string& out,
                     const std::function<void(const ReplayFrame&)>& on_frame);
 
 } // namespace viaduct
