@@ -10,14 +10,13 @@
 #include "viaduct/error.hpp"
 
 #include <arpa/inet.h>
+#include <array>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-
-#include <array>
 
 namespace viaduct {
 namespace {
@@ -92,7 +91,8 @@ void undo(Netlink& netlink, int link, const std::string& interface) {
     }
     find_filters(netlink, link, kEgress, foreign);
     if (own_qdisc && foreign == 0)
-        (void)netlink.request(NetlinkMessage(RTM_DELQDISC, 0, clsact(link)).add(TCA_KIND, "clsact"));
+        (void)netlink.request(
+            NetlinkMessage(RTM_DELQDISC, 0, clsact(link)).add(TCA_KIND, "clsact"));
 }
 
 int add_filter(Netlink& netlink, int link, std::uint32_t state) {
@@ -124,8 +124,9 @@ DropFilter::DropFilter(Netlink& netlink, const std::string& port, std::string in
     undo(netlink_, link_, interface_);
 
     std::uint32_t state = read_sysctl(ipv6_switch(interface_)).value_or(kIpv6Unknown);
-    int error = netlink_.request(NetlinkMessage(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, clsact(link_))
-                                     .add(TCA_KIND, "clsact"));
+    int error =
+        netlink_.request(NetlinkMessage(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, clsact(link_))
+                             .add(TCA_KIND, "clsact"));
     if (error != 0 && error != EEXIST) throw fail("add a clsact qdisc to", error);
     if (error == 0) state |= kOwnQdisc;
 

@@ -14,8 +14,8 @@ namespace viaduct {
 
 /// A clsact ingress filter that drops everything, and IPv6 off, on `interface`.
 ///
-/// The filter carries its own mark and what must be put back, so that what a killed predecessor left
-/// can be undone by the next one. Foreign filters and a foreign clsact qdisc are left alone.
+/// The filter carries its own mark and what must be put back, so that what a killed predecessor
+/// left can be undone by the next one. Foreign filters and a foreign clsact qdisc are left alone.
 class DropFilter {
 public:
     /// Undoes a predecessor's work on the interface first. Throws Error naming `port`; then nothing

@@ -8,10 +8,9 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <netlink/errno.h>
+#include <new>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <new>
 
 namespace viaduct {
 namespace {
@@ -46,7 +45,9 @@ NetlinkMessage& NetlinkMessage::add_bytes(int attribute, const void* bytes, std:
 }
 
 NetlinkMessage& NetlinkMessage::add_all(const NetlinkAttributes& attributes) {
-    if (nlmsg_append(message_.get(), const_cast<void*>(attributes.data()), attributes.size(),
+    if (nlmsg_append(message_.get(),
+                     const_cast<void*>(attributes.data()),
+                     attributes.size(),
                      NLMSG_ALIGNTO) < 0)
         throw std::bad_alloc();
     return *this;
@@ -78,8 +79,8 @@ const nlattr* NetlinkAttributes::find(int attribute) const {
 
 NetlinkAttributes NetlinkAttributes::inside(int attribute) const {
     const nlattr* found = find(attribute);
-    if (found == nullptr) return {nullptr, 0};
-    return {nla_data(found), size_of(found)};
+    if (found == nullptr) return NetlinkAttributes(static_cast<const void*>(nullptr), 0);
+    return NetlinkAttributes(static_cast<const void*>(nla_data(found)), size_of(found));
 }
 
 Netlink::Netlink() : socket_(nl_socket_alloc()) {

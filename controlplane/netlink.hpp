@@ -7,15 +7,14 @@
 // Cost:  one system call or more per request; control thread only.
 #pragma once
 
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
-
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -32,8 +31,8 @@ public:
 
     /// Adds the value as its bytes stand in memory; Be32 and MacAddr as on the wire.
     template <typename Value>
-        requires std::is_trivially_copyable_v<Value> && (!std::is_pointer_v<Value>)
-    NetlinkMessage& add(int attribute, const Value& value) {
+    requires std::is_trivially_copyable_v<Value> &&
+        (!std::is_pointer_v<Value>)NetlinkMessage& add(int attribute, const Value& value) {
         return add_bytes(attribute, &value, sizeof value);
     }
     NetlinkMessage& add(int attribute, const char* text) {

@@ -79,7 +79,8 @@ std::vector<Route> flatten_routes(std::vector<PortRoute> routes) {
 std::vector<PlacedBackend> backends_in_order(const Config& config) {
     std::vector<PlacedBackend> backends;
     for (const PoolConfig& pool : config.pools)
-        for (const BackendConfig& backend : pool.backends) backends.push_back({backend, pool.mode});
+        for (const BackendConfig& backend : pool.backends)
+            backends.push_back({backend, pool.mode});
     return backends;
 }
 

@@ -45,7 +45,7 @@ struct PlacedBackend {
 
 /// Which station leads to a backend: itself when a port's prefix covers it or its pool is dsr-l2,
 /// else what `next_hops` routes it to, else itself on the first port.
-[[nodiscard]] Station station_for(const PlacedBackend& backend, const Config& config,
-                                  const NextHops& next_hops);
+[[nodiscard]] Station
+station_for(const PlacedBackend& backend, const Config& config, const NextHops& next_hops);
 
 } // namespace viaduct

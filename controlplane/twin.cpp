@@ -32,7 +32,8 @@ int set_link(Netlink& netlink, const Twin& twin, bool up) {
     return netlink.request(NetlinkMessage(RTM_NEWLINK, 0, link));
 }
 
-int change_address(Netlink& netlink, int type, int flags, const Twin& twin, const Ipv4Prefix& prefix) {
+int change_address(
+    Netlink& netlink, int type, int flags, const Twin& twin, const Ipv4Prefix& prefix) {
     ifaddrmsg address{};
     address.ifa_family = AF_INET;
     address.ifa_prefixlen = prefix.length;
@@ -43,7 +44,10 @@ int change_address(Netlink& netlink, int type, int flags, const Twin& twin, cons
 }
 
 /// A route of the twin's own table: on the link, or by its gateway when `prefix` is empty.
-int change_route(Netlink& netlink, int type, int flags, const Twin& twin,
+int change_route(Netlink& netlink,
+                 int type,
+                 int flags,
+                 const Twin& twin,
                  const std::optional<Ipv4Prefix>& prefix) {
     rtmsg route{};
     route.rtm_family = AF_INET;
@@ -73,8 +77,7 @@ int change_rule(Netlink& netlink, int type, int flags, const Twin& twin, Ipv4Add
 }
 
 void set_sysctl(const Twin& twin, const std::string& key, const std::string& value) {
-    const int error =
-        write_sysctl("/proc/sys/net/ipv4/conf/" + twin.interface + "/" + key, value);
+    const int error = write_sysctl("/proc/sys/net/ipv4/conf/" + twin.interface + "/" + key, value);
     if (error != 0)
         fail(twin, "set net.ipv4.conf." + twin.interface + "." + key + " to " + value, error);
 }
@@ -84,8 +87,8 @@ void set_up_link(Netlink& netlink, const Twin& twin, Undo& undo) {
     link.ifi_index = twin.link;
     int error = netlink.request(NetlinkMessage(RTM_NEWLINK, 0, link).add(IFLA_ADDRESS, twin.mac));
     if (error != 0) fail(twin, "give " + twin.interface + " the MAC " + to_string(twin.mac), error);
-    error =
-        netlink.request(NetlinkMessage(RTM_NEWLINK, 0, link).add(IFLA_MTU, std::uint32_t{twin.mtu}));
+    error = netlink.request(
+        NetlinkMessage(RTM_NEWLINK, 0, link).add(IFLA_MTU, std::uint32_t{twin.mtu}));
     if (error != 0)
         fail(twin, "give " + twin.interface + " the MTU " + std::to_string(twin.mtu), error);
     // Only the port that carries an address answers ARP for it.
@@ -100,10 +103,9 @@ void set_up_link(Netlink& netlink, const Twin& twin, Undo& undo) {
 
 void add_rules(Netlink& netlink, const Twin& twin, Undo& undo) {
     for (const Ipv4Prefix& prefix : twin.addresses) {
-        const int error = change_rule(
-            netlink, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, twin, prefix.address);
-        if (error != 0)
-            fail(twin, "add the routing rule from " + to_string(prefix.address), error);
+        const int error =
+            change_rule(netlink, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, twin, prefix.address);
+        if (error != 0) fail(twin, "add the routing rule from " + to_string(prefix.address), error);
         undo.add([&netlink, twin, prefix] {
             (void)change_rule(netlink, RTM_DELRULE, 0, twin, prefix.address);
         });
@@ -182,17 +184,19 @@ void remove_leftovers(Netlink& netlink) {
     rtmsg routes{};
     routes.rtm_family = AF_INET;
     routes.rtm_protocol = kOwner;
-    (void)netlink.dump(NetlinkMessage(RTM_GETROUTE, NLM_F_DUMP, routes), [&](const nlmsghdr* found) {
-        const auto* route = static_cast<const rtmsg*>(nlmsg_data(found));
-        const NetlinkAttributes attributes(found, sizeof *route);
-        if (route->rtm_protocol != kOwner ||
-            !is_ours(table_of(route->rtm_table, attributes, RTA_TABLE)))
-            return;
-        NetlinkMessage removal(RTM_DELROUTE, 0, *route);
-        removal.add_all(attributes);
-        removals.push_back(std::move(removal));
-    });
-    for (const NetlinkMessage& removal : removals) (void)netlink.request(removal);
+    (void)netlink.dump(NetlinkMessage(RTM_GETROUTE, NLM_F_DUMP, routes),
+                       [&](const nlmsghdr* found) {
+                           const auto* route = static_cast<const rtmsg*>(nlmsg_data(found));
+                           const NetlinkAttributes attributes(found, sizeof *route);
+                           if (route->rtm_protocol != kOwner ||
+                               !is_ours(table_of(route->rtm_table, attributes, RTA_TABLE)))
+                               return;
+                           NetlinkMessage removal(RTM_DELROUTE, 0, *route);
+                           removal.add_all(attributes);
+                           removals.push_back(std::move(removal));
+                       });
+    for (const NetlinkMessage& removal : removals)
+        (void)netlink.request(removal);
 }
 
 } // namespace viaduct

@@ -19,8 +19,8 @@
 
 namespace viaduct {
 
-inline constexpr std::uint8_t kOwner = 86;             ///< RTPROT and FRA_PROTOCOL of what is ours
-inline constexpr std::uint32_t kFirstTable = 0x5600;   ///< and the priority of its rules; + PortId
+inline constexpr std::uint8_t kOwner = 86;           ///< RTPROT and FRA_PROTOCOL of what is ours
+inline constexpr std::uint32_t kFirstTable = 0x5600; ///< and the priority of its rules; + PortId
 
 /// Steps that take back what was done; run in reverse order when it goes out of scope.
 class Undo {
