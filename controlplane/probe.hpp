@@ -3,8 +3,9 @@
 // probe: builds one health probe as a whole frame, on the same path as the pool's traffic.
 //
 // dsr-l2: to the backend's MAC with the VIP as destination, so an answer proves that the backend
-// owns the VIP and answers from it. nat: to the backend's address and UDP port. Spec:  RFC 3261 §11
-// (OPTIONS), §8.1.1 (what a request must hold), §17.1.1.3 (branch).
+// owns the VIP and answers from it. nat: to the backend's address and UDP port.
+//
+// Spec:  RFC 3261 §11 (OPTIONS), §8.1.1 (what a request must hold), §17.1.1.3 (branch).
 #pragma once
 
 #include "config.hpp"

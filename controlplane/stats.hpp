@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 namespace viaduct {
 
@@ -30,6 +31,11 @@ struct Totals {
 /// A byte string as valid UTF-8: bytes that are not UTF-8 become U+0000..U+00FF one by one, so that
 /// dump(..., ensure_ascii = true) prints them as \u00XX.
 [[nodiscard]] std::string to_utf8(std::string_view bytes);
+
+/// Text of any origin made safe for a terminal: control characters, invisible and
+/// direction-changing ones and bytes that are not UTF-8 become \xNN; with `keep_lines` line feeds
+/// stay.
+[[nodiscard]] std::string terminal_text(std::string_view text, bool keep_lines = false);
 
 /// The Markdown sections of docs/reference.md that list outcomes and worker counters.
 [[nodiscard]] std::string counters_reference();
