@@ -266,9 +266,12 @@ struct CliServer::Client {
     }
 };
 
-CliServer::CliServer(std::string path, Loop& loop, Control& control)
-    : path_(std::move(path)), loop_(loop), control_(control) {
+CliServer::CliServer(std::string path, Loop& loop) : path_(std::move(path)), loop_(loop) {
     listen_on_path();
+}
+
+void CliServer::start(Control& control) {
+    control_ = &control;
     loop_.watch(listener_, EPOLLIN, [this](std::uint32_t) { accept_clients(); });
     loop_.every(std::chrono::seconds(1), [this, alive = std::weak_ptr(alive_)](TimePoint now) {
         if (!alive.expired()) close_idle(now);
@@ -348,7 +351,7 @@ void CliServer::serve(int fd) {
             client.say("ERR a request is at most " + std::to_string(kMaxLine) + " bytes long\n");
             client.closing = true;
         } else if (found) {
-            client.say(answer(control_, client.peer, line));
+            client.say(answer(*control_, client.peer, line));
             client.since = Clock::now();
         } else if (client.ended) {
             // Half a line is no request: "drain a b1" may have been meant to end in b12.

@@ -87,12 +87,15 @@ public:
     static constexpr std::chrono::seconds kIdleLimit{60};   ///< from answer to next whole request
     static constexpr std::chrono::seconds kUnreadLimit{10}; ///< client takes nothing of its answer
 
-    /// Listens on `path`. A stale socket is replaced; throws Error when a living process holds it,
-    /// or the folder cannot be made.
-    CliServer(std::string path, Loop& loop, Control& control);
+    /// Claims `path`: clients may connect and wait. A stale socket is replaced; throws Error when a
+    /// living process holds it, or the folder cannot be made.
+    CliServer(std::string path, Loop& loop);
     ~CliServer(); ///< removes the socket
     CliServer(const CliServer&) = delete;
     CliServer& operator=(const CliServer&) = delete;
+
+    /// Serves clients from now on. `control` must outlive this. Once.
+    void start(Control& control);
 
     /// Closes clients over their limit; the loop calls it every second.
     void close_idle(TimePoint now);
@@ -106,7 +109,7 @@ private:
 
     std::string path_;
     Loop& loop_;
-    Control& control_;
+    Control* control_ = nullptr; ///< from start() on
     int listener_ = -1;
     std::uint64_t device_ = 0; ///< with inode_: which file at path_ is ours
     std::uint64_t inode_ = 0;

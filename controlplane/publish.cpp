@@ -46,7 +46,8 @@ void add_own_addresses(Snapshot& snapshot, const Config& config, std::uint16_t p
     for (const PortConfig& port : config.ports)
         for (const Ipv4Prefix& prefix : port.addresses) {
             snapshot.own_addresses.insert({prefix.address, 0}, 0);
-            snapshot.probe_endpoints.insert({prefix.address, probe_udp_port}, 0);
+            if (probe_udp_port != 0)
+                snapshot.probe_endpoints.insert({prefix.address, probe_udp_port}, 0);
         }
 }
 

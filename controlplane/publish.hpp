@@ -19,6 +19,7 @@ namespace viaduct {
 
 class Publisher {
 public:
+    /// `probe_udp_port` 0: nothing is taken for an answer to a probe (replay).
     Publisher(const Config& config, const SteeringSecret& secret, std::uint16_t probe_udp_port);
 
     /// Builds a whole new snapshot of the model. Tables of pools whose eligible set is as before

@@ -4,7 +4,10 @@
 //
 // The section of settings comes from config.cpp, where their table is.
 
+#include "reference.hpp"
+
 #include "cli.hpp"
+#include "config.hpp"
 #include "stats.hpp"
 
 #include <string>
@@ -52,6 +55,13 @@ std::string counters_reference() {
     for (const WorkerCounterInfo& info : kWorkerCounters)
         out += row(info.name, info.help);
     return out;
+}
+
+std::string reference_page() {
+    return "# Reference\n\n"
+           "Printed by `viaductd --reference` from the tables in the code; do not edit by "
+           "hand.\n\n" +
+           settings_reference() + "\n" + verbs_reference() + "\n" + counters_reference();
 }
 
 } // namespace viaduct

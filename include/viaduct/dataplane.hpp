@@ -39,6 +39,7 @@ struct DataplaneRequest {
 struct PortState {
     std::string name;
     std::string driver;
+    std::string interface; ///< net_af_packet: the kernel interface whose frames the port reads too
     MacAddr mac;
     std::uint16_t mtu = 0;
     bool link_up = false;
