@@ -274,9 +274,9 @@ lab_start_backends() { local n; for n in 1 2 3; do lab_start_backend "$n"; done;
 
 lab_ctl() { "$VIADUCT_BUILD/controlplane/viaductctl" --socket "$LAB_SOCKET" "$@"; }
 
-# lab_states: "b1 up", one line a backend.
+# lab_states: "b1 up enabled", one line a backend.
 lab_states() {
-    lab_ctl --json show backends | jq -r '.. | objects | select(.backend? and .state?) | "\(.backend) \(.state)"'
+    lab_ctl --json show backends | jq -r '.backends[] | "\(.backend) \(.health) \(.admin)"'
 }
 lab_backend_is() { [[ $(lab_states 2>/dev/null | awk -v b="b$1" '$1 == b { print $2 }') == "$2" ]]; }
 lab_wait_backend() { lab_wait "${3:-10}" lab_backend_is "$1" "$2"; } # N STATE [SECONDS]
@@ -300,10 +300,78 @@ lab_call() {
         -trace_err -error_file "$LAB_DIR/$name.errors" "$@" >/dev/null 2>"$LAB_DIR/$name.stderr"
 }
 
-# Everything below reads traces. A line of SIPp's short trace: date, time, S|R, Call-ID, CSeq, first line.
+# lab_placed NAME: how many calls of lab_call NAME have begun so far (SIPp numbers its calls).
+lab_placed() {
+    awk -F'\t' '$4 == "S" && $5 + 0 > n { n = $5 + 0 } END { print n + 0 }' "$LAB_DIR/$1.trace" 2>/dev/null
+}
+lab_has_placed() { (($(lab_placed "$1") + 0 >= $2)); }
+
+# lab_audit NAME [KILLED-TRACE]: what became of the calls of lab_call NAME, into the array AUDIT:
+# placed, succeeded, failed; killed (calls with a message in KILLED-TRACE, e.g. be1.1), failed_killed;
+# split (other calls whose messages did not all reach one backend); be1, be2, be3 (calls begun there).
+# A line of SIPp's short trace: date, time, seconds, S|R, Call-ID, CSeq, first line.
+lab_audit() {
+    local key value
+    declare -gA AUDIT=()
+    while read -r key value; do AUDIT[$key]=$value; done < <(
+        awk -F'\t' -v killed_trace="${2:-}" '
+            FNR == 1 { file = FILENAME; sub(".*/", "", file); split(file, part, ".") }
+            file ~ /\.done$/ { split($0, word, " "); done[word[2]]; next }
+            file !~ /^be/ { if ($4 == "S" && $7 ~ /^INVITE /) placed[$5]; next }
+            $4 != "R" || !($5 in placed) { next }
+            {
+                if (file == killed_trace ".trace") killed[$5]
+                if (!(($5, part[1]) in at)) { at[$5, part[1]]; ++backends[$5] }
+                if ($7 ~ /^INVITE / && !(($5, part[1]) in begun)) { begun[$5, part[1]]; ++calls[part[1]] }
+            }
+            END {
+                for (id in placed) {
+                    ++n
+                    if (id in killed) ++k
+                    else if (backends[id] != 1) { ++split_calls; if (split_calls <= 5) print "example", id }
+                    if (id in done) continue
+                    ++failed
+                    if (id in killed) ++failed_killed
+                }
+                print "placed", n + 0; print "succeeded", n - failed; print "failed", failed + 0
+                print "killed", k + 0; print "failed_killed", failed_killed + 0
+                print "split", split_calls + 0
+                for (i = 1; i <= 3; ++i) print "be" i, calls["be" i] + 0
+            }' "$LAB_DIR/$1.trace" "$LAB_DIR/$1.done" "$LAB_DIR"/be?.*.trace
+    )
+}
+
+# lab_unseen: frames that lb0 (nat: and lb1) took and viaductd did not. What the driver dropped since
+# READY is the growth of this number; asked until three answers agree, so that nothing is on its way.
+lab_unseen() {
+    local seen="" again=0 before received after end=$((SECONDS + 10))
+    while ((again < 3 && SECONDS < end)); do
+        before=$(lab_rx)
+        received=$(lab_ctl --json show outcomes | jq .received)
+        after=$(lab_rx)
+        ((before == after)) || continue
+        if [[ $((after - received)) == "$seen" ]]; then ((++again)); else again=0; fi
+        seen=$((after - received))
+    done
+    ((again == 3)) && echo "$seen"
+}
+lab_rx() {
+    ip -n "$LAB_ID-lb" -j -s link show | jq --arg lb1 "$([[ $LAB_MODE == nat ]] && echo lb1)" \
+        '[.[] | select(.ifname == "lb0" or .ifname == $lb1) | .stats64.rx.packets] | add'
+}
+# lab_conserved: received = sum of outcomes (nothing is held in this version).
+lab_conserved() { lab_ctl --json show outcomes | jq -e '.received == ([.outcomes[]] | add)' >/dev/null; }
+
+# lab_detection_ms N KILLED-AT: from the kill (microseconds of EPOCHREALTIME) to the event `down`.
+lab_detection_ms() {
+    lab_ctl --json show events | jq --arg backend "b$1" --argjson killed "$2" '
+        [.events[] | select(.backend == $backend and .to == "down")
+         | ((.at[0:19] + "Z" | fromdate) * 1000 + (.at[20:23] | tonumber))
+         | select(. * 1000 >= $killed - 1000)] | first - ($killed / 1000) | floor'
+}
 
 lab_main() {
-    local verb=${1:-} id
+    local verb=${1:-}
     shift
     case $verb in
     up)
