@@ -24,9 +24,9 @@ namespace viaduct {
 /// How to reach a backend or a client, and the address we send from. What the rest of the control
 /// plane needs of Kernel; replay and tests make one from the configuration alone.
 struct NextHopSource {
-    std::vector<MacAddr> port_macs;        ///< by PortId
-    std::vector<Ipv4Addr> port_addresses;  ///< by PortId: first address of the port; 0.0.0.0: none
-    NextHops next_hops;                    ///< hops by HopId; backend b has HopId b
+    std::vector<MacAddr> port_macs;       ///< by PortId
+    std::vector<Ipv4Addr> port_addresses; ///< by PortId: first address of the port; 0.0.0.0: none
+    NextHops next_hops;                   ///< hops by HopId; backend b has HopId b
 };
 
 /// Hops, routes and fallback MAC that replay uses: on-link prefixes and gateways of the ports;
@@ -56,8 +56,8 @@ public:
     [[nodiscard]] const NextHopSource& next_hops() const noexcept;
     [[nodiscard]] std::uint64_t version() const noexcept;
 
-    /// A packet wanted this address on this port and there was no MAC: ask the kernel to resolve it.
-    /// At most one request per address and second.
+    /// A packet wanted this address on this port and there was no MAC: ask the kernel to resolve
+    /// it. At most one request per address and second.
     void resolve(PortId port, Ipv4Addr address, TimePoint now);
 
 private:
