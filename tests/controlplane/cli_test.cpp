@@ -288,6 +288,7 @@ TEST(Admin, WarnsWhenThePoolHasNoBackendLeft) {
     const std::string text = desk.ask("disable borders n1");
     EXPECT_TRUE(is_ok(text));
     EXPECT_TRUE(contains(text, "no backend that may take calls: its traffic ends as no_backend"));
+    EXPECT_FALSE(contains(text, "move to other backends")) << "there is none";
     EXPECT_EQ(desk.ask_json("explain edge a@b")["outcome"], "no_backend");
 }
 
