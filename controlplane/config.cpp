@@ -1,1 +1,291 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// config: a TOML file -> Config, or every mistake with its line and column.
+//
+// In:    the operator's file, at most 16 MiB; any bytes.
+// Out:   a Config in which every value is in range and everything referred to exists.
+// Cost:  n log n in the size of the file.
+// Spec:  TOML 1.0.0. toml++ stops at the first syntax error; all other mistakes are told together.
+#include "config.hpp"
+
+#include "config_check.hpp"
+#include "config_settings.hpp"
+#include "log.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <numeric>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+namespace viaduct {
+
+namespace {
+
+/// The defaults as TOML, by section's header, so that they pass the same readers.
+const toml::table& defaults() {
+    static const toml::table kTable = [] {
+        toml::table all;
+        for (const SectionInfo& section : sections()) {
+            std::string text;
+            for (const Setting& setting : settings())
+                if (setting.section == section.section && setting.need == Need::Default)
+                    text.append(setting.rule.key).append(" = ").append(setting.fallback) += '\n';
+            all.insert(section.header, toml::parse(text));
+        }
+        return all;
+    }();
+    return kTable;
+}
+
+/// How many single letters must be added, dropped or changed (Levenshtein).
+std::size_t distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        std::size_t diagonal = std::exchange(row[0], i + 1);
+        for (std::size_t j = 0; j < b.size(); ++j)
+            diagonal = std::exchange(
+                row[j + 1],
+                std::min({row[j + 1] + 1, row[j] + 1, diagonal + (a[i] == b[j] ? 0U : 1U)}));
+    }
+    return row.back();
+}
+
+/// One reading of one file.
+class Reader {
+public:
+    Config config;
+    Sources sources;
+    Mistakes mistakes;
+
+    void read_file(const toml::table& root);
+
+private:
+    void read_pool(const toml::table& table);
+    void check_keys(const toml::table& table, std::optional<Section> section);
+    [[nodiscard]] Source
+    read_one(Section section, const toml::table& parent, Position header, Owner owner);
+    [[nodiscard]] Source read_entry(Section section, const toml::table& table, Owner owner);
+    void read_settings(Section section, Owner owner, Source& source);
+    [[nodiscard]] std::vector<const toml::table*> entries(Section section,
+                                                          const toml::table& parent);
+};
+
+void Reader::read_file(const toml::table& root) {
+    const Position top = root.source().begin;
+    check_keys(root, {});
+    sources.dataplane = read_one(Section::Dataplane, root, top, &config);
+    for (const toml::table* table : entries(Section::Port, root))
+        sources.ports.push_back(read_entry(Section::Port, *table, &config.ports.emplace_back()));
+    for (const toml::table* table : entries(Section::Vip, root))
+        sources.vips.push_back(read_entry(Section::Vip, *table, &config.vips.emplace_back()));
+    for (const toml::table* table : entries(Section::Pool, root))
+        read_pool(*table);
+    sources.steering = read_one(Section::Steering, root, top, &config);
+    sources.control = read_one(Section::Control, root, top, &config);
+    check_config(config, sources, mistakes);
+}
+
+void Reader::read_pool(const toml::table& table) {
+    PoolConfig& pool = config.pools.emplace_back();
+    PoolSource& source = sources.pools.emplace_back();
+    static_cast<Source&>(source) = read_entry(Section::Pool, table, &pool);
+    source.health = read_one(Section::Health, table, source.header, &pool.health);
+    for (const toml::table* backend : entries(Section::Backend, table))
+        source.backends.push_back(
+            read_entry(Section::Backend, *backend, &pool.backends.emplace_back()));
+}
+
+/// Names every key that is neither a setting of `section` nor a section in it.
+void Reader::check_keys(const toml::table& table, std::optional<Section> section) {
+    std::vector<std::pair<std::string_view, std::string_view>> known; // key, as to be written
+    for (const Setting& setting : settings())
+        if (section == setting.section) known.emplace_back(setting.rule.key, setting.rule.key);
+    for (const SectionInfo& child : sections())
+        if (section == child.parent) known.emplace_back(child.key, child.header);
+
+    for (const auto& [key, node] : table) {
+        const std::string_view name = key.str();
+        std::string_view nearest;
+        std::size_t least = 3;
+        const auto is_known = [name](const auto& entry) { return entry.first == name; };
+        if (std::any_of(known.begin(), known.end(), is_known)) continue;
+        for (const auto& [candidate, written] : known) {
+            if (name.size() > 32 || candidate.size() < 3) continue;
+            const std::size_t far = distance(name, candidate);
+            if (far < least && far * 2 < candidate.size()) least = far, nearest = written;
+        }
+        const bool is_section = !section && (node.is_table() || node.is_array_of_tables());
+        std::string text = is_section ? "unknown section " : "unknown key ";
+        if (is_section)
+            text +=
+                (node.is_table() ? "[" : "[[") + printable(name) + (node.is_table() ? "]" : "]]");
+        else
+            text +=
+                '"' + printable(name) + '"' +
+                (section ? " in " + std::string(info(*section).header) : " outside any section");
+        if (!nearest.empty()) {
+            const bool bare = nearest.front() != '[';
+            text += std::string("; did you mean ") + (bare ? "\"" : "") + std::string(nearest) +
+                    (bare ? "\"?" : "?");
+        }
+        mistakes.add(key.source().begin, std::move(text));
+    }
+}
+
+/// The tables of a `[[section]]` in `parent`; says so when there is none.
+std::vector<const toml::table*> Reader::entries(Section section, const toml::table& parent) {
+    const std::string header(info(section).header);
+    const toml::node* node = parent.get(info(section).key);
+    std::vector<const toml::table*> tables;
+    if (node == nullptr || (node->is_array() && node->as_array()->empty())) {
+        mistakes.add(parent.source().begin,
+                     "no " + header +
+                         (info(section).parent ? " in " + std::string(info(Section::Pool).header)
+                                               : " in the file") +
+                         "; at least one is needed");
+    } else if (const toml::array* array = node->as_array()) {
+        for (const toml::node& entry : *array)
+            if (const toml::table* table = entry.as_table())
+                tables.push_back(table);
+            else
+                mistakes.add(entry.source().begin, "each " + header + " must be a table");
+    } else {
+        mistakes.add(node->source().begin,
+                     std::string(info(section).key) + " must be written " + header +
+                         ", as there may be several");
+    }
+    return tables;
+}
+
+Source Reader::read_entry(Section section, const toml::table& table, Owner owner) {
+    Source source{table.source().begin, &table, {}};
+    check_keys(table, section);
+    read_settings(section, owner, source);
+    return source;
+}
+
+/// A section that may be left out. `header` is the place to name when it is.
+Source Reader::read_one(Section section, const toml::table& parent, Position header, Owner owner) {
+    const toml::node* node = parent.get(info(section).key);
+    if (node != nullptr && node->is_table()) return read_entry(section, *node->as_table(), owner);
+    if (node != nullptr)
+        mistakes.add(node->source().begin,
+                     std::string(info(section).key) + " must be one table, " +
+                         std::string(info(section).header));
+    Source source{header, nullptr, {}};
+    read_settings(section, owner, source);
+    return source;
+}
+
+void Reader::read_settings(Section section, Owner owner, Source& source) {
+    const toml::table& fallback = *defaults()[info(section).header].as_table();
+    for (const Setting& setting : settings()) {
+        if (setting.section != section) continue;
+        const std::string_view key = setting.rule.key;
+        const toml::node* node = source.table == nullptr ? nullptr : source.table->get(key);
+        if (node == nullptr && setting.need == Need::Required)
+            mistakes.add(source.header,
+                         "missing key \"" + std::string(key) + "\" in " +
+                             std::string(info(section).header) + ": " +
+                             setting.field.describe(setting.rule));
+        const bool given = node != nullptr;
+        if (!given) node = fallback.get(key);
+        const bool good =
+            node != nullptr && setting.field.read(*node, setting.rule, mistakes, owner);
+        if (!good && (given || setting.need == Need::Required)) source.wrong.insert(key);
+    }
+}
+
+/// Finds a line with more dots outside strings and comments than any key here has. toml++ 3.3 makes
+/// a table for each part of a dotted key and frees them by recursion: enough dots end the stack.
+std::optional<Position> find_deep_key(std::string_view text) {
+    constexpr unsigned kMaxDots = 32;
+    unsigned dots = 0;
+    std::size_t line = 1;
+    std::size_t line_start = 0;
+    std::string_view quote; // the one that ends the string we are in
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (c == '\n') {
+            ++line;
+            line_start = i + 1;
+            dots = 0;
+            if (quote.size() == 1) quote = {}; // broken; toml++ says so
+        } else if (!quote.empty()) {
+            if (c == '\\' && quote.front() == '"')
+                ++i;
+            else if (text.substr(i).starts_with(quote)) {
+                i += quote.size() - 1;
+                // """" and """"" end a string whose last characters are quotes
+                for (int more = 0;
+                     more < 2 && quote.size() == 3 && text.substr(i + 1, 1) == text.substr(i, 1);
+                     ++more)
+                    ++i;
+                quote = {};
+            }
+        } else if (c == '"' || c == '\'') {
+            const std::string_view triple = c == '"' ? "\"\"\"" : "'''";
+            quote = text.substr(i).starts_with(triple) ? triple : triple.substr(0, 1);
+            i += quote.size() - 1;
+        } else if (c == '#') {
+            i = std::min(text.find('\n', i), text.size()) - 1;
+        } else if (c == '.' && ++dots > kMaxDots) {
+            return Position{static_cast<toml::source_index>(line),
+                            static_cast<toml::source_index>(i - line_start + 1)};
+        }
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+Config parse_config(std::string_view text, const std::string& file) {
+    Reader reader;
+    reader.config.file = file;
+    if (text.starts_with("\xef\xbb\xbf"))
+        reader.mistakes.add({1, 1}, "begins with a byte order mark; save it as plain UTF-8");
+    else if (const auto place = find_deep_key(text))
+        reader.mistakes.add(*place, "too many dots in one line: no key is that deep");
+    if (reader.mistakes.empty()) {
+        try {
+            reader.read_file(toml::parse(text));
+        } catch (const toml::parse_error& error) {
+            std::string what(error.description());
+            std::replace_if(
+                what.begin(), what.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
+            reader.mistakes.add(error.source().begin, std::move(what));
+        }
+    }
+    if (!reader.mistakes.empty()) throw ConfigError(reader.mistakes.report(file));
+    return std::move(reader.config);
+}
+
+Config load_config(const std::string& file) {
+    constexpr std::size_t kMaxFile = 16 * 1024 * 1024;
+    const auto fail = [&file](const std::string& reason) {
+        return Error("cannot read " + file + ": " + reason);
+    };
+    const auto reason = [] { return std::generic_category().message(errno); };
+    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) throw fail(reason());
+    std::string text;
+    ssize_t got = 0;
+    do {
+        constexpr std::size_t kStep = 64 * 1024;
+        const std::size_t size = text.size();
+        text.resize(size + kStep);
+        got = ::read(fd, text.data() + size, kStep);
+        text.resize(size + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    } while ((got > 0 && text.size() <= kMaxFile) || (got < 0 && errno == EINTR));
+    const std::string why = got < 0 ? reason() : std::string();
+    close(fd);
+    if (!why.empty()) throw fail(why);
+    if (text.size() > kMaxFile) throw fail("larger than 16 MiB");
+    return parse_config(text, file);
+}
+
+} // namespace viaduct

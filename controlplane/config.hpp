@@ -2,8 +2,8 @@
 //
 // config: a TOML file -> Config, or every mistake with its line and column.
 //
-// One table (kSettings in config.cpp) says what exists: name, type, range, default, whether it
-// needs a restart, help. The reference is printed from it.
+// One table (kSettings in config_settings.cpp) says what exists: name, type, range, default, whether
+// it needs a restart, help. Reading, printing and the reference go through it.
 #pragma once
 
 #include "viaduct/dataplane.hpp"
@@ -25,6 +25,8 @@ struct PortConfig {
     std::vector<Ipv4Prefix> addresses;
     std::optional<Ipv4Addr> gateway;
     std::optional<std::uint16_t> mtu;
+
+    bool operator==(const PortConfig&) const = default;
 };
 
 struct VipConfig {
@@ -32,6 +34,8 @@ struct VipConfig {
     Endpoint endpoint;
     std::string pool;
     bool enabled = true;
+
+    bool operator==(const VipConfig&) const = default;
 };
 
 enum class ProbeKind : std::uint8_t { None, Options };
@@ -52,6 +56,8 @@ struct HealthConfig {
     unsigned fall = 2;
     unsigned rise = 2;
     std::vector<AcceptRange> accept{{200, 299}};
+
+    bool operator==(const HealthConfig&) const = default;
 };
 
 struct BackendConfig {
@@ -60,6 +66,8 @@ struct BackendConfig {
     unsigned weight = 100;
     unsigned tier = 0;
     std::optional<MacAddr> mac;
+
+    bool operator==(const BackendConfig&) const = default;
 };
 
 struct PoolConfig {
@@ -69,6 +77,8 @@ struct PoolConfig {
     bool translate_any_port = false;
     HealthConfig health;
     std::vector<BackendConfig> backends;
+
+    bool operator==(const PoolConfig&) const = default;
 };
 
 struct Config {
@@ -84,6 +94,8 @@ struct Config {
     std::string state = "/var/lib/viaduct";
     std::vector<std::string> admins{"root"};
     std::string log_level = "info";
+
+    bool operator==(const Config&) const = default;
 };
 
 /// What replay uses when the file names no secret. Documented, and therefore no secret at all.
@@ -103,7 +115,9 @@ public:
 /// The same for a text; `file` is only the name used in messages.
 [[nodiscard]] Config parse_config(std::string_view text, const std::string& file);
 
-/// The configuration in force as TOML, defaults filled in, every secret replaced by "(hidden)".
+/// The configuration in force as TOML, defaults filled in. What is not set stands as a comment, and
+/// so does the secret, as `# secret = "(hidden)"`: parse_config reads the text back to an equal
+/// Config but for `file` and `secret`.
 [[nodiscard]] std::string print_config(const Config& config);
 
 /// The Markdown section of docs/reference.md that lists every setting (from kSettings).

@@ -18,18 +18,16 @@
 #include "viaduct/error.hpp"
 
 #include <CLI/CLI.hpp>
-
-#include <arpa/inet.h>
-#include <sched.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
+#include <arpa/inet.h>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <sched.h>
 #include <string>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <vector>
 
 namespace viaduct {
@@ -52,16 +50,16 @@ std::vector<unsigned> choose_cpus(const Config& config) {
             throw Error("dataplane.cpus names CPU " + std::to_string(cpu) +
                         ", which this process may not use; it has " + std::to_string(cpus.size()));
     if (!config.cpus.empty()) return config.cpus;
-    const std::size_t count = config.workers.value_or(
-        static_cast<unsigned>(std::max<std::size_t>(1, cpus.size() - 1)));
+    const std::size_t count =
+        config.workers.value_or(static_cast<unsigned>(std::max<std::size_t>(1, cpus.size() - 1)));
     if (count > cpus.size())
         throw Error("dataplane.workers = " + std::to_string(count) + ", but this process has " +
                     std::to_string(cpus.size()) + " CPUs; lower it");
     return {cpus.end() - static_cast<std::ptrdiff_t>(count), cpus.end()};
 }
 
-/// A UDP port of the kernel's that nobody else gets while we run: answers to probes arrive on it, at
-/// the workers. What is punted to it by mistake finds a socket and makes no ICMP error.
+/// A UDP port of the kernel's that nobody else gets while we run: answers to probes arrive on it,
+/// at the workers. What is punted to it by mistake finds a socket and makes no ICMP error.
 class ProbePort {
 public:
     ProbePort() : fd_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
@@ -87,14 +85,17 @@ private:
 /// Stops the data plane when it goes, wherever start-up got to.
 struct RunningDataplane {
     explicit RunningDataplane(const DataplaneRequest& request) {
-        for (const std::string& note : start_dataplane(request)) spdlog::info("{}", note);
+        for (const std::string& note : start_dataplane(request))
+            spdlog::info("{}", note);
     }
     ~RunningDataplane() { stop_dataplane(); }
     RunningDataplane(const RunningDataplane&) = delete;
     RunningDataplane& operator=(const RunningDataplane&) = delete;
 };
 
-std::string twin_name(const PortConfig& port) { return "vd-" + port.name; }
+std::string twin_name(const PortConfig& port) {
+    return "vd-" + port.name;
+}
 
 DataplaneRequest request_of(const Config& config) {
     DataplaneRequest request;
@@ -110,8 +111,7 @@ std::vector<TwinPort> twin_ports(const Config& config) {
     const std::vector<PortState> states = port_states();
     for (std::size_t i = 0; i < config.ports.size(); ++i) {
         const PortConfig& port = config.ports[i];
-        ports.push_back(
-            {twin_name(port), states[i].interface, states[i].mac, states[i].mtu});
+        ports.push_back({twin_name(port), states[i].interface, states[i].mac, states[i].mtu});
         spdlog::info("port {}: {} at {}, MTU {}, twin {}",
                      port.name,
                      states[i].driver,
@@ -142,10 +142,12 @@ void take_events(HealthChecker& health, Kernel& kernel, TimePoint now) {
     for (unsigned i = 0; i < kEventsPerTick; ++i) {
         const std::optional<Event> event = next_event();
         if (!event) return;
-        const auto age = std::chrono::nanoseconds(
-            static_cast<std::int64_t>(static_cast<double>(tsc_now() - event->rx_tsc) * ns_per_tick));
+        const auto age = std::chrono::nanoseconds(static_cast<std::int64_t>(
+            static_cast<double>(tsc_now() - event->rx_tsc) * ns_per_tick));
         switch (event->kind) {
-        case EventKind::ProbeAnswer: health.on_answer(*event, Clock::now() - age); break;
+        case EventKind::ProbeAnswer:
+            health.on_answer(*event, Clock::now() - age);
+            break;
         case EventKind::NextHopMiss:
             kernel.resolve(event->port, event->destination.address, now);
             break;

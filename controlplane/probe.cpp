@@ -11,6 +11,7 @@
 
 #include "viaduct/error.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cerrno>
@@ -113,10 +114,10 @@ std::vector<std::byte> build_frame(const ProbeFrame& probe, const std::string& p
              udp_length + sum_words(bytes_of(udp)) + sum_words(std::as_bytes(std::span{payload})));
     if (udp.checksum == Be16{0}) udp.checksum = Be16{0xffff}; // 0 says "no checksum" (RFC 768)
 
-    std::vector<std::byte> frame;
-    frame.reserve(sizeof ether + ip_length);
-    const auto append = [&frame](std::span<const std::byte> bytes) {
-        frame.insert(frame.end(), bytes.begin(), bytes.end());
+    std::vector<std::byte> frame(sizeof ether + ip_length);
+    auto end = frame.begin();
+    const auto append = [&end](std::span<const std::byte> bytes) {
+        end = std::copy(bytes.begin(), bytes.end(), end);
     };
     append(bytes_of(ether));
     append(bytes_of(ip));

@@ -59,7 +59,8 @@ std::string counters_reference() {
 
 std::string reference_page() {
     return "# Reference\n\n"
-           "Printed by `viaductd --reference` from the tables in the code; do not edit by hand.\n\n" +
+           "Printed by `viaductd --reference` from the tables in the code; do not edit by "
+           "hand.\n\n" +
            settings_reference() + "\n" + verbs_reference() + "\n" + counters_reference();
 }
 

@@ -9,9 +9,8 @@
 
 #include "viaduct/replay.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 namespace viaduct {
 
@@ -26,7 +25,9 @@ std::string dump(const Json& json) {
     return json.dump(-1, ' ', true); // ASCII only: bytes that are not UTF-8 read as \u00XX
 }
 
-void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void print(const std::string& text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+}
 
 template <typename Id, typename Things>
 Json name_or_null(const std::optional<Id>& id, const Things& things) {
@@ -60,7 +61,8 @@ int run_replay(const ReplayCommand& command) {
     Publisher publisher(config, config.secret.value_or(kReplaySecret), 0);
     const auto snapshot = publisher.build(model);
 
-    // Entries go to a file of their own first, so that a capture that breaks off prints no half object.
+    // Entries go to a file of their own first, so that a capture that breaks off prints no half
+    // object.
     const std::unique_ptr<FILE, int (*)(FILE*)> entries(std::tmpfile(), &std::fclose);
     if (command.frames && !entries) throw Error("cannot make a temporary file for --frames");
     const auto on_frame = [&](const ReplayFrame& frame) {
@@ -69,12 +71,15 @@ int run_replay(const ReplayCommand& command) {
         if (std::fwrite(entry.data(), 1, entry.size(), entries.get()) != entry.size())
             throw Error("cannot write the temporary file for --frames: is the disk full?");
     };
-    const ReplayTotals totals =
-        replay(*snapshot, replay_next_hops(config), config.ports.front().mtu.value_or(kLargestMtu),
-               command.in, command.out, on_frame);
+    const ReplayTotals totals = replay(*snapshot,
+                                       replay_next_hops(config),
+                                       config.ports.front().mtu.value_or(kLargestMtu),
+                                       command.in,
+                                       command.out,
+                                       on_frame);
 
-    Json summary = {{"received", totals.received}, {"sent", totals.sent},
-                    {"outcomes", outcomes_of(totals)}};
+    Json summary = {
+        {"received", totals.received}, {"sent", totals.sent}, {"outcomes", outcomes_of(totals)}};
     if (!command.json) {
         print(to_table(summary));
     } else if (!command.frames) {
@@ -85,8 +90,7 @@ int run_replay(const ReplayCommand& command) {
         print(head + ",\"frames\":[");
         std::rewind(entries.get());
         std::string chunk(1 << 16, '\0');
-        while (const std::size_t count =
-                   std::fread(chunk.data(), 1, chunk.size(), entries.get()))
+        while (const std::size_t count = std::fread(chunk.data(), 1, chunk.size(), entries.get()))
             std::fwrite(chunk.data(), 1, count, stdout);
         print("]}\n");
     }

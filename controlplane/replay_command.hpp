@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// replay_command: `viaductd replay`: options in, the capture through the stages, JSON or a table out.
+// replay_command: `viaductd replay`: options in, the capture through the stages, JSON or a table
+// out.
 #pragma once
 
 #include <string>

@@ -3,16 +3,15 @@
 
 #include "viaduct/error.hpp"
 
-#include <fcntl.h>
-#include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <optional>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace viaduct {
 
@@ -62,8 +61,8 @@ SteeringSecret make_secret(const std::string& path) {
     const std::string fresh = path + ".new";
     const int fd = open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) fail("write", fresh);
-    const bool written = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-                         fsync(fd) == 0;
+    const bool written =
+        write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
     if (!written) {
         const int reason = errno;
         close(fd);

@@ -9,8 +9,8 @@
 
 namespace viaduct {
 
-/// The secret kept in `<state>/steering.secret`; made and written (mode 0600) when there is none, so
-/// that calls find their backends again after a restart. Throws Error naming the file.
+/// The secret kept in `<state>/steering.secret`; made and written (mode 0600) when there is none,
+/// so that calls find their backends again after a restart. Throws Error naming the file.
 [[nodiscard]] SteeringSecret kept_secret(const std::string& state);
 
 } // namespace viaduct

@@ -281,8 +281,13 @@ Port open_port(const PortRequest& request,
         const auto tx_queues = static_cast<std::uint16_t>(workers);
         const std::uint16_t rx_queues = std::min(info.max_rx_queues, tx_queues);
         start_queues(request, ethdev, rx_queues, tx_queues, mempool, notes);
-        Port port{
-            request.name, info.driver_name, ethdev, rx_queues, {}, settle_mtu(request, ethdev)};
+        Port port;
+        port.name = request.name;
+        port.driver = info.driver_name;
+        if (port.driver == "net_af_packet") port.interface = interface_of(request.device);
+        port.ethdev = ethdev;
+        port.rx_queues = rx_queues;
+        port.mtu = settle_mtu(request, ethdev);
         rte_ether_addr mac{};
         rte_eth_macaddr_get(ethdev, &mac);
         std::copy_n(mac.addr_bytes, port.mac.bytes.size(), port.mac.bytes.begin());

@@ -23,6 +23,8 @@ struct NextHop {
     PortId port{};
     Ipv4Addr address;           ///< whose MAC it is: the backend itself or a gateway
     std::optional<MacAddr> mac; ///< empty while the kernel has not resolved it
+
+    bool operator==(const NextHop&) const = default;
 };
 
 /// IPv4 address on a port -> MAC, for stations on the same segment. Open addressing.
@@ -32,6 +34,8 @@ public:
         PortId port{};
         Ipv4Addr address;
         MacAddr mac;
+
+        bool operator==(const Entry&) const = default;
     };
 
     NeighbourMap() = default;
@@ -73,6 +77,8 @@ struct Route {
     bool reachable = false;  ///< false: no route covers this range
     PortId port{};
     std::optional<HopId> gateway; ///< empty: the destination is on the link itself
+
+    bool operator==(const Route&) const = default;
 };
 
 struct NextHops {

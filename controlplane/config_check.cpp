@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// config_check: names, addresses and references that must agree across the entries of a Config.
+//
+// In:    a Config and the place each entry came from; values found wrong are marked there.
+// Out:   one mistake per disagreement, at the later or more telling of the two places.
+// Cost:  n log n in the number of entries.
+#include "config_check.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace viaduct {
+
+Position Source::at(std::string_view key) const {
+    const toml::node* node = table == nullptr ? nullptr : table->get(key);
+    return node == nullptr ? header : node->source().begin;
+}
+
+Position Source::at(std::string_view key, std::size_t entry) const {
+    const toml::node* node = table == nullptr ? nullptr : table->get(key);
+    const toml::array* array = node == nullptr ? nullptr : node->as_array();
+    const toml::node* value = array == nullptr ? nullptr : array->get(entry);
+    return value == nullptr ? at(key) : value->source().begin;
+}
+
+namespace {
+
+std::string quote(const std::string& name) {
+    return '"' + name + '"';
+}
+
+std::string on_line(Position at) {
+    return "on line " + std::to_string(at.line);
+}
+
+/// Remembers where each key was first seen.
+template <typename Key> class Seen {
+public:
+    /// The earlier place of `key`; null when this is the first.
+    const Position* earlier(const Key& key, Position at) {
+        const auto [place, is_new] = places_.try_emplace(key, at);
+        return is_new ? nullptr : &place->second;
+    }
+    [[nodiscard]] const Position* find(const Key& key) const {
+        const auto place = places_.find(key);
+        return place == places_.end() ? nullptr : &place->second;
+    }
+
+private:
+    std::map<Key, Position> places_;
+};
+
+class Checker {
+public:
+    Checker(const Config& config, const Sources& sources, Mistakes& mistakes)
+        : config_(config), sources_(sources), mistakes_(mistakes) {}
+
+    void run() {
+        check_cpus();
+        check_ports();
+        for (std::size_t i = 0; i < config_.ports.size(); ++i)
+            check_gateway(config_.ports[i], sources_.ports[i]);
+        check_vips();
+        check_pool_names();
+        check_references();
+        for (std::size_t i = 0; i < config_.pools.size(); ++i) {
+            check_pool(config_.pools[i], sources_.pools[i]);
+            check_backends(config_.pools[i], sources_.pools[i]);
+            check_udp_ports(config_.pools[i], sources_.pools[i]);
+        }
+        check_nat_vips();
+        if (check_counts()) check_nat_backends(); // compares each with each
+    }
+
+private:
+    void check_cpus();
+    void check_ports();
+    void check_port_address(const Ipv4Prefix& prefix, Position at);
+    void check_gateway(const PortConfig& port, const Source& source);
+    void check_vips();
+    void check_pool_names();
+    void check_references();
+    void check_pool(const PoolConfig& pool, const PoolSource& source);
+    void check_backends(const PoolConfig& pool, const PoolSource& source);
+    void check_backend_address(const PoolConfig& pool,
+                               const BackendConfig& backend,
+                               const Source& source);
+    void check_nat_vips();
+    void check_nat_backends();
+    [[nodiscard]] bool check_counts(); ///< false: too many backends
+    void check_udp_ports(const PoolConfig& pool, const PoolSource& source);
+
+    const Config& config_;
+    const Sources& sources_;
+    Mistakes& mistakes_;
+    Seen<Ipv4Addr> port_addresses_;
+    Seen<Ipv4Addr> vip_addresses_;
+    std::map<std::string, std::vector<std::size_t>> users_; // pool's name -> its vips
+};
+
+void Checker::check_cpus() {
+    const Source& source = sources_.dataplane;
+    if (!source.has("cpus")) return;
+    Seen<unsigned> seen;
+    for (std::size_t i = 0; i < config_.cpus.size(); ++i)
+        if (seen.earlier(config_.cpus[i], source.at("cpus", i)) != nullptr)
+            mistakes_.add(source.at("cpus", i),
+                          "cpu " + std::to_string(config_.cpus[i]) + " stands twice in cpus");
+    if (config_.cpus.size() > kMaxWorkers)
+        mistakes_.add(source.at("cpus", kMaxWorkers),
+                      "cpus has more than " + std::to_string(kMaxWorkers) + " entries");
+    if (source.has("workers") && config_.workers != config_.cpus.size())
+        mistakes_.add(
+            source.at("cpus"),
+            "cpus has " + std::to_string(config_.cpus.size()) + " entries, but workers is " +
+                std::to_string(config_.workers.value_or(0)) + "; make them agree or leave one out");
+}
+
+void Checker::check_ports() {
+    Seen<std::string> names;
+    Seen<std::string> devices;
+    for (std::size_t i = 0; i < config_.ports.size(); ++i) {
+        const PortConfig& port = config_.ports[i];
+        const Source& source = sources_.ports[i];
+        if (source.good("name"))
+            if (const auto* first = names.earlier(port.name, source.at("name")))
+                mistakes_.add(source.at("name"),
+                              "two ports are named " + quote(port.name) + ", the first " +
+                                  on_line(*first));
+        if (source.good("device"))
+            if (const auto* first = devices.earlier(port.device, source.at("device")))
+                mistakes_.add(source.at("device"),
+                              "two ports have the same device, the first " + on_line(*first));
+        for (std::size_t j = 0; source.good("addresses") && j < port.addresses.size(); ++j)
+            check_port_address(port.addresses[j], source.at("addresses", j));
+    }
+}
+
+void Checker::check_port_address(const Ipv4Prefix& prefix, Position at) {
+    if (const auto* first = port_addresses_.earlier(prefix.address, at))
+        mistakes_.add(
+            at, "address " + to_string(prefix.address) + " stands twice, first " + on_line(*first));
+    if (prefix.length >= 31) return; // RFC 3021: no network or broadcast address there
+    const std::uint32_t host = prefix.address.value & ~prefix.mask();
+    if (host == 0)
+        mistakes_.add(at, to_string(prefix) + " is the network; give the port's own address in it");
+    else if (host == ~prefix.mask())
+        mistakes_.add(at,
+                      to_string(prefix) + " is the broadcast address; give the port's own address");
+}
+
+void Checker::check_gateway(const PortConfig& port, const Source& source) {
+    if (!port.gateway || !source.good("gateway") || !source.good("addresses")) return;
+    const std::string gateway = "gateway " + to_string(*port.gateway);
+    bool inside = false;
+    std::string all;
+    for (const Ipv4Prefix& prefix : port.addresses) {
+        if (prefix.address == *port.gateway) {
+            mistakes_.add(source.at("gateway"), gateway + " is the port's own address");
+            return;
+        }
+        inside = inside || prefix.contains(*port.gateway);
+        all += (all.empty() ? "" : ", ") + to_string(prefix);
+    }
+    if (!inside)
+        mistakes_.add(source.at("gateway"),
+                      port.addresses.empty()
+                          ? gateway + " needs addresses on this port, one with it in its prefix"
+                          : gateway + " is in no prefix of this port's addresses: " + all);
+}
+
+void Checker::check_vips() {
+    Seen<std::string> names;
+    Seen<Endpoint> endpoints;
+    for (std::size_t i = 0; i < config_.vips.size(); ++i) {
+        const VipConfig& vip = config_.vips[i];
+        const Source& source = sources_.vips[i];
+        if (source.good("name"))
+            if (const auto* first = names.earlier(vip.name, source.at("name")))
+                mistakes_.add(source.at("name"),
+                              "two vips are named " + quote(vip.name) + ", the first " +
+                                  on_line(*first));
+        if (source.good("pool")) users_[vip.pool].push_back(i);
+        if (!source.good("address")) continue;
+        const Position at = source.at("address");
+        (void)vip_addresses_.earlier(vip.endpoint.address, at);
+        if (const auto* port = port_addresses_.find(vip.endpoint.address))
+            mistakes_.add(at,
+                          "vip address " + to_string(vip.endpoint.address) +
+                              " is a port's own address (" + on_line(*port) +
+                              "); give the vip another");
+        if (source.good("port"))
+            if (const auto* first = endpoints.earlier(vip.endpoint, at))
+                mistakes_.add(at,
+                              "two vips have " + to_string(vip.endpoint) + ", the first " +
+                                  on_line(*first));
+    }
+}
+
+void Checker::check_pool_names() {
+    Seen<std::string> names;
+    for (std::size_t i = 0; i < config_.pools.size(); ++i) {
+        const PoolSource& source = sources_.pools[i];
+        if (!source.good("name")) continue;
+        const std::string& name = config_.pools[i].name;
+        if (const auto* first = names.earlier(name, source.at("name")))
+            mistakes_.add(source.at("name"),
+                          "two pools are named " + quote(name) + ", the first " + on_line(*first));
+    }
+}
+
+void Checker::check_references() {
+    constexpr std::size_t kShown = 8; // names in a message
+    std::set<std::string> names;
+    std::string there;
+    for (std::size_t i = 0; i < config_.pools.size(); ++i) {
+        if (!sources_.pools[i].good("name")) return; // any vip may have meant this one
+        if (!names.insert(config_.pools[i].name).second || names.size() > kShown + 1) continue;
+        there += (there.empty() ? "" : ", ") +
+                 (names.size() > kShown ? "..." : quote(config_.pools[i].name));
+    }
+    bool all_known = true; // false: a vip with a wrong key may have meant an unused pool
+    for (std::size_t i = 0; i < config_.vips.size(); ++i) {
+        const VipConfig& vip = config_.vips[i];
+        all_known = all_known && sources_.vips[i].good("pool");
+        if (names.empty() || !sources_.vips[i].good("pool") || names.contains(vip.pool)) continue;
+        const std::string who =
+            sources_.vips[i].good("name") ? "vip " + quote(vip.name) : "this vip";
+        mistakes_.add(sources_.vips[i].at("pool"),
+                      who + " wants pool " + quote(vip.pool) +
+                          ", which does not exist; there are: " + there);
+    }
+    for (std::size_t i = 0; all_known && i < config_.pools.size(); ++i)
+        if (!users_.contains(config_.pools[i].name))
+            mistakes_.add(sources_.pools[i].at("name"),
+                          "no vip uses pool " + quote(config_.pools[i].name) +
+                              "; name it in a [[vip]] or remove it");
+}
+
+void Checker::check_pool(const PoolConfig& pool, const PoolSource& source) {
+    if (pool.translate_any_port && source.good("mode") && pool.mode != ForwardMode::Nat)
+        mistakes_.add(source.at("translate_any_port"),
+                      "translate_any_port works only with mode = \"nat\"");
+    const HealthConfig& health = pool.health;
+    if (source.health.good("timeout") && source.health.good("interval") &&
+        health.timeout > health.interval) {
+        const bool given = source.health.has("timeout");
+        mistakes_.add(source.health.at(given ? "timeout" : "interval"),
+                      "timeout (" + std::to_string(health.timeout.count()) + "ms" +
+                          (given ? "" : ", the default") + ") is longer than interval (" +
+                          std::to_string(health.interval.count()) + "ms)");
+    }
+    bool any_weight = pool.backends.empty();
+    for (std::size_t i = 0; i < pool.backends.size(); ++i)
+        any_weight |= pool.backends[i].weight > 0 || !source.backends[i].good("weight");
+    if (!any_weight)
+        mistakes_.add(source.backends.front().at("weight"),
+                      "every backend of this pool has weight 0, so none would get calls");
+}
+
+void Checker::check_backends(const PoolConfig& pool, const PoolSource& source) {
+    Seen<std::string> names;
+    Seen<Endpoint> endpoints;
+    for (std::size_t i = 0; i < pool.backends.size(); ++i) {
+        const BackendConfig& backend = pool.backends[i];
+        const Source& from = source.backends[i];
+        if (from.good("name"))
+            if (const auto* first = names.earlier(backend.name, from.at("name")))
+                mistakes_.add(from.at("name"),
+                              "two backends of this pool are named " + quote(backend.name) +
+                                  ", the first " + on_line(*first));
+        if (from.good("address")) check_backend_address(pool, backend, from);
+        if (from.good("address") && from.good("port"))
+            if (const auto* first = endpoints.earlier(backend.endpoint, from.at("address")))
+                mistakes_.add(from.at("address"),
+                              "two backends of this pool have " + to_string(backend.endpoint) +
+                                  ", the first " + on_line(*first));
+    }
+}
+
+void Checker::check_udp_ports(const PoolConfig& pool, const PoolSource& source) {
+    const auto users = users_.find(pool.name);
+    if (pool.mode != ForwardMode::DsrL2 || !source.good("mode") || !source.good("name") ||
+        users == users_.end())
+        return;
+    std::map<std::uint16_t, std::size_t> wanted; // UDP port -> a vip that has it
+    for (const std::size_t vip : users->second)
+        if (sources_.vips[vip].good("port"))
+            wanted.try_emplace(config_.vips[vip].endpoint.udp_port, vip);
+    for (std::size_t i = 0; i < pool.backends.size(); ++i) {
+        const std::uint16_t has = pool.backends[i].endpoint.udp_port;
+        const auto other = std::find_if(
+            wanted.begin(), wanted.end(), [has](const auto& entry) { return entry.first != has; });
+        if (!source.backends[i].good("port") || other == wanted.end()) continue;
+        mistakes_.add(source.backends[i].at("port"),
+                      "the backend's port is " + std::to_string(has) + ", but vip " +
+                          quote(config_.vips[other->second].name) + " has " +
+                          std::to_string(other->first) +
+                          "; dsr-l2 does not change ports: make them equal or use nat");
+    }
+}
+
+void Checker::check_backend_address(const PoolConfig& pool,
+                                    const BackendConfig& backend,
+                                    const Source& source) {
+    const Ipv4Addr address = backend.endpoint.address;
+    if (const auto* vip = vip_addresses_.find(address))
+        mistakes_.add(source.at("address"),
+                      "backend address " + to_string(address) + " is a vip's (" + on_line(*vip) +
+                          "); give " +
+                          (pool.mode == ForwardMode::DsrL2 ? "the address it has besides the vip's"
+                                                           : "the backend's own"));
+    if (const auto* port = port_addresses_.find(address))
+        mistakes_.add(source.at("address"),
+                      "backend address " + to_string(address) + " is a port's own (" +
+                          on_line(*port) + "); give the backend's");
+}
+
+void Checker::check_nat_vips() {
+    for (std::size_t p = 0; p < config_.pools.size(); ++p) {
+        const PoolConfig& pool = config_.pools[p];
+        const PoolSource& source = sources_.pools[p];
+        const auto users = users_.find(pool.name);
+        if (pool.mode != ForwardMode::Nat || !source.good("mode") || !source.good("name") ||
+            users == users_.end())
+            continue;
+        for (std::size_t i = 1; i < users->second.size(); ++i)
+            mistakes_.add(sources_.vips[users->second[i]].at("pool"),
+                          "nat pool " + quote(pool.name) + " has a vip already (" +
+                              on_line(sources_.vips[users->second[0]].header) +
+                              "); its answers can carry the address of one only");
+    }
+}
+
+void Checker::check_nat_backends() {
+    struct User {
+        std::size_t pool;
+        bool any_port;
+        Position at;
+    };
+    std::map<Ipv4Addr, std::multimap<std::uint16_t, User>> by_address;
+    for (std::size_t p = 0; p < config_.pools.size(); ++p) {
+        const PoolConfig& pool = config_.pools[p];
+        if (pool.mode != ForwardMode::Nat || !sources_.pools[p].good("mode")) continue;
+        for (std::size_t b = 0; b < pool.backends.size(); ++b) {
+            const Source& source = sources_.pools[p].backends[b];
+            if (!source.good("address") || !source.good("port")) continue;
+            const Endpoint endpoint = pool.backends[b].endpoint;
+            auto& others = by_address[endpoint.address];
+            const User* clash = nullptr;
+            for (const auto& [udp_port, user] : others)
+                if (clash == nullptr && user.pool != p &&
+                    (user.any_port || pool.translate_any_port || udp_port == endpoint.udp_port))
+                    clash = &user;
+            if (clash != nullptr)
+                mistakes_.add(source.at("address"),
+                              "backend " + to_string(endpoint) + " is in another nat pool too (" +
+                                  on_line(clash->at) + "); its answers could not be told apart");
+            others.emplace(endpoint.udp_port,
+                           User{p, pool.translate_any_port, source.at("address")});
+        }
+    }
+}
+
+bool Checker::check_counts() {
+    constexpr std::size_t kMaxVips = 65'535; // what a VipId counts
+    if (config_.ports.size() > kMaxPorts)
+        mistakes_.add(sources_.ports[kMaxPorts].header,
+                      "more than " + std::to_string(kMaxPorts) + " ports");
+    if (config_.vips.size() > kMaxVips)
+        mistakes_.add(sources_.vips[kMaxVips].header,
+                      "more than " + std::to_string(kMaxVips) + " vips");
+    std::size_t count = 0;
+    for (const PoolSource& pool : sources_.pools) {
+        if (count <= kMaxBackends && count + pool.backends.size() > kMaxBackends)
+            mistakes_.add(pool.backends[kMaxBackends - count].header,
+                          "more than " + std::to_string(kMaxBackends) + " backends over all pools");
+        count += pool.backends.size();
+    }
+    return count <= kMaxBackends;
+}
+
+} // namespace
+
+void check_config(const Config& config, const Sources& sources, Mistakes& mistakes) {
+    Checker(config, sources, mistakes).run();
+}
+
+} // namespace viaduct

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// config_settings: the table of sections and the table of settings. A setting is one row here.
+#include "config_settings.hpp"
+
+#include <array>
+#include <utility>
+
+namespace viaduct {
+
+namespace {
+
+constexpr SectionInfo kSections[] = {
+    {Section::Dataplane, "dataplane", "[dataplane]", {}, "The workers."},
+    {Section::Port, "port", "[[port]]", {}, "A network port; at least one."},
+    {Section::Vip, "vip", "[[vip]]", {}, "An address and UDP port that clients use; at least one."},
+    {Section::Pool,
+     "pool",
+     "[[pool]]",
+     {},
+     "A set of backends that do the same work; at least one."},
+    {Section::Health,
+     "health",
+     "[pool.health]",
+     Section::Pool,
+     "How the backends of the pool above are probed; may be left out."},
+    {Section::Backend,
+     "backend",
+     "[[pool.backend]]",
+     Section::Pool,
+     "A server of the pool above; at least one."},
+    {Section::Steering, "steering", "[steering]", {}, "How calls are spread."},
+    {Section::Control, "control", "[control]", {}, "The control plane."},
+};
+static_assert(std::size(kSections) == static_cast<std::size_t>(Section::Control) + 1);
+
+template <typename C, typename T> C class_of(T C::*);
+
+template <typename Holder> constexpr auto& inner(Holder& holder) {
+    return holder;
+}
+template <typename Holder, typename C, typename T, typename... Rest>
+constexpr auto& inner(Holder& holder, T C::*first, Rest... rest) {
+    return inner(holder.*first, rest...);
+}
+
+/// field<&VipConfig::endpoint, &Endpoint::udp_port>(): a member, or a member of a member.
+template <auto First, auto... Rest> constexpr Field field() {
+    using C = decltype(class_of(First));
+    using T = std::remove_reference_t<decltype(inner(std::declval<C&>(), First, Rest...))>;
+    return {[](const toml::node& node, const Rule& rule, Mistakes& mistakes, Owner owner) {
+                return read(node, rule, mistakes, inner(*std::get<C*>(owner), First, Rest...));
+            },
+            [](const Rule& rule) { return describe(rule, static_cast<const T*>(nullptr)); },
+            [](const Rule& rule, ConstOwner owner) {
+                return show(rule, inner(*std::get<const C*>(owner), First, Rest...));
+            }};
+}
+
+/// For a setting that has one choice so far.
+constexpr Field kOnlyChoice{
+    [](const toml::node& node, const Rule& rule, Mistakes& mistakes, Owner) {
+        std::string ignored;
+        return read(node, rule, mistakes, ignored);
+    },
+    [](const Rule& rule) { return describe(rule, static_cast<const std::string*>(nullptr)); },
+    [](const Rule& rule, ConstOwner) { return show(rule, std::string(rule.choices.front())); },
+};
+
+constexpr std::string_view kMemoryKinds[] = {"auto", "hugepages", "ordinary"};
+static_assert(static_cast<int>(MemoryKind::Ordinary) == 2);
+constexpr std::string_view kProbeKinds[] = {"none", "OPTIONS"};
+static_assert(static_cast<int>(ProbeKind::Options) == 1);
+constexpr auto kModes = [] {
+    std::array<std::string_view, kForwardModes.size()> names;
+    for (const ForwardModeInfo& mode : kForwardModes)
+        names[static_cast<std::size_t>(mode.mode)] = mode.name;
+    return names;
+}();
+constexpr std::string_view kLogLevels[] = {"debug", "info", "warning", "error"};
+constexpr std::string_view kSteerings[] = {"hash"};
+constexpr std::string_view kTables[] = {"rendezvous"};
+constexpr std::string_view kKeys[] = {"call-id"};
+
+constexpr Setting kSettings[] = {
+    {Section::Dataplane,
+     {"workers", 1, kMaxWorkers},
+     field<&Config::workers>(),
+     Need::Optional,
+     "one less than the machine has, at least one",
+     "how many workers, each on a processor of its own"},
+    {Section::Dataplane,
+     {.key = "cpus", .max = 1023, .may_be_empty = false},
+     field<&Config::cpus>(),
+     Need::Optional,
+     "chosen at start, and said in the log",
+     "the processors the workers run on; as many as workers, if both are given"},
+    {Section::Dataplane,
+     {.key = "memory", .choices = kMemoryKinds},
+     field<&Config::memory>(),
+     Need::Default,
+     "\"auto\"",
+     "what packet buffers lie in; auto takes huge pages if there are enough"},
+    {Section::Port,
+     {"name", 1, 12, Form::TwinName},
+     field<&PortConfig::name>(),
+     Need::Required,
+     "",
+     "unlike any other port's; the kernel's twin of the port is vd-NAME"},
+    {Section::Port,
+     {"device", 1, 255},
+     field<&PortConfig::device>(),
+     Need::Required,
+     "",
+     "PCI address or DPDK device string, such as net_af_packet0,iface=eth1"},
+    {Section::Port,
+     {"addresses"},
+     field<&PortConfig::addresses>(),
+     Need::Default,
+     "[]",
+     "the balancer's own addresses here; the kernel's twin of the port carries them"},
+    {Section::Port,
+     {"gateway"},
+     field<&PortConfig::gateway>(),
+     Need::Optional,
+     "only the subnets of addresses are reached",
+     "next hop for all else that leaves by this port; in a subnet of addresses"},
+    {Section::Port,
+     {"mtu", 576, 9216},
+     field<&PortConfig::mtu>(),
+     Need::Optional,
+     "the device's",
+     "largest IP packet sent, in bytes"},
+    {Section::Vip,
+     {"name", 1, 64, Form::Name},
+     field<&VipConfig::name>(),
+     Need::Required,
+     "",
+     "unlike any other vip's"},
+    {Section::Vip,
+     {"address"},
+     field<&VipConfig::endpoint, &Endpoint::address>(),
+     Need::Required,
+     "",
+     "where clients send; no port's own address"},
+    {Section::Vip,
+     {"port", 1, 65535},
+     field<&VipConfig::endpoint, &Endpoint::udp_port>(),
+     Need::Default,
+     "5060",
+     "UDP port"},
+    {Section::Vip,
+     {"pool", 1, 64, Form::Name},
+     field<&VipConfig::pool>(),
+     Need::Required,
+     "",
+     "the pool that takes the calls"},
+    {Section::Vip,
+     {"enabled"},
+     field<&VipConfig::enabled>(),
+     Need::Default,
+     "true",
+     "false: SIP for this vip is dropped as vip_disabled"},
+    {Section::Pool,
+     {"name", 1, 64, Form::Name},
+     field<&PoolConfig::name>(),
+     Need::Required,
+     "",
+     "unlike any other pool's; goes into the hash, so renaming a pool moves its calls"},
+    {Section::Pool,
+     {.key = "mode", .choices = kModes},
+     field<&PoolConfig::mode>(),
+     Need::Default,
+     "\"dsr-l2\"",
+     "dsr-l2: backends own the vip and answer clients themselves; nat: all passes through us, for "
+     "one vip a pool"},
+    {Section::Pool,
+     {.key = "steering", .choices = kSteerings},
+     kOnlyChoice,
+     Need::Default,
+     "\"hash\"",
+     "how a backend is chosen"},
+    {Section::Pool,
+     {.key = "table", .choices = kTables},
+     kOnlyChoice,
+     Need::Default,
+     "\"rendezvous\"",
+     "how the table of the hash is filled"},
+    {Section::Pool,
+     {.key = "key", .choices = kKeys},
+     kOnlyChoice,
+     Need::Default,
+     "\"call-id\"",
+     "what is hashed"},
+    {Section::Pool,
+     {"min_up", 1, kMaxBackends},
+     field<&PoolConfig::min_up>(),
+     Need::Default,
+     "1",
+     "with fewer backends up in the first tiers, the next tier is used too"},
+    {Section::Pool,
+     {"translate_any_port"},
+     field<&PoolConfig::translate_any_port>(),
+     Need::Default,
+     "false",
+     "nat only: true translates packets from any UDP port of a backend, not only from its own"},
+    {Section::Health,
+     {.key = "method", .choices = kProbeKinds},
+     field<&HealthConfig::kind>(),
+     Need::Default,
+     "\"OPTIONS\"",
+     "none: backends count as up"},
+    {Section::Health,
+     {"uri", 5, 255, Form::Uri},
+     field<&HealthConfig::uri>(),
+     Need::Optional,
+     "sip: and the address the probe is sent to",
+     "Request-URI and To of probes"},
+    {Section::Health,
+     {"interval", 50, 3'600'000},
+     field<&HealthConfig::interval>(),
+     Need::Default,
+     "\"500ms\"",
+     "from one probe of a backend to the next"},
+    {Section::Health,
+     {"timeout", 10, 60'000},
+     field<&HealthConfig::timeout>(),
+     Need::Default,
+     "\"300ms\"",
+     "an answer later than this counts as none; at most interval"},
+    {Section::Health,
+     {"fall", 1, 100},
+     field<&HealthConfig::fall>(),
+     Need::Default,
+     "2",
+     "failures in a row that make a backend down"},
+    {Section::Health,
+     {"rise", 1, 100},
+     field<&HealthConfig::rise>(),
+     Need::Default,
+     "2",
+     "successes in a row that make it up again"},
+    {Section::Health,
+     {.key = "accept", .may_be_empty = false},
+     field<&HealthConfig::accept>(),
+     Need::Default,
+     "[\"2xx\"]",
+     "answers that count as healthy; any other makes the backend busy"},
+    {Section::Backend,
+     {"name", 1, 64, Form::Name},
+     field<&BackendConfig::name>(),
+     Need::Required,
+     "",
+     "unlike any other in the pool; goes into the hash, so renaming a backend moves its calls"},
+    {Section::Backend,
+     {"address"},
+     field<&BackendConfig::endpoint, &Endpoint::address>(),
+     Need::Required,
+     "",
+     "the backend's own, not the vip's"},
+    {Section::Backend,
+     {"port", 1, 65535},
+     field<&BackendConfig::endpoint, &Endpoint::udp_port>(),
+     Need::Default,
+     "5060",
+     "UDP port; in dsr-l2 the vip's"},
+    {Section::Backend,
+     {"weight", 0, 1000},
+     field<&BackendConfig::weight>(),
+     Need::Default,
+     "100",
+     "its share of calls against the others of its tier; 0: none"},
+    {Section::Backend,
+     {"tier", 0, 255},
+     field<&BackendConfig::tier>(),
+     Need::Default,
+     "0",
+     "0 is used first, higher ones when too few are up"},
+    {Section::Backend,
+     {"mac"},
+     field<&BackendConfig::mac>(),
+     Need::Optional,
+     "asked of the kernel",
+     "the backend's MAC, or that of the router to it"},
+    {Section::Steering,
+     {"secret"},
+     field<&Config::secret>(),
+     Need::Optional,
+     "made once and kept in the state folder",
+     "keys the hash; the same on every balancer of a cluster, and known to nobody else",
+     true,
+     true},
+    {Section::Control,
+     {"socket", 1, 107, Form::Path},
+     field<&Config::socket>(),
+     Need::Default,
+     "\"/run/viaduct/viaduct.sock\"",
+     "where viaductctl connects"},
+    {Section::Control,
+     {"state", 1, 1023, Form::Path},
+     field<&Config::state>(),
+     Need::Default,
+     "\"/var/lib/viaduct\"",
+     "folder for what must outlive a restart"},
+    {Section::Control,
+     {"admins", 1, 64, Form::Word},
+     field<&Config::admins>(),
+     Need::Default,
+     "[\"root\"]",
+     "users and groups who may change things; everyone may look"},
+    {Section::Control,
+     {.key = "log_level", .choices = kLogLevels},
+     field<&Config::log_level>(),
+     Need::Default,
+     "\"info\"",
+     "the least that is logged"},
+};
+
+} // namespace
+
+std::span<const SectionInfo> sections() noexcept {
+    return kSections;
+}
+
+std::span<const Setting> settings() noexcept {
+    return kSettings;
+}
+
+} // namespace viaduct

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// config_settings: which sections and settings exist.
+//
+// Reading, printing and the reference all go through these two tables. Private to the
+// configuration.
+#pragma once
+
+#include "config_value.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace viaduct {
+
+enum class Section : std::uint8_t {
+    Dataplane,
+    Port,
+    Vip,
+    Pool,
+    Health,
+    Backend,
+    Steering,
+    Control
+};
+
+struct SectionInfo {
+    Section section;
+    std::string_view key;    ///< in the table that holds it
+    std::string_view header; ///< as written in the file; "[[...]]": one or more
+    std::optional<Section> parent;
+    std::string_view help;
+};
+
+/// By Section.
+[[nodiscard]] std::span<const SectionInfo> sections() noexcept;
+
+[[nodiscard]] inline const SectionInfo& info(Section section) noexcept {
+    return sections()[static_cast<std::size_t>(section)];
+}
+
+/// The struct that holds a section's settings.
+using Owner =
+    std::variant<Config*, PortConfig*, VipConfig*, PoolConfig*, HealthConfig*, BackendConfig*>;
+using ConstOwner = std::variant<const Config*,
+                                const PortConfig*,
+                                const VipConfig*,
+                                const PoolConfig*,
+                                const HealthConfig*,
+                                const BackendConfig*>;
+
+/// Where a setting is kept, and so what type it has.
+struct Field {
+    bool (*read)(const toml::node&, const Rule&, Mistakes&, Owner);
+    std::string (*describe)(const Rule&);
+    std::string (*show)(const Rule&, ConstOwner);
+};
+
+enum class Need : std::uint8_t { Required, Default, Optional };
+
+struct Setting {
+    Section section;
+    Rule rule;
+    Field field;
+    Need need;
+    std::string_view fallback; ///< Default: as TOML; Optional: what happens without, for people
+    std::string_view help;
+    bool start_only = true;
+    bool secret = false;
+};
+
+/// In the order of the reference.
+[[nodiscard]] std::span<const Setting> settings() noexcept;
+
+} // namespace viaduct
