@@ -48,16 +48,16 @@ offending_instructions() {
 
 # check ARCHIVE: as the head says.
 check() {
-    local archive=$1 found
+    local archive=$1 symbols instructions
     if [[ ! -f $archive ]]; then
         echo "$archive: missing; build it first (ninja -C BUILD_DIR dataplane/libviaduct-core.a)" >&2
         return 1
     fi
-    found=$(offending_symbols "$archive") || return 1
-    found+=$(offending_instructions "$archive") || return 1
-    if [[ -n $found ]]; then
+    symbols=$(offending_symbols "$archive") || return 1
+    instructions=$(offending_instructions "$archive") || return 1
+    if [[ -n $symbols$instructions ]]; then
         echo "$archive: the hot path needs what it may not (see house rules on errors):" >&2
-        sort -u <<<"$found" | sed 's/^/  /' >&2
+        printf '%s\n' "$symbols" "$instructions" | sed '/^$/d; s/^/  /' | sort -u >&2
         return 1
     fi
     echo "hot path: the $(ar t "$archive" | wc -l) objects of $archive need only each other and" \
