@@ -97,7 +97,7 @@ TEST(MessageUnderAttack, ReadsMutatedMessagesLawfullyAndAlwaysAlike) {
                                             "SIP/2.0"};
     for (int round = 0; round < 100'000; ++round) {
         std::string text = samples[random() % samples.size()];
-        for (unsigned change = random() % 8; change > 0 && !text.empty(); --change) {
+        for (auto change = random() % 8; change > 0 && !text.empty(); --change) {
             const std::size_t at = random() % text.size();
             switch (random() % 4) {
             case 0:

@@ -11,6 +11,7 @@
 
 #include "viaduct/net.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -123,6 +124,9 @@ public:
     /// Bytes behind the IP packet, as an Ethernet pads short frames.
     FrameBuilder& trailer(std::size_t bytes) { return trailer_ = bytes, *this; }
 
+    /// Only the first bytes of the frame.
+    FrameBuilder& cut(std::size_t bytes) { return cut_ = bytes, *this; }
+
     [[nodiscard]] Bytes build() const {
         Bytes l4 = has_udp_ ? udp_datagram() : payload_;
         if (has_ip_) l4 = ip_packet(l4);
@@ -136,6 +140,7 @@ public:
         append(all, Be16(ether_type_));
         all.insert(all.end(), l4.begin(), l4.end());
         all.resize(all.size() + trailer_, std::byte{0xee});
+        if (cut_) all.resize(std::min(all.size(), *cut_));
         return all;
     }
 
@@ -218,6 +223,7 @@ private:
     std::uint16_t udp_error_ = 0;
     Bytes payload_;
     std::size_t trailer_ = 0;
+    std::optional<std::size_t> cut_;
 };
 
 /// A frame from the client's MAC to port 0.

@@ -98,7 +98,7 @@ struct WorldOptions {
 
     for (const Backend& backend : snapshot.backends) {
         const bool nat = backend.pool == kInside;
-        const auto last = static_cast<std::uint8_t>(backend.endpoint.address.value % 10);
+        const auto last = static_cast<std::uint8_t>((backend.endpoint.address.value & 0xff) - 20);
         made.next_hops.hops.push_back(
             {PortId{static_cast<std::uint8_t>(nat ? 1 : 0)},
              backend.endpoint.address,
