@@ -2,14 +2,9 @@
 //
 // kernel: what it sets up and sees, in network namespaces of its own. Needs root.
 #include "kernel.hpp"
-#include "wire.hpp"
+#include "kernel_fixture.hpp"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <net/ethernet.h>
-#include <netpacket/packet.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
 namespace viaduct::test {
 namespace {
@@ -82,6 +77,7 @@ TEST_F(KernelTest, ForgetsTheMacOfABackendThatIsGone) {
     const auto mac = [&] { return kernel.next_hops().next_hops.hops[index(kFirstBackend)].mac; };
     ASSERT_TRUE(becomes([&] { return mac().has_value(); }));
     wire.stations.clear();
+    run("echo 50 > /proc/sys/net/ipv4/neigh/vd-p0/retrans_time_ms");
     run("ip neigh change 198.51.100.21 dev vd-p0 nud probe"); // as after its reachable time
     EXPECT_TRUE(becomes([&] { return !mac().has_value(); }));
     wire.stations[ip("198.51.100.21")] = kSecondMac; // nobody asks but the kernel itself
@@ -158,10 +154,8 @@ TEST_F(KernelTest, RecoversWhenTheTwinWasDown) {
 TEST_F(KernelTest, SeesTheLastStateAfterTheKernelDroppedMessages) {
     Wire wire("vd-p0");
     const Kernel kernel(one_port(), {twin("vd-p0")}, loop);
-    run("for i in $(seq 0 39999); do echo route add 203.0.$((i/256)).$((i%256))/32 dev vd-p0;"
-        "done >/dev/null; seq 0 39999 | awk '{a=\"203.0.\" int($1/256) \".\" $1%256 \"/32\";"
-        "print \"route add \" a \" dev vd-p0\"; print \"route del \" a \" dev vd-p0\"}'"
-        " | ip -batch -");
+    run("seq 0 39999 | awk '{r = \"203.0.113.\" $1 % 100 \"/32 dev vd-p0\";"
+        "print \"route add \" r; print \"route del \" r}' | ip -batch -");
     run("ip neigh replace 198.51.100.77 lladdr 02:00:00:00:01:01 dev vd-p0 nud permanent");
     run("ip route add 203.0.113.128/25 dev vd-p0");
     // Column 9 is the count of messages the kernel had to drop.

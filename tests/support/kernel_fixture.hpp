@@ -54,11 +54,10 @@ inline TwinPort twin(const char* name, const char* interface = "") {
 
 /// All that a Kernel could leave behind.
 inline std::string state() {
-    return shell("ip rule; ip -4 addr; ip route show table all; ip -4 neigh;"
-                 "for i in $(ls /proc/sys/net/ipv6/conf 2>/dev/null); do echo $i "
+    return shell("ip rule; ip -4 -o addr | awk '{print $2, $4}'; ip -4 route show table all;"
+                 "ip -4 neigh; ip -o link | awk '{print $2, $3}'; for i in lb0 lb1; do echo $i:"
                  "$(cat /proc/sys/net/ipv6/conf/$i/disable_ipv6); tc qdisc show dev $i;"
-                 "tc filter show dev $i ingress; done") +
-           shell("ip -o link | sed 's/mtu.*state/state/; s/ mode.*//'");
+                 "tc filter show dev $i ingress; tc filter show dev $i egress; done");
 }
 
 inline bool contains(const std::string& text, const std::string& part) {
