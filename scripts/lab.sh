@@ -293,8 +293,9 @@ lab_wait_backends_up() {
 lab_call() {
     local name=$1 calls=$2 rate=$3
     shift 3
-    TERM=dumb lab_in cli sipp -sf "$LAB_SIPP/uac.xml" "$LAB_VIP:5060" -i "$LAB_CLIENT" \
-        -s callee -nostdin -m "$calls" -r "$rate" -l "$calls" -d 2000 -timeout "$((calls / rate + 60))s" \
+    # SIPp's own -timeout waits for calls that never end.
+    TERM=dumb lab_in cli timeout -s KILL "$((calls / rate + 75))" sipp -sf "$LAB_SIPP/uac.xml" "$LAB_VIP:5060" -i "$LAB_CLIENT" \
+        -s callee -nostdin -m "$calls" -r "$rate" -l "$calls" -d 2000 \
         -trace_shortmsg -shortmessage_file "$LAB_DIR/$name.trace" \
         -trace_logs -log_file "$LAB_DIR/$name.done" \
         -trace_err -error_file "$LAB_DIR/$name.errors" "$@" >/dev/null 2>"$LAB_DIR/$name.stderr"
