@@ -97,12 +97,12 @@ std::string run_request(Control& control, const Peer& peer, std::string_view lin
     check_permission(verb, control, peer);
     Reply reply;
     verb.handler(control, words, reply);
-    if (verb.changes)
-        spdlog::info("{} {} by uid {}, pid {}",
-                     verb.name,
-                     words.empty() ? "" : printable(words[0] + " " + words.back()),
-                     peer.uid,
-                     peer.pid);
+    if (verb.changes) {
+        std::string what(verb.name);
+        for (const std::string& word : words)
+            what.append(" ").append(printable(word));
+        spdlog::info("{} by uid {}, pid {}", what, peer.uid, peer.pid);
+    }
 
     using Json = nlohmann::ordered_json;
     std::string out =

@@ -26,7 +26,7 @@ namespace {
 
 /// The defaults as TOML, by section's header, so that they pass the same readers.
 const toml::table& defaults() {
-    static const toml::table kTable = [] {
+    static const toml::table table = [] {
         toml::table all;
         for (const SectionInfo& section : sections()) {
             std::string text;
@@ -37,7 +37,7 @@ const toml::table& defaults() {
         }
         return all;
     }();
-    return kTable;
+    return table;
 }
 
 /// How many single letters must be added, dropped or changed (Levenshtein).
@@ -265,7 +265,7 @@ Config parse_config(std::string_view text, const std::string& file) {
 }
 
 Config load_config(const std::string& file) {
-    constexpr std::size_t kMaxFile = 16 * 1024 * 1024;
+    constexpr std::size_t kMaxFile = std::size_t{16} << 20;
     const auto fail = [&file](const std::string& reason) {
         return Error("cannot read " + file + ": " + reason);
     };
@@ -275,7 +275,7 @@ Config load_config(const std::string& file) {
     std::string text;
     ssize_t got = 0;
     do {
-        constexpr std::size_t kStep = 64 * 1024;
+        constexpr std::size_t kStep = std::size_t{64} << 10;
         const std::size_t size = text.size();
         text.resize(size + kStep);
         got = ::read(fd, text.data() + size, kStep);

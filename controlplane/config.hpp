@@ -2,8 +2,8 @@
 //
 // config: a TOML file -> Config, or every mistake with its line and column.
 //
-// One table (kSettings in config_settings.cpp) says what exists: name, type, range, default, whether
-// it needs a restart, help. Reading, printing and the reference go through it.
+// One table (kSettings in config_settings.cpp) says what exists: name, type, range, default,
+// whether a change needs a restart, help. Reading, printing and the reference go through it.
 #pragma once
 
 #include "viaduct/dataplane.hpp"

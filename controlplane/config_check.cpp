@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace viaduct {
 
@@ -225,11 +226,10 @@ void Checker::check_references() {
         const VipConfig& vip = config_.vips[i];
         all_known = all_known && sources_.vips[i].good("pool");
         if (names.empty() || !sources_.vips[i].good("pool") || names.contains(vip.pool)) continue;
-        const std::string who =
-            sources_.vips[i].good("name") ? "vip " + quote(vip.name) : "this vip";
-        mistakes_.add(sources_.vips[i].at("pool"),
-                      who + " wants pool " + quote(vip.pool) +
-                          ", which does not exist; there are: " + there);
+        std::string text = sources_.vips[i].good("name") ? "vip " + quote(vip.name) : "this vip";
+        text += " wants pool " + quote(vip.pool);
+        text += ", which does not exist; there are: " + there;
+        mistakes_.add(sources_.vips[i].at("pool"), std::move(text));
     }
     for (std::size_t i = 0; all_known && i < config_.pools.size(); ++i)
         if (!users_.contains(config_.pools[i].name))

@@ -12,13 +12,14 @@ void print_section(std::string& out, Section section, ConstOwner owner) {
     out += '\n' + indent + std::string(info(section).header) + '\n';
     for (const Setting& setting : settings()) {
         if (setting.section != section) continue;
-        const std::string key(setting.rule.key);
         const std::string value = setting.field.show(setting.rule, owner);
-        out += indent;
+        const bool is_comment = value.empty() || setting.rule.hidden;
+        out.append(indent).append(is_comment ? "# " : "").append(setting.rule.key);
         if (value.empty())
-            out += "# " + key + ": " + std::string(setting.fallback) + '\n';
+            out.append(": ").append(setting.fallback);
         else
-            out += (setting.secret ? "# " : "") + key + " = " + value + '\n';
+            out.append(" = ").append(value);
+        out += '\n';
     }
 }
 

@@ -30,9 +30,9 @@ enum class Section : std::uint8_t {
 
 struct SectionInfo {
     Section section;
+    std::optional<Section> parent;
     std::string_view key;    ///< in the table that holds it
     std::string_view header; ///< as written in the file; "[[...]]": one or more
-    std::optional<Section> parent;
     std::string_view help;
 };
 
@@ -64,13 +64,12 @@ enum class Need : std::uint8_t { Required, Default, Optional };
 
 struct Setting {
     Section section;
+    Need need;
+    bool start_only; ///< a change needs a restart
     Rule rule;
     Field field;
-    Need need;
     std::string_view fallback; ///< Default: as TOML; Optional: what happens without, for people
     std::string_view help;
-    bool start_only = true;
-    bool secret = false;
 };
 
 /// In the order of the reference.

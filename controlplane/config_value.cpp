@@ -49,32 +49,6 @@ bool fits(Form form, std::string_view text) {
     return false;
 }
 
-std::string_view type_of(const toml::node& node) {
-    switch (node.type()) {
-    case toml::node_type::none:
-        return "nothing";
-    case toml::node_type::table:
-        return "a table";
-    case toml::node_type::array:
-        return "an array";
-    case toml::node_type::string:
-        return "a string";
-    case toml::node_type::integer:
-        return "an integer";
-    case toml::node_type::floating_point:
-        return "a floating-point number";
-    case toml::node_type::boolean:
-        return "a boolean";
-    case toml::node_type::date:
-        return "a date";
-    case toml::node_type::time:
-        return "a time";
-    case toml::node_type::date_time:
-        return "a date and time";
-    }
-    return "something else";
-}
-
 /// The value itself if it is a number or a text, or else its type.
 std::string found(const toml::node& node) {
     if (const auto* number = node.as_integer()) return std::to_string(number->get());
@@ -163,6 +137,32 @@ std::string Mistakes::report(const std::string& file) {
                 std::to_string(mistake.at.column) + ": " + mistake.text;
     }
     return text;
+}
+
+std::string_view type_of(const toml::node& node) {
+    switch (node.type()) {
+    case toml::node_type::none:
+        return "nothing";
+    case toml::node_type::table:
+        return "a table";
+    case toml::node_type::array:
+        return "an array";
+    case toml::node_type::string:
+        return "a string";
+    case toml::node_type::integer:
+        return "an integer";
+    case toml::node_type::floating_point:
+        return "a floating-point number";
+    case toml::node_type::boolean:
+        return "a boolean";
+    case toml::node_type::date:
+        return "a date";
+    case toml::node_type::time:
+        return "a time";
+    case toml::node_type::date_time:
+        return "a date and time";
+    }
+    return "something else";
 }
 
 void add_wrong(Mistakes& mistakes,

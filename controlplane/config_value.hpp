@@ -53,8 +53,12 @@ struct Rule {
     std::int64_t max = 0; ///< the same; texts: bytes
     Form form = Form::Text;
     bool may_be_empty = true;                    ///< arrays
+    bool hidden = false;                         ///< never printed as it is
     std::span<const std::string_view> choices{}; ///< enums: by value
 };
+
+/// "an integer", "a table", ...
+[[nodiscard]] std::string_view type_of(const toml::node& node);
 
 /// Says `KEY must be WANTED; found FOUND`.
 void add_wrong(Mistakes& mistakes,
@@ -161,7 +165,7 @@ bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, std::vec
                   node.source().begin,
                   rule,
                   describe(rule, &out),
-                  array == nullptr ? "no array" : "an empty one");
+                  array == nullptr ? type_of(node) : "an empty one");
         return false;
     }
     const std::string key = "each entry of " + std::string(rule.key);

@@ -150,7 +150,7 @@ void Kernel::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
                                              ? Ipv4Addr{}
                                              : config_.ports[i].addresses.front().address);
     }
-    neighbours_.emplace(netlink_, std::move(links));
+    neighbours_.emplace(std::move(links));
 }
 
 void Kernel::Impl::on_events() {
@@ -335,13 +335,14 @@ void Kernel::Impl::rebuild() {
 void Kernel::Impl::resolve(const Station& station, TimePoint now) {
     if (index(station.port) >= twins_.size() || neighbours_->mac_of(station)) return;
     const NextHops& current = source_.next_hops;
-    const bool is_hop =
-        std::any_of(current.hops.begin(), current.hops.end(), [&](const NextHop& hop) {
-            return hop.port == station.port && hop.address == station.address;
-        });
     const Route* route = current.route_to(station.address);
     const bool on_link = route != nullptr && route->port == station.port && !route->gateway;
-    if (is_hop || on_link) neighbours_->ask(station, now);
+    const auto is_it = [&](const NextHop& hop) {
+        return hop.port == station.port && hop.address == station.address;
+    };
+    // Anything else would fill the kernel's table with addresses that cannot answer.
+    if (on_link || std::any_of(current.hops.begin(), current.hops.end(), is_it))
+        neighbours_->ask(station, now);
 }
 
 Kernel::Kernel(const Config& config, const std::vector<TwinPort>& ports, Loop& loop)

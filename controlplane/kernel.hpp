@@ -3,9 +3,9 @@
 // kernel: what the kernel knows and does for us: addresses of the TAP twins, routes, next-hop MACs,
 // the drop filter on interfaces that net_af_packet reads.
 //
-// rtnetlink through libnl-route-3, raw where it lacks something (NTF_EXT_MANAGED, the bpf filter).
-// Everything it adds it removes again in the destructor; what a killed predecessor left is found by
-// its mark and removed at start.
+// rtnetlink messages by libnl (netlink.hpp); libnl-route-3 lacks NTF_EXT_MANAGED and the bpf
+// filter. Everything it adds it removes again in the destructor; what a killed predecessor left is
+// found by its mark and removed at start.
 #pragma once
 
 #include "config.hpp"

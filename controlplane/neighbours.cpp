@@ -24,13 +24,12 @@ ndmsg header(int link) {
 
 } // namespace
 
-Neighbours::Neighbours(Netlink& netlink, std::vector<int> links)
-    : netlink_(netlink), links_(std::move(links)) {}
+Neighbours::Neighbours(std::vector<int> links) : links_(std::move(links)) {}
 
 Neighbours::~Neighbours() {
     for (const Station& station : managed_) {
         try {
-            (void)netlink_.request(
+            (void)asker_.request(
                 NetlinkMessage(RTM_DELNEIGH, 0, header(links_[index(station.port)]))
                     .add(NDA_DST, Be32(station.address.value)));
         } catch (...) { // out of memory; the entries go away with the twin
@@ -42,7 +41,7 @@ int Neighbours::read_all() {
     std::map<Station, Known> before;
     before.swap(known_);
     const auto take_one = [this](const nlmsghdr* message) { take(message); };
-    const int error = netlink_.dump(NetlinkMessage(RTM_GETNEIGH, NLM_F_DUMP, header(0)), take_one);
+    const int error = reader_.dump(NetlinkMessage(RTM_GETNEIGH, NLM_F_DUMP, header(0)), take_one);
     if (error != 0 && error != EINTR) known_ = before;
     changed_ = changed_ || known_ != before;
     return error;
@@ -62,7 +61,8 @@ void Neighbours::take(const nlmsghdr* message) {
         changed_ = known_.erase(station) > 0 || changed_;
         return;
     }
-    Known now{neighbour->ndm_state, std::nullopt};
+    const std::uint32_t flags = attributes.get<std::uint32_t>(NDA_FLAGS_EXT).value_or(0);
+    Known now{neighbour->ndm_state, (flags & NTF_EXT_MANAGED) != 0, std::nullopt};
     if ((now.state & kUsable) != 0) now.mac = attributes.get<MacAddr>(NDA_LLADDR);
     Known& known = known_[station];
     changed_ = changed_ || known.mac != now.mac;
@@ -90,7 +90,7 @@ int Neighbours::enter(const Station& station, std::uint32_t extended_flags) {
     NetlinkMessage message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, neighbour);
     message.add(NDA_DST, Be32(station.address.value));
     if (extended_flags != 0) message.add(NDA_FLAGS_EXT, extended_flags);
-    return netlink_.request(message);
+    return asker_.request(message);
 }
 
 int Neighbours::manage(const Station& station) {
@@ -99,8 +99,13 @@ int Neighbours::manage(const Station& station) {
 }
 
 void Neighbours::restore_managed() {
-    for (const Station& station : managed_)
-        if (!known_.contains(station)) (void)enter(station, NTF_EXT_MANAGED);
+    for (const Station& station : managed_) {
+        const auto found = known_.find(station);
+        const bool fine = found != known_.end() &&
+                          ((found->second.state & NUD_PERMANENT) != 0 ||
+                           (found->second.managed && (found->second.state & NUD_FAILED) == 0));
+        if (!fine) (void)enter(station, NTF_EXT_MANAGED);
+    }
 }
 
 void Neighbours::ask(const Station& station, TimePoint now) {

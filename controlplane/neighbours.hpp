@@ -22,8 +22,8 @@ class Neighbours {
 public:
     static constexpr std::size_t kMaxAsked = 4096;
 
-    /// `links` are the interface indices of the twins, by PortId. `netlink` must outlive this.
-    Neighbours(Netlink& netlink, std::vector<int> links);
+    /// `links` are the interface indices of the twins, by PortId.
+    explicit Neighbours(std::vector<int> links);
     ~Neighbours(); ///< removes the managed entries; never throws
     Neighbours(const Neighbours&) = delete;
     Neighbours& operator=(const Neighbours&) = delete;
@@ -41,7 +41,9 @@ public:
     /// Has the kernel resolve the station and keep it resolved (NTF_EXT_MANAGED) until we are gone.
     /// 0, also for one that is managed already, or an errno.
     int manage(const Station& station);
-    /// Enters managed stations again that the kernel has forgotten (twin down and up).
+    /// Enters managed stations again that failed to answer (the kernel itself would try again after
+    /// 5 s) or that were dropped (twin down and up, `ip neigh`). An operator's permanent entry
+    /// stays.
     void restore_managed();
     /// Has the kernel resolve or confirm the station once; at most once a second for each.
     void ask(const Station& station, TimePoint now);
@@ -49,13 +51,15 @@ public:
 private:
     struct Known {
         std::uint16_t state = 0; ///< NUD_*
+        bool managed = false;
         std::optional<MacAddr> mac;
 
         bool operator==(const Known&) const = default;
     };
     int enter(const Station& station, std::uint32_t extended_flags);
 
-    Netlink& netlink_;
+    Netlink reader_;
+    Netlink asker_; ///< of its own: what a dump says may make us ask at once
     std::vector<int> links_;
     std::map<Station, Known> known_; ///< bounded by the kernel's own table
     std::set<Station> managed_;

@@ -52,8 +52,9 @@ void set_admin(Control& control, Arguments arguments, Reply& reply, Admin wish) 
     if (changed) control.apply();
 
     const std::string name = backend.config.name + " in pool " + pool.config.name;
+    const std::size_t eligible = control.model.eligible(pool.id).size();
     std::vector<std::string> notes;
-    if (changed && wish != Admin::Enabled)
+    if (changed && wish != Admin::Enabled && eligible != 0)
         notes.emplace_back("Changes switch at once in this version: messages of the backend's "
                            "living calls that arrive from now on move to other backends. A later "
                            "version remembers calls.");
@@ -68,7 +69,7 @@ void set_admin(Control& control, Arguments arguments, Reply& reply, Admin wish) 
                   {"admin", name_of(wish)},
                   {"before", name_of(before)},
                   {"changed", changed},
-                  {"eligible", control.model.eligible(pool.id).size()},
+                  {"eligible", eligible},
                   {"notes", notes}};
     reply.text = changed ? name + " is " + std::string(name_of(wish)) + " now (it was " +
                                std::string(name_of(before)) + ").\n"

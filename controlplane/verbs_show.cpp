@@ -123,7 +123,7 @@ void show_backends(Control& control, Arguments, Reply& reply) {
 }
 
 void show_health(Control& control, Arguments, Reply& reply) {
-    Json& rows = reply.json["health"] = Json::array();
+    Json rows = Json::array();
     for (const BackendState& backend : control.model.backends()) {
         const HealthChecker::Statistics& seen = control.health.statistics(backend.id);
         Json row = {{"pool", pool_name(control, backend)},
@@ -140,9 +140,10 @@ void show_health(Control& control, Arguments, Reply& reply) {
         if (seen.last_rtt) row["last_rtt_us"] = seen.last_rtt->count();
         rows.push_back(std::move(row));
     }
-    reply.json["unknown_answers"] = control.health.unknown_answers();
     reply.text = to_table(rows) + "\nanswers that belong to no waiting probe: " +
                  std::to_string(control.health.unknown_answers()) + "\n";
+    reply.json["health"] = std::move(rows);
+    reply.json["unknown_answers"] = control.health.unknown_answers();
 }
 
 void show_ports(Control&, Arguments, Reply& reply) {
@@ -185,9 +186,8 @@ void show_outcomes(Control&, Arguments, Reply& reply) {
     const Totals totals = read_totals();
     reply.json["received"] = value_of(totals, WorkerCounter::Received);
     reply.json["sent"] = value_of(totals, WorkerCounter::Sent);
-    Json& outcomes = reply.json["outcomes"] = Json::object();
-    Json& counters = reply.json["counters"] = Json::object();
-
+    Json outcomes = Json::object();
+    Json counters = Json::object();
     Json rows = Json::array();
     std::uint64_t sum = 0;
     for (const OutcomeInfo& info : kOutcomes) {
@@ -206,6 +206,8 @@ void show_outcomes(Control&, Arguments, Reply& reply) {
         counters[std::string(info.name)] = value;
         counter_rows.push_back({{"counter", info.name}, {"value", value}, {"meaning", info.help}});
     }
+    reply.json["outcomes"] = std::move(outcomes);
+    reply.json["counters"] = std::move(counters);
     reply.text = to_table(rows) + std::to_string(zero) + " other outcomes are zero\n\n" +
                  to_table(counter_rows);
 }

@@ -81,7 +81,8 @@ public:
         std::array<char, PCAP_ERRBUF_SIZE> why{};
         pcap_.reset(pcap_fopen_offline_with_tstamp_precision(
             file.get(), static_cast<u_int>(precision_), why.data()));
-        if (!pcap_) fail_read(path, why.data());
+        if (!pcap_)
+            fail_read(path, std::string(why.data()) + "; replay reads libpcap and pcapng files");
         static_cast<void>(file.release()); // pcap_close() closes it
         if (const int link = pcap_datalink(pcap_.get()); link != DLT_EN10MB) {
             const char* name = pcap_datalink_val_to_name(link);

@@ -220,7 +220,7 @@ lab_start_viaductd() {
     lab_spawn notify lb socat -u "UNIX-RECV:$notify.sock" "CREATE:$notify" 2>/dev/null
     lab_wait 5 test -S "$notify.sock" || lab_die "socat does not listen"
     began=${EPOCHREALTIME/./}
-    NOTIFY_SOCKET=$notify.sock lab_spawn viaductd lb "$VIADUCT_BUILD/controlplane/viaductd" \
+    NOTIFY_SOCKET=$notify.sock lab_spawn viaductd lb "$VIADUCT_BUILD/viaductd" \
         --config "$LAB_DIR/viaduct.toml" "$@" >>"$LAB_DIR/viaductd.log" 2>&1
     lab_wait 5 lab_ready_or_gone
     LAB_READY_MS=$(((${EPOCHREALTIME/./} - began) / 1000))
@@ -272,7 +272,7 @@ lab_listens() { [[ -n $(lab_in "$1" ss -Hlun "sport = :5060") ]]; }
 
 lab_start_backends() { local n; for n in 1 2 3; do lab_start_backend "$n"; done; }
 
-lab_ctl() { "$VIADUCT_BUILD/controlplane/viaductctl" --socket "$LAB_SOCKET" "$@"; }
+lab_ctl() { "$VIADUCT_BUILD/viaductctl" --socket "$LAB_SOCKET" "$@"; }
 
 # lab_states: "b1 up enabled", one line a backend.
 lab_states() {

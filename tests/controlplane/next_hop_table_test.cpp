@@ -35,7 +35,16 @@ const PortRoute* longest_match(const std::vector<PortRoute>& routes, Ipv4Addr ad
     return best;
 }
 
-std::vector<PortRoute> random_routes(std::mt19937& random, int count) {
+class Random {
+public:
+    explicit Random(std::uint32_t seed) : engine_(seed) {}
+    std::uint32_t operator()() { return static_cast<std::uint32_t>(engine_()); }
+
+private:
+    std::mt19937 engine_;
+};
+
+std::vector<PortRoute> random_routes(Random& random, int count) {
     std::vector<PortRoute> routes;
     for (int i = 0; i < count; ++i) {
         PortRoute route;
@@ -55,12 +64,12 @@ std::vector<PortRoute> random_routes(std::mt19937& random, int count) {
 }
 
 TEST(NextHopTable, AgreesWithALongestPrefixMatchOnRandomRoutes) {
-    std::mt19937 random(20260101);
+    Random random(20260101);
     for (int round = 0; round < 300; ++round) {
         const std::vector<PortRoute> routes = random_routes(random, round % 40);
         NextHops table;
         table.routes = flatten_routes(routes);
-        std::vector<std::uint32_t> places{0, 1, 0xffffffff, static_cast<std::uint32_t>(random())};
+        std::vector<std::uint32_t> places{0, 1, 0xffffffff, random()};
         for (const PortRoute& route : routes) {
             const std::uint32_t first = route.prefix.address.value & route.prefix.mask();
             const std::uint32_t last = first | ~route.prefix.mask();
@@ -79,7 +88,7 @@ TEST(NextHopTable, AgreesWithALongestPrefixMatchOnRandomRoutes) {
 }
 
 TEST(NextHopTable, IsSortedFromZeroAndNamesNoRangeTwice) {
-    std::mt19937 random(20260102);
+    Random random(20260102);
     for (int round = 1; round < 100; ++round) {
         const std::vector<Route> ranges = flatten_routes(random_routes(random, round));
         ASSERT_FALSE(ranges.empty());

@@ -18,7 +18,7 @@ refused() {
     expect "$1: it names the thing ($2): $(<"$LAB_DIR/err")" grep -qE -- "$2" "$LAB_DIR/err"
     expect_clean "$1"
 }
-viaductd() { lab_in lb timeout 10 "$VIADUCT_BUILD/controlplane/viaductd" --config "$LAB_DIR/viaduct.toml"; }
+viaductd() { lab_in lb timeout 10 "$VIADUCT_BUILD/viaductd" --config "$LAB_DIR/viaduct.toml"; }
 # wrong WHAT PATTERN SED-SCRIPT: the good configuration with that change; the place is named.
 wrong() {
     sed -e "$3" "$LAB_DIR/good.toml" >"$LAB_DIR/viaduct.toml"
@@ -26,7 +26,7 @@ wrong() {
     refused "$1" "viaduct.toml:[0-9]+:[0-9]+: .*$2" viaductd
 }
 
-refused "no file" "absent.toml" lab_in lb "$VIADUCT_BUILD/controlplane/viaductd" --config "$LAB_DIR/absent.toml"
+refused "no file" "absent.toml" lab_in lb "$VIADUCT_BUILD/viaductd" --config "$LAB_DIR/absent.toml"
 wrong "broken TOML" "" 's/^workers = 1/workers = = 1/'
 wrong "unknown key" "colour" '1a colour = "red"'
 wrong "misspelt key" "weigth" '0,/^name = "b1"/s//&\nweigth = 5/'
@@ -48,14 +48,14 @@ bad_luck "no such device" "lb7" 's/iface=lb0/iface=lb7/' viaductd
 bad_luck "no such driver" "net_nothing0" 's/net_af_packet0,iface=lb0/net_nothing0/' viaductd
 bad_luck "more workers than cores" "$(nproc)" "s/^workers = 1/workers = $(($(nproc) + 1))/" viaductd
 bad_luck "no /dev/net/tun" "/dev/net/tun" "" lab_in lb unshare -m bash -c \
-    "mount --bind '$LAB_DIR/empty' /dev/net && exec '$VIADUCT_BUILD/controlplane/viaductd' --config '$LAB_DIR/viaduct.toml'"
+    "mount --bind '$LAB_DIR/empty' /dev/net && exec '$VIADUCT_BUILD/viaductd' --config '$LAB_DIR/viaduct.toml'"
 if [[ $(</proc/sys/vm/nr_hugepages) == 0 ]]; then
     bad_luck "huge pages missing" "[Hh]uge" 's/^workers = 1/&\nmemory = "hugepages"/' viaductd
 fi
 
 chmod 755 "$LAB_DIR" # the stranger must get as far as root's work
 bad_luck "not root" "root" "" lab_in lb setpriv --reuid 65534 --regid 65534 --clear-groups \
-    "$VIADUCT_BUILD/controlplane/viaductd" --config "$LAB_DIR/viaduct.toml"
+    "$VIADUCT_BUILD/viaductd" --config "$LAB_DIR/viaduct.toml"
 chmod 700 "$LAB_DIR"
 
 # A socket in use is respected, a stale one replaced.

@@ -26,6 +26,6 @@ for mistake in "drain proxies nobody" "drain nothing b1" "drain proxies" "drian 
     if lab_ctl $mistake >"$LAB_DIR/out" 2>"$LAB_DIR/err"; then fail "\"$mistake\" is refused"; fi
     expect "\"$mistake\" is refused in one line: $(<"$LAB_DIR/err")" is "$(grep -c . "$LAB_DIR/err") == 1"
 done
-setpriv --reuid 65534 --clear-groups "$VIADUCT_BUILD/controlplane/viaductctl" --socket "$LAB_SOCKET" \
+setpriv --reuid 65534 --clear-groups "$VIADUCT_BUILD/viaductctl" --socket "$LAB_SOCKET" \
     drain proxies b1 >"$LAB_DIR/out" 2>&1 && fail "a stranger may not drain"
 expect "nothing changed by mistakes and strangers" eligible_is 3

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Entries that do not go together are told, at the place that matters.
+#include "config_text.hpp"
+
+#include <algorithm>
+
+namespace viaduct::test {
+
+TEST(ConfigCheck, WantsAPortAVipAPoolAndABackend) {
+    expect_mistakes("^^^",
+                    {"no [[port]] in the file; at least one is needed",
+                     "no [[vip]] in the file; at least one is needed",
+                     "no [[pool]] in the file; at least one is needed"});
+    expect_each(kLeast,
+                {{"[[pool]]\nname = \"proxies\"\n[[pool.backend]]\nname = \"b1\"\naddress = "
+                  "\"198.51.100.21\"\n",
+                  "^[[pool]]\nname = \"proxies\"\n",
+                  "no [[pool.backend]] in [[pool]]; at least one is needed"}});
+    expect_mistakes(
+        std::string("^") +
+            change(kLeast, "[[port]]\nname = \"p0\"\ndevice = \"net_af_packet0,iface=lb0\"\n", ""),
+        {"no [[port]] in the file; at least one is needed"});
+}
+
+TEST(ConfigCheck, SaysWhichTwoAreAlike) {
+    expect_each(
+        kRich,
+        {{"name = \"p1\"", "name = ^\"p0\"", R"(two ports are named "p0", the first on line 7)"},
+         {"device = \"0000:03:00.0\"",
+          "device = ^\"net_af_packet0,iface=lb0\"",
+          "two ports have the same device, the first on line 8"},
+         {"device = \"0000:03:00.0\"",
+          "device = \"x\"\naddresses = [^\"192.0.2.2/24\"]",
+          "address 192.0.2.2 stands twice, first on line 9"},
+         {"cpus = [1, 2]", "cpus = [1, ^1]", "cpu 1 stands twice in cpus"},
+         {"name = \"core\"",
+          "name = ^\"sip\"",
+          R"(two vips are named "sip", the first on line 18)"},
+         {"address = \"198.51.100.11\"",
+          "address = ^\"198.51.100.10\"\nport = 5070",
+          "two vips have 198.51.100.10:5070, the first on line 19"},
+         {"name = \"b2\"",
+          "name = ^\"b1\"",
+          R"(two backends of this pool are named "b1", the first on line 45)"},
+         {"address = \"198.51.100.22\"",
+          "address = ^\"198.51.100.21\"",
+          "two backends of this pool have 198.51.100.21:5070, the first on line 46"}});
+    expect_mistakes(kLeast + "[[pool]]\nname = ^\"proxies\"\n[[pool.backend]]\nname = "
+                             "\"b\"\naddress = \"198.51.100.22\"\n",
+                    {R"(two pools are named "proxies", the first on line 9)"});
+}
+
+TEST(ConfigCheck, TakesOneAddressWithTwoPorts) {
+    EXPECT_EQ(
+        mistakes_of(change(kRich, "address = \"198.51.100.11\"", "address = \"198.51.100.10\"")),
+        std::vector<std::string>{});
+}
+
+TEST(ConfigCheck, SaysWhatDoesNotFitTogether) {
+    expect_each(
+        kRich,
+        {{"cpus = [1, 2]",
+          "cpus = ^[1, 2, 3]",
+          "cpus has 3 entries, but workers is 2; make them agree or leave one out"},
+         {"\"192.0.2.2/25\"",
+          "^\"192.0.2.0/25\"",
+          "192.0.2.0/25 is the network; give the port's own address in it"},
+         {"\"192.0.2.2/25\"",
+          "^\"192.0.2.127/25\"",
+          "192.0.2.127/25 is the broadcast address; give the port's own address"},
+         {"gateway = \"198.51.100.1\"",
+          "gateway = ^\"192.0.2.129\"",
+          "gateway 192.0.2.129 is in no prefix of this port's addresses: 198.51.100.2/24, "
+          "192.0.2.2/25"},
+         {"gateway = \"198.51.100.1\"",
+          "gateway = ^\"198.51.100.2\"",
+          "gateway 198.51.100.2 is the port's own address"},
+         {"device = \"0000:03:00.0\"",
+          "device = \"x\"\ngateway = ^\"192.0.2.1\"",
+          "gateway 192.0.2.1 needs addresses on this port, one with it in its prefix"},
+         {"address = \"198.51.100.10\"",
+          "address = ^\"198.51.100.2\"",
+          "vip address 198.51.100.2 is a port's own address (on line 9); give the vip another"},
+         {"min_up = 2",
+          "translate_any_port = ^true",
+          "translate_any_port works only with mode = \"nat\""},
+         {"timeout = \"1500ms\"",
+          "timeout = ^\"2001ms\"",
+          "timeout (2001ms) is longer than interval (2000ms)"},
+         {"method = \"none\"",
+          "interval = ^\"200ms\"",
+          "timeout (300ms, the default) is longer than interval (200ms)"},
+         {"port = 5070\n  weight = 0",
+          "port = ^5071\n  weight = 0",
+          "the backend's port is 5071, but vip \"sip\" has 5070; dsr-l2 does not change ports: "
+          "make them equal or use nat"},
+         {"  [[pool.backend]]\n  name = \"b2\"\n  address = \"198.51.100.22\"\n  port = 5070",
+          "  ^[[pool.backend]]\n  name = \"b2\"\n  address = \"198.51.100.22\"",
+          "the backend's port is 5060, but vip \"sip\" has 5070; dsr-l2 does not change ports: "
+          "make them equal or use nat"},
+         {"address = \"198.51.100.22\"",
+          "address = ^\"198.51.100.11\"",
+          "backend address 198.51.100.11 is a vip's (on line 26); give the address it has besides "
+          "the vip's"},
+         {"address = \"203.0.113.21\"",
+          "address = ^\"198.51.100.10\"",
+          "backend address 198.51.100.10 is a vip's (on line 19); give the backend's own"},
+         {"address = \"198.51.100.22\"",
+          "address = ^\"198.51.100.2\"",
+          "backend address 198.51.100.2 is a port's own (on line 9); give the backend's"}});
+}
+
+TEST(ConfigCheck, SaysWhichPoolAVipMisses) {
+    // One vip is added, as the pool that nobody uses any more would be a second mistake.
+    const std::string vip = "[[vip]]\nname = \"x\"\naddress = \"192.0.2.10\"\npool = ^\"y\"\n";
+    expect_mistakes(
+        kRich + vip,
+        {R"(vip "x" wants pool "y", which does not exist; there are: "proxies", "core.nat")"});
+    std::string pools;
+    for (const char c : std::string("abcdefgh")) {
+        const std::string name = std::string("\"") + c + "\"";
+        pools +=
+            "[[vip]]\nname = " + name +
+            "\naddress = \"192.0.2.9\"\nport = " + std::to_string(int{c}) + "\npool = " + name +
+            "\n[[pool]]\nname = " + name +
+            "\nmode = \"nat\"\n[[pool.backend]]\nname = \"b\"\naddress = \"203.0.113.9\"\nport = " +
+            std::to_string(int{c}) + "\n";
+    }
+    expect_mistakes(
+        kLeast + pools + vip,
+        {R"(vip "x" wants pool "y", which does not exist; there are: "proxies", "a", "b", "c", "d", "e", "f", "g", ...)"});
+}
+
+TEST(ConfigCheck, SaysWhichPoolNobodyUses) {
+    expect_mistakes(kLeast + "[[pool]]\nname = ^\"spare\"\n[[pool.backend]]\nname = \"b\"\naddress "
+                             "= \"198.51.100.22\"\n",
+                    {R"(no vip uses pool "spare"; name it in a [[vip]] or remove it)"});
+}
+
+TEST(ConfigCheck, WantsSomeWeightInEachPool) {
+    expect_mistakes(kLeast + "weight = ^0\n[[pool.backend]]\nname = \"b2\"\naddress = "
+                             "\"198.51.100.22\"\nweight = 0\n",
+                    {"every backend of this pool has weight 0, so none would get calls"});
+}
+
+TEST(ConfigCheck, KeepsNatAnswersApart) {
+    const auto pool =
+        [](const std::string& name, const std::string& backend, const std::string& more) {
+            return "[[vip]]\nname = \"" + name +
+                   "\"\naddress = \"192.0.2.9\"\nport = " + std::to_string(5000 + int{name[0]}) +
+                   "\npool = \"" + name + "\"\n[[pool]]\nname = \"" + name +
+                   "\"\nmode = \"nat\"\n" + more + "[[pool.backend]]\nname = \"b\"\n" + backend;
+        };
+    const std::string any = "translate_any_port = true\n";
+    const std::string at_5060 = "address = \"203.0.113.9\"\n";
+    const std::string at_5061 = at_5060 + "port = 5061\n";
+    const std::string base = kLeast + pool("a", at_5060, "");
+    const std::size_t line = static_cast<std::size_t>(std::count(base.begin(), base.end(), '\n'));
+    const std::string where = " is in another nat pool too (on line " + std::to_string(line) +
+                              "); its answers could not be told apart";
+    EXPECT_EQ(mistakes_of(base + pool("b", at_5061, "")), std::vector<std::string>{});
+    expect_mistakes(base + pool("b", change(at_5060, "\"2", "^\"2"), ""),
+                    {"backend 203.0.113.9:5060" + where});
+    expect_mistakes(base + pool("b", change(at_5061, "\"2", "^\"2"), any),
+                    {"backend 203.0.113.9:5061" + where});
+    const std::string base_any = kLeast + pool("a", at_5060, any);
+    const std::string where_any = change(where, std::to_string(line), std::to_string(line + 1));
+    expect_mistakes(base_any + pool("b", change(at_5061, "\"2", "^\"2"), ""),
+                    {"backend 203.0.113.9:5061" + where_any});
+    // A backend's own pool and pools of other modes do not count.
+    EXPECT_EQ(mistakes_of(base_any + "[[pool.backend]]\nname = \"c\"\n" + at_5061),
+              std::vector<std::string>{});
+}
+
+TEST(ConfigCheck, GivesANatPoolToOneVip) {
+    expect_mistakes(
+        kRich + "[[vip]]\nname = \"two\"\naddress = \"198.51.100.12\"\npool = ^\"core.nat\"\n",
+        {"nat pool \"core.nat\" has a vip already (on line 24); its answers can carry the address "
+         "of one only"});
+    EXPECT_EQ(
+        mistakes_of(kLeast +
+                    "[[vip]]\nname = \"two\"\naddress = \"198.51.100.12\"\npool = \"proxies\"\n"),
+        std::vector<std::string>{});
+}
+
+TEST(ConfigCheck, KeepsToTheLimitsOfTheContract) {
+    std::string ports;
+    for (std::size_t i = 1; i <= kMaxPorts; ++i)
+        ports += std::string(i == kMaxPorts ? "^" : "") + "[[port]]\nname = \"q" +
+                 std::to_string(i) + "\"\ndevice = \"d" + std::to_string(i) + "\"\n";
+    expect_mistakes(kLeast + ports, {"more than 16 ports"});
+
+    std::string backends;
+    for (std::size_t i = 1; i <= kMaxBackends; ++i)
+        backends += std::string(i == kMaxBackends ? "^" : "") + "[[pool.backend]]\nname = \"c" +
+                    std::to_string(i) +
+                    "\"\naddress = \"203.0.113.1\"\nport = " + std::to_string(1024 + i) + "\n";
+    const std::string nat =
+        change(kLeast, "name = \"proxies\"", "name = \"proxies\"\nmode = \"nat\"");
+    expect_mistakes(nat + backends, {"more than 4096 backends over all pools"});
+
+    std::string cpus = "0";
+    for (std::size_t i = 1; i <= kMaxWorkers; ++i)
+        cpus += std::string(i == kMaxWorkers ? ", ^" : ", ") + std::to_string(i);
+    expect_mistakes("[dataplane]\ncpus = [" + cpus + "]\n" + kLeast,
+                    {"cpus has more than 64 entries"});
+}
+
+TEST(ConfigCheck, TellsEachMistakeOnce) {
+    // What cannot be read is not judged further: no "which does not exist", no "two have 0.0.0.0".
+    const std::string host =
+        "address must be the IPv4 address of a host, such as \"192.0.2.10\"; found ";
+    std::string text = change(kRich, "\"198.51.100.10\"", "^\"x\"");
+    text = change(text, "\"198.51.100.11\"", "^\"y\"");
+    text = change(text, "name = \"core.nat\"\nmode", "^nam = \"core.nat\"\nmode");
+    text = change(text, "\n[[pool]]\n^nam", "\n^[[pool]]\n^nam");
+    expect_mistakes(
+        text,
+        {host + "\"x\"",
+         host + "\"y\"",
+         "missing key \"name\" in [[pool]]: a name of 1 to 64 letters, digits, '_', '.' or '-'",
+         "unknown key \"nam\" in [[pool]]; did you mean \"name\"?"});
+}
+
+} // namespace viaduct::test
