@@ -206,12 +206,18 @@ lab_trap() {
     trap 'exit 143' TERM HUP
 }
 
-lab_alive() { # PID: it lives, and in this lab
-    [[ -n ${1:-} && -d /proc/$1 ]] && [[ $(ip netns identify "$1" 2>/dev/null) == "$LAB_ID-"* ]] &&
-        [[ $(</proc/"$1"/stat) != *") Z "* ]]
+lab_alive() { # PID. Its last thread counts: until that ends, sockets and TAPs stay
+    local tasks
+    [[ -n ${1:-} && -d /proc/$1 ]] || return 1
+    tasks=(/proc/"$1"/task/*)
+    [[ ${#tasks[@]} != 1 || $(cat "/proc/$1/stat" 2>/dev/null) == *") "[!Z]* ]]
 }
 lab_gone() { ! lab_alive "$1"; }
-lab_pid() { [[ -f $LAB_DIR/$1.pid ]] && echo "$(<"$LAB_DIR/$1.pid")"; }
+lab_pid() { # NAME: the pid in NAME.pid, unless something outside this lab has it by now
+    local pid
+    pid=$(cat "$LAB_DIR/$1.pid" 2>/dev/null) || return 0
+    [[ $(ip netns identify "$pid" 2>/dev/null) != "$LAB_ID-"* ]] || echo "$pid"
+}
 
 # lab_start_viaductd [ARGUMENT...]: until READY; sets LAB_READY_MS. False when it ended or took 5 s.
 lab_start_viaductd() {
@@ -229,7 +235,7 @@ lab_start_viaductd() {
     echo "lab: viaductd is not ready: $(tail -n 3 "$LAB_DIR/viaductd.log")" >&2
     return 1
 }
-lab_ready_or_gone() { grep -qs READY=1 "$LAB_DIR/notify" || lab_gone "$(lab_pid viaductd)"; }
+lab_ready_or_gone() { grep -qs READY=1 "$LAB_DIR/notify" || lab_gone "$(<"$LAB_DIR/viaductd.pid")"; }
 
 # lab_stop_viaductd [SECONDS]: SIGTERM; sets LAB_STOP_MS. False when it had to be killed.
 lab_stop_viaductd() {
@@ -293,8 +299,9 @@ lab_wait_backends_up() {
 lab_call() {
     local name=$1 calls=$2 rate=$3
     shift 3
-    TERM=dumb lab_in cli sipp -sf "$LAB_SIPP/uac.xml" "$LAB_VIP:5060" -i "$LAB_CLIENT" \
-        -s callee -nostdin -m "$calls" -r "$rate" -l "$calls" -d 2000 -timeout "$((calls / rate + 60))s" \
+    # SIPp's own -timeout waits for calls that never end.
+    TERM=dumb lab_in cli timeout -s KILL "$((calls / rate + 75))" sipp -sf "$LAB_SIPP/uac.xml" "$LAB_VIP:5060" -i "$LAB_CLIENT" \
+        -s callee -nostdin -m "$calls" -r "$rate" -l "$calls" -d 2000 \
         -trace_shortmsg -shortmessage_file "$LAB_DIR/$name.trace" \
         -trace_logs -log_file "$LAB_DIR/$name.done" \
         -trace_err -error_file "$LAB_DIR/$name.errors" "$@" >/dev/null 2>"$LAB_DIR/$name.stderr"
@@ -302,9 +309,10 @@ lab_call() {
 
 # lab_placed NAME: how many calls of lab_call NAME have begun so far (SIPp numbers its calls).
 lab_placed() {
-    awk -F'\t' '$4 == "S" && $5 + 0 > n { n = $5 + 0 } END { print n + 0 }' "$LAB_DIR/$1.trace" 2>/dev/null
+    [[ -f $LAB_DIR/$1.trace ]] || { echo 0; return; }
+    awk -F'\t' '$4 == "S" && $5 + 0 > n { n = $5 + 0 } END { print n + 0 }' "$LAB_DIR/$1.trace"
 }
-lab_has_placed() { (($(lab_placed "$1") + 0 >= $2)); }
+lab_has_placed() { (($(lab_placed "$1") >= $2)); }
 
 # lab_audit NAME [KILLED-TRACE]: what became of the calls of lab_call NAME, into the array AUDIT:
 # placed, succeeded, failed; killed (calls with a message in KILLED-TRACE, e.g. be1.1), failed_killed;

@@ -35,7 +35,7 @@ wrong "two VIPs alike" "" '/^\[\[vip\]\]/i [[vip]]\nname = "twin"\naddress = "19
 wrong "two backends alike" "b1" '/^name = "b2"/s/b2/b1/'
 wrong "two backends with one address" "198.51.100.21" 's/"198.51.100.22"/"198.51.100.21"/'
 wrong "pool without backends" "proxies|backend" '/^\[\[pool.backend\]\]/,/^\[steering\]/{/^\[steering\]/!d}'
-wrong "VIP without pool" "prxies" 's/^pool = "proxies"/pool = "prxies"/'
+wrong "VIP without pool" "prxies" '/^\[\[vip\]\]/i [[vip]]\nname = "lost"\naddress = "198.51.100.11"\nport = 5060\npool = "prxies"\n'
 wrong "another port than the VIP's in DSR" "5070|5060" '/"198.51.100.21"/{n;s/5060/5070/}'
 wrong "weight out of range" "weight" '0,/^name = "b1"/s//&\nweight = 100000/'
 

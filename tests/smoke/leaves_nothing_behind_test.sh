@@ -14,8 +14,9 @@ lab_stop_viaductd 5 || fail "SIGTERM ends viaductd"
 expect_clean "after SIGTERM"
 
 lab_start_viaductd || fail "viaductd becomes READY again"
+pid=$(lab_pid viaductd)
 lab_ctl shutdown >"$LAB_DIR/reply" || fail "shutdown is obeyed: $(<"$LAB_DIR/reply")"
-lab_wait 5 lab_gone "$(lab_pid viaductd)" || fail "shutdown ends viaductd"
+lab_wait 5 lab_gone "$pid" || fail "shutdown ends viaductd"
 expect_clean "after shutdown"
 
 lab_start_viaductd || fail "viaductd becomes READY a third time"

@@ -20,8 +20,9 @@ call sipp 50 50 -d 100
 # A port that is nobody's: the kernel says so, once, and by that we know that the capture is alive.
 echo | lab_in cli socat -u - "UDP-SENDTO:$LAB_VIP:9"
 lab_wait 5 grep -q "udp port 9 unreachable" "$LAB_DIR/capture" || fail "the capture sees ICMP"
-kill "$(lab_pid capture)"
-lab_wait 5 lab_gone "$(lab_pid capture)"
+pid=$(lab_pid capture)
+kill "$pid" # SIGTERM: tcpdump writes out what it has
+lab_wait 5 lab_gone "$pid"
 
 # Asked by broadcast, seen coming in from the client: one answer each, entering from lb0's leg.
 count() { grep -c -E "$1" "$LAB_DIR/capture" || true; }
