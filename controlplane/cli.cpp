@@ -29,7 +29,7 @@ namespace viaduct {
 
 namespace {
 
-constexpr std::size_t kReadAtOnce = 16 * 1024;
+constexpr std::size_t kReadAtOnce = 16'384;
 constexpr int kAcceptsAtOnce = 16;
 constexpr int kBacklog = 64;
 
@@ -118,7 +118,7 @@ std::string run_request(Control& control, const Peer& peer, std::string_view lin
 /// The entry that getpwnam_r and its like find; the buffer grows as they ask. A name service that
 /// fails finds nothing, so it permits nothing.
 template <typename Entry, typename Find, typename Use> bool find_entry(Find find, Use use) {
-    for (std::size_t size = 1024; size <= 1024 * 1024; size *= 4) {
+    for (std::size_t size = 1024; size <= 1'048'576; size *= 4) {
         std::vector<char> buffer(size);
         Entry entry{};
         Entry* found = nullptr;

@@ -80,8 +80,8 @@ struct Peer {
 class CliServer {
 public:
     static constexpr std::size_t kMaxClients = 64;
-    static constexpr std::size_t kMaxLine = 96 * 1024;
-    static constexpr std::size_t kMaxReply = 4 * 1024 * 1024;
+    static constexpr std::size_t kMaxLine = 98'304;
+    static constexpr std::size_t kMaxReply = 4'194'304;
     /// Places that only root and our own user may take, so that nobody can lock the operator out.
     static constexpr std::size_t kReservedClients = 8;
     static constexpr std::chrono::seconds kIdleLimit{60};   ///< from answer to next whole request
