@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// pipeline: whole ways through the data plane as data, and the laws of a burst.
+// Whole ways through the data plane as data, and the laws of a burst.
 #include "guarded.hpp"
 #include "pipeline.hpp"
 #include "world.hpp"
