@@ -176,8 +176,12 @@ EOF
 lab_up() {
     ((EUID == 0)) || lab_die "network namespaces need root: run it with sudo"
     [[ $1 == dsr-l2 || $1 == nat ]] || lab_die "mode \"$1\" is not dsr-l2 or nat"
-    lab_use "${2:-vd$$}"
-    [[ -z $(lab_namespaces) ]] || lab_die "lab $LAB_ID exists: scripts/lab.sh down $LAB_ID"
+    set -- "$1" "${2:-vd$$}"
+    lab_use "$2"
+    if [[ -n $(lab_namespaces) ]]; then
+        LAB_ID="" # not ours: the trap must not remove it
+        lab_die "lab $2 exists: scripts/lab.sh down $2"
+    fi
     rm -rf "$LAB_DIR"
     mkdir -m 700 "$LAB_DIR" || lab_die "cannot make $LAB_DIR"
     LAB_MODE=$1
