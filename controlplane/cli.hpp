@@ -2,21 +2,23 @@
 //
 // cli: the local control socket. One line in, lines out, then `OK` or `ERR reason`.
 //
-// A client sends `VERB...` or `json VERB...`, words parted by blanks, at most 64 KiB a line, as many
-// lines as it likes, one after the other. Everyone may look; verbs that change something ask who the
-// peer is (SO_PEERCRED) and want root, viaductd's own user or one of `admins`.
-// A slow or mad client harms nobody: bounded line, bounded reply buffer, bounded clients, idle limit.
+// A client sends `VERB...` or `json VERB...`, words parted by blanks, at most 96 KiB a line (holds
+// a message of 65,535 bytes in base64), as many lines as it likes, one after the other. Everyone
+// may look; verbs that change something ask who the peer is (SO_PEERCRED) and want root, viaductd's
+// own user or one of `admins`. A slow or mad client harms nobody: bounded line, bounded reply
+// buffer, bounded clients, idle limit.
 #pragma once
 
 #include "config.hpp"
 #include "loop.hpp"
 
-#include <nlohmann/json.hpp>
-
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,7 +70,8 @@ struct Peer {
 /// One request line -> the whole answer, ended by "OK\n" or "ERR reason\n". Never throws.
 [[nodiscard]] std::string answer(Control& control, const Peer& peer, std::string_view line);
 
-/// True for root, for our own user, and for users or members of groups named in `admins`.
+/// True for root, for our own user, and for users or members of groups named in `admins`. A name
+/// that is both a user's and a group's means the user alone.
 [[nodiscard]] bool may_change(const std::vector<std::string>& admins, const Peer& peer);
 
 /// The Markdown section of docs/reference.md that lists every verb.
@@ -77,25 +80,40 @@ struct Peer {
 class CliServer {
 public:
     static constexpr std::size_t kMaxClients = 64;
-    static constexpr std::size_t kMaxLine = 64 * 1024;
+    static constexpr std::size_t kMaxLine = 98'304;
+    static constexpr std::size_t kMaxReply = 4'194'304;
+    /// Places that only root and our own user may take, so that nobody can lock the operator out.
+    static constexpr std::size_t kReservedClients = 8;
+    static constexpr std::chrono::seconds kIdleLimit{60};   ///< from answer to next whole request
+    static constexpr std::chrono::seconds kUnreadLimit{10}; ///< client takes nothing of its answer
 
-    /// Listens on `path`. A stale socket is replaced; throws Error when a living process holds it,
-    /// or the folder cannot be made.
-    CliServer(std::string path, Loop& loop, Control& control);
+    /// Claims `path`: clients may connect and wait. A stale socket is replaced; throws Error when a
+    /// living process holds it, or the folder cannot be made.
+    CliServer(std::string path, Loop& loop);
     ~CliServer(); ///< removes the socket
     CliServer(const CliServer&) = delete;
     CliServer& operator=(const CliServer&) = delete;
 
+    /// Serves clients from now on. `control` must outlive this. Once.
+    void start(Control& control);
+
+    /// Closes clients over their limit; the loop calls it every second.
+    void close_idle(TimePoint now);
+
 private:
     struct Client;
+    void listen_on_path();
     void accept_clients();
-    void serve(int fd, std::uint32_t epoll_events);
+    void serve(int fd);
     void close_client(int fd);
 
     std::string path_;
     Loop& loop_;
-    Control& control_;
+    Control* control_ = nullptr; ///< from start() on
     int listener_ = -1;
+    std::uint64_t device_ = 0; ///< with inode_: which file at path_ is ours
+    std::uint64_t inode_ = 0;
+    std::shared_ptr<int> alive_ = std::make_shared<int>(0); ///< the loop's ticker outlives us
     std::map<int, std::unique_ptr<Client>> clients_;
 };
 

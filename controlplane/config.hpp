@@ -83,8 +83,8 @@ struct PoolConfig {
 
 struct Config {
     std::string file;
-    std::optional<unsigned> workers;      ///< empty: one less than the machine has, at least one
-    std::vector<unsigned> cpus;           ///< empty: chosen at start
+    std::optional<unsigned> workers; ///< empty: one less than the machine has, at least one
+    std::vector<unsigned> cpus;      ///< empty: chosen at start
     MemoryKind memory = MemoryKind::Auto;
     std::vector<PortConfig> ports;
     std::vector<VipConfig> vips;
@@ -99,8 +99,8 @@ struct Config {
 };
 
 /// What replay uses when the file names no secret. Documented, and therefore no secret at all.
-inline constexpr SteeringSecret kReplaySecret{0x76, 0x69, 0x61, 0x64, 0x75, 0x63, 0x74, 0x20,
-                                              0x72, 0x65, 0x70, 0x6c, 0x61, 0x79, 0x20, 0x31};
+inline constexpr SteeringSecret kReplaySecret{
+    0x76, 0x69, 0x61, 0x64, 0x75, 0x63, 0x74, 0x20, 0x72, 0x65, 0x70, 0x6c, 0x61, 0x79, 0x20, 0x31};
 
 /// Thrown by load_config: what() holds every mistake, each on its own line `FILE:LINE:COL: text`.
 class ConfigError : public Error {

@@ -1,1 +1,222 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// health: when to probe, and what a row of results says about a backend.
+//
+// In:    the clock, answers as the workers saw them. Answers are hostile: whoever cannot read our
+//        probes cannot guess their identifiers, and whoever can must also sit at the right place.
+// Out:   probes injected; verdicts with their evidence to the PoolModel.
+// Cost:  a tick looks at every backend once; an answer is one hash look-up.
+// Spec:  RFC 3261 §17.1.3 (matching answers), §17.1.2 (1xx is no final answer).
+#include "health.hpp"
+
+#include "viaduct/dataplane.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace viaduct {
+namespace {
+
+constexpr std::chrono::milliseconds kLongestSpread{200}; ///< of first probes, for a quick start
+
+bool accepted(const HealthConfig& health, std::uint16_t status) {
+    return std::any_of(health.accept.begin(), health.accept.end(), [status](AcceptRange range) {
+        return range.first <= status && status <= range.last;
+    });
+}
+
+/// "3.2 ms"
+std::string milliseconds(std::chrono::microseconds time) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f ms", static_cast<double>(time.count()) / 1000.0);
+    return text;
+}
+
+} // namespace
+
+Health Damper::add(ProbeResult result) noexcept {
+    const bool good = result == ProbeResult::Good;
+    good_ = good ? good_ + 1 : 0;
+    not_good_ = good ? 0 : not_good_ + 1;
+    bad_code_ = result == ProbeResult::BadCode ? bad_code_ + 1 : 0;
+    timeout_ = result == ProbeResult::Timeout ? timeout_ + 1 : 0;
+
+    const Health lack = timeout_ > 0 ? Health::Down : Health::Busy; // what a result not good says
+    switch (health_) {
+    case Health::Unknown:
+        health_ = good ? Health::Up : lack;
+        break;
+    case Health::Up:
+        if (!good && not_good_ >= fall_) health_ = lack;
+        break;
+    case Health::Busy:
+        if (good && good_ >= rise_) health_ = Health::Up;
+        if (timeout_ > 0 && timeout_ >= fall_) health_ = Health::Down;
+        break;
+    case Health::Down:
+        if (good && good_ >= rise_) health_ = Health::Up;
+        if (bad_code_ > 0 && bad_code_ >= rise_) health_ = Health::Busy;
+        break;
+    }
+    return health_;
+}
+
+HealthChecker::HealthChecker(const Config& config,
+                             PoolModel& model,
+                             const NextHopSource& next_hops,
+                             std::uint16_t probe_udp_port,
+                             std::uint64_t seed)
+    : config_(config), model_(model), next_hops_(next_hops), probe_udp_port_(probe_udp_port),
+      random_(seed) {
+    for (const BackendState& backend : model.backends()) {
+        const PoolConfig& pool = model.pool(backend.pool).config;
+        Target target{.id = backend.id,
+                      .health = pool.health,
+                      .mode = pool.mode,
+                      .vip = std::nullopt,
+                      .damper = Damper(pool.health.fall, pool.health.rise),
+                      .due = {},
+                      .probe = std::nullopt,
+                      .statistics = {}};
+        const auto vip = std::find_if(config.vips.begin(),
+                                      config.vips.end(),
+                                      [&pool](const VipConfig& v) { return v.pool == pool.name; });
+        if (vip != config.vips.end()) target.vip = vip->endpoint;
+        targets_.push_back(std::move(target));
+    }
+    for (const Target& target : targets_)
+        if (target.health.kind == ProbeKind::None)
+            model.set_health(target.id, Health::Up, "no probe configured");
+}
+
+const HealthChecker::Statistics& HealthChecker::statistics(BackendId id) const {
+    return targets_[index(id)].statistics;
+}
+
+void HealthChecker::start_clock(TimePoint now) {
+    for (std::size_t i = 0; i < targets_.size(); ++i) {
+        const std::chrono::nanoseconds spread =
+            std::min(targets_[i].health.interval, kLongestSpread);
+        targets_[i].due = now + spread * i / targets_.size();
+    }
+    clock_started_ = true;
+}
+
+void HealthChecker::tick(TimePoint now) {
+    if (!clock_started_) start_clock(now);
+    for (Target& target : targets_) {
+        if (target.health.kind == ProbeKind::None) continue;
+        if (target.probe && now > target.probe->deadline) expire(target);
+        if (target.probe && !target.probe->sent) try_send(target, now);
+        if (!target.probe && now >= target.due) start_probe(target, now);
+    }
+}
+
+void HealthChecker::start_probe(Target& target, TimePoint now) {
+    const std::chrono::duration<double, std::nano> interval = target.health.interval;
+    std::uniform_real_distribution<double> shrink(0.9, 1.0);
+    const auto step =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(interval * shrink(random_));
+    // A late tick moves the next probe by nothing, so that delays never add up; one that missed a
+    // whole interval starts anew, so that nothing comes in a burst.
+    target.due = target.due + step > now ? target.due + step : now + step;
+    target.probe = Probe{.deadline = now + target.health.timeout,
+                         .sent = std::nullopt,
+                         .obstacle = {},
+                         .ids = make_probe_ids(),
+                         .frame = {}};
+    try_send(target, now);
+}
+
+/// Fills in where from and where to. Returns what is in the way, for the operator; empty: nothing.
+std::string HealthChecker::address_frame(const Target& target, ProbeFrame& frame) const {
+    const BackendState& backend = model_.backend(target.id);
+    const NextHop& hop = next_hops_.next_hops.hops[index(target.id)];
+    const std::optional<MacAddr> mac = hop.mac ? hop.mac : next_hops_.next_hops.fallback;
+    const Ipv4Addr own = next_hops_.port_addresses[index(hop.port)];
+    if (target.mode == ForwardMode::DsrL2 && !target.vip)
+        return "pool \"" + model_.pool(backend.pool).config.name +
+               "\" has no VIP to probe; add a [[vip]] that names it";
+    if (own == Ipv4Addr{})
+        return "port \"" + config_.ports[index(hop.port)].name +
+               "\" has no address to probe from; add one to its `addresses`";
+    if (!mac) return "next hop " + to_string(hop.address) + " not resolved";
+    frame.source_mac = next_hops_.port_macs[index(hop.port)];
+    frame.destination_mac = *mac;
+    frame.source = {own, probe_udp_port_};
+    frame.destination = target.mode == ForwardMode::DsrL2 ? *target.vip : backend.config.endpoint;
+    frame.uri = target.health.uri;
+    return {};
+}
+
+void HealthChecker::try_send(Target& target, TimePoint now) {
+    Probe& probe = *target.probe;
+    probe.obstacle = address_frame(target, probe.frame);
+    if (!probe.obstacle.empty()) return;
+    const PortId port = next_hops_.next_hops.hops[index(target.id)].port;
+    // Every probe is a call of its own (a new Call-ID), so its CSeq is always the first.
+    if (!inject(port, build_frame(probe.frame, build_options(probe.frame, probe.ids, 1)))) {
+        probe.obstacle = "probe could not be sent on port \"" + config_.ports[index(port)].name +
+                         "\" (queue full, or over the MTU)";
+        return;
+    }
+    probe.sent = now;
+    probe.deadline = now + target.health.timeout;
+    waiting_.emplace(probe.ids.call_id, target.id);
+    ++target.statistics.sent;
+}
+
+void HealthChecker::on_answer(const Event& event, TimePoint received) {
+    const auto waiting = waiting_.find(std::string{event.call_id.view()});
+    if (waiting == waiting_.end()) {
+        ++unknown_answers_;
+        return;
+    }
+    Target& target = targets_[index(waiting->second)];
+    const Probe& probe = *target.probe;
+    // A late answer counts as none, although tick() may not have noticed yet.
+    if (event.branch.view() != probe.ids.branch || received > probe.deadline) {
+        ++unknown_answers_;
+        return;
+    }
+    if (event.destination != probe.frame.source || event.source != probe.frame.destination ||
+        (target.mode == ForwardMode::DsrL2 && event.source_mac != probe.frame.destination_mac)) {
+        ++target.statistics.rejected;
+        return;
+    }
+    if (event.status < 200) return; // the final answer is still to come (RFC 3261 §17.1.2.2)
+
+    const auto rtt = std::chrono::duration_cast<std::chrono::microseconds>(
+        std::max(received - *probe.sent, Clock::duration::zero())); // two clocks: TSC and ours
+    target.statistics.last_status = event.status;
+    target.statistics.last_rtt = rtt;
+    const std::string evidence = std::to_string(event.status) + " in " + milliseconds(rtt);
+    if (accepted(target.health, event.status)) {
+        ++target.statistics.good;
+        finish(target, ProbeResult::Good, evidence);
+    } else {
+        ++target.statistics.bad_code;
+        finish(target, ProbeResult::BadCode, evidence + ", not in accept");
+    }
+}
+
+void HealthChecker::expire(Target& target) {
+    ++target.statistics.timeout;
+    finish(target,
+           ProbeResult::Timeout,
+           target.probe->sent
+               ? "no answer in " + std::to_string(target.health.timeout.count()) + " ms"
+               : target.probe->obstacle);
+}
+
+void HealthChecker::finish(Target& target, ProbeResult result, std::string evidence) {
+    waiting_.erase(target.probe->ids.call_id);
+    target.probe.reset();
+    const Health health = target.damper.add(result);
+    if (target.damper.in_a_row() > 1)
+        evidence += ", " + std::to_string(target.damper.in_a_row()) + " in a row";
+    model_.set_health(target.id, health, std::move(evidence));
+}
+
+} // namespace viaduct

@@ -32,8 +32,9 @@ enum class ProbeResult : std::uint8_t {
 };
 
 /// fall and rise damping. The first result is a verdict at once; after that `fall` results in a row
-/// that are not good leave `up` (to `down` if the last was a time-out, else `busy`), and `rise` good
-/// ones in a row enter it. Between busy and down: `fall` time-outs in a row, `rise` bad codes in a row.
+/// that are not good leave `up` (to `down` if the last was a time-out, else `busy`), and `rise`
+/// good ones in a row enter it. Between busy and down: `fall` time-outs in a row, `rise` bad codes
+/// in a row.
 class Damper {
 public:
     Damper(unsigned fall, unsigned rise) noexcept : fall_(fall), rise_(rise) {}
@@ -41,65 +42,84 @@ public:
     /// The state after this result.
     Health add(ProbeResult result) noexcept;
     [[nodiscard]] Health health() const noexcept { return health_; }
+    /// How many results in a row were like the last one; 0 before the first.
+    [[nodiscard]] unsigned in_a_row() const noexcept { return good_ + bad_code_ + timeout_; }
 
 private:
     unsigned fall_;
     unsigned rise_;
     Health health_ = Health::Unknown;
-    unsigned good_ = 0;     ///< results of that kind in a row, ending with the last one
-    unsigned not_good_ = 0;
+    unsigned good_ = 0; ///< results of that kind in a row, ending with the last one
     unsigned bad_code_ = 0;
     unsigned timeout_ = 0;
+    unsigned not_good_ = 0; ///< of either of these two kinds
 };
 
 /// Probe intervals shrink by up to a tenth at random (never grow: detection stays within
-/// fall x interval + timeout), and first probes are spread over one interval.
+/// fall x interval + timeout), and first probes are spread over one interval, at most 200 ms.
 class HealthChecker {
 public:
-    HealthChecker(const Config& config, PoolModel& model, const NextHopSource& next_hops,
-                  std::uint16_t probe_udp_port);
+    /// Keeps references to all three. `seed` is for the intervals alone, not for identifiers.
+    HealthChecker(const Config& config,
+                  PoolModel& model,
+                  const NextHopSource& next_hops,
+                  std::uint16_t probe_udp_port,
+                  std::uint64_t seed = std::random_device{}());
 
-    /// Sends what is due and expires what is overdue. Call it after every waiting event was given
-    /// to on_answer(), so that an answer that waited in the ring is never taken for missing.
+    /// Sends what is due and expires what is overdue. Read the clock for `now` first, then give
+    /// every waiting event to on_answer(), then call this: so an answer that waited in the ring is
+    /// never taken for missing.
     void tick(TimePoint now);
-    /// A ProbeAnswer event, received at `received`. Answers that match no probe, come twice, or come
-    /// from another place than the pool's mode demands are ignored and counted.
+    /// A ProbeAnswer event, received at `received`. Answers that match no probe, come twice, or
+    /// come from another place than the pool's mode demands are ignored and counted.
     void on_answer(const Event& event, TimePoint received);
 
     struct Statistics { ///< per backend, for `show health`
         std::uint64_t sent = 0;
         std::uint64_t good = 0;
         std::uint64_t bad_code = 0;
-        std::uint64_t timeout = 0;
+        std::uint64_t timeout = 0;  ///< probes without an answer in time, or that could not leave
         std::uint64_t rejected = 0; ///< answers to its probes from a wrong place
-        std::uint16_t last_status = 0;
-        std::optional<std::chrono::microseconds> last_rtt;
+        std::uint16_t last_status = 0; ///< of the last answer that counted; 0: none yet
+        std::optional<std::chrono::microseconds> last_rtt; ///< of the same answer
     };
     [[nodiscard]] const Statistics& statistics(BackendId id) const;
     /// Answers that belong to no probe now waiting.
     [[nodiscard]] std::uint64_t unknown_answers() const noexcept { return unknown_answers_; }
 
 private:
+    struct Probe { ///< one probe under way
+        TimePoint deadline;
+        std::optional<TimePoint> sent; ///< empty: not yet, because of `obstacle`
+        std::string obstacle;          ///< for the operator
+        ProbeIds ids;
+        ProbeFrame frame; ///< once sent: from where and to where
+    };
     struct Target {
         BackendId id{};
-        const HealthConfig* health = nullptr;
+        HealthConfig health;
+        ForwardMode mode{};
+        std::optional<Endpoint> vip; ///< the first one of its pool
         Damper damper;
-        TimePoint due;                 ///< when the next probe starts
-        std::optional<TimePoint> deadline; ///< of the probe under way
-        std::optional<TimePoint> sent; ///< empty: its next hop was not resolved yet
-        ProbeIds ids;
+        TimePoint due; ///< when the next probe starts
+        std::optional<Probe> probe;
         Statistics statistics;
     };
-    void judge(Target& target, ProbeResult result, std::string evidence);
+    void start_clock(TimePoint now);
+    void start_probe(Target& target, TimePoint now);
     void try_send(Target& target, TimePoint now);
+    [[nodiscard]] std::string address_frame(const Target& target, ProbeFrame& frame) const;
+    void expire(Target& target);
+    void finish(Target& target, ProbeResult result, std::string evidence);
 
     const Config& config_;
     PoolModel& model_;
     const NextHopSource& next_hops_;
     std::uint16_t probe_udp_port_;
     std::mt19937_64 random_;
-    std::vector<Target> targets_; ///< by BackendId
-    std::unordered_map<std::string, BackendId> waiting_; ///< Call-ID of a probe under way -> whose
+    bool clock_started_ = false;
+    std::vector<Target> targets_;                        ///< by BackendId
+    std::unordered_map<std::string, BackendId> waiting_; ///< Call-ID of a probe sent -> whose
     std::uint64_t unknown_answers_ = 0;
 };
 

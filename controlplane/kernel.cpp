@@ -1,1 +1,365 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// kernel: sets up twins and filters, then keeps the next-hop table as routes and neighbours change.
+//
+// Cost:  a change of neighbours rebuilds the table once per burst of messages; a change of routes
+//        also reads those of our ports afresh, at most once in kRoutePause.
+// Spec:  rtnetlink(7).
+#include "kernel.hpp"
+
+#include "drop_filter.hpp"
+#include "log.hpp"
+#include "neighbours.hpp"
+#include "netlink.hpp"
+#include "next_hop_table.hpp"
+#include "twin.hpp"
+
+#include "viaduct/error.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/epoll.h>
+
+namespace viaduct {
+namespace {
+
+constexpr auto kTick = std::chrono::milliseconds(100);
+constexpr auto kRoutePause = std::chrono::milliseconds(100);
+constexpr auto kUpkeep = std::chrono::seconds(1);
+constexpr std::size_t kMaxGateways = 1000;
+constexpr int kDumpTries = 5; // a dump that changed under our eyes is asked for again
+
+/// The twins as the configuration wants them, VIPs shared out.
+std::vector<Twin> plan_twins(const Config& config, const std::vector<TwinPort>& ports) {
+    std::vector<Twin> twins;
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        Twin twin;
+        twin.port = config.ports[i].name;
+        twin.interface = ports[i].twin;
+        twin.link = static_cast<int>(if_nametoindex(ports[i].twin.c_str()));
+        if (twin.link == 0)
+            throw Error("port " + twin.port + ": there is no interface " + twin.interface);
+        twin.mac = ports[i].mac;
+        twin.mtu = ports[i].mtu;
+        twin.addresses = config.ports[i].addresses;
+        twin.gateway = config.ports[i].gateway;
+        twin.table = kFirstTable + static_cast<std::uint32_t>(i);
+        twins.push_back(std::move(twin));
+    }
+    for (const VipConfig& vip : config.vips) {
+        const Ipv4Addr address = vip.endpoint.address;
+        std::size_t at = 0;
+        int longest = -1;
+        bool there = false;
+        for (std::size_t i = 0; i < twins.size(); ++i)
+            for (const Ipv4Prefix& prefix : twins[i].addresses) {
+                there = there || prefix.address == address;
+                if (prefix.contains(address) && int{prefix.length} > longest) {
+                    longest = prefix.length;
+                    at = i;
+                }
+            }
+        if (!there && !twins.empty()) twins[at].addresses.push_back({address, 32});
+    }
+    return twins;
+}
+
+} // namespace
+
+struct Kernel::Impl {
+    Impl(const Config& wanted, const std::vector<TwinPort>& ports, Loop& control_loop);
+    ~Impl();
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+
+    void set_up_ports(const std::vector<TwinPort>& ports);
+    void on_events();
+    void on_tick(TimePoint now);
+    /// Both read afresh; a failure is logged and tried again at the next tick.
+    void read_neighbours();
+    void read_routes(TimePoint now);
+    int dump_routes(std::vector<PortRoute>& routes);
+    void take_route(const nlmsghdr* message, std::vector<PortRoute>& routes);
+    std::optional<HopId> gateway_hop(const Station& gateway);
+    /// Makes the table new from what is known; raises the version when it differs.
+    void rebuild();
+    /// Has the kernel keep the station resolved. A failure is logged, at the start thrown.
+    void manage(const Station& station);
+    void resolve(const Station& station, TimePoint now);
+
+    const Config config_;
+    const std::vector<PlacedBackend> backends_;
+    Loop& loop_;
+    Netlink netlink_;
+    Netlink events_;
+    // What follows is undone in reverse order.
+    Undo undo_;
+    std::vector<Twin> twins_; ///< by PortId
+    std::deque<DropFilter> filters_;
+    std::optional<Neighbours> neighbours_;
+
+    std::vector<Station> gateways_; ///< hop B + i, B backends; only grows, since workers keep ids
+    std::vector<Route> routes_;
+    std::vector<NeighbourMap::Entry> entries_; ///< what the current NeighbourMap was made from
+    NextHopSource source_;
+    std::uint64_t version_ = 0; ///< 0: still starting
+    bool neighbours_lost_ = false;
+    bool routes_changed_ = false;
+    bool table_stale_ = false;
+    bool told_gateways_full_ = false;
+    TimePoint routes_read_{};
+    TimePoint upkeep_done_{};
+    std::shared_ptr<Impl*>
+        self_; ///< tickers cannot be cancelled: they see by this that we are gone
+};
+
+Kernel::Impl::Impl(const Config& wanted, const std::vector<TwinPort>& ports, Loop& control_loop)
+    : config_(wanted), backends_(backends_in_order(wanted)), loop_(control_loop),
+      self_(std::make_shared<Impl*>(this)) {
+    remove_leftovers(netlink_);
+    set_up_ports(ports);
+    // Heard before the tables are read, so that no change falls between.
+    events_.subscribe({RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK});
+    for (std::size_t i = 0; i < twins_.size(); ++i)
+        if (twins_[i].gateway) (void)gateway_hop({static_cast<PortId>(i), *twins_[i].gateway});
+    read_neighbours();
+    read_routes(Clock::now());
+    rebuild();
+    loop_.watch(events_.fd(), EPOLLIN, [this](std::uint32_t) { on_events(); });
+    loop_.every(kTick, [seen = std::weak_ptr(self_)](TimePoint now) {
+        if (const auto self = seen.lock()) (*self)->on_tick(now);
+    });
+}
+
+Kernel::Impl::~Impl() {
+    loop_.forget(events_.fd());
+}
+
+void Kernel::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
+    twins_ = plan_twins(config_, ports);
+    std::vector<int> links;
+    for (std::size_t i = 0; i < twins_.size(); ++i) {
+        if (!ports[i].interface.empty())
+            filters_.emplace_back(netlink_, twins_[i].port, ports[i].interface);
+        set_up_twin(netlink_, twins_[i], undo_);
+        links.push_back(twins_[i].link);
+        source_.port_macs.push_back(twins_[i].mac);
+        source_.port_addresses.push_back(config_.ports[i].addresses.empty()
+                                             ? Ipv4Addr{}
+                                             : config_.ports[i].addresses.front().address);
+    }
+    neighbours_.emplace(std::move(links));
+}
+
+void Kernel::Impl::on_events() {
+    const bool whole = events_.drain([this](const nlmsghdr* message) {
+        switch (message->nlmsg_type) {
+        case RTM_NEWNEIGH:
+        case RTM_DELNEIGH:
+            neighbours_->take(message);
+            break;
+        // A link that goes down takes its IPv4 routes along without a word about each.
+        case RTM_NEWLINK:
+        case RTM_DELLINK:
+        case RTM_NEWROUTE:
+        case RTM_DELROUTE:
+            routes_changed_ = true;
+            break;
+        default:
+            break;
+        }
+    });
+    if (!whole) {
+        neighbours_lost_ = true;
+        routes_changed_ = true;
+    }
+    on_tick(Clock::now());
+}
+
+void Kernel::Impl::on_tick(TimePoint now) {
+    if (neighbours_lost_) read_neighbours();
+    if (routes_changed_ && now - routes_read_ >= kRoutePause) read_routes(now);
+    if (now - upkeep_done_ >= kUpkeep) {
+        upkeep_done_ = now;
+        neighbours_->restore_managed();
+    }
+    table_stale_ = neighbours_->take_changed() || table_stale_;
+    if (std::exchange(table_stale_, false)) rebuild();
+}
+
+void Kernel::Impl::read_neighbours() {
+    int error = EINTR;
+    for (int tries = 0; tries < kDumpTries && error == EINTR; ++tries)
+        error = neighbours_->read_all();
+    neighbours_lost_ = error != 0;
+    if (error != 0) spdlog::warn("cannot read the kernel's neighbours: {}", std::strerror(error));
+}
+
+void Kernel::Impl::read_routes(TimePoint now) {
+    routes_read_ = now;
+    std::vector<PortRoute> routes;
+    int error = EINTR;
+    for (int tries = 0; tries < kDumpTries && error == EINTR; ++tries) {
+        routes.clear();
+        error = dump_routes(routes);
+    }
+    routes_changed_ = error != 0;
+    if (error != 0) {
+        spdlog::warn("cannot read the kernel's routes: {}", std::strerror(error));
+        return;
+    }
+    // The kernel forgets the routes of a twin that was down; its success comes back as an event.
+    for (std::size_t i = 0; i < twins_.size(); ++i) {
+        const bool there = std::any_of(routes.begin(), routes.end(), [&](const PortRoute& route) {
+            return route.own_table && index(route.port) == i && route.prefix.length == 0;
+        });
+        if (twins_[i].gateway && !there) (void)add_gateway_routes(netlink_, twins_[i]);
+    }
+    routes_ = flatten_routes(std::move(routes));
+    table_stale_ = true;
+}
+
+int Kernel::Impl::dump_routes(std::vector<PortRoute>& routes) {
+    for (const Twin& twin : twins_) {
+        rtmsg header{};
+        header.rtm_family = AF_INET;
+        NetlinkMessage question(RTM_GETROUTE, NLM_F_DUMP, header);
+        question.add(RTA_OIF, twin.link); // filtered in the kernel: a host may have a million
+        const int error =
+            netlink_.dump(question, [&](const nlmsghdr* message) { take_route(message, routes); });
+        if (error != 0) return error;
+    }
+    return 0;
+}
+
+void Kernel::Impl::take_route(const nlmsghdr* message, std::vector<PortRoute>& routes) {
+    const auto* route = static_cast<const rtmsg*>(nlmsg_data(message));
+    const NetlinkAttributes attributes(message, sizeof *route);
+    const std::uint32_t table = attributes.get<std::uint32_t>(RTA_TABLE).value_or(route->rtm_table);
+    const bool own = table >= kFirstTable && table < kFirstTable + twins_.size();
+    if (message->nlmsg_type != RTM_NEWROUTE || route->rtm_type != RTN_UNICAST ||
+        (!own && table != RT_TABLE_MAIN))
+        return;
+
+    const auto add = [&](int link, unsigned flags, const NetlinkAttributes& hop) {
+        const auto twin = std::find_if(
+            twins_.begin(), twins_.end(), [&](const Twin& t) { return t.link == link; });
+        // A gateway with an IPv6 address has RTA_VIA; we resolve IPv4 alone.
+        if (twin == twins_.end() || (flags & RTNH_F_DEAD) != 0 || hop.inside(RTA_VIA).size() > 0)
+            return false;
+        const auto port = static_cast<PortId>(twin - twins_.begin());
+        PortRoute found;
+        found.prefix.address.value = attributes.get<Be32>(RTA_DST).value_or(Be32{}).host();
+        found.prefix.length = route->rtm_dst_len;
+        found.port = port;
+        found.own_table = own;
+        found.metric = attributes.get<std::uint32_t>(RTA_PRIORITY).value_or(0);
+        if (const auto gateway = hop.get<Be32>(RTA_GATEWAY)) {
+            found.gateway = gateway_hop({port, Ipv4Addr{gateway->host()}});
+            if (!found.gateway) return false;
+        }
+        routes.push_back(found);
+        return true;
+    };
+    if (const auto link = attributes.get<int>(RTA_OIF)) {
+        add(*link, route->rtm_flags, attributes);
+        return;
+    }
+    // Several ways at once: the first that is ours.
+    const NetlinkAttributes ways = attributes.inside(RTA_MULTIPATH);
+    const auto* bytes = static_cast<const std::byte*>(ways.data());
+    for (std::size_t at = 0; at + sizeof(rtnexthop) <= ways.size();) {
+        rtnexthop way;
+        std::memcpy(&way, bytes + at, sizeof way);
+        if (way.rtnh_len < sizeof way || at + way.rtnh_len > ways.size()) return;
+        const NetlinkAttributes hop(bytes + at + sizeof way, way.rtnh_len - sizeof way);
+        if (add(way.rtnh_ifindex, way.rtnh_flags, hop)) return;
+        at += (std::size_t{way.rtnh_len} + 3) & ~std::size_t{3};
+    }
+}
+
+std::optional<HopId> Kernel::Impl::gateway_hop(const Station& gateway) {
+    const auto found = std::find(gateways_.begin(), gateways_.end(), gateway);
+    const auto at = static_cast<std::size_t>(found - gateways_.begin());
+    if (found == gateways_.end()) {
+        if (gateways_.size() >= kMaxGateways) {
+            if (!std::exchange(told_gateways_full_, true))
+                spdlog::warn("more than {} gateways: routes by further ones are not used",
+                             kMaxGateways);
+            return std::nullopt;
+        }
+        gateways_.push_back(gateway);
+        manage(gateway);
+    }
+    return static_cast<HopId>(backends_.size() + at);
+}
+
+void Kernel::Impl::manage(const Station& station) {
+    const int error = neighbours_->manage(station);
+    if (error == 0) return;
+    const Twin& twin = twins_[index(station.port)];
+    const std::string text = "port " + twin.port + ": cannot have the kernel resolve " +
+                             to_string(station.address) + " on " + twin.interface + ": " +
+                             std::strerror(error) +
+                             (error == ENOBUFS ? " (raise net.ipv4.neigh.default.gc_thresh3)" : "");
+    if (version_ == 0) throw Error(text);
+    spdlog::warn("{}", text);
+}
+
+void Kernel::Impl::rebuild() {
+    NextHops fresh;
+    fresh.hops.resize(backends_.size());
+    for (const Station& gateway : gateways_)
+        fresh.hops.push_back({gateway.port, gateway.address, neighbours_->mac_of(gateway)});
+    fresh.routes = routes_;
+    for (std::size_t b = 0; b < backends_.size(); ++b) {
+        const Station station = station_for(backends_[b], config_, fresh);
+        const std::optional<MacAddr>& fixed = backends_[b].config.mac;
+        if (!fixed) manage(station);
+        fresh.hops[b] = {
+            station.port, station.address, fixed ? fixed : neighbours_->mac_of(station)};
+    }
+    std::vector<NeighbourMap::Entry> entries = neighbours_->usable();
+    const NextHops& current = source_.next_hops;
+    if (version_ > 0 && fresh.hops == current.hops && fresh.routes == current.routes &&
+        entries == entries_)
+        return;
+    fresh.neighbours = NeighbourMap(entries);
+    entries_ = std::move(entries);
+    source_.next_hops = std::move(fresh);
+    ++version_;
+}
+
+void Kernel::Impl::resolve(const Station& station, TimePoint now) {
+    if (index(station.port) >= twins_.size() || neighbours_->mac_of(station)) return;
+    const NextHops& current = source_.next_hops;
+    const Route* route = current.route_to(station.address);
+    const bool on_link = route != nullptr && route->port == station.port && !route->gateway;
+    const auto is_it = [&](const NextHop& hop) {
+        return hop.port == station.port && hop.address == station.address;
+    };
+    // Anything else would fill the kernel's table with addresses that cannot answer.
+    if (on_link || std::any_of(current.hops.begin(), current.hops.end(), is_it))
+        neighbours_->ask(station, now);
+}
+
+Kernel::Kernel(const Config& config, const std::vector<TwinPort>& ports, Loop& loop)
+    : impl_(std::make_unique<Impl>(config, ports, loop)) {}
+
+Kernel::~Kernel() = default;
+
+const NextHopSource& Kernel::next_hops() const noexcept {
+    return impl_->source_;
+}
+
+std::uint64_t Kernel::version() const noexcept {
+    return impl_->version_;
+}
+
+void Kernel::resolve(PortId port, Ipv4Addr address, TimePoint now) {
+    impl_->resolve({port, address}, now);
+}
+
+} // namespace viaduct

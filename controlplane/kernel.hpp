@@ -3,9 +3,9 @@
 // kernel: what the kernel knows and does for us: addresses of the TAP twins, routes, next-hop MACs,
 // the drop filter on interfaces that net_af_packet reads.
 //
-// rtnetlink through libnl-route-3, raw where it lacks something (NTF_EXT_MANAGED, the bpf filter).
-// Everything it adds it removes again in the destructor; what a killed predecessor left is found by
-// its mark and removed at start.
+// rtnetlink messages by libnl (netlink.hpp); libnl-route-3 lacks NTF_EXT_MANAGED and the bpf
+// filter. Everything it adds it removes again in the destructor; what a killed predecessor left is
+// found by its mark and removed at start.
 #pragma once
 
 #include "config.hpp"
@@ -24,9 +24,9 @@ namespace viaduct {
 /// How to reach a backend or a client, and the address we send from. What the rest of the control
 /// plane needs of Kernel; replay and tests make one from the configuration alone.
 struct NextHopSource {
-    std::vector<MacAddr> port_macs;        ///< by PortId
-    std::vector<Ipv4Addr> port_addresses;  ///< by PortId: first address of the port; 0.0.0.0: none
-    NextHops next_hops;                    ///< hops by HopId; backend b has HopId b
+    std::vector<MacAddr> port_macs;       ///< by PortId
+    std::vector<Ipv4Addr> port_addresses; ///< by PortId: first address of the port; 0.0.0.0: none
+    NextHops next_hops;                   ///< hops by HopId; backend b has HopId b
 };
 
 /// Hops, routes and fallback MAC that replay uses: on-link prefixes and gateways of the ports;
@@ -56,8 +56,8 @@ public:
     [[nodiscard]] const NextHopSource& next_hops() const noexcept;
     [[nodiscard]] std::uint64_t version() const noexcept;
 
-    /// A packet wanted this address on this port and there was no MAC: ask the kernel to resolve it.
-    /// At most one request per address and second.
+    /// A packet wanted this address on this port and there was no MAC: ask the kernel to resolve
+    /// it. At most one request per address and second.
     void resolve(PortId port, Ipv4Addr address, TimePoint now);
 
 private:

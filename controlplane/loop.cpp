@@ -1,1 +1,101 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "loop.hpp"
+
+#include "viaduct/error.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <string>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <utility>
+
+namespace viaduct {
+
+Loop::Loop() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+    if (epoll_ < 0) throw Error(std::string("cannot create an epoll: ") + std::strerror(errno));
+}
+
+Loop::~Loop() {
+    if (signals_ >= 0) close(signals_);
+    close(epoll_);
+}
+
+void Loop::watch(int fd, std::uint32_t epoll_events, OnReady on_ready) {
+    watched_[fd] = std::make_shared<OnReady>(std::move(on_ready));
+    epoll_event event{};
+    event.events = epoll_events;
+    event.data.fd = fd;
+    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0)
+        throw Error(std::string("cannot watch a file descriptor: ") + std::strerror(errno));
+}
+
+void Loop::change(int fd, std::uint32_t epoll_events) {
+    epoll_event event{};
+    event.events = epoll_events;
+    event.data.fd = fd;
+    epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
+}
+
+void Loop::forget(int fd) {
+    epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+    watched_.erase(fd);
+}
+
+void Loop::every(std::chrono::milliseconds period, OnTick on_tick) {
+    tickers_.push_back({period, Clock::now() + period, std::move(on_tick)});
+}
+
+void Loop::on_signals(std::vector<int> signals, std::function<void(int)> on_signal) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : signals)
+        sigaddset(&set, signal);
+    sigprocmask(SIG_BLOCK, &set, nullptr);
+    signals_ = signalfd(signals_, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (signals_ < 0) throw Error(std::string("cannot take signals: ") + std::strerror(errno));
+    watch(signals_, EPOLLIN, [this, call = std::move(on_signal)](std::uint32_t) {
+        signalfd_siginfo info{};
+        while (read(signals_, &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info)))
+            call(static_cast<int>(info.ssi_signo));
+    });
+}
+
+void Loop::run() {
+    stopping_ = false;
+    while (!stopping_) {
+        int timeout_ms = -1;
+        if (!tickers_.empty()) {
+            const auto next =
+                std::min_element(tickers_.begin(),
+                                 tickers_.end(),
+                                 [](const Ticker& a, const Ticker& b) { return a.due < b.due; });
+            const auto wait =
+                std::chrono::ceil<std::chrono::milliseconds>(next->due - Clock::now());
+            timeout_ms = static_cast<int>(std::clamp<std::int64_t>(wait.count(), 0, 60'000));
+        }
+        std::array<epoll_event, 64> events{};
+        const int count =
+            epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timeout_ms);
+        for (int i = 0; i < count && !stopping_; ++i) {
+            const epoll_event& event = events[static_cast<std::size_t>(i)];
+            const auto found = watched_.find(event.data.fd);
+            if (found == watched_.end()) continue; // forgotten by an earlier callback
+            const auto keep_alive = found->second;
+            (*keep_alive)(event.events);
+        }
+        const TimePoint now = Clock::now();
+        for (std::size_t i = 0; i < tickers_.size() && !stopping_; ++i) {
+            if (tickers_[i].due > now) continue;
+            tickers_[i].due = std::max(tickers_[i].due + tickers_[i].period, now);
+            const OnTick on_tick = tickers_[i].on_tick; // the callback may add tickers
+            on_tick(now);
+        }
+    }
+}
+
+} // namespace viaduct

@@ -1,2 +1,259 @@
 // SPDX-License-Identifier: Apache-2.0
-int main() { return 1; }
+//
+// main: READ FIRST. The only file that knows every part: what starts, in which order, and what the
+// loop does each tick. Stopping is the same list backwards, by destructors.
+#include "cli.hpp"
+#include "config.hpp"
+#include "health.hpp"
+#include "kernel.hpp"
+#include "log.hpp"
+#include "loop.hpp"
+#include "pool.hpp"
+#include "publish.hpp"
+#include "reference.hpp"
+#include "replay_command.hpp"
+#include "secret.hpp"
+
+#include "viaduct/dataplane.hpp"
+#include "viaduct/error.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <arpa/inet.h>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <sched.h>
+#include <string>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <vector>
+
+namespace viaduct {
+
+namespace {
+
+constexpr std::chrono::milliseconds kTick{2};
+constexpr unsigned kEventsPerTick = 4096; ///< the CLI gets its turn between
+
+/// CPUs for the workers: those named, or the last ones the process may use.
+std::vector<unsigned> choose_cpus(const Config& config) {
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    sched_getaffinity(0, sizeof(allowed), &allowed);
+    std::vector<unsigned> cpus;
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        if (CPU_ISSET(cpu, &allowed)) cpus.push_back(cpu);
+    for (const unsigned cpu : config.cpus)
+        if (std::find(cpus.begin(), cpus.end(), cpu) == cpus.end())
+            throw Error("dataplane.cpus names CPU " + std::to_string(cpu) +
+                        ", which this process may not use; it has " + std::to_string(cpus.size()));
+    if (!config.cpus.empty()) return config.cpus;
+    const std::size_t count =
+        config.workers.value_or(static_cast<unsigned>(std::max<std::size_t>(1, cpus.size() - 1)));
+    if (count > cpus.size())
+        throw Error("dataplane.workers = " + std::to_string(count) + ", but this process has " +
+                    std::to_string(cpus.size()) + " CPUs; lower it");
+    return {cpus.end() - static_cast<std::ptrdiff_t>(count), cpus.end()};
+}
+
+/// A UDP port of the kernel's that nobody else gets while we run: answers to probes arrive on it,
+/// at the workers. What is punted to it by mistake finds a socket and makes no ICMP error.
+class ProbePort {
+public:
+    ProbePort() : fd_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        socklen_t length = sizeof(address);
+        auto* generic = reinterpret_cast<sockaddr*>(&address);
+        if (fd_ < 0 || bind(fd_, generic, length) != 0 || getsockname(fd_, generic, &length) != 0)
+            throw Error(std::string("cannot reserve a UDP port for probes: ") +
+                        std::strerror(errno));
+        number_ = ntohs(address.sin_port);
+    }
+    ~ProbePort() { close(fd_); }
+    ProbePort(const ProbePort&) = delete;
+    ProbePort& operator=(const ProbePort&) = delete;
+    [[nodiscard]] std::uint16_t number() const noexcept { return number_; }
+
+private:
+    int fd_;
+    std::uint16_t number_ = 0;
+};
+
+/// Stops the data plane when it goes, wherever start-up got to.
+struct RunningDataplane {
+    explicit RunningDataplane(const DataplaneRequest& request) {
+        for (const std::string& note : start_dataplane(request))
+            spdlog::info("{}", note);
+    }
+    ~RunningDataplane() { stop_dataplane(); }
+    RunningDataplane(const RunningDataplane&) = delete;
+    RunningDataplane& operator=(const RunningDataplane&) = delete;
+};
+
+std::string twin_name(const PortConfig& port) {
+    return "vd-" + port.name;
+}
+
+DataplaneRequest request_of(const Config& config) {
+    DataplaneRequest request;
+    for (const PortConfig& port : config.ports)
+        request.ports.push_back({port.name, port.device, port.mtu, twin_name(port)});
+    request.cpus = choose_cpus(config);
+    request.memory = config.memory;
+    return request;
+}
+
+std::vector<TwinPort> twin_ports(const Config& config) {
+    std::vector<TwinPort> ports;
+    const std::vector<PortState> states = port_states();
+    for (std::size_t i = 0; i < config.ports.size(); ++i) {
+        const PortConfig& port = config.ports[i];
+        ports.push_back({twin_name(port), states[i].interface, states[i].mac, states[i].mtu});
+        spdlog::info("port {}: {} at {}, MTU {}, twin {}",
+                     port.name,
+                     states[i].driver,
+                     to_string(states[i].mac),
+                     states[i].mtu,
+                     twin_name(port));
+    }
+    return ports;
+}
+
+void log_changes(const PoolModel& model, std::uint64_t& logged) {
+    for (const StateChange& change : model.history()) {
+        if (change.number <= logged) continue;
+        logged = change.number;
+        spdlog::log(change.to == "down" ? spdlog::level::warn : spdlog::level::info,
+                    "backend {}/{}: {} -> {}: {}",
+                    change.pool,
+                    change.backend,
+                    change.from,
+                    change.to,
+                    change.evidence);
+    }
+}
+
+/// What the workers have to say, given to whom it concerns.
+void take_events(HealthChecker& health, Kernel& kernel, TimePoint now) {
+    const double ns_per_tick = 1e9 / static_cast<double>(tsc_hz());
+    for (unsigned i = 0; i < kEventsPerTick; ++i) {
+        const std::optional<Event> event = next_event();
+        if (!event) return;
+        const auto age = std::chrono::nanoseconds(static_cast<std::int64_t>(
+            static_cast<double>(tsc_now() - event->rx_tsc) * ns_per_tick));
+        switch (event->kind) {
+        case EventKind::ProbeAnswer:
+            health.on_answer(*event, Clock::now() - age);
+            break;
+        case EventKind::NextHopMiss:
+            kernel.resolve(event->port, event->destination.address, now);
+            break;
+        }
+    }
+}
+
+int run(const Config& config) {
+    Loop loop;
+    loop.on_signals({SIGTERM, SIGINT, SIGHUP}, [&loop](int signal) {
+        if (signal == SIGHUP) {
+            spdlog::warn("SIGHUP: this version does not reload; restart to apply a new file");
+            return;
+        }
+        spdlog::info("stopping on signal {}", signal);
+        loop.stop();
+    });
+    if (geteuid() != 0) throw Error("viaductd must be started as root: it opens ports and TAPs");
+
+    const DataplaneRequest request = request_of(config);
+    CliServer cli(config.socket, loop); // first: it also keeps a second viaductd out
+    const SteeringSecret secret = config.secret ? *config.secret : kept_secret(config.state);
+    const ProbePort probe_port;
+    const RunningDataplane dataplane(request);
+    Kernel kernel(config, twin_ports(config), loop);
+    PoolModel model(config);
+    Publisher publisher(config, secret, probe_port.number());
+    HealthChecker health(config, model, kernel.next_hops(), probe_port.number());
+
+    std::uint64_t published_model = 0;
+    std::uint64_t published_hops = 0;
+    std::uint64_t logged = 0;
+    const auto apply = [&] {
+        if (std::exchange(published_hops, kernel.version()) != kernel.version())
+            publish(std::make_unique<const NextHops>(kernel.next_hops().next_hops));
+        if (std::exchange(published_model, model.version()) != model.version())
+            publish(publisher.build(model));
+        log_changes(model, logged);
+        reclaim();
+    };
+    apply();
+    loop.every(kTick, [&](TimePoint now) {
+        take_events(health, kernel, now);
+        health.tick(now);
+        apply();
+    });
+
+    Control control{config, model, health, publisher, loop, Clock::now(), apply};
+    cli.start(control);
+    spdlog::info("ready: {} worker(s), {} backend(s), control socket {}",
+                 worker_count(),
+                 model.backends().size(),
+                 config.socket);
+    notify_systemd("READY=1");
+    loop.run();
+    notify_systemd("STOPPING=1");
+    return 0;
+}
+
+} // namespace
+
+} // namespace viaduct
+
+int main(int argc, char** argv) {
+    CLI::App app{"Viaduct, a SIP load balancer"};
+    std::string config_file;
+    std::string check_file;
+    bool reference = false;
+    viaduct::ReplayCommand replay;
+    auto* run_option = app.add_option("--config", config_file, "run with this configuration");
+    app.add_option("--check", check_file, "only check this configuration")->excludes(run_option);
+    app.add_flag("--reference", reference, "print the reference of settings, verbs and counters");
+    app.set_version_flag("--version", std::string("viaductd ") + VIADUCT_VERSION);
+    CLI::App* replay_app = app.add_subcommand("replay", "send a capture through the real stages");
+    replay_app->add_option("--config", replay.config, "configuration")->required();
+    replay_app->add_option("--in", replay.in, "capture to read (pcap or pcapng)")->required();
+    replay_app->add_option("--out", replay.out, "capture to write")->required();
+    replay_app->add_flag("--json", replay.json, "print one JSON object");
+    replay_app->add_flag("--frames", replay.frames, "with --json: one entry per frame");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) return app.exit(error);
+        std::fprintf(stderr, "viaductd: %s; see --help\n", error.what());
+        return 1;
+    }
+    try {
+        if (*replay_app) return viaduct::run_replay(replay);
+        if (reference) {
+            std::fputs(viaduct::reference_page().c_str(), stdout);
+            return std::fflush(stdout) == 0 ? 0 : 1;
+        }
+        if (!check_file.empty()) {
+            static_cast<void>(viaduct::load_config(check_file));
+            return 0;
+        }
+        if (config_file.empty())
+            throw viaduct::Error("say what to do: --config FILE, --check FILE, --reference or "
+                                 "replay; see --help");
+        const viaduct::Config config = viaduct::load_config(config_file);
+        viaduct::start_log(config.log_level);
+        return viaduct::run(config);
+    } catch (const viaduct::ConfigError& error) { // each mistake on its own line, FILE first
+        std::fprintf(stderr, "%s\n", error.what());
+    } catch (const viaduct::Error& error) {
+        std::fprintf(stderr, "viaductd: %s\n", error.what());
+    }
+    return 1;
+}

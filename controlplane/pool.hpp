@@ -23,7 +23,7 @@ enum class Health : std::uint8_t { Unknown, Up, Busy, Down };
 enum class Admin : std::uint8_t { Enabled, Drain, Disabled };
 
 [[nodiscard]] std::string_view name_of(Health health) noexcept; ///< "unknown", "up", "busy", "down"
-[[nodiscard]] std::string_view name_of(Admin admin) noexcept; ///< "enabled", "drain", "disabled"
+[[nodiscard]] std::string_view name_of(Admin admin) noexcept;   ///< "enabled", "drain", "disabled"
 
 struct BackendState {
     BackendConfig config;

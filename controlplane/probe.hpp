@@ -2,8 +2,9 @@
 //
 // probe: builds one health probe as a whole frame, on the same path as the pool's traffic.
 //
-// dsr-l2: to the backend's MAC with the VIP as destination, so an answer proves that the backend owns
-// the VIP and answers from it. nat: to the backend's address and UDP port.
+// dsr-l2: to the backend's MAC with the VIP as destination, so an answer proves that the backend
+// owns the VIP and answers from it. nat: to the backend's address and UDP port.
+//
 // Spec:  RFC 3261 §11 (OPTIONS), §8.1.1 (what a request must hold), §17.1.1.3 (branch).
 #pragma once
 
@@ -34,9 +35,10 @@ struct ProbeFrame {
 };
 
 /// The OPTIONS request inside the frame: the SIP text alone.
-[[nodiscard]] std::string build_options(const ProbeFrame& probe, const ProbeIds& ids,
-                                        std::uint32_t cseq);
+[[nodiscard]] std::string
+build_options(const ProbeFrame& probe, const ProbeIds& ids, std::uint32_t cseq);
 /// Ethernet, IPv4 and UDP with both checksums around `payload`.
-[[nodiscard]] std::vector<std::byte> build_frame(const ProbeFrame& probe, const std::string& payload);
+[[nodiscard]] std::vector<std::byte> build_frame(const ProbeFrame& probe,
+                                                 const std::string& payload);
 
 } // namespace viaduct

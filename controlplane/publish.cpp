@@ -1,1 +1,113 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "publish.hpp"
+
+#include "viaduct/steer.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace viaduct {
+
+namespace {
+
+bool same(const std::vector<Candidate>& a, const std::vector<Candidate>& b) {
+    return std::equal(
+        a.begin(), a.end(), b.begin(), b.end(), [](const Candidate& x, const Candidate& y) {
+            return x.id == y.id && x.weight == y.weight && x.name == y.name;
+        });
+}
+
+PoolId pool_by_name(const Config& config, const std::string& name) {
+    for (std::size_t i = 0; i < config.pools.size(); ++i)
+        if (config.pools[i].name == name) return PoolId{static_cast<std::uint16_t>(i)};
+    throw Error("no pool \"" + name + "\"");
+}
+
+void add_vips(Snapshot& snapshot, const Config& config) {
+    snapshot.vip_by_endpoint = EndpointIndex(config.vips.size());
+    snapshot.vip_addresses = EndpointIndex(config.vips.size());
+    for (const VipConfig& vip : config.vips) {
+        const auto id = static_cast<std::uint16_t>(snapshot.vips.size());
+        const PoolId pool = pool_by_name(config, vip.pool);
+        snapshot.vip_by_endpoint.insert(vip.endpoint, id);
+        snapshot.vip_addresses.insert({vip.endpoint.address, 0}, id);
+        snapshot.vips.push_back({vip.name, vip.endpoint, pool, vip.enabled});
+        Pool& serving = snapshot.pools[index(pool)];
+        if (serving.mode == ForwardMode::Nat) serving.nat_vip = VipId{id};
+    }
+}
+
+void add_own_addresses(Snapshot& snapshot, const Config& config, std::uint16_t probe_udp_port) {
+    std::size_t addresses = 0;
+    for (const PortConfig& port : config.ports)
+        addresses += port.addresses.size();
+    snapshot.own_addresses = EndpointIndex(addresses);
+    snapshot.probe_endpoints = EndpointIndex(addresses);
+    for (const PortConfig& port : config.ports)
+        for (const Ipv4Prefix& prefix : port.addresses) {
+            snapshot.own_addresses.insert({prefix.address, 0}, 0);
+            if (probe_udp_port != 0)
+                snapshot.probe_endpoints.insert({prefix.address, probe_udp_port}, 0);
+        }
+}
+
+void add_backends(Snapshot& snapshot, const PoolModel& model) {
+    snapshot.nat_backends = EndpointIndex(model.backends().size());
+    snapshot.nat_addresses = EndpointIndex(model.backends().size());
+    for (const BackendState& backend : model.backends()) {
+        const PoolConfig& pool = model.pool(backend.pool).config;
+        const auto id = static_cast<std::uint16_t>(index(backend.id));
+        snapshot.backends.push_back(
+            {backend.config.name, backend.config.endpoint, backend.pool, HopId{id}});
+        if (pool.mode != ForwardMode::Nat) continue;
+        Endpoint key = backend.config.endpoint;
+        if (pool.translate_any_port) key.udp_port = 0;
+        snapshot.nat_backends.insert(key, id);
+        snapshot.nat_addresses.insert({key.address, 0}, id);
+    }
+}
+
+} // namespace
+
+Publisher::Publisher(const Config& config,
+                     const SteeringSecret& secret,
+                     std::uint16_t probe_udp_port)
+    : config_(config), secret_(secret), probe_udp_port_(probe_udp_port),
+      tables_(config.pools.size()) {}
+
+std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model) {
+    auto snapshot = std::make_unique<Snapshot>();
+    snapshot->number = ++number_;
+    snapshot->secret = secret_;
+    for (const PoolState& pool : model.pools()) {
+        std::vector<Candidate> candidates;
+        for (const BackendId id : model.eligible(pool.id)) {
+            const BackendConfig& backend = model.backend(id).config;
+            candidates.push_back({id, backend.name, backend.weight});
+        }
+        PoolTable& table = tables_[index(pool.id)];
+        const bool unchanged = same(candidates, table.candidates);
+        if (!unchanged) {
+            table.slots = build_rendezvous(candidates, secret_);
+            table.candidates = std::move(candidates);
+        }
+        snapshot->pools.push_back({pool.config.name,
+                                   pool.config.mode,
+                                   model.has_verdict(pool.id),
+                                   hash_bytes({}, pool.config.name),
+                                   table.slots,
+                                   std::nullopt});
+    }
+    add_vips(*snapshot, config_);
+    add_own_addresses(*snapshot, config_, probe_udp_port_);
+    add_backends(*snapshot, model);
+    current_ = std::make_unique<const Snapshot>(*snapshot);
+    return snapshot;
+}
+
+std::string Publisher::digest(PoolId pool) const {
+    const PoolTable& table = tables_[index(pool)];
+    return table_digest(table.slots.get(), table.candidates);
+}
+
+} // namespace viaduct

@@ -19,10 +19,11 @@ namespace viaduct {
 
 class Publisher {
 public:
+    /// `probe_udp_port` 0: nothing is taken for an answer to a probe (replay).
     Publisher(const Config& config, const SteeringSecret& secret, std::uint16_t probe_udp_port);
 
-    /// Builds a whole new snapshot of the model. Tables of pools whose eligible set is as before are
-    /// shared with the last one.
+    /// Builds a whole new snapshot of the model. Tables of pools whose eligible set is as before
+    /// are shared with the last one.
     [[nodiscard]] std::unique_ptr<const Snapshot> build(const PoolModel& model);
 
     /// What was built last, kept for `explain` and `show`; null before the first build().

@@ -6,11 +6,11 @@
 #include "viaduct/counters.hpp"
 #include "viaduct/net.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include <array>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 namespace viaduct {
 
@@ -24,13 +24,18 @@ struct Totals {
 [[nodiscard]] std::uint64_t forwarded_to(BackendId id);
 [[nodiscard]] std::uint64_t returned_from(BackendId id);
 
-/// An array of flat objects as a table with a header line and aligned columns (numbers to the right);
-/// an object as `key  value` lines, nested arrays and objects as sections of their own.
+/// An array of flat objects as a table with a header line and aligned columns (numbers to the
+/// right); an object as `key  value` lines, nested arrays and objects as sections of their own.
 [[nodiscard]] std::string to_table(const nlohmann::ordered_json& json);
 
 /// A byte string as valid UTF-8: bytes that are not UTF-8 become U+0000..U+00FF one by one, so that
 /// dump(..., ensure_ascii = true) prints them as \u00XX.
 [[nodiscard]] std::string to_utf8(std::string_view bytes);
+
+/// Text of any origin made safe for a terminal: control characters, invisible and
+/// direction-changing ones and bytes that are not UTF-8 become \xNN; with `keep_lines` line feeds
+/// stay.
+[[nodiscard]] std::string terminal_text(std::string_view text, bool keep_lines = false);
 
 /// The Markdown sections of docs/reference.md that list outcomes and worker counters.
 [[nodiscard]] std::string counters_reference();

@@ -18,8 +18,8 @@ struct Candidate {
     unsigned weight = 1; ///< at least 1
 };
 
-/// Fills every slot by weighted rendezvous hashing: adding one of N backends moves exactly its share
-/// of the slots, removing one moves only its own. Null for no candidates.
+/// Fills every slot by weighted rendezvous hashing: adding one of N backends moves exactly its
+/// share of the slots, removing one moves only its own. Null for no candidates.
 [[nodiscard]] std::shared_ptr<const SlotTable>
 build_rendezvous(const std::vector<Candidate>& candidates, const SteeringSecret& secret);
 

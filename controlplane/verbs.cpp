@@ -1,1 +1,291 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// verbs: the table of every verb, and the handlers of those that are not `show`.
+//
+// In:    Control and checked-by-count arguments from a local client. Hostile.
+// Out:   Reply, or Error with what exists and what to do.
+// Cost:  control thread; a change publishes a snapshot before it is answered.
+// Spec:  RFC 4648 §4 (base64 of --message-base64).
+
+#include "log.hpp"
+#include "pool.hpp"
+#include "publish.hpp"
+#include "stats.hpp"
+#include "verbs_show.hpp"
+
+#include "viaduct/message.hpp"
+#include "viaduct/steer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+#include <unistd.h>
+
+namespace viaduct {
+
+namespace {
+
+std::string in_quotes(std::string_view text) {
+    return printable(text).insert(0, 1, '"') + '"';
+}
+
+// ---- drain, undrain, disable, enable
+
+/// What of the pool's traffic becomes of a change, when that is bad news; else empty.
+std::string bad_news(const PoolModel& model, const PoolState& pool) {
+    if (!model.has_verdict(pool.id))
+        return "Pool " + pool.config.name +
+               " still waits for its first verdicts: until then its traffic ends as no_verdict.";
+    if (model.eligible(pool.id).empty())
+        return "Pool " + pool.config.name +
+               " now has no backend that may take calls: its traffic ends as no_backend.";
+    return {};
+}
+
+void set_admin(Control& control, Arguments arguments, Reply& reply, Admin wish) {
+    const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
+    const PoolState& pool = control.model.pool(backend.pool);
+    const Admin before = backend.admin;
+    const bool changed = control.model.set_admin(
+        backend.id, wish, "an operator asked for " + std::string(name_of(wish)));
+    if (changed) control.apply();
+
+    const std::string name = backend.config.name + " in pool " + pool.config.name;
+    const std::size_t eligible = control.model.eligible(pool.id).size();
+    std::vector<std::string> notes;
+    if (changed && wish != Admin::Enabled && eligible != 0)
+        notes.emplace_back("Changes switch at once in this version: messages of the backend's "
+                           "living calls that arrive from now on move to other backends. A later "
+                           "version remembers calls.");
+    if (changed && wish == Admin::Enabled)
+        notes.emplace_back("Changes switch at once in this version: living calls whose slots come "
+                           "to this backend move to it. A later version remembers calls.");
+    if (const std::string news = bad_news(control.model, pool); !news.empty())
+        notes.push_back(news);
+
+    reply.json = {{"pool", pool.config.name},
+                  {"backend", backend.config.name},
+                  {"admin", name_of(wish)},
+                  {"before", name_of(before)},
+                  {"changed", changed},
+                  {"eligible", eligible},
+                  {"notes", notes}};
+    reply.text = changed ? name + " is " + std::string(name_of(wish)) + " now (it was " +
+                               std::string(name_of(before)) + ").\n"
+                         : name + " is " + std::string(name_of(wish)) + " already: no change.\n";
+    for (const std::string& note : notes)
+        reply.text += note + "\n";
+}
+
+/// `undrain` must not enable what somebody disabled, nor `enable` what somebody drains.
+void refuse(const Control& control, Arguments arguments, Admin state, const std::string& instead) {
+    const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
+    if (backend.admin == state)
+        throw Error(backend.config.name + " is " + std::string(name_of(state)) + ": use `" +
+                    instead + " " + arguments[0] + " " + arguments[1] + "`");
+}
+
+void drain(Control& control, Arguments arguments, Reply& reply) {
+    set_admin(control, arguments, reply, Admin::Drain);
+}
+
+void undrain(Control& control, Arguments arguments, Reply& reply) {
+    refuse(control, arguments, Admin::Disabled, "enable");
+    set_admin(control, arguments, reply, Admin::Enabled);
+}
+
+void disable(Control& control, Arguments arguments, Reply& reply) {
+    set_admin(control, arguments, reply, Admin::Disabled);
+}
+
+void enable(Control& control, Arguments arguments, Reply& reply) {
+    refuse(control, arguments, Admin::Drain, "undrain");
+    set_admin(control, arguments, reply, Admin::Enabled);
+}
+
+// ---- explain
+
+/// RFC 4648 §4, padding demanded. Throws Error.
+std::vector<std::byte> decode_base64(std::string_view text) {
+    constexpr std::string_view kAlphabet =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
+    if (text.size() % 4 != 0)
+        throw Error("--message-base64: the length of base64 is a multiple of four");
+    std::vector<std::byte> bytes;
+    std::uint32_t bits = 0;
+    unsigned held = 0;
+    for (std::size_t i = 0; i + padding < text.size(); ++i) {
+        const std::size_t digit = kAlphabet.find(text[i]);
+        if (digit == std::string_view::npos)
+            throw Error("--message-base64: character " + std::to_string(i + 1) + " is no base64");
+        bits = (bits << 6 | static_cast<std::uint32_t>(digit)) & 0xffffff;
+        held += 6;
+        if (held < 8) continue;
+        held -= 8;
+        bytes.push_back(static_cast<std::byte>((bits >> held) & 0xff));
+    }
+    return bytes;
+}
+
+VipId find_vip(const Snapshot& snapshot, const std::string& name) {
+    std::string names;
+    for (std::size_t i = 0; i < snapshot.vips.size(); ++i) {
+        if (snapshot.vips[i].name == name) return static_cast<VipId>(i);
+        names += (names.empty() ? "" : ", ") + snapshot.vips[i].name;
+    }
+    throw Error("no vip " + in_quotes(name) + "; there are: " + names);
+}
+
+/// How a message ends before it is steered, as the workers decide it; empty: it is steered.
+std::optional<Outcome> ends_early(const SipDigest& digest, const Vip& vip) {
+    switch (digest.kind) {
+    case PayloadKind::KeepAlive:
+        return Outcome::KeepAlive;
+    case PayloadKind::Stun:
+        return Outcome::Stun;
+    case PayloadKind::NotSip:
+        return Outcome::NotSip;
+    case PayloadKind::Request:
+    case PayloadKind::Response:
+        break;
+    }
+    if (digest.call_id.empty()) return Outcome::NoCallId;
+    if (!vip.enabled) return Outcome::VipDisabled;
+    return std::nullopt;
+}
+
+/// "b1 (down, enabled), b2 (up, drain)": why a pool has no table.
+std::string states_of(const PoolModel& model, const PoolState& pool) {
+    constexpr std::size_t kShown = 8;
+    std::string text;
+    for (std::size_t i = 0; i < std::min(kShown, pool.backends.size()); ++i) {
+        const BackendState& backend = model.backend(pool.backends[i]);
+        text += (i == 0 ? "" : ", ") + backend.config.name + " (" +
+                std::string(name_of(backend.health)) + ", " + std::string(name_of(backend.admin)) +
+                (backend.config.weight == 0 ? ", weight 0)" : ")");
+    }
+    if (pool.backends.size() > kShown) text += ", ...";
+    return text;
+}
+
+std::string reason_of(Outcome outcome, const Control& control, const PoolState& pool) {
+    std::string reason(kOutcomes[static_cast<std::size_t>(outcome)].help);
+    if (outcome == Outcome::NoVerdict || outcome == Outcome::NoBackend)
+        reason += ": " + states_of(control.model, pool);
+    return reason;
+}
+
+void explain(Control& control, Arguments arguments, Reply& reply) {
+    const bool has_message = arguments[1] == "--message-base64";
+    if (has_message != (arguments.size() == 3))
+        throw Error("usage: explain VIP CALL-ID, or explain VIP --message-base64 BASE64");
+    const Snapshot* const snapshot = control.publisher.current();
+    if (snapshot == nullptr) throw Error("nothing is published yet: ask again in a moment");
+
+    const Vip& vip = snapshot->vips[index(find_vip(*snapshot, arguments[0]))];
+    const Pool& pool = snapshot->pools[index(vip.pool)];
+    std::vector<std::byte> message;
+    SipDigest digest;
+    if (has_message) {
+        message = decode_base64(arguments[2]);
+        digest = read_digest(message);
+    } else {
+        digest.kind = PayloadKind::Request;
+        digest.call_id = arguments[1];
+    }
+
+    std::optional<Outcome> end = ends_early(digest, vip);
+    std::optional<Steering> steering;
+    const Backend* backend = nullptr;
+    if (!digest.call_id.empty()) steering = steer(*snapshot, vip.pool, digest.call_id);
+    if (!end && steering->backend) backend = &snapshot->backends[index(*steering->backend)];
+    if (!end && !backend) end = steering->refusal;
+
+    using Json = nlohmann::ordered_json;
+    const bool has_call_id = !digest.call_id.empty();
+    reply.json = {
+        {"vip", vip.name},
+        {"pool", pool.name},
+        {"call_id", has_call_id ? Json(to_utf8(digest.call_id)) : Json()},
+        {"slot", steering ? Json(steering->slot) : Json()},
+        {"backend", backend ? Json(backend->name) : Json()},
+        {"address", backend ? Json(to_string(backend->endpoint)) : Json()},
+        {"outcome", name_of(end.value_or(Outcome::Forwarded))},
+        {"table", control.publisher.digest(vip.pool)},
+        {"reason",
+         end ? reason_of(*end, control, control.model.pool(vip.pool))
+             : "the keyed hash of the Call-ID picks slot " + std::to_string(steering->slot) +
+                   " of the pool's table, and " + backend->name + " holds it"},
+        {"note",
+         "a later change of the pool (health, drain, weight) can move the call in this version"}};
+}
+
+// ---- shutdown, help
+
+void shutdown(Control& control, Arguments, Reply& reply) {
+    reply.json = {{"stopping", true}, {"pid", getpid()}};
+    reply.text = "viaductd (pid " + std::to_string(getpid()) + ") stops now.\n";
+    control.loop.stop();
+}
+
+void help(Control&, Arguments, Reply& reply) {
+    auto& rows = reply.json["verbs"] = nlohmann::ordered_json::array();
+    auto table = nlohmann::ordered_json::array();
+    for (const Verb& verb : verbs()) {
+        rows.push_back({{"verb", verb.name},
+                        {"arguments", verb.arguments},
+                        {"changes", verb.changes},
+                        {"help", verb.help}});
+        std::string usage(verb.name);
+        if (!verb.arguments.empty()) usage.append(" ").append(verb.arguments);
+        table.push_back(
+            {{"verb", usage}, {"who", verb.changes ? "admins" : "all"}, {"meaning", verb.help}});
+    }
+    reply.text = to_table(table);
+}
+
+constexpr std::array kVerbs{
+    // name, arguments, fewest, most, changes, help, handler
+    Verb{"disable", "POOL BACKEND", 2, 2, true, "send it no packets at all", disable},
+    Verb{"drain", "POOL BACKEND", 2, 2, true, "give it no new calls", drain},
+    Verb{"enable", "POOL BACKEND", 2, 2, true, "undo disable", enable},
+    Verb{"explain",
+         "VIP CALL-ID|--message-base64 BASE64",
+         2,
+         3,
+         false,
+         "which backend a message goes to, and why",
+         explain},
+    Verb{"help", "", 0, 0, false, "list the verbs", help},
+    Verb{"show backends", "", 0, 0, false, "every backend: state, since when, why", show_backends},
+    Verb{"show config", "", 0, 0, false, "the configuration in force, secrets hidden", show_config},
+    Verb{"show events", "[N]", 0, 1, false, "the last N state changes (50)", show_events},
+    Verb{"show health", "", 0, 0, false, "probes and their results per backend", show_health},
+    Verb{"show outcomes", "", 0, 0, false, "how packets ended, and worker counters", show_outcomes},
+    Verb{"show pools", "", 0, 0, false, "pools: how many backends may take calls", show_pools},
+    Verb{"show ports", "", 0, 0, false, "ports: driver, link, the driver's counters", show_ports},
+    Verb{"show version", "", 0, 0, false, "versions, uptime, process id", show_version},
+    Verb{"show vips", "", 0, 0, false, "the addresses clients use", show_vips},
+    Verb{"show workers", "", 0, 0, false, "load of each worker since start", show_workers},
+    Verb{"shutdown", "", 0, 0, true, "stop viaductd", shutdown},
+    Verb{"undrain", "POOL BACKEND", 2, 2, true, "undo drain", undrain},
+};
+static_assert(std::ranges::is_sorted(kVerbs, std::ranges::less{}, &Verb::name),
+              "kVerbs is sorted by name");
+static_assert(std::ranges::all_of(kVerbs,
+                                  [](const Verb& verb) {
+                                      return verb.min_arguments <= verb.max_arguments &&
+                                             verb.arguments.empty() == (verb.max_arguments == 0);
+                                  }),
+              "a verb with arguments says what they are");
+
+} // namespace
+
+const std::vector<Verb>& verbs() noexcept {
+    static const std::vector<Verb> all(kVerbs.begin(), kVerbs.end());
+    return all;
+}
+
+} // namespace viaduct

@@ -1,1 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The data plane of a build without DPDK: replay, --check and --reference work, running does not.
+#include "viaduct/dataplane.hpp"
+#include "viaduct/error.hpp"
+
+namespace viaduct {
+
+std::string_view dataplane_version() noexcept {
+    return "none";
+}
+
+std::vector<std::string> start_dataplane(const DataplaneRequest&) {
+    throw Error(
+        "this viaductd was built without DPDK (-Ddpdk=disabled): it can replay, --check and "
+        "--reference, but not run; build it with libdpdk-dev installed");
+}
+
+void stop_dataplane() noexcept {}
+std::size_t worker_count() noexcept {
+    return 0;
+}
+unsigned worker_cpu(WorkerId) noexcept {
+    return 0;
+}
+const WorkerCounters& read_counters(WorkerId) noexcept {
+    static const WorkerCounters none;
+    return none;
+}
+std::vector<PortState> port_states() {
+    return {};
+}
+std::uint64_t tsc_hz() noexcept {
+    return 1;
+}
+std::uint64_t tsc_now() noexcept {
+    return 0;
+}
+void publish(std::unique_ptr<const Snapshot>) {}
+void publish(std::unique_ptr<const NextHops>) {}
+void reclaim() {}
+bool inject(PortId, std::span<const std::byte>) noexcept {
+    return false;
+}
+std::optional<Event> next_event() noexcept {
+    return std::nullopt;
+}
+
+} // namespace viaduct

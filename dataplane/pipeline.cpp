@@ -1,1 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "pipeline.hpp"
+
+#include "classify.hpp"
+#include "policy.hpp"
+#include "rewrite.hpp"
+
+#include "viaduct/steer.hpp"
+
+namespace viaduct {
+
+namespace {
+
+constexpr std::size_t kCacheLine = 64;
+/// Lines of payload fetched ahead of parsing: the Call-ID of most messages lies in them.
+constexpr std::size_t kPayloadLines = 6;
+
+template <typename Stage> void run_stage(Burst& burst, Stage stage) noexcept {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < burst.live_count; ++i) {
+        const std::uint8_t at = burst.live[i];
+        if (const std::optional<Outcome> end = stage(burst.frames[at]))
+            burst.outcomes[at] = *end;
+        else
+            burst.live[kept++] = at;
+    }
+    burst.live_count = kept;
+}
+
+void prefetch_payload(const Frame& frame) noexcept {
+    const std::span<const std::byte> payload = frame.payload();
+    for (std::size_t line = 0; line < kPayloadLines && line * kCacheLine < payload.size(); ++line)
+        __builtin_prefetch(payload.data() + line * kCacheLine);
+}
+
+} // namespace
+
+void set_frame(
+    Burst& burst, std::size_t at, std::byte* bytes, std::uint32_t length, PortId rx_port) noexcept {
+    Frame& frame = burst.frames[at];
+    frame = Frame{};
+    frame.bytes = bytes;
+    frame.length = length;
+    frame.rx_port = rx_port;
+}
+
+void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
+    const Snapshot& snapshot = view.snapshot;
+    for (std::size_t i = 0; i < burst.count; ++i)
+        burst.live[i] = static_cast<std::uint8_t>(i);
+    burst.live_count = burst.count;
+
+    run_stage(burst, [&](Frame& frame) noexcept {
+        const auto end = classify(snapshot, view.ports[index(frame.rx_port)], frame);
+        if (!end) prefetch_payload(frame);
+        return end;
+    });
+    run_stage(burst, [](Frame& frame) noexcept {
+        frame.digest = read_digest(frame.payload());
+        return std::optional<Outcome>{};
+    });
+    run_stage(burst, [&](Frame& frame) noexcept { return admit(snapshot, frame); });
+    run_stage(burst, [&](Frame& frame) noexcept -> std::optional<Outcome> {
+        if (frame.origin != Origin::Client) return std::nullopt;
+        const Steering steering = steer(snapshot, *frame.pool, frame.digest.call_id);
+        frame.slot = steering.slot;
+        frame.backend = steering.backend;
+        if (!steering.backend) return steering.refusal;
+        return std::nullopt;
+    });
+    run_stage(burst, [&](Frame& frame) noexcept {
+        return rewrite(snapshot, view.next_hops, view.ports, frame);
+    });
+}
+
+} // namespace viaduct

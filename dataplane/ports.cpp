@@ -1,1 +1,328 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "ports.hpp"
+
+#include "viaduct/error.hpp"
+
+#include <rte_config.h>
+#include <rte_dev.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_log.h>
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace viaduct {
+
+namespace {
+
+constexpr std::uint16_t kRxDescriptors = 1024;
+constexpr std::uint16_t kTxDescriptors = 1024;
+constexpr unsigned kMempoolCache = 256;
+
+/// Huge page and ordinary memory that EAL is given: the mempool and the rings, with room to spare.
+std::size_t needed_megabytes(const DataplaneRequest& request) {
+    return 64 + 32 * request.ports.size() * std::max<std::size_t>(1, request.cpus.size());
+}
+
+std::size_t free_huge_megabytes() {
+    std::size_t total_kb = 0;
+    for (const unsigned size_kb : {2048U, 1048576U}) {
+        std::array<char, 96> path{};
+        std::snprintf(path.data(),
+                      path.size(),
+                      "/sys/kernel/mm/hugepages/hugepages-%ukB/free_hugepages",
+                      size_kb);
+        const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.data(), "re"),
+                                                         &std::fclose);
+        std::array<char, 32> text{};
+        if (file && std::fgets(text.data(), static_cast<int>(text.size()), file.get()) != nullptr)
+            total_kb += std::strtoul(text.data(), nullptr, 10) * size_kb;
+    }
+    return total_kb / 1024;
+}
+
+bool use_huge_pages(const DataplaneRequest& request, std::vector<std::string>& notes) {
+    if (request.memory == MemoryKind::Ordinary) return false;
+    const std::size_t needed = needed_megabytes(request);
+    const std::size_t available = free_huge_megabytes();
+    if (available >= needed) return true;
+    const std::string lack = std::to_string(available) + " MB of huge pages are free, " +
+                             std::to_string(needed) + " MB are needed";
+    if (request.memory == MemoryKind::HugePages)
+        throw Error("dataplane.memory = \"hugepages\": " + lack +
+                    "; set vm.nr_hugepages higher, or memory = \"ordinary\"");
+    notes.push_back("ordinary memory, because " + lack + ": expect more TLB misses");
+    return false;
+}
+
+/// "0@(0,3),1@1,2@2": the main thread on what the workers leave, each worker on its own CPU.
+std::string lcores_argument(const std::vector<unsigned>& worker_cpus) {
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    sched_getaffinity(0, sizeof(allowed), &allowed);
+    std::string rest;
+    std::string all;
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+        if (!CPU_ISSET(cpu, &allowed)) continue;
+        all += (all.empty() ? "" : ",") + std::to_string(cpu);
+        if (std::find(worker_cpus.begin(), worker_cpus.end(), cpu) == worker_cpus.end())
+            rest += (rest.empty() ? "" : ",") + std::to_string(cpu);
+    }
+    std::string argument = "0@(" + (rest.empty() ? all : rest) + ")";
+    for (std::size_t i = 0; i < worker_cpus.size(); ++i)
+        argument += "," + std::to_string(i + 1) + "@" + std::to_string(worker_cpus[i]);
+    return argument;
+}
+
+/// Catches what DPDK logs while it lives, so that a failure can say why in its own one line.
+class LogCatcher {
+public:
+    LogCatcher() : stream_(open_memstream(&text_, &size_)) { rte_openlog_stream(stream_); }
+    ~LogCatcher() {
+        rte_openlog_stream(stderr);
+        std::fclose(stream_);
+        std::free(text_);
+    }
+    LogCatcher(const LogCatcher&) = delete;
+    LogCatcher& operator=(const LogCatcher&) = delete;
+
+    /// The last line logged, or `otherwise`.
+    [[nodiscard]] std::string last_line(const std::string& otherwise) {
+        std::fflush(stream_);
+        std::string all(text_, size_);
+        while (!all.empty() && (all.back() == '\n' || all.back() == ' '))
+            all.pop_back();
+        if (all.empty()) return otherwise;
+        const std::size_t line = all.rfind('\n');
+        return line == std::string::npos ? all : all.substr(line + 1);
+    }
+
+private:
+    char* text_ = nullptr;
+    std::size_t size_ = 0;
+    FILE* stream_;
+};
+
+[[noreturn]] void fail(const PortRequest& request, const std::string& what) {
+    throw Error("port " + request.name + ": " + what);
+}
+
+std::uint16_t attach(const PortRequest& request) {
+    const std::string interface = interface_of(request.device);
+    if (!interface.empty() && if_nametoindex(interface.c_str()) == 0)
+        fail(request,
+             "device \"" + request.device + "\": there is no interface \"" + interface +
+                 "\"; ip link shows which there are");
+    LogCatcher log;
+    const int result = rte_dev_probe(request.device.c_str());
+    std::uint16_t ethdev = 0;
+    const std::string name = request.device.substr(0, request.device.find(','));
+    if (result == 0 && rte_eth_dev_get_port_by_name(name.c_str(), &ethdev) == 0) return ethdev;
+    fail(request,
+         "cannot open device \"" + request.device + "\": " +
+             log.last_line(result < 0 ? rte_strerror(-result) : "it is no network device") +
+             "; give a PCI address bound to vfio-pci or a virtual device such as "
+             "net_af_packet0,iface=eth1");
+}
+
+/// The MTU the kernel interface behind the port has; 0 when there is none.
+std::uint16_t interface_mtu(const std::string& interface) {
+    if (interface.empty()) return 0;
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return 0;
+    ifreq request{};
+    interface.copy(request.ifr_name, IFNAMSIZ - 1);
+    const bool known = ioctl(fd, SIOCGIFMTU, &request) == 0;
+    close(fd);
+    return known ? static_cast<std::uint16_t>(std::clamp(request.ifr_mtu, 0, 65'535)) : 0;
+}
+
+std::uint16_t settle_mtu(const PortRequest& request, std::uint16_t ethdev) {
+    if (request.mtu) {
+        const int result = rte_eth_dev_set_mtu(ethdev, *request.mtu);
+        if (result != 0 && result != -ENOTSUP)
+            fail(request,
+                 "mtu = " + std::to_string(*request.mtu) +
+                     ": the device refuses it: " + rte_strerror(-result));
+        return *request.mtu;
+    }
+    std::uint16_t mtu = interface_mtu(interface_of(request.device));
+    if (mtu == 0 && rte_eth_dev_get_mtu(ethdev, &mtu) != 0) mtu = RTE_ETHER_MTU;
+    return mtu;
+}
+
+rte_eth_conf choose_features(const PortRequest& request,
+                             const rte_eth_dev_info& info,
+                             std::uint16_t rx_queues,
+                             std::vector<std::string>& notes) {
+    rte_eth_conf conf{};
+    if ((info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0)
+        conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+    else
+        notes.push_back("port " + request.name +
+                        ": no fast free of sent packets; sending costs "
+                        "some 8 % more");
+    if (rx_queues > 1 && (info.flow_type_rss_offloads & RTE_ETH_RSS_UDP) != 0) {
+        conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+        conf.rx_adv_conf.rss_conf.rss_hf =
+            info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
+    } else if (rx_queues > 1) {
+        notes.push_back("port " + request.name +
+                        ": no RSS; the driver spreads packets over the queues as it likes");
+    }
+    return conf;
+}
+
+void start_queues(const PortRequest& request,
+                  std::uint16_t ethdev,
+                  std::uint16_t rx_queues,
+                  std::uint16_t tx_queues,
+                  rte_mempool* mempool,
+                  std::vector<std::string>& notes) {
+    const auto check = [&](int result, const char* step) {
+        if (result < 0) fail(request, std::string(step) + ": " + rte_strerror(-result));
+    };
+    rte_eth_dev_info info{};
+    check(rte_eth_dev_info_get(ethdev, &info), "cannot read the device's abilities");
+    const rte_eth_conf conf = choose_features(request, info, rx_queues, notes);
+    check(rte_eth_dev_configure(ethdev, rx_queues, tx_queues, &conf),
+          "cannot configure the device");
+    std::uint16_t rx_descriptors = kRxDescriptors;
+    std::uint16_t tx_descriptors = kTxDescriptors;
+    check(rte_eth_dev_adjust_nb_rx_tx_desc(ethdev, &rx_descriptors, &tx_descriptors),
+          "cannot choose descriptor counts");
+    const auto socket = static_cast<unsigned>(rte_eth_dev_socket_id(ethdev));
+    for (std::uint16_t queue = 0; queue < rx_queues; ++queue)
+        check(rte_eth_rx_queue_setup(ethdev, queue, rx_descriptors, socket, nullptr, mempool),
+              "cannot set up an RX queue");
+    rte_eth_txconf tx_conf = info.default_txconf;
+    tx_conf.offloads = conf.txmode.offloads;
+    for (std::uint16_t queue = 0; queue < tx_queues; ++queue)
+        check(rte_eth_tx_queue_setup(ethdev, queue, tx_descriptors, socket, &tx_conf),
+              "cannot set up a TX queue");
+    check(rte_eth_dev_start(ethdev), "cannot start the device");
+}
+
+} // namespace
+
+std::string interface_of(const std::string& device) {
+    constexpr std::string_view kKey = ",iface=";
+    if (!device.starts_with("net_af_packet") && !device.starts_with("net_af_xdp")) return {};
+    const std::size_t at = device.find(kKey);
+    if (at == std::string::npos) return {};
+    const std::size_t first = at + kKey.size();
+    return device.substr(first, device.find(',', first) - first);
+}
+
+void start_eal(const DataplaneRequest& request, std::vector<std::string>& notes) {
+    std::vector<std::string> arguments{
+        "viaductd",
+        "--no-telemetry",
+        "--log-level=*:error",
+        // A placeholder allow-list: EAL touches no device, and explicit probes still reach PCI.
+        "-a",
+        "0000:00:00.0",
+        "--lcores",
+        lcores_argument(request.cpus)};
+    if (use_huge_pages(request, notes)) {
+        arguments.insert(arguments.end(), {"--in-memory", "--single-file-segments"});
+    } else {
+        arguments.insert(
+            arguments.end(),
+            {"--no-huge", "--no-shconf", "-m", std::to_string(needed_megabytes(request))});
+    }
+    std::vector<char*> argv;
+    for (std::string& argument : arguments)
+        argv.push_back(argument.data());
+    LogCatcher log;
+    if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0)
+        throw Error("cannot start DPDK: " + log.last_line(rte_strerror(rte_errno)));
+}
+
+rte_mempool* create_mempool(const DataplaneRequest& request) {
+    const std::size_t queues = request.ports.size() * request.cpus.size();
+    const auto count = static_cast<unsigned>(queues * (kRxDescriptors + kTxDescriptors) +
+                                             request.cpus.size() * 3 * 1024 +
+                                             (request.cpus.size() + 1) * kMempoolCache * 3 / 2);
+    // lf_stack: a preempted punt or control thread never makes a worker wait, as a ring would.
+    rte_mempool* mempool = rte_pktmbuf_pool_create_by_ops(
+        "viaduct", count, kMempoolCache, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY, "lf_stack");
+    if (mempool == nullptr)
+        throw Error("cannot allocate " + std::to_string(count) +
+                    " packet buffers: " + rte_strerror(rte_errno));
+    return mempool;
+}
+
+Port open_port(const PortRequest& request,
+               std::size_t workers,
+               rte_mempool* mempool,
+               std::vector<std::string>& notes) {
+    const std::uint16_t ethdev = attach(request);
+    try {
+        rte_eth_dev_info info{};
+        rte_eth_dev_info_get(ethdev, &info);
+        if (info.max_tx_queues < workers)
+            fail(request,
+                 "the device has " + std::to_string(info.max_tx_queues) + " TX queue(s), " +
+                     std::to_string(workers) + " workers need one each; add qpairs=" +
+                     std::to_string(workers) + " to its device string, or lower dataplane.workers");
+        const auto tx_queues = static_cast<std::uint16_t>(workers);
+        const std::uint16_t rx_queues = std::min(info.max_rx_queues, tx_queues);
+        start_queues(request, ethdev, rx_queues, tx_queues, mempool, notes);
+        Port port;
+        port.name = request.name;
+        port.driver = info.driver_name;
+        if (port.driver == "net_af_packet") port.interface = interface_of(request.device);
+        port.ethdev = ethdev;
+        port.rx_queues = rx_queues;
+        port.mtu = settle_mtu(request, ethdev);
+        rte_ether_addr mac{};
+        rte_eth_macaddr_get(ethdev, &mac);
+        std::copy_n(mac.addr_bytes, port.mac.bytes.size(), port.mac.bytes.begin());
+        return port;
+    } catch (...) {
+        rte_eth_dev_close(ethdev);
+        throw;
+    }
+}
+
+void close_port(const Port& port) noexcept {
+    rte_eth_dev_stop(port.ethdev);
+    rte_eth_dev_close(port.ethdev);
+}
+
+PortState state_of(const Port& port) {
+    PortState state;
+    state.name = port.name;
+    state.driver = port.driver;
+    state.interface = port.interface;
+    state.mac = port.mac;
+    state.mtu = port.mtu;
+    rte_eth_link link{};
+    if (rte_eth_link_get_nowait(port.ethdev, &link) == 0)
+        state.link_up = link.link_status == RTE_ETH_LINK_UP;
+    rte_eth_stats stats{};
+    if (rte_eth_stats_get(port.ethdev, &stats) == 0) {
+        state.received = stats.ipackets;
+        state.sent = stats.opackets;
+        state.missed = stats.imissed;
+        state.rx_errors = stats.ierrors;
+        state.tx_errors = stats.oerrors;
+        state.no_buffers = stats.rx_nombuf;
+    }
+    return state;
+}
+
+} // namespace viaduct

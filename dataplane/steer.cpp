@@ -1,1 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "viaduct/steer.hpp"
+
+#include "hash.hpp"
+
+namespace viaduct {
+
+std::uint64_t hash_key(const SteeringSecret& secret,
+                       std::uint64_t group,
+                       KeyType type,
+                       std::string_view key) noexcept {
+    SipHash13 hash(secret);
+    hash.add(group);
+    hash.add(static_cast<std::uint64_t>(type));
+    return hash.finish(key);
+}
+
+std::uint64_t hash_bytes(const SteeringSecret& secret, std::string_view bytes) noexcept {
+    return SipHash13(secret).finish(bytes);
+}
+
+Steering steer(const Snapshot& snapshot, PoolId pool_id, std::string_view call_id) noexcept {
+    const Pool& pool = snapshot.pools[index(pool_id)];
+    Steering result;
+    result.slot = static_cast<std::uint32_t>(
+        hash_key(snapshot.secret, pool.group, KeyType::CallId, call_id) & (kSlots - 1));
+    if (!pool.has_verdict)
+        result.refusal = Outcome::NoVerdict;
+    else if (!pool.slots)
+        result.refusal = Outcome::NoBackend;
+    else
+        result.backend = (*pool.slots)[result.slot];
+    return result;
+}
+
+} // namespace viaduct

@@ -1,1 +1,186 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "worker.hpp"
+
+#include "pipeline.hpp"
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_prefetch.h>
+#include <rte_ring_elem.h>
+
+#include <algorithm>
+
+namespace viaduct {
+
+namespace {
+
+constexpr std::uint64_t kPuntBurst = 1024; ///< frames the kernel may be given at once
+
+/// An outcome that leaves the mbuf with us, to be freed.
+constexpr bool is_ours_to_free(Outcome outcome) noexcept {
+    return outcome != Outcome::Punted;
+}
+
+} // namespace
+
+void Worker::run() noexcept {
+    rte_rcu_qsbr_thread_register(shared->qsbr, static_cast<unsigned>(id));
+    rte_rcu_qsbr_thread_online(shared->qsbr, static_cast<unsigned>(id));
+    std::array<rte_mbuf*, kMaxBurst> mbufs{};
+    punt_tokens = kPuntBurst;
+    punt_refilled_tsc = rte_rdtsc();
+    std::uint64_t round_tsc = rte_rdtsc();
+    while (!shared->stopping.load(std::memory_order_relaxed)) {
+        std::uint32_t frames = 0;
+        for (const RxQueue& queue : rx_queues) {
+            const std::uint16_t count =
+                rte_eth_rx_burst(queue.ethdev, queue.queue, mbufs.data(), kMaxBurst);
+            if (count > 0) process(queue, mbufs.data(), count, rte_rdtsc());
+            frames += count;
+        }
+        for (const KernelQueue& queue : from_kernel)
+            frames +=
+                forward_ring(queue.ring, WorkerCounter::FromKernel, WorkerCounter::UnsentKernel);
+        frames += forward_ring(inject, WorkerCounter::Injected, WorkerCounter::UnsentInjected);
+        // No pointer into a snapshot or next-hop table is held here.
+        rte_rcu_qsbr_quiescent(shared->qsbr, static_cast<unsigned>(id));
+        counters[WorkerCounter::Polls].add(1);
+        const std::uint64_t now = rte_rdtsc();
+        if (frames > 0) {
+            counters[WorkerCounter::BusyPolls].add(1);
+            counters[WorkerCounter::BusyTsc].add(now - round_tsc);
+        }
+        round_tsc = now;
+    }
+    rte_rcu_qsbr_thread_offline(shared->qsbr, static_cast<unsigned>(id));
+    rte_rcu_qsbr_thread_unregister(shared->qsbr, static_cast<unsigned>(id));
+}
+
+void Worker::process(const RxQueue& queue,
+                     rte_mbuf** mbufs,
+                     std::uint16_t count,
+                     std::uint64_t rx_tsc) noexcept {
+    counters[WorkerCounter::Received].add(count);
+    for (std::uint16_t i = 0; i < count; ++i)
+        rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void*));
+    for (std::uint16_t i = 0; i < count; ++i)
+        set_frame(burst, i, rte_pktmbuf_mtod(mbufs[i], std::byte*), mbufs[i]->data_len, queue.port);
+    burst.count = count;
+
+    // acquire: pairs with the release in publish()
+    const Snapshot* snapshot = shared->snapshot.load(std::memory_order_acquire);
+    const NextHops* next_hops = shared->next_hops.load(std::memory_order_acquire);
+    if (snapshot != nullptr && next_hops != nullptr) {
+        run_pipeline({*snapshot, *next_hops, shared->ports}, burst);
+    } else { // nothing published yet: nothing is ours
+        burst.live_count = 0;
+        burst.outcomes.fill(Outcome::Punted);
+    }
+
+    std::array<bool, kMaxBurst> live{};
+    for (std::size_t i = 0; i < burst.live_count; ++i)
+        live[burst.live[i]] = true;
+    std::array<rte_mbuf*, kMaxBurst> dropped{};
+    unsigned dropped_count = 0;
+    for (std::uint16_t i = 0; i < count; ++i) {
+        if (live[i]) continue;
+        Outcome outcome = burst.outcomes[i];
+        if (outcome == Outcome::Punted) outcome = punt(queue.port, mbufs[i], rx_tsc);
+        if (outcome == Outcome::ProbeAnswer || outcome == Outcome::NextHopUnresolved)
+            tell(burst.frames[i], outcome, rx_tsc);
+        counters[outcome].add(1);
+        if (is_ours_to_free(outcome)) dropped[dropped_count++] = mbufs[i];
+    }
+    if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), dropped_count);
+    send_live(mbufs);
+}
+
+void Worker::send_live(rte_mbuf** mbufs) noexcept {
+    for (std::size_t port = 0; port < shared->ports.size(); ++port) {
+        TxBatch batch;
+        for (std::size_t i = 0; i < burst.live_count; ++i) {
+            const std::uint8_t at = burst.live[i];
+            if (index(burst.frames[at].tx_port) != port) continue;
+            batch.mbufs[batch.count] = mbufs[at];
+            batch.frames[batch.count++] = at;
+        }
+        if (batch.count > 0) send_batch(PortId{static_cast<std::uint8_t>(port)}, batch);
+    }
+}
+
+void Worker::send_batch(PortId port, TxBatch& batch) noexcept {
+    const std::uint16_t sent = rte_eth_tx_burst(shared->ethdevs[index(port)],
+                                                static_cast<std::uint16_t>(id),
+                                                batch.mbufs.data(),
+                                                batch.count);
+    counters[WorkerCounter::Sent].add(sent);
+    for (std::uint16_t i = 0; i < sent; ++i) {
+        const Frame& frame = burst.frames[batch.frames[i]];
+        const std::size_t backend = index(*frame.backend);
+        const Outcome outcome = sent_outcome(frame);
+        counters[outcome].add(1);
+        (outcome == Outcome::Returned ? counters.returned : counters.forwarded)[backend].add(1);
+    }
+    if (sent == batch.count) return;
+    const auto unsent = static_cast<std::uint16_t>(batch.count - sent);
+    counters[Outcome::TxFull].add(unsent);
+    rte_pktmbuf_free_bulk(batch.mbufs.data() + sent, unsent);
+}
+
+Outcome Worker::punt(PortId port, rte_mbuf* mbuf, std::uint64_t tsc) noexcept {
+    const std::uint64_t earned = (tsc - punt_refilled_tsc) / tsc_per_punt;
+    if (earned > 0) {
+        punt_tokens = std::min(kPuntBurst, punt_tokens + earned);
+        punt_refilled_tsc += earned * tsc_per_punt;
+    }
+    if (punt_tokens == 0) return Outcome::PuntLimited;
+    mbuf->port = static_cast<std::uint16_t>(port);
+    if (rte_ring_enqueue(to_kernel, mbuf) != 0) return Outcome::PuntLimited;
+    --punt_tokens;
+    return Outcome::Punted;
+}
+
+void Worker::tell(const Frame& frame, Outcome outcome, std::uint64_t rx_tsc) noexcept {
+    Event event;
+    event.rx_tsc = rx_tsc;
+    if (outcome == Outcome::NextHopUnresolved) {
+        event.kind = EventKind::NextHopMiss;
+        event.port = frame.tx_port;
+        event.destination.address = frame.next_hop;
+    } else {
+        const auto* ether = reinterpret_cast<const EtherHeader*>(frame.bytes);
+        const auto* ip = reinterpret_cast<const Ipv4Header*>(frame.bytes + Frame::kIpOffset);
+        const auto* udp = reinterpret_cast<const UdpHeader*>(frame.bytes + frame.udp_offset);
+        event.kind = EventKind::ProbeAnswer;
+        event.port = frame.rx_port;
+        event.status = frame.digest.status;
+        event.source_mac = ether->source;
+        event.source = {Ipv4Addr{ip->source.host()}, udp->source_port.host()};
+        event.destination = {Ipv4Addr{ip->destination.host()}, udp->destination_port.host()};
+        event.call_id.assign(frame.digest.call_id);
+        event.branch.assign(frame.digest.top_via_branch);
+    }
+    if (rte_ring_enqueue_elem(events, &event, sizeof(event)) != 0)
+        counters[WorkerCounter::EventsLost].add(1);
+}
+
+std::uint16_t Worker::forward_ring(rte_ring* ring,
+                                   WorkerCounter sent_counter,
+                                   WorkerCounter unsent_counter) noexcept {
+    std::array<void*, kMaxBurst> objects{};
+    const auto count = static_cast<std::uint16_t>(
+        rte_ring_dequeue_burst(ring, objects.data(), objects.size(), nullptr));
+    for (std::uint16_t i = 0; i < count; ++i) {
+        auto* mbuf = static_cast<rte_mbuf*>(objects[i]);
+        const std::uint16_t sent =
+            rte_eth_tx_burst(shared->ethdevs[mbuf->port], static_cast<std::uint16_t>(id), &mbuf, 1);
+        counters[sent == 1 ? sent_counter : unsent_counter].add(1);
+        if (sent == 1)
+            counters[WorkerCounter::Sent].add(1);
+        else
+            rte_pktmbuf_free(mbuf);
+    }
+    return count;
+}
+
+} // namespace viaduct

@@ -31,23 +31,24 @@ struct PortRequest {
 };
 
 struct DataplaneRequest {
-    std::vector<PortRequest> ports;   ///< 1..kMaxPorts
-    std::vector<unsigned> cpus;       ///< one worker on each; not empty
+    std::vector<PortRequest> ports; ///< 1..kMaxPorts
+    std::vector<unsigned> cpus;     ///< one worker on each; not empty
     MemoryKind memory = MemoryKind::Auto;
 };
 
 struct PortState {
     std::string name;
     std::string driver;
+    std::string interface; ///< net_af_packet: the kernel interface whose frames the port reads too
     MacAddr mac;
     std::uint16_t mtu = 0;
     bool link_up = false;
-    std::uint64_t received = 0;    ///< frames the driver delivered
-    std::uint64_t sent = 0;        ///< frames the driver took
-    std::uint64_t missed = 0;      ///< lost before we saw them, as far as the driver tells
+    std::uint64_t received = 0; ///< frames the driver delivered
+    std::uint64_t sent = 0;     ///< frames the driver took
+    std::uint64_t missed = 0;   ///< lost before we saw them, as far as the driver tells
     std::uint64_t rx_errors = 0;
     std::uint64_t tx_errors = 0;
-    std::uint64_t no_buffers = 0;  ///< RX failed for lack of mbufs
+    std::uint64_t no_buffers = 0; ///< RX failed for lack of mbufs
 };
 
 /// The version of the data plane's library, e.g. "DPDK 22.11.11"; callable at any time.

@@ -16,8 +16,7 @@
 namespace viaduct {
 
 /// A text cut to what fits; enough for the identifiers the control plane itself made.
-template <std::size_t Size>
-struct ShortText {
+template <std::size_t Size> struct ShortText {
     std::array<char, Size> bytes{};
     std::uint8_t length = 0;
 
@@ -35,15 +34,15 @@ enum class EventKind : std::uint8_t {
 
 struct Event {
     EventKind kind{};
-    PortId port{};               ///< where it arrived, or would have left
-    std::uint16_t status = 0;    ///< ProbeAnswer: SIP status code
-    MacAddr source_mac;          ///< ProbeAnswer: who sent the frame
+    PortId port{};            ///< where it arrived, or would have left
+    std::uint16_t status = 0; ///< ProbeAnswer: SIP status code
+    MacAddr source_mac;       ///< ProbeAnswer: who sent the frame
     std::uint16_t reserved = 0;
-    Endpoint source;             ///< ProbeAnswer
-    Endpoint destination;        ///< ProbeAnswer: our endpoint. NextHopMiss: address to resolve
-    ShortText<63> call_id;       ///< ProbeAnswer
-    ShortText<63> branch;        ///< ProbeAnswer: of the top Via
-    std::uint64_t rx_tsc = 0;    ///< when the worker took it from the port, in TSC ticks
+    Endpoint source;          ///< ProbeAnswer
+    Endpoint destination;     ///< ProbeAnswer: our endpoint. NextHopMiss: address to resolve
+    ShortText<63> call_id;    ///< ProbeAnswer
+    ShortText<63> branch;     ///< ProbeAnswer: of the top Via
+    std::uint64_t rx_tsc = 0; ///< when the worker took it from the port, in TSC ticks
 };
 static_assert(std::is_trivially_copyable_v<Event> && sizeof(Event) % 4 == 0,
               "events travel through rte_ring_elem");

@@ -56,7 +56,7 @@ struct CSeq {
 struct SipDigest {
     PayloadKind kind = PayloadKind::NotSip;
     Method method = Method::Other; ///< of a request
-    std::uint16_t status = 0;      ///< of a response: 100..699; 0 in a request
+    std::uint16_t status = 0;      ///< of a response: 100..699; 0 in a request, or unreadable
     bool has_to_tag = false;       ///< To carries a tag: the message belongs to a dialog (§12)
     std::optional<CSeq> cseq;      ///< empty when absent or unreadable
     /// The value byte for byte, white space around it dropped; empty when absent. A fold inside it

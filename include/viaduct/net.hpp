@@ -20,7 +20,7 @@ namespace viaduct {
 
 /// The plain number behind a small index type (`PoolId`, `BackendId`, ...).
 template <typename Id>
-    requires std::is_enum_v<Id>
+requires std::is_enum_v<Id>
 [[nodiscard]] constexpr std::size_t index(Id id) noexcept {
     return static_cast<std::size_t>(id);
 }

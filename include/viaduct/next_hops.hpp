@@ -21,8 +21,10 @@ enum class HopId : std::uint16_t {}; ///< position in NextHops::hops; the same i
 
 struct NextHop {
     PortId port{};
-    Ipv4Addr address;            ///< whose MAC it is: the backend itself or a gateway
-    std::optional<MacAddr> mac;  ///< empty while the kernel has not resolved it
+    Ipv4Addr address;           ///< whose MAC it is: the backend itself or a gateway
+    std::optional<MacAddr> mac; ///< empty while the kernel has not resolved it
+
+    bool operator==(const NextHop&) const = default;
 };
 
 /// IPv4 address on a port -> MAC, for stations on the same segment. Open addressing.
@@ -32,6 +34,8 @@ public:
         PortId port{};
         Ipv4Addr address;
         MacAddr mac;
+
+        bool operator==(const Entry&) const = default;
     };
 
     NeighbourMap() = default;
@@ -39,7 +43,8 @@ public:
         : slots_(std::bit_ceil(entries.size() * 2 + 2)) {
         for (const Entry& entry : entries) {
             std::size_t at = start(entry.port, entry.address);
-            while (slots_[at].used) at = (at + 1) & (slots_.size() - 1);
+            while (slots_[at].used)
+                at = (at + 1) & (slots_.size() - 1);
             slots_[at] = {entry, true};
         }
     }
@@ -68,22 +73,26 @@ private:
 
 /// Where packets of one address range go.
 struct Route {
-    std::uint32_t first = 0;       ///< first address of the range, host order; ends before the next
-    bool reachable = false;        ///< false: no route covers this range
+    std::uint32_t first = 0; ///< first address of the range, host order; ends before the next
+    bool reachable = false;  ///< false: no route covers this range
     PortId port{};
-    std::optional<HopId> gateway;  ///< empty: the destination is on the link itself
+    std::optional<HopId> gateway; ///< empty: the destination is on the link itself
+
+    bool operator==(const Route&) const = default;
 };
 
 struct NextHops {
-    std::vector<NextHop> hops;     ///< by HopId: backends first, then gateways
-    std::vector<Route> routes;     ///< sorted by `first`; the first one begins at 0.0.0.0, or empty
+    std::vector<NextHop> hops; ///< by HopId: backends first, then gateways
+    std::vector<Route> routes; ///< sorted by `first`; the first one begins at 0.0.0.0, or empty
     NeighbourMap neighbours;
     std::optional<MacAddr> fallback; ///< replay: the MAC of every hop nobody named
 
     /// The range that holds `address`; null when no route covers it.
     [[nodiscard]] const Route* route_to(Ipv4Addr address) const noexcept {
         const auto after = std::upper_bound(
-            routes.begin(), routes.end(), address.value,
+            routes.begin(),
+            routes.end(),
+            address.value,
             [](std::uint32_t value, const Route& route) { return value < route.first; });
         if (after == routes.begin()) return nullptr;
         const Route& route = *(after - 1);

@@ -18,6 +18,11 @@
 
 namespace viaduct {
 
+/// The MAC replay gives a port, 02:00:00:00:fe:NN by its number: the source of what leaves there.
+[[nodiscard]] constexpr MacAddr replay_port_mac(PortId port) noexcept {
+    return {{0x02, 0, 0, 0, 0xfe, static_cast<std::uint8_t>(index(port))}};
+}
+
 /// What became of one frame of the capture. The view is valid during the callback only.
 struct ReplayFrame {
     std::uint64_t number = 0; ///< 1 for the first frame of the capture
@@ -34,12 +39,16 @@ struct ReplayTotals {
     std::array<std::uint64_t, kOutcomeCount> outcomes{};
 };
 
-/// `in` may be libpcap or pcapng with Ethernet frames of up to 65,549 bytes. `out` appears only when
-/// the whole capture was read; an earlier file of that name is replaced. `mtu` bounds what is sent.
-/// `on_frame` is called once per frame in order; it may be empty. Throws Error when a file cannot be
-/// read or written, naming it.
-ReplayTotals replay(const Snapshot& snapshot, const NextHops& next_hops, std::uint32_t mtu,
-                    const std::string& in, const std::string& out,
+/// `in` may be libpcap or pcapng with Ethernet frames of up to 262,144 bytes; `out` is libpcap with
+/// the time stamps of `in`, to the nanosecond when `in` has them. `out` appears only when the whole
+/// capture was read; an earlier file of that name is replaced, also when it is `in`. `mtu` bounds
+/// what is sent. `on_frame` is called once per frame in order; it may be empty. Throws Error when a
+/// file cannot be read or written, naming it.
+ReplayTotals replay(const Snapshot& snapshot,
+                    const NextHops& next_hops,
+                    std::uint32_t mtu,
+                    const std::string& in,
+                    const std::string& out,
                     const std::function<void(const ReplayFrame&)>& on_frame);
 
 } // namespace viaduct

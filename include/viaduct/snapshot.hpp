@@ -30,9 +30,11 @@ struct ForwardModeInfo {
 };
 
 inline constexpr std::array kForwardModes{
-    ForwardModeInfo{ForwardMode::DsrL2, "dsr-l2",
+    ForwardModeInfo{ForwardMode::DsrL2,
+                    "dsr-l2",
                     "both MACs change; the backend owns the VIP and answers clients itself"},
-    ForwardModeInfo{ForwardMode::Nat, "nat",
+    ForwardModeInfo{ForwardMode::Nat,
+                    "nat",
                     "destination becomes the backend; its answers come back through us"},
 };
 
@@ -71,8 +73,8 @@ struct Vip {
     bool enabled = true;
 };
 
-/// (address, UDP port) -> a 16-bit number. UDP port 0 stands for the address alone. Open addressing;
-/// filled before it is published, then only read.
+/// (address, UDP port) -> a 16-bit number. UDP port 0 stands for the address alone. Open
+/// addressing; filled before it is published, then only read.
 class EndpointIndex {
 public:
     EndpointIndex() = default;
@@ -116,10 +118,12 @@ struct Snapshot {
     std::vector<Pool> pools;       ///< by PoolId
     std::vector<Backend> backends; ///< by BackendId
 
-    EndpointIndex vip_by_endpoint;  ///< VIP address and UDP port -> VipId
-    EndpointIndex vip_addresses;    ///< VIP address, UDP port 0 -> any VipId that has it
-    EndpointIndex probe_endpoints;  ///< the balancer's own address and probe UDP port -> 0
-    EndpointIndex nat_backends;     ///< nat backend's address and UDP port (0: any) -> BackendId
+    EndpointIndex vip_by_endpoint; ///< VIP address and UDP port -> VipId
+    EndpointIndex vip_addresses;   ///< VIP address, UDP port 0 -> any VipId that has it
+    EndpointIndex own_addresses;   ///< the balancer's own addresses, UDP port 0 -> 0
+    EndpointIndex probe_endpoints; ///< the balancer's own address and probe UDP port -> 0
+    EndpointIndex nat_backends;    ///< nat backend's address and UDP port (0: any) -> BackendId
+    EndpointIndex nat_addresses;   ///< nat backend's address, UDP port 0 -> any BackendId there
 };
 
 } // namespace viaduct

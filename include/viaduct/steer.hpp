@@ -20,18 +20,22 @@ namespace viaduct {
 enum class KeyType : std::uint8_t { CallId = 1 };
 
 /// Keyed 64-bit hash (SipHash-1-3) over group, key type and key: no stranger can aim at a slot.
-[[nodiscard]] std::uint64_t hash_key(const SteeringSecret& secret, std::uint64_t group, KeyType type,
+[[nodiscard]] std::uint64_t hash_key(const SteeringSecret& secret,
+                                     std::uint64_t group,
+                                     KeyType type,
                                      std::string_view key) noexcept;
 
 /// The same keyed hash over plain bytes; names of pools and backends go through it.
-[[nodiscard]] std::uint64_t hash_bytes(const SteeringSecret& secret, std::string_view bytes) noexcept;
+[[nodiscard]] std::uint64_t hash_bytes(const SteeringSecret& secret,
+                                       std::string_view bytes) noexcept;
 
 struct Steering {
-    std::uint32_t slot = 0;           ///< 0..kSlots-1
-    std::optional<BackendId> backend; ///< empty: see `refusal`
+    std::uint32_t slot = 0;              ///< 0..kSlots-1
+    std::optional<BackendId> backend;    ///< empty: see `refusal`
     Outcome refusal = Outcome::Internal; ///< NoVerdict or NoBackend when there is no backend
 };
 
-[[nodiscard]] Steering steer(const Snapshot& snapshot, PoolId pool, std::string_view call_id) noexcept;
+[[nodiscard]] Steering
+steer(const Snapshot& snapshot, PoolId pool, std::string_view call_id) noexcept;
 
 } // namespace viaduct

@@ -1,1 +1,400 @@
 // SPDX-License-Identifier: Apache-2.0
+// Whole ways through the data plane as data, and the laws of a burst.
+#include "guarded.hpp"
+#include "pipeline.hpp"
+#include "world.hpp"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace viaduct::test {
+namespace {
+
+struct Ended {
+    Outcome outcome = Outcome::Count_;
+    bool sent = false;
+    PortId tx_port{};
+    std::optional<BackendId> backend;
+    Bytes bytes; ///< as the frame is afterwards
+
+    bool operator==(const Ended&) const = default;
+};
+
+/// Runs up to kMaxBurst frames as one burst, each flush against an unreadable page, and checks that
+/// every one of them ends exactly once.
+std::vector<Ended>
+run(const World& here, const std::vector<Bytes>& frames, PortId rx_port = PortId{0}) {
+    static std::array<std::unique_ptr<Guarded>, kMaxBurst> places;
+    Burst burst;
+    burst.count = frames.size();
+    burst.outcomes.fill(Outcome::Count_);
+    for (std::size_t at = 0; at < frames.size(); ++at) {
+        if (!places[at]) places[at] = std::make_unique<Guarded>(66'000);
+        const auto bytes = places[at]->at_end(frames[at]);
+        const auto length = static_cast<std::uint32_t>(bytes.size());
+        set_frame(burst, at, bytes.data(), length, rx_port);
+    }
+    run_pipeline(here.view(), burst);
+
+    std::vector<Ended> ended(frames.size());
+    EXPECT_LE(burst.live_count, burst.count);
+    for (std::size_t i = 0; i < burst.live_count; ++i) {
+        const std::size_t at = burst.live[i];
+        EXPECT_LT(at, burst.count);
+        EXPECT_TRUE(i == 0 || burst.live[i - 1] < at) << "the order of arrival is kept";
+        EXPECT_EQ(burst.outcomes[at], Outcome::Count_) << "a frame to send has not ended";
+        ended[at].sent = true;
+        ended[at].tx_port = burst.frames[at].tx_port;
+        ended[at].outcome = sent_outcome(burst.frames[at]);
+        EXPECT_LT(index(ended[at].tx_port), here.ports.size());
+    }
+    for (std::size_t at = 0; at < frames.size(); ++at) {
+        const Frame& frame = burst.frames[at];
+        if (!ended[at].sent) ended[at].outcome = burst.outcomes[at];
+        EXPECT_LT(ended[at].outcome, Outcome::Count_) << "frame " << at << " never ended";
+        ended[at].backend = frame.backend;
+        ended[at].bytes.assign(frame.bytes, frame.bytes + frame.length);
+    }
+    return ended;
+}
+
+struct Case {
+    std::string description;
+    FrameBuilder in;
+    Outcome outcome;
+    std::optional<FrameBuilder> out = std::nullopt; ///< empty: nothing is sent
+    PortId tx_port = PortId{0};
+    void (*change)(World&) = [](World&) {};
+};
+
+FrameBuilder to_dsr() {
+    return frame().ipv4(kClient, kDsrVip).udp(40'000, 5060);
+}
+FrameBuilder to_nat() {
+    return frame().ipv4(kClient, kNatVip).udp(40'000, 5060);
+}
+FrameBuilder at_b2() {
+    return to_dsr().macs(kPort0Mac, "02:00:00:00:01:02");
+}
+FrameBuilder at_n1() {
+    return frame()
+        .macs(kPort1Mac, "02:00:00:00:02:01")
+        .ipv4(kClient, "203.0.113.21")
+        .ttl(63)
+        .udp(40'000, kNatUdpPort);
+}
+FrameBuilder from_n1() {
+    return frame().ipv4("203.0.113.21", kClient).udp(kNatUdpPort, 40'000);
+}
+FrameBuilder at_client() {
+    return frame().macs(kPort0Mac, kGatewayMac).ipv4(kNatVip, kClient).ttl(63).udp(5060, 40'000);
+}
+
+std::vector<Case> forwarded_cases() {
+    return {
+        {"dsr-l2: a request goes to the backend",
+         to_dsr().sip(invite()),
+         Outcome::Forwarded,
+         at_b2().sip(invite())},
+        {"dsr-l2: so does a response",
+         to_dsr().sip(response(200, "OK")),
+         Outcome::Forwarded,
+         at_b2().sip(response(200, "OK"))},
+        {"dsr-l2: an unknown method passes",
+         to_dsr().sip(request("FROB")),
+         Outcome::Forwarded,
+         at_b2().sip(request("FROB"))},
+        {"dsr-l2: a wrong checksum and TTL 1 are the backend's business",
+         to_dsr().ttl(1).sip(invite()).wrong_udp_checksum(1),
+         Outcome::Forwarded,
+         at_b2().ttl(1).sip(invite()).wrong_udp_checksum(1)},
+        {"dsr-l2: the VIP's service goes on while the other pool has no verdict",
+         to_dsr().sip(bye()),
+         Outcome::Forwarded,
+         at_b2().sip(bye()),
+         PortId{0},
+         [](World& here) { here.snapshot.pools[index(kInside)].has_verdict = false; }},
+        {"nat: a request goes to the backend's address and port",
+         to_nat().sip(invite()),
+         Outcome::Forwarded,
+         at_n1().sip(invite()),
+         PortId{1}},
+        {"nat: a client's answer to the backend's BYE too",
+         to_nat().sip(response(200, "OK")),
+         Outcome::Forwarded,
+         at_n1().sip(response(200, "OK")),
+         PortId{1}},
+        {"nat: a response leaves as from VIP:port",
+         from_n1().sip(response(180, "Ringing")),
+         Outcome::Returned,
+         at_client().sip(response(180, "Ringing"))},
+        {"nat: so does a BYE the backend sends",
+         from_n1().sip(bye()),
+         Outcome::Returned,
+         at_client().sip(bye())},
+        {"nat: and whatever else comes from its SIP port",
+         from_n1().payload("\r\n\r\n"),
+         Outcome::Returned,
+         at_client().payload("\r\n\r\n")},
+        {"nat: also while no call may begin there",
+         from_n1().sip(response(200, "OK")),
+         Outcome::Returned,
+         at_client().sip(response(200, "OK")),
+         PortId{0},
+         [](World& here) { here.snapshot.pools[index(kInside)].slots = nullptr; }},
+    };
+}
+
+std::vector<Case> not_ours_cases() {
+    const auto answer = frame().ipv4(kDsrVip, kOwnAddress).udp(5060, kProbeUdpPort);
+    return {
+        {"ARP is the kernel's", frame().ether_type(0x0806).payload("arp"), Outcome::Punted},
+        {"IPv6 is the kernel's", frame().ether_type(0x86dd).payload("six"), Outcome::Punted},
+        {"a ping to a VIP is the kernel's",
+         frame().ipv4(kClient, kDsrVip).protocol(1).payload("echo"),
+         Outcome::Punted},
+        {"UDP to another port of a VIP is the kernel's",
+         frame().ipv4(kClient, kDsrVip).udp(9, 9).payload("x"),
+         Outcome::Punted},
+        {"a request to the probe's own port is the kernel's",
+         FrameBuilder(answer).sip(invite()),
+         Outcome::Punted},
+        {"an answer to a probe goes to the control plane",
+         FrameBuilder(answer).sip(response(200, "OK")),
+         Outcome::ProbeAnswer},
+        {"a frame for another station",
+         to_dsr().sip(invite()).macs(kClientMac, kGatewayMac),
+         Outcome::ForeignMac},
+        {"a frame we sent", to_dsr().sip(invite()).macs(kPort0Mac, kPort0Mac), Outcome::OwnSource},
+        {"a frame shorter than its header", to_dsr().cut(13), Outcome::BadFrame},
+        {"an IP length that lies", to_dsr().sip(invite()).total_length(2000), Outcome::BadIp},
+        {"a UDP length that lies", to_dsr().sip(invite()).udp_length(2000), Outcome::BadUdp},
+        {"a VLAN tag", to_dsr().sip(invite()).vlan(7), Outcome::Vlan},
+        {"a fragment", to_dsr().sip(invite()).fragment(0, true), Outcome::Fragment},
+        {"a backend that calls a VIP",
+         frame().ipv4("203.0.113.21", kNatVip).udp(kNatUdpPort, 5060).sip(invite()),
+         Outcome::BackendToVip},
+    };
+}
+
+std::vector<Case> refused_cases() {
+    return {
+        {"a keep-alive", to_dsr().payload("\r\n\r\n"), Outcome::KeepAlive},
+        {"an empty datagram", to_dsr().payload(""), Outcome::KeepAlive},
+        {"STUN",
+         to_dsr().payload(std::string_view("\0\1\0\0\x21\x12\xa4\x42viaduct12345", 20)),
+         Outcome::Stun},
+        {"no SIP", to_dsr().payload("GET / HTTP/1.1\r\n\r\n"), Outcome::NotSip},
+        {"no Call-ID", to_dsr().sip(invite().without("Call-ID")), Outcome::NoCallId},
+        {"a VIP that is switched off",
+         to_dsr().sip(invite()),
+         Outcome::VipDisabled,
+         std::nullopt,
+         PortId{0},
+         [](World& here) { here.snapshot.vips[index(kSipVip)].enabled = false; }},
+        {"no verdict yet",
+         to_dsr().sip(invite()),
+         Outcome::NoVerdict,
+         std::nullopt,
+         PortId{0},
+         [](World& here) { here.snapshot.pools[index(kProxies)].has_verdict = false; }},
+        {"no backend up",
+         to_dsr().sip(invite()),
+         Outcome::NoBackend,
+         std::nullopt,
+         PortId{0},
+         [](World& here) { here.snapshot.pools[index(kProxies)].slots = nullptr; }},
+        {"nat: TTL runs out", to_nat().ttl(1).sip(invite()), Outcome::TtlExpired},
+        {"nat: no route to the client",
+         frame().ipv4("203.0.113.21", "192.0.3.1").udp(kNatUdpPort, 9).sip(bye()),
+         Outcome::NoRoute},
+        {"the backend's MAC is not known",
+         to_dsr().sip(invite()),
+         Outcome::NextHopUnresolved,
+         std::nullopt,
+         PortId{0},
+         [](World& here) { here.next_hops.hops[index(kB2)].mac = std::nullopt; }},
+        {"larger than the MTU",
+         to_dsr().sip(invite().body(std::string(2000, 'x'))),
+         Outcome::TooBig},
+    };
+}
+
+std::vector<Case> all_cases() {
+    std::vector<Case> all = forwarded_cases();
+    for (auto& more : {not_ours_cases(), refused_cases()})
+        all.insert(all.end(), more.begin(), more.end());
+    return all;
+}
+
+Ended run_one(const Case& one) {
+    World here = narrow_world();
+    one.change(here);
+    return run(here, {one.in.build()}).at(0);
+}
+
+TEST(Pipeline, EndsEveryCaseAsItShould) {
+    for (const Case& one : all_cases()) {
+        SCOPED_TRACE(one.description);
+        const Ended ended = run_one(one);
+        EXPECT_EQ(name_of(ended.outcome), name_of(one.outcome));
+        EXPECT_EQ(ended.sent, one.out.has_value());
+        EXPECT_EQ(ended.bytes, one.out.value_or(one.in).build()); // not sent: untouched
+        if (one.out) {
+            EXPECT_EQ(ended.tx_port, one.tx_port);
+        }
+    }
+}
+
+TEST(Pipeline, HasACaseForEveryOutcomeTheStagesCanGive) {
+    // Given by the workers, or never.
+    std::set<Outcome> seen{Outcome::PuntLimited, Outcome::TxFull, Outcome::Internal};
+    for (const Case& one : all_cases())
+        seen.insert(run_one(one).outcome);
+    for (const OutcomeInfo& row : kOutcomes)
+        EXPECT_TRUE(seen.contains(row.outcome)) << "no case ends as " << row.name;
+}
+
+TEST(Pipeline, HasACaseForEveryForwardingMode) {
+    std::set<ForwardMode> seen;
+    for (const Case& one : forwarded_cases()) {
+        const Ended ended = run_one(one);
+        const Snapshot snapshot = narrow_world().snapshot;
+        if (ended.outcome != Outcome::Forwarded) continue;
+        const PoolId pool = snapshot.backends[index(ended.backend.value())].pool;
+        seen.insert(snapshot.pools[index(pool)].mode);
+    }
+    EXPECT_EQ(seen.size(), kForwardModes.size());
+}
+
+TEST(Pipeline, EndsEveryCutOfAFrame) {
+    const World here = narrow_world();
+    const Bytes whole = to_nat().sip(invite()).build();
+    for (std::size_t length = 0; length < whole.size(); ++length) {
+        const Bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
+        const Ended ended = run(here, {cut}).at(0);
+        EXPECT_EQ(ended.outcome, length < 14 ? Outcome::BadFrame : Outcome::BadIp) << length;
+        EXPECT_EQ(ended.bytes, cut);
+    }
+}
+
+/// Good frames of every case, and what chance makes of them.
+Bytes random_frame(std::mt19937& random, const std::vector<Bytes>& samples) {
+    Bytes bytes = samples[random() % samples.size()];
+    switch (random() % 5) {
+    case 0:
+        return bytes;
+    case 1:
+        bytes.resize(random() % (bytes.size() + 1));
+        return bytes;
+    case 2:
+        for (std::byte& byte : bytes)
+            byte = static_cast<std::byte>(random());
+        return bytes;
+    default:
+        for (auto change = 1 + random() % 8; change > 0; --change)
+            bytes[12 + random() % (bytes.size() - 12)] = static_cast<std::byte>(random());
+        return bytes;
+    }
+}
+
+std::vector<Bytes> samples() {
+    std::vector<Bytes> samples;
+    for (const Case& one : all_cases())
+        samples.push_back(one.in.build());
+    return samples;
+}
+
+TEST(Pipeline, EndsEveryFrameOfAnyBurstExactlyOnce) {
+    std::mt19937 random(32);
+    const World here = world();
+    const std::vector<Bytes> good = samples();
+    for (int round = 0; round < 3'000; ++round) {
+        std::vector<Bytes> frames(1 + random() % kMaxBurst);
+        for (Bytes& frame : frames)
+            frame = random_frame(random, good);
+        const auto all_ended = run(here, frames); // received = sum of outcomes: see run()
+        for (std::size_t at = 0; at < frames.size(); ++at) {
+            const Ended& ended = all_ended[at];
+            ASSERT_NE(ended.outcome, Outcome::Internal);
+            ASSERT_EQ(ended.sent,
+                      ended.outcome == Outcome::Forwarded || ended.outcome == Outcome::Returned);
+            ASSERT_EQ(ended.bytes.size(), frames[at].size()); // these modes never grow a frame
+            ASSERT_TRUE(ended.sent || ended.bytes == frames[at]);
+        }
+    }
+}
+
+TEST(Pipeline, DecidesAFrameAloneAsAmongAnyOthers) {
+    std::mt19937 random(7);
+    const World here = world();
+    const std::vector<Bytes> good = samples();
+    for (int round = 0; round < 300; ++round) {
+        std::vector<Bytes> frames(kMaxBurst);
+        for (Bytes& frame : frames)
+            frame = random_frame(random, good);
+        const std::vector<Ended> together = run(here, frames);
+        std::vector<Bytes> turned(frames.rbegin(), frames.rend());
+        const std::vector<Ended> other_way = run(here, turned);
+        for (std::size_t at = 0; at < frames.size(); ++at) {
+            ASSERT_EQ(run(here, {frames[at]}).at(0), together[at]);
+            ASSERT_EQ(other_way[kMaxBurst - 1 - at], together[at]);
+        }
+    }
+}
+
+TEST(Pipeline, KeepsAllMessagesOfACallOnOneBackend) {
+    const World here = world();
+    std::set<BackendId> used;
+    for (int call = 0; call < 100; ++call) {
+        const std::string id = "call-" + std::to_string(call) + "@192.0.2.7";
+        const auto message = [&](MessageBuilder builder) {
+            return to_dsr().sip(builder.call_id(id)).build();
+        };
+        auto compact = request("CANCEL").replace("Call-ID", "i\t:\r\n " + id);
+        const auto ended = run(here,
+                               {message(invite()),
+                                message(request("ACK").to_tag("1")),
+                                message(bye()),
+                                message(response(200, "OK")),
+                                to_dsr().sip(compact).build(),
+                                frame()
+                                    .ipv4(kNeighbour, kDsrVip) // the callee's side
+                                    .udp(5062, 5060)
+                                    .sip(bye().call_id(id).via("SIP/2.0/UDP other"))
+                                    .build()});
+        for (const Ended& one : ended)
+            EXPECT_EQ(one.backend, ended[0].backend) << id;
+        used.insert(ended[0].backend.value());
+    }
+    EXPECT_EQ(used.size(), 3U);
+}
+
+TEST(Pipeline, GivesANatClientItsAnswerFromWhereItAsked) {
+    const World here = world();
+    for (int call = 0; call < 50; ++call) {
+        const std::string id = std::to_string(call);
+        const Ended there = run(here, {to_nat().sip(invite().call_id(id)).build()}).at(0);
+        ASSERT_EQ(there.outcome, Outcome::Forwarded);
+        // The backend answers to where the request came from, from where it was sent to.
+        const auto ip_in = header_at<Ipv4Header>(there.bytes, 14);
+        const auto udp_in = header_at<UdpHeader>(there.bytes, 34);
+        const auto answer = frame()
+                                .macs("02:00:00:00:02:01", kPort1Mac)
+                                .ipv4(dotted(ip_in.destination), dotted(ip_in.source))
+                                .udp(udp_in.destination_port.host(), udp_in.source_port.host())
+                                .sip(response(200, "OK").call_id(id));
+        const Ended back = run(here, {answer.build()}, PortId{1}).at(0);
+        EXPECT_EQ(back.outcome, Outcome::Returned);
+        EXPECT_EQ(back.backend, there.backend);
+        EXPECT_EQ(back.bytes, at_client().sip(response(200, "OK").call_id(id)).build());
+    }
+}
+
+} // namespace
+} // namespace viaduct::test

@@ -1,1 +1,358 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "capture.hpp"
+#include "world.hpp"
+
+#include "viaduct/error.hpp"
+#include "viaduct/replay.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <numeric>
+#include <random>
+#include <string>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <vector>
+
+namespace viaduct::test {
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kStart = 1'700'000'000 * kSecond;
+
+/// What replay() said of a frame, kept beyond the callback.
+struct Told {
+    std::uint64_t number;
+    Outcome outcome;
+    std::optional<VipId> vip;
+    std::optional<PoolId> pool;
+    std::optional<BackendId> backend;
+    std::string call_id;
+
+    bool operator==(const Told&) const = default;
+};
+
+struct Replayed {
+    ReplayTotals totals;
+    std::vector<Told> told;
+};
+
+Replayed run(const std::string& in,
+             const std::string& out,
+             const World& here = world(),
+             std::uint32_t mtu = 1500) {
+    Replayed all;
+    all.totals = replay(here.snapshot, here.next_hops, mtu, in, out, [&](const ReplayFrame& one) {
+        all.told.push_back(
+            {one.number, one.outcome, one.vip, one.pool, one.backend, std::string(one.call_id)});
+    });
+    return all;
+}
+
+/// The one line replay() refuses with; fails when it does not.
+std::string error_of(const std::string& in, const std::string& out) {
+    try {
+        run(in, out);
+    } catch (const Error& error) {
+        EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+        return error.what();
+    }
+    ADD_FAILURE() << "replay took " << in;
+    return {};
+}
+
+void expect_conserved(const ReplayTotals& totals, std::size_t frames, const std::string& out) {
+    EXPECT_EQ(totals.received, frames);
+    EXPECT_EQ(std::accumulate(totals.outcomes.begin(), totals.outcomes.end(), std::uint64_t{0}),
+              frames);
+    EXPECT_EQ(totals.sent,
+              totals.outcomes[index(Outcome::Forwarded)] +
+                  totals.outcomes[index(Outcome::Returned)]);
+    EXPECT_EQ(read_capture(out).size(), totals.sent);
+}
+
+FrameBuilder to_vip(const std::string& call_id = "a@b") {
+    return frame().ipv4(kClient, kDsrVip).udp(40'000, 5060).sip(invite().call_id(call_id));
+}
+FrameBuilder from_n1() {
+    return frame()
+        .ipv4("203.0.113.21", kClient)
+        .udp(kNatUdpPort, 40'000)
+        .sip(response(200, "OK").call_id("n@1"));
+}
+std::vector<Captured> captured(const std::vector<FrameBuilder>& frames) {
+    std::vector<Captured> all;
+    for (const FrameBuilder& one : frames)
+        all.push_back({kStart + static_cast<std::int64_t>(all.size()) * 20'000'000, one.build()});
+    return all;
+}
+std::string port_mac(std::size_t port) {
+    return "02:00:00:00:fe:0" + std::to_string(port);
+}
+
+class Replay : public ::testing::Test {
+protected:
+    TemporaryFolder folder_;
+    std::string in_ = folder_ / "in.pcap";
+    std::string out_ = folder_ / "out.pcap";
+};
+
+TEST_F(Replay, WritesWhatWouldBeSentInOrderWithItsTimeStamps) {
+    World here = world();
+    here.deal_slots(kProxies, {kB3});
+    const auto in = captured({to_vip("1@x"), frame().ether_type(0x0806), from_n1(), to_vip("2@x")});
+    write_pcap(in_, in);
+    const Replayed all = run(in_, out_, here);
+    expect_conserved(all.totals, 4, out_);
+
+    const auto out = read_capture(out_);
+    ASSERT_EQ(out.size(), 3U);
+    const auto at_b3 = [](const std::string& call_id) {
+        return to_vip(call_id).macs(port_mac(0), "02:00:00:00:01:03").build();
+    };
+    EXPECT_EQ(out[0], (Captured{in[0].nanoseconds, at_b3("1@x")}));
+    EXPECT_EQ(out[1].nanoseconds, in[2].nanoseconds);
+    EXPECT_EQ(out[1].bytes,
+              frame()
+                  .macs(port_mac(0), kGatewayMac)
+                  .ipv4(kNatVip, kClient)
+                  .ttl(63)
+                  .udp(5060, 40'000)
+                  .sip(response(200, "OK").call_id("n@1"))
+                  .build());
+    EXPECT_EQ(out[2], (Captured{in[3].nanoseconds, at_b3("2@x")}));
+}
+
+TEST_F(Replay, TellsOfEveryFrameInOrder) {
+    World here = world();
+    here.deal_slots(kProxies, {kB1});
+    here.snapshot.vips[index(kNattedVip)].enabled = false;
+    write_pcap(in_,
+               captured({to_vip("1@x"),
+                         frame().ether_type(0x86dd),
+                         from_n1(),
+                         to_vip().ipv4(kClient, kNatVip).sip(bye().call_id("off@x")),
+                         to_vip().payload("\r\n"),
+                         to_vip().ipv4("203.0.113.21", kDsrVip).udp(kNatUdpPort, 5060)}));
+    const std::vector<Told> expected{
+        {1, Outcome::Forwarded, kSipVip, kProxies, kB1, "1@x"},
+        {2, Outcome::Punted, std::nullopt, std::nullopt, std::nullopt, ""},
+        {3, Outcome::Returned, kNattedVip, kInside, kN1, "n@1"},
+        {4, Outcome::VipDisabled, kNattedVip, kInside, std::nullopt, "off@x"},
+        {5, Outcome::KeepAlive, kSipVip, kProxies, std::nullopt, ""},
+        {6, Outcome::BackendToVip, kSipVip, kProxies, kN1, "a@b"}};
+    EXPECT_EQ(run(in_, out_, here).told, expected);
+}
+
+TEST_F(Replay, TakesAnyDestinationMac) {
+    write_pcap(in_,
+               captured({to_vip().macs(kClientMac, "02:00:00:00:00:77"),
+                         to_vip().macs(kClientMac, "ff:ff:ff:ff:ff:ff"),
+                         to_vip().macs(port_mac(0), "00:00:00:00:00:00")}));
+    EXPECT_EQ(run(in_, out_).totals.outcomes[index(Outcome::Forwarded)], 3U);
+}
+
+TEST_F(Replay, LeavesByThePortOfTheNextHop) {
+    World here = world();
+    for (NextHop& hop : here.next_hops.hops)
+        hop.port = PortId{5};
+    write_pcap(in_, captured({to_vip()}));
+    run(in_, out_, here);
+    EXPECT_EQ(header_at<EtherHeader>(read_capture(out_).at(0).bytes, 0).source, mac(port_mac(5)));
+    EXPECT_EQ(replay_port_mac(PortId{5}), mac(port_mac(5)));
+}
+
+TEST_F(Replay, ConservesWhateverTheCaptureHolds) {
+    std::mt19937 random(99);
+    for (const std::size_t count : {1U, 31U, 32U, 33U, 64U, 1000U}) {
+        std::vector<Captured> frames;
+        for (std::size_t i = 0; i < count; ++i) {
+            Bytes bytes = to_vip(std::to_string(i)).build();
+            if (i % 3 == 1) bytes.resize(random() % bytes.size());
+            if (i % 3 == 2)
+                for (auto change = random() % 9; change > 0; --change)
+                    bytes[random() % bytes.size()] = static_cast<std::byte>(random());
+            frames.push_back({kStart + static_cast<std::int64_t>(i) * kSecond, bytes});
+        }
+        write_pcap(in_, frames);
+        const Replayed all = run(in_, out_);
+        expect_conserved(all.totals, count, out_);
+        ASSERT_EQ(all.told.size(), count);
+        std::array<std::uint64_t, kOutcomeCount> told{};
+        for (std::size_t i = 0; i < count; ++i) {
+            EXPECT_EQ(all.told[i].number, i + 1);
+            ++told[index(all.told[i].outcome)];
+        }
+        EXPECT_EQ(told, all.totals.outcomes);
+    }
+}
+
+TEST_F(Replay, NeedsNobodyToTell) {
+    write_pcap(in_, captured({to_vip()}));
+    const World here = world();
+    EXPECT_EQ(replay(here.snapshot, here.next_hops, 1500, in_, out_, nullptr).sent, 1U);
+}
+
+TEST_F(Replay, DecidesAlikeEveryTime) {
+    std::vector<FrameBuilder> frames;
+    for (int i = 0; i < 100; ++i)
+        frames.push_back(to_vip(std::to_string(i)));
+    write_pcap(in_, captured(frames));
+    const Replayed first = run(in_, out_);
+    const Bytes written = read_file(out_);
+    const Replayed again = run(in_, out_);
+    EXPECT_EQ(first.told, again.told);
+    EXPECT_EQ(written, read_file(out_));
+}
+
+TEST_F(Replay, KeepsMicrosecondsAndNanosecondsOfTheInput) {
+    const std::vector<Captured> in{{kStart + 123'456'000, to_vip("1").build()},
+                                   {kStart + kSecond + 999'999'999, to_vip("2").build()}};
+    write_pcap(in_, in);
+    run(in_, out_);
+    EXPECT_EQ(read_capture(out_)[0].nanoseconds, kStart + 123'456'000);
+    EXPECT_EQ(read_file(out_)[0], std::byte{0xd4}) << "a microsecond file stays one";
+
+    write_pcap(in_, in, PCAP_TSTAMP_PRECISION_NANO);
+    run(in_, out_);
+    EXPECT_EQ(read_capture(out_)[0].nanoseconds, in[0].nanoseconds);
+    EXPECT_EQ(read_capture(out_)[1].nanoseconds, in[1].nanoseconds);
+}
+
+TEST_F(Replay, ReadsPcapng) {
+    const std::vector<Captured> in{{kStart + 7, to_vip("1").build()},
+                                   {kStart + 8, Bytes(5)},
+                                   {kStart + 999'999'999, to_vip("22").build()}};
+    write_pcapng(in_, in);
+    expect_conserved(run(in_, out_).totals, 3, out_);
+    const auto out = read_capture(out_);
+    ASSERT_EQ(out.size(), 2U);
+    EXPECT_EQ(out[0].nanoseconds, in[0].nanoseconds);
+    EXPECT_EQ(out[1].nanoseconds, in[2].nanoseconds);
+}
+
+TEST_F(Replay, SendsTheLongestDatagramWhereTheMtuAllows) {
+    const auto longest = to_vip().sip(invite().body(std::string(65'000, 'x')));
+    const std::size_t rest = 65'549 - longest.build().size();
+    const auto whole = to_vip().sip(invite().body(std::string(65'000 + rest, 'x')));
+    ASSERT_EQ(whole.build().size(), 65'549U); // 14 + 65,535
+    write_pcap(in_, captured({whole, to_vip()}));
+
+    EXPECT_EQ(run(in_, out_).told[0].outcome, Outcome::TooBig);
+    EXPECT_EQ(run(in_, out_, world(), 65'534).told[0].outcome, Outcome::TooBig);
+    EXPECT_EQ(run(in_, out_, world(), 65'535).told[0].outcome, Outcome::Forwarded);
+    EXPECT_EQ(read_capture(out_).at(0).bytes.size(), 65'549U);
+    EXPECT_EQ(read_capture(out_).size(), 2U);
+}
+
+TEST_F(Replay, TakesFramesOfAnyCapturedLength) {
+    auto huge = to_vip();
+    huge.trailer(262'144 - huge.build().size());
+    write_pcap(in_, {{kStart, huge.build()}, {kStart, {}}, {kStart, to_vip().build()}});
+    const Replayed all = run(in_, out_);
+    expect_conserved(all.totals, 3, out_);
+    EXPECT_EQ(all.told[0].outcome, Outcome::TooBig);
+    EXPECT_EQ(all.told[1].outcome, Outcome::BadFrame);
+}
+
+TEST_F(Replay, MakesAnEmptyCaptureOfAnEmptyOne) {
+    write_pcap(in_, {});
+    expect_conserved(run(in_, out_).totals, 0, out_);
+}
+
+TEST_F(Replay, NamesWhatItCannotRead) {
+    write_file(folder_ / "text", bytes_of("this is no capture at all\n"));
+    write_file(folder_ / "empty", {});
+    for (const std::string name : {"missing", "text", "empty", "."}) {
+        const std::string text = error_of(folder_ / name, out_);
+        EXPECT_NE(text.find(folder_ / name), std::string::npos) << text;
+    }
+    EXPECT_EQ(folder_.names(), (std::vector<std::string>{"empty", "text"}));
+}
+
+TEST_F(Replay, NamesALinkTypeThatIsNotEthernet) {
+    write_pcap(in_, {}, PCAP_TSTAMP_PRECISION_MICRO, DLT_LINUX_SLL);
+    const std::string text = error_of(in_, out_);
+    EXPECT_NE(text.find(in_), std::string::npos) << text;
+    EXPECT_NE(text.find("LINUX_SLL"), std::string::npos) << text;
+    EXPECT_EQ(folder_.names(), std::vector<std::string>{"in.pcap"});
+}
+
+TEST_F(Replay, LeavesNothingOfATruncatedCapture) {
+    std::vector<FrameBuilder> frames(40, to_vip());
+    for (const bool pcapng : {false, true}) {
+        if (pcapng)
+            write_pcapng(in_, captured(frames));
+        else
+            write_pcap(in_, captured(frames));
+        Bytes bytes = read_file(in_);
+        for (const std::size_t cut : {1U, 9U, 100U}) {
+            bytes.resize(bytes.size() - cut);
+            write_file(in_, bytes);
+            const std::string text = error_of(in_, out_);
+            EXPECT_NE(text.find(in_), std::string::npos) << text;
+            EXPECT_NE(text.find("truncated"), std::string::npos) << text;
+            EXPECT_EQ(folder_.names(), std::vector<std::string>{"in.pcap"});
+        }
+    }
+    write_file(out_, bytes_of("earlier"));
+    error_of(in_, out_);
+    EXPECT_EQ(read_file(out_), bytes_of("earlier")); // a failed run leaves the last good result
+}
+
+TEST_F(Replay, NamesWhatItCannotWrite) {
+    write_pcap(in_, captured({to_vip()}));
+    for (const std::string& out : {folder_ / "no/such/folder.pcap", folder_ / "."}) {
+        const std::string text = error_of(in_, out);
+        EXPECT_NE(text.find(out), std::string::npos) << text;
+    }
+    EXPECT_EQ(folder_.names(), std::vector<std::string>{"in.pcap"});
+}
+
+TEST_F(Replay, LeavesNothingWhenTheOutputDoesNotFit) {
+    write_pcap(in_, captured(std::vector<FrameBuilder>(100, to_vip())));
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    const auto action = std::signal(SIGXFSZ, SIG_IGN); // then write() fails, as on a full disk
+    const rlimit small{4096, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    const std::string text = error_of(in_, out_);
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, action);
+    EXPECT_NE(text.find(out_), std::string::npos) << text;
+    EXPECT_EQ(folder_.names(), std::vector<std::string>{"in.pcap"});
+}
+
+TEST_F(Replay, ReplacesTheOutputAlsoWhenItIsTheInput) {
+    write_file(out_, Bytes(100'000));
+    write_pcap(in_, captured({to_vip(), to_vip()}));
+    expect_conserved(run(in_, out_).totals, 2, out_);
+    expect_conserved(run(in_, in_).totals, 2, in_);
+    EXPECT_EQ(read_file(in_), read_file(out_));
+
+    ASSERT_EQ(::symlink("in.pcap", (folder_ / "link").c_str()), 0);
+    expect_conserved(run(in_, folder_ / "link").totals, 2, in_);
+    EXPECT_EQ(folder_.names(), (std::vector<std::string>{"in.pcap", "link", "out.pcap"}));
+}
+
+TEST_F(Replay, WritesThroughAPipeInsteadOfReplacingIt) {
+    write_pcap(in_, captured({to_vip()}));
+    const std::string pipe = folder_ / "pipe";
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+    run(in_, out_);
+    run(in_, pipe);
+    Bytes bytes(4096);
+    const ssize_t got = ::read(reader, bytes.data(), bytes.size());
+    ::close(reader);
+    ASSERT_GT(got, 0);
+    bytes.resize(static_cast<std::size_t>(got));
+    EXPECT_EQ(bytes, read_file(out_));
+    struct stat now {};
+    EXPECT_TRUE(::stat(pipe.c_str(), &now) == 0 && S_ISFIFO(now.st_mode));
+}
+
+} // namespace
+} // namespace viaduct::test

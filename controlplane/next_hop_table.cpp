@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// next_hop_table: flattening nested prefixes into ranges, and the table replay uses.
+#include "next_hop_table.hpp"
+
+#include "kernel.hpp"
+
+#include <algorithm>
+#include <array>
+#include <tuple>
+
+namespace viaduct {
+namespace {
+
+constexpr std::uint64_t kEnd = std::uint64_t{1} << 32; // one past the last address
+constexpr MacAddr kReplayMac{{0x02, 0, 0, 0, 0, 0xfe}};
+
+std::uint32_t first_of(const PortRoute& route) {
+    return route.prefix.address.value & route.prefix.mask();
+}
+
+std::uint64_t end_of(const PortRoute& route) {
+    return std::uint64_t{first_of(route)} + (kEnd >> route.prefix.length);
+}
+
+bool leads_alike(const Route& a, const Route& b) {
+    return a.reachable == b.reachable &&
+           (!a.reachable || (a.port == b.port && a.gateway == b.gateway));
+}
+
+/// From `first` on it is `route`, or nothing when null. The last word for a `first` counts.
+void begin_range(std::vector<Route>& ranges, std::uint64_t first, const PortRoute* route) {
+    if (first >= kEnd) return;
+    Route range{static_cast<std::uint32_t>(first), false, PortId{}, std::nullopt};
+    if (route != nullptr) {
+        range.reachable = true;
+        range.port = route->port;
+        range.gateway = route->gateway;
+    }
+    if (!ranges.empty() && ranges.back().first == range.first) ranges.pop_back();
+    if (ranges.empty() || !leads_alike(ranges.back(), range)) ranges.push_back(range);
+}
+
+} // namespace
+
+std::vector<Route> flatten_routes(std::vector<PortRoute> routes) {
+    std::vector<Route> ranges;
+    if (routes.empty()) return ranges;
+    // A prefix comes before those inside it; of equal prefixes the preferred one comes first.
+    std::sort(routes.begin(), routes.end(), [](const PortRoute& a, const PortRoute& b) {
+        const auto key = [](const PortRoute& r) {
+            return std::tuple(first_of(r), r.prefix.length, r.own_table, r.metric, r.port);
+        };
+        return key(a) < key(b);
+    });
+    std::vector<const PortRoute*> around; // prefixes that hold the current place, outermost first
+    const auto leave_before = [&](std::uint64_t place) {
+        while (!around.empty() && end_of(*around.back()) <= place) {
+            const std::uint64_t end = end_of(*around.back());
+            around.pop_back();
+            begin_range(ranges, end, around.empty() ? nullptr : around.back());
+        }
+    };
+    begin_range(ranges, 0, nullptr);
+    const PortRoute* previous = nullptr;
+    for (const PortRoute& route : routes) {
+        if (previous != nullptr && first_of(*previous) == first_of(route) &&
+            previous->prefix.length == route.prefix.length)
+            continue;
+        leave_before(first_of(route));
+        begin_range(ranges, first_of(route), &route);
+        around.push_back(&route);
+        previous = &route;
+    }
+    leave_before(kEnd);
+    return ranges;
+}
+
+std::vector<PlacedBackend> backends_in_order(const Config& config) {
+    std::vector<PlacedBackend> backends;
+    for (const PoolConfig& pool : config.pools)
+        for (const BackendConfig& backend : pool.backends)
+            backends.push_back({backend, pool.mode});
+    return backends;
+}
+
+Station station_for(const PlacedBackend& backend, const Config& config, const NextHops& next_hops) {
+    const Ipv4Addr address = backend.config.endpoint.address;
+    std::optional<Station> on_link;
+    int longest = -1;
+    for (std::size_t port = 0; port < config.ports.size(); ++port)
+        for (const Ipv4Prefix& prefix : config.ports[port].addresses)
+            if (prefix.contains(address) && int{prefix.length} > longest) {
+                longest = prefix.length;
+                on_link = Station{static_cast<PortId>(port), address};
+            }
+    if (on_link) return *on_link;
+    const Route* route = next_hops.route_to(address);
+    if (backend.mode == ForwardMode::DsrL2 || route == nullptr)
+        return {route != nullptr && !route->gateway ? route->port : PortId{}, address};
+    if (!route->gateway) return {route->port, address};
+    const NextHop& gateway = next_hops.hops[index(*route->gateway)];
+    return {gateway.port, gateway.address};
+}
+
+NextHops replay_next_hops(const Config& config) {
+    NextHops result;
+    result.fallback = kReplayMac;
+    const std::vector<PlacedBackend> backends = backends_in_order(config);
+    result.hops.resize(backends.size());
+
+    std::vector<PortRoute> routes;
+    PortRoute everything; // to the first gateway there is, else onto the first port's link
+    for (std::size_t i = 0; i < config.ports.size(); ++i) {
+        const PortConfig& port = config.ports[i];
+        for (const Ipv4Prefix& prefix : port.addresses)
+            routes.push_back({prefix, static_cast<PortId>(i), std::nullopt, false, 0});
+        if (!port.gateway) continue;
+        if (!everything.gateway)
+            everything = {
+                {}, static_cast<PortId>(i), static_cast<HopId>(result.hops.size()), true, 0};
+        result.hops.push_back({static_cast<PortId>(i), *port.gateway, std::nullopt});
+    }
+    routes.push_back(everything);
+    result.routes = flatten_routes(std::move(routes));
+
+    for (std::size_t b = 0; b < backends.size(); ++b) {
+        const Station station = station_for(backends[b], config, result);
+        result.hops[b] = {station.port, station.address, backends[b].config.mac};
+    }
+    return result;
+}
+
+} // namespace viaduct

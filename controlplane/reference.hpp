@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// reference: docs/reference.md from the tables in the code.
+#pragma once
+
+#include <string>
+
+namespace viaduct {
+
+/// The whole page: settings, verbs, outcomes and counters.
+[[nodiscard]] std::string reference_page();
+
+} // namespace viaduct

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// twin: what one port's TAP twin is given: MAC, MTU, addresses, and the way out by `gateway`.
+//
+// The gateway's default route stands in a table of its own, reached by a rule per address, so that
+// the host's default route stays what it is. Rules and routes carry kOwner, so that those a killed
+// predecessor left are found.
+#pragma once
+
+#include "netlink.hpp"
+
+#include "viaduct/net.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace viaduct {
+
+inline constexpr std::uint8_t kOwner = 86;           ///< RTPROT and FRA_PROTOCOL of what is ours
+inline constexpr std::uint32_t kFirstTable = 0x5600; ///< and the priority of its rules; + PortId
+
+/// Steps that take back what was done; run in reverse order when it goes out of scope.
+class Undo {
+public:
+    Undo() = default;
+    ~Undo();
+    Undo(const Undo&) = delete;
+    Undo& operator=(const Undo&) = delete;
+    void add(std::function<void()> step) { steps_.push_back(std::move(step)); }
+
+private:
+    std::vector<std::function<void()>> steps_;
+};
+
+struct Twin {
+    std::string port;      ///< for messages
+    std::string interface; ///< the TAP
+    int link = 0;          ///< its interface index
+    MacAddr mac;
+    std::uint16_t mtu = 1500;
+    std::vector<Ipv4Prefix> addresses; ///< the port's own, then VIPs as /32; no address twice
+    std::optional<Ipv4Addr> gateway;
+    std::uint32_t table = kFirstTable;
+};
+
+/// Brings the twin up as described. Throws Error naming port and step; `undo` then holds what was
+/// done so far.
+void set_up_twin(Netlink& netlink, const Twin& twin, Undo& undo);
+
+/// Enters the routes of the twin's own table; those already there are fine. 0, or an errno.
+/// The kernel forgets them when the twin goes down.
+[[nodiscard]] int add_gateway_routes(Netlink& netlink, const Twin& twin);
+
+/// Removes the rules and routes of viaductd's own tables that somebody left behind.
+void remove_leftovers(Netlink& netlink);
+
+} // namespace viaduct

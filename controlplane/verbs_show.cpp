@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// verbs_show: model, counters and configuration -> what `show` answers.
+//
+// In:    Control; reads only. Every number is as of now and may be a few packets behind.
+// Out:   Reply.json, an object with the name of the thing as its key; text only where the generic
+//        table would not serve.
+// Cost:  a few numbers per backend and worker, on the control thread.
+
+#include "verbs_show.hpp"
+
+#include "health.hpp"
+#include "pool.hpp"
+#include "publish.hpp"
+#include "stats.hpp"
+
+#include "viaduct/dataplane.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+#include <sstream>
+#include <toml++/toml.h>
+#include <unistd.h>
+
+namespace viaduct {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// ISO 8601 in UTC with milliseconds: "2024-05-01T12:00:00.123Z".
+std::string utc(std::chrono::system_clock::time_point at) {
+    const auto since = std::chrono::floor<std::chrono::milliseconds>(at.time_since_epoch()).count();
+    const auto milliseconds = static_cast<int>(((since % 1000) + 1000) % 1000);
+    const auto seconds = static_cast<std::time_t>((since - milliseconds) / 1000);
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    char date[32];
+    char all[48];
+    std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &parts);
+    std::snprintf(all, sizeof all, "%s.%03dZ", date, milliseconds);
+    return all;
+}
+
+/// One decimal; null when there is nothing to divide by.
+Json ratio(double part, double whole) {
+    if (whole <= 0) return nullptr;
+    return std::round(part / whole * 10) / 10;
+}
+
+double uptime_seconds(const Control& control) {
+    return std::chrono::duration<double>(Clock::now() - control.started).count();
+}
+
+std::uint64_t value_of(const WorkerCounters& counters, WorkerCounter which) {
+    return counters[which].read();
+}
+
+std::uint64_t value_of(const Totals& totals, WorkerCounter which) {
+    return totals.values[static_cast<std::size_t>(which)];
+}
+
+const std::string& pool_name(const Control& control, const BackendState& backend) {
+    return control.model.pool(backend.pool).config.name;
+}
+
+} // namespace
+
+void show_version(Control& control, Arguments, Reply& reply) {
+    reply.json = {{"version", VIADUCT_VERSION},
+                  {"dataplane", dataplane_version()},
+                  {"uptime_s", static_cast<std::uint64_t>(std::max(0.0, uptime_seconds(control)))},
+                  {"pid", getpid()}};
+}
+
+void show_vips(Control& control, Arguments, Reply& reply) {
+    Json& vips = reply.json["vips"] = Json::array();
+    for (const VipConfig& vip : control.config.vips) {
+        const PoolId pool = control.model.find_pool(vip.pool).id;
+        vips.push_back({{"vip", vip.name},
+                        {"address", to_string(vip.endpoint)},
+                        {"pool", vip.pool},
+                        {"enabled", vip.enabled},
+                        {"has_verdict", control.model.has_verdict(pool)},
+                        {"eligible", control.model.eligible(pool).size()}});
+    }
+}
+
+void show_pools(Control& control, Arguments, Reply& reply) {
+    Json& pools = reply.json["pools"] = Json::array();
+    for (const PoolState& pool : control.model.pools()) {
+        const auto up = std::ranges::count_if(pool.backends, [&](BackendId id) {
+            return control.model.backend(id).health == Health::Up;
+        });
+        pools.push_back({{"pool", pool.config.name},
+                         {"mode", name_of(pool.config.mode)},
+                         {"steering", "hash"},
+                         {"backends", pool.backends.size()},
+                         {"up", up},
+                         {"eligible", control.model.eligible(pool.id).size()},
+                         {"has_verdict", control.model.has_verdict(pool.id)},
+                         {"table", control.publisher.digest(pool.id)}});
+    }
+}
+
+void show_backends(Control& control, Arguments, Reply& reply) {
+    Json& backends = reply.json["backends"] = Json::array();
+    for (const BackendState& backend : control.model.backends())
+        backends.push_back({{"pool", pool_name(control, backend)},
+                            {"backend", backend.config.name},
+                            {"address", to_string(backend.config.endpoint)},
+                            {"weight", backend.config.weight},
+                            {"tier", backend.config.tier},
+                            {"health", name_of(backend.health)},
+                            {"admin", name_of(backend.admin)},
+                            {"since", utc(backend.changed)},
+                            {"forwarded", forwarded_to(backend.id)},
+                            {"returned", returned_from(backend.id)},
+                            {"evidence", to_utf8(backend.evidence)}});
+}
+
+void show_health(Control& control, Arguments, Reply& reply) {
+    Json rows = Json::array();
+    for (const BackendState& backend : control.model.backends()) {
+        const HealthChecker::Statistics& seen = control.health.statistics(backend.id);
+        Json row = {{"pool", pool_name(control, backend)},
+                    {"backend", backend.config.name},
+                    {"health", name_of(backend.health)},
+                    {"sent", seen.sent},
+                    {"good", seen.good},
+                    {"bad_code", seen.bad_code},
+                    {"timeout", seen.timeout},
+                    {"rejected", seen.rejected},
+                    {"last_status", nullptr},
+                    {"last_rtt_us", nullptr}};
+        if (seen.last_status != 0) row["last_status"] = seen.last_status;
+        if (seen.last_rtt) row["last_rtt_us"] = seen.last_rtt->count();
+        rows.push_back(std::move(row));
+    }
+    reply.text = to_table(rows) + "\nanswers that belong to no waiting probe: " +
+                 std::to_string(control.health.unknown_answers()) + "\n";
+    reply.json["health"] = std::move(rows);
+    reply.json["unknown_answers"] = control.health.unknown_answers();
+}
+
+void show_ports(Control&, Arguments, Reply& reply) {
+    Json& ports = reply.json["ports"] = Json::array();
+    for (const PortState& port : port_states())
+        ports.push_back({{"port", port.name},
+                         {"driver", port.driver},
+                         {"mac", to_string(port.mac)},
+                         {"mtu", port.mtu},
+                         {"link", port.link_up ? "up" : "down"},
+                         {"received", port.received},
+                         {"sent", port.sent},
+                         {"missed", port.missed},
+                         {"rx_errors", port.rx_errors},
+                         {"tx_errors", port.tx_errors},
+                         {"no_buffers", port.no_buffers}});
+}
+
+void show_workers(Control& control, Arguments, Reply& reply) {
+    const double ticks = uptime_seconds(control) * static_cast<double>(tsc_hz());
+    Json& workers = reply.json["workers"] = Json::array();
+    for (std::size_t i = 0; i < worker_count(); ++i) {
+        const auto id = static_cast<WorkerId>(i);
+        const WorkerCounters& counters = read_counters(id);
+        const auto busy = static_cast<double>(value_of(counters, WorkerCounter::BusyTsc));
+        const std::uint64_t received = value_of(counters, WorkerCounter::Received);
+        workers.push_back({{"worker", i},
+                           {"cpu", worker_cpu(id)},
+                           {"received", received},
+                           {"sent", value_of(counters, WorkerCounter::Sent)},
+                           {"busy_percent", ratio(100 * std::min(busy, ticks), ticks)},
+                           {"cycles_per_packet", ratio(busy, static_cast<double>(received))},
+                           {"polls", value_of(counters, WorkerCounter::Polls)},
+                           {"busy_polls", value_of(counters, WorkerCounter::BusyPolls)},
+                           {"events_lost", value_of(counters, WorkerCounter::EventsLost)}});
+    }
+}
+
+void show_outcomes(Control&, Arguments, Reply& reply) {
+    const Totals totals = read_totals();
+    reply.json["received"] = value_of(totals, WorkerCounter::Received);
+    reply.json["sent"] = value_of(totals, WorkerCounter::Sent);
+    Json outcomes = Json::object();
+    Json counters = Json::object();
+    Json rows = Json::array();
+    std::uint64_t sum = 0;
+    for (const OutcomeInfo& info : kOutcomes) {
+        const std::uint64_t count = totals.outcomes[static_cast<std::size_t>(info.outcome)];
+        outcomes[std::string(info.name)] = count;
+        sum += count;
+        if (count != 0)
+            rows.push_back({{"outcome", info.name}, {"packets", count}, {"meaning", info.help}});
+    }
+    const std::size_t zero = kOutcomeCount - rows.size();
+    rows.push_back({{"outcome", "total"}, {"packets", sum}, {"meaning", "sum of the above"}});
+
+    Json counter_rows = Json::array();
+    for (const WorkerCounterInfo& info : kWorkerCounters) {
+        const std::uint64_t value = value_of(totals, info.counter);
+        counters[std::string(info.name)] = value;
+        counter_rows.push_back({{"counter", info.name}, {"value", value}, {"meaning", info.help}});
+    }
+    reply.json["outcomes"] = std::move(outcomes);
+    reply.json["counters"] = std::move(counters);
+    reply.text = to_table(rows) + std::to_string(zero) + " other outcomes are zero\n\n" +
+                 to_table(counter_rows);
+}
+
+void show_events(Control& control, Arguments arguments, Reply& reply) {
+    std::size_t wanted = 50;
+    if (!arguments.empty()) {
+        const std::string& text = arguments[0];
+        const char* const end = text.data() + text.size();
+        const auto [stop, error] = std::from_chars(text.data(), end, wanted);
+        if (error != std::errc{} || stop != end || wanted < 1 || wanted > PoolModel::kHistory)
+            throw Error("show events: the count is a number from 1 to " +
+                        std::to_string(PoolModel::kHistory));
+    }
+    const auto& history = control.model.history();
+    Json& events = reply.json["events"] = Json::array();
+    for (std::size_t i = history.size() - std::min(wanted, history.size()); i < history.size();
+         ++i) {
+        const StateChange& change = history[i];
+        events.push_back({{"number", change.number},
+                          {"at", utc(change.at)},
+                          {"pool", change.pool},
+                          {"backend", change.backend},
+                          {"from", change.from},
+                          {"to", change.to},
+                          {"evidence", to_utf8(change.evidence)}});
+    }
+}
+
+void show_config(Control& control, Arguments, Reply& reply) {
+    reply.text = print_config(control.config);
+    std::ostringstream json;
+    json << toml::json_formatter{toml::parse(reply.text)};
+    reply.json = Json::parse(json.str());
+}
+
+} // namespace viaduct

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// frame: a packet as bytes, with what the stages found out about it. What they see of an mbuf.
+#pragma once
+
+#include "viaduct/counters.hpp"
+#include "viaduct/message.hpp"
+#include "viaduct/net.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace viaduct {
+
+inline constexpr std::size_t kMaxBurst = 32;
+
+/// What the stages must know of a port.
+struct PortView {
+    MacAddr mac;
+    std::uint32_t max_frame_bytes = 0; ///< MTU and Ethernet header, without FCS
+    bool any_destination = false;      ///< replay: take frames for any destination MAC
+};
+
+/// Where a frame that is ours comes from.
+enum class Origin : std::uint8_t { Client, NatBackend, ProbeTarget };
+
+struct Frame {
+    std::byte* bytes = nullptr; ///< Ethernet header first; rewritten in place
+    std::uint32_t length = 0;   ///< bytes from there that may be touched
+    PortId rx_port{};
+    Origin origin = Origin::Client; // by classify, as are the offsets below
+    std::uint16_t udp_offset = 0;
+    std::uint16_t payload_length = 0; ///< by the UDP header; the frame may be padded beyond it
+    std::optional<VipId> vip;         ///< whose VIP it is for, or leaves from
+    std::optional<PoolId> pool;
+    std::optional<BackendId> backend; ///< by classify when from a nat backend, else by steer
+    std::uint32_t slot = 0;           // by steer
+    PortId tx_port{};                 // by rewrite
+    Ipv4Addr next_hop;                // by rewrite: whose MAC it needs
+    SipDigest digest;                 // by parse
+
+    static constexpr std::size_t kIpOffset = sizeof(EtherHeader);
+
+    /// Lays a header over the frame. The caller has checked that it lies within `length`.
+    template <typename Header> [[nodiscard]] Header& header_at(std::size_t offset) noexcept {
+        return *reinterpret_cast<Header*>(bytes + offset);
+    }
+    [[nodiscard]] std::span<const std::byte> payload() const noexcept {
+        return {bytes + udp_offset + sizeof(UdpHeader), payload_length};
+    }
+};
+
+/// Up to kMaxBurst packets on their way through the stages together.
+struct Burst {
+    std::array<Frame, kMaxBurst> frames;
+    std::array<Outcome, kMaxBurst> outcomes;  ///< valid for frames that are no longer live
+    std::array<std::uint8_t, kMaxBurst> live; ///< positions of frames no stage has ended yet
+    std::size_t count = 0;
+    std::size_t live_count = 0;
+};
+
+} // namespace viaduct

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ports: EAL, the mempool, and the NIC ports with their queues. Start-up and shutdown only.
+//
+// Nothing here depends on a NIC feature beyond RX and TX: RSS and fast-free are used where a port
+// has them, and a note says what is missing and what that costs.
+#pragma once
+
+#include "frame.hpp"
+
+#include "viaduct/dataplane.hpp"
+
+#include <rte_mempool.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace viaduct {
+
+struct Port {
+    std::string name;
+    std::string driver;
+    std::string interface;    ///< net_af_packet only
+    std::uint16_t ethdev = 0; ///< DPDK's number of it
+    std::uint16_t rx_queues = 0;
+    MacAddr mac;
+    std::uint16_t mtu = 0;
+};
+
+/// Starts EAL with one lcore per CPU of `request.cpus` (lcore ids 1, 2, ...) and the calling thread
+/// as main lcore on the remaining CPUs. Touches no device. Throws Error.
+void start_eal(const DataplaneRequest& request, std::vector<std::string>& notes);
+
+/// The one mempool of RX, punt and inject: packets may leave by any port and still be freed fast.
+[[nodiscard]] rte_mempool* create_mempool(const DataplaneRequest& request);
+
+/// Attaches, configures and starts one port with a TX queue per worker. Throws Error naming the
+/// port; the device is detached again then.
+[[nodiscard]] Port open_port(const PortRequest& request,
+                             std::size_t workers,
+                             rte_mempool* mempool,
+                             std::vector<std::string>& notes);
+void close_port(const Port& port) noexcept;
+
+[[nodiscard]] PortState state_of(const Port& port);
+
+/// The kernel interface that a device string names (`iface=lb0`); empty when it names none.
+[[nodiscard]] std::string interface_of(const std::string& device);
+
+} // namespace viaduct

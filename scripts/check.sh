@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# check: the rules of the house that a machine can keep. One line a rule; exit 1 when one is broken.
+#
+#   scripts/check.sh [--fast]
+#
+# --fast: format, layers and the hot path only, on what build/ holds: seconds, for before a commit.
+# Without it also Clang, the build without DPDK under AddressSanitizer and UBSan, the reference and
+# clang-tidy. Wants build/ to be made (meson setup build && ninja -C build).
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+fast=""
+case ${1:-} in
+"") ;;
+--fast) fast=yes ;;
+*)
+    echo "usage: scripts/check.sh [--fast]" >&2
+    exit 1
+    ;;
+esac
+
+passed=0 failed=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+rule() { # NAME COMMAND...
+    local began=$SECONDS
+    if "${@:2}" >"$log" 2>&1; then
+        passed=$((passed + 1))
+        printf 'ok    %s (%d s)\n' "$1" $((SECONDS - began))
+    else
+        failed=$((failed + 1))
+        printf 'FAIL  %s\n' "$1"
+        tail -n 40 "$log" | sed 's/^/      /'
+    fi
+}
+
+sources() { git ls-files -co --exclude-standard -- "$@"; }
+
+format() { sources '*.cpp' '*.hpp' | xargs clang-format-14 --dry-run -Werror; }
+
+licence() {
+    local file wrong=0
+    for file in $(sources '*.cpp' '*.hpp' '*.sh' '*meson.build' scripts .ci/run); do
+        head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' && continue
+        echo "$file: its first lines lack SPDX-License-Identifier: Apache-2.0"
+        wrong=1
+    done
+    return $wrong
+}
+
+# nothing PATTERN FILE...: no line of the files matches.
+nothing() { ! grep -nE "$1" "${@:2}"; }
+
+# Who may include whom; private folders are kept apart by the build itself.
+layers() {
+    local shell='dataplane/(ports|punt|worker|dataplane)\.[ch]pp'
+    nothing '#include "\.\./' $(sources '*.cpp' '*.hpp') &&
+        nothing '\brte_|#include <rte_' $(sources '*.cpp' '*.hpp' | grep -vE "$shell") &&
+        nothing '#include <(iostream|regex|filesystem|format)>' $(sources '*.cpp' '*.hpp') &&
+        nothing '#include "[^v]|#include "viaduct/[^"]*/' $(sources 'include/*.hpp') &&
+        nothing '\bvirtual\b|std::function' $(sources 'dataplane/*.hpp' 'dataplane/*.cpp' | grep -v replay)
+}
+
+# build DIRECTORY [MESON-OPTION...] with the compiler in CXX
+build() {
+    [[ -f $1/build.ninja ]] || meson setup "$@" || return 1
+    ninja -C "$1"
+}
+
+sanitized_tests() {
+    export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    build build-sanitize -Dbuildtype=debugoptimized -Ddpdk=disabled -Dbench=disabled \
+        -Db_sanitize=address,undefined -Db_lundef=false &&
+        meson test -C build-sanitize --print-errorlogs --timeout-multiplier 4
+}
+
+reference() {
+    build/viaductd --reference | diff -u docs/reference.md - ||
+        { echo 'docs/reference.md is stale: build/viaductd --reference > docs/reference.md'; return 1; }
+}
+
+tidy() {
+    sources 'dataplane/*.cpp' 'controlplane/*.cpp' | grep -v no_dataplane |
+        xargs -P "$(nproc)" -n 1 clang-tidy-14 -p build --quiet --extra-arg=-Wno-unknown-warning-option
+}
+
+rule 'format: clang-format 14 leaves every file as it is' format
+rule 'licence: every source names it' licence
+rule 'layers: nobody includes what it may not know' layers
+rule 'hot path: the core calls nothing that allocates, locks, throws or waits' scripts/check_hotpath.sh build
+rule 'hot path: the check finds an allocation when there is one' scripts/check_hotpath.sh --self-test
+if [[ -z $fast ]]; then
+    rule 'clang 14 builds everything' env CXX=clang++-14 bash -c "$(declare -f build); build build-clang -Dbench=disabled"
+    rule 'without DPDK, under ASan and UBSan, all unit tests pass' sanitized_tests
+    rule 'reference: docs/reference.md is what viaductd prints' reference
+    rule 'tidy: clang-tidy 14 finds nothing' tidy
+fi
+echo "check: $passed passed, $failed failed"
+((failed == 0))

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# However viaductd ends, nothing of it is left; after kill -9 the next start cleans up.
+. "$(dirname "$0")/prelude.sh"
+
+lab_up nat
+lab_start_backends
+host_state >"$LAB_DIR/clean"
+
+lab_start_viaductd || fail "viaductd becomes READY"
+host_state >"$LAB_DIR/now"
+cmp -s "$LAB_DIR/clean" "$LAB_DIR/now" && fail "this test sees what viaductd makes"
+lab_stop_viaductd 5 || fail "SIGTERM ends viaductd"
+expect_clean "after SIGTERM"
+
+lab_start_viaductd || fail "viaductd becomes READY again"
+pid=$(lab_pid viaductd)
+lab_ctl shutdown >"$LAB_DIR/reply" || fail "shutdown is obeyed: $(<"$LAB_DIR/reply")"
+lab_wait 5 lab_gone "$pid" || fail "shutdown ends viaductd"
+expect_clean "after shutdown"
+
+lab_start_viaductd || fail "viaductd becomes READY a third time"
+lab_kill_viaductd
+lab_start_viaductd || fail "viaductd starts on what kill -9 left"
+lab_wait_backends_up || fail "the backends come up"
+call sipp 20 50 -d 100
+lab_stop_viaductd 5 || fail "SIGTERM ends viaductd"
+expect_clean "after kill -9, a start and SIGTERM"

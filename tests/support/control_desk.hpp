@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// control_desk: all that verbs touch, made from a small configuration, with the fake data plane.
+#pragma once
+
+#include "cli.hpp"
+#include "fake_dataplane.hpp"
+#include "health.hpp"
+#include "pool.hpp"
+#include "publish.hpp"
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace viaduct::test {
+
+inline Endpoint endpoint(std::string_view address, std::uint16_t udp_port) {
+    return {*parse_ipv4(address), udp_port};
+}
+
+/// Pool "proxies" (dsr-l2: b1, b2, b3) behind the VIPs "sip" and "off" (disabled), pool "borders"
+/// (nat: n1) behind the VIP "edge".
+inline Config desk_config() {
+    Config config;
+    config.file = "desk.toml";
+    PortConfig port;
+    port.name = "p0";
+    port.device = "net_null0";
+    port.addresses.push_back({*parse_ipv4("198.51.100.2"), 24});
+    config.ports.push_back(port);
+    const auto add_pool = [&](std::string name, ForwardMode mode) -> PoolConfig& {
+        config.pools.emplace_back();
+        config.pools.back().name = std::move(name);
+        config.pools.back().mode = mode;
+        return config.pools.back();
+    };
+    const auto add_backend = [](PoolConfig& pool, std::string name, std::string_view address) {
+        pool.backends.emplace_back();
+        pool.backends.back().name = std::move(name);
+        pool.backends.back().endpoint = endpoint(address, 5060);
+    };
+    PoolConfig& proxies = add_pool("proxies", ForwardMode::DsrL2);
+    add_backend(proxies, "b1", "198.51.100.21");
+    add_backend(proxies, "b2", "198.51.100.22");
+    add_backend(proxies, "b3", "198.51.100.23");
+    add_backend(add_pool("borders", ForwardMode::Nat), "n1", "203.0.113.21");
+    config.vips = {{"sip", endpoint("198.51.100.10", 5060), "proxies", true},
+                   {"off", endpoint("198.51.100.11", 5060), "proxies", false},
+                   {"edge", endpoint("198.51.100.12", 5060), "borders", true}};
+    config.admins = {"daemon"};
+    return config;
+}
+
+struct ControlDesk {
+    explicit ControlDesk(Config made = desk_config()) : config(std::move(made)) {
+        fake_dataplane().reset();
+    }
+
+    /// Every backend is seen up, and that is published.
+    void all_up() {
+        for (const BackendState& backend : model.backends())
+            model.set_health(backend.id, Health::Up, "200 in 3 ms");
+        control.apply();
+    }
+
+    [[nodiscard]] std::string ask(std::string_view line) { return answer(control, root, line); }
+
+    /// The object that `json LINE` answers; null when it is refused.
+    [[nodiscard]] nlohmann::ordered_json ask_json(const std::string& line) {
+        std::string text = ask("json " + line);
+        if (!text.ends_with("}\nOK\n")) return nullptr;
+        text.resize(text.size() - 3);
+        return nlohmann::ordered_json::parse(text);
+    }
+
+    Peer root{0, 0, 1};
+    Config config;
+    PoolModel model{config};
+    NextHopSource next_hops;
+    HealthChecker health{config, model, next_hops, 5099};
+    Publisher publisher{config, kReplaySecret, 5099};
+    Loop loop;
+    unsigned applied = 0;
+    Control control{config, model, health, publisher, loop, Clock::now(), [this] {
+                        ++applied;
+                        publish(publisher.build(model));
+                    }};
+};
+
+} // namespace viaduct::test
