@@ -320,7 +320,8 @@ lab_has_placed() { (($(lab_placed "$1") >= $2)); }
 
 # lab_audit NAME [KILLED-TRACE]: what became of the calls of lab_call NAME, into the array AUDIT:
 # placed, succeeded, failed; killed (calls with a message in KILLED-TRACE, e.g. be1.1), failed_killed;
-# split (other calls whose messages did not all reach one backend); be1, be2, be3 (calls begun there).
+# split (other calls whose messages did not all reach one backend); be1, be2, be3 (calls begun there);
+# example (a Call-ID that failed or split, if there is one that has no excuse).
 # A line of SIPp's short trace: date, time, seconds, S|R, Call-ID, CSeq, first line.
 lab_audit() {
     local key value
@@ -340,17 +341,24 @@ lab_audit() {
                 for (id in placed) {
                     ++n
                     if (id in killed) ++k
-                    else if (backends[id] != 1) { ++split_calls; if (split_calls <= 5) print "example", id }
+                    else if (backends[id] != 1) { ++split_calls; example = id }
                     if (id in done) continue
                     ++failed
                     if (id in killed) ++failed_killed
+                    else example = id
                 }
                 print "placed", n + 0; print "succeeded", n - failed; print "failed", failed + 0
                 print "killed", k + 0; print "failed_killed", failed_killed + 0
                 print "split", split_calls + 0
+                if (example != "") print "example", example
                 for (i = 1; i <= 3; ++i) print "be" i, calls["be" i] + 0
             }' "$LAB_DIR/$1.trace" "$LAB_DIR/$1.done" "$LAB_DIR"/be?.*.trace
     )
+}
+
+# lab_story CALL-ID: every message of a call as all ends saw it, in order.
+lab_story() {
+    grep -F "$1" "$LAB_DIR"/*.trace | sed "s|^$LAB_DIR/||" | sort -t$'\t' -k3,3n | cut -f1,2,4-
 }
 
 # lab_unseen: frames that lb0 (nat: and lb1) took and viaductd did not. What the driver dropped since

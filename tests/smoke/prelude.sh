@@ -13,8 +13,10 @@ VIADUCT_BUILD=$(realpath "${1:-${VIADUCT_BUILD:-$(dirname "${BASH_SOURCE[0]}")/.
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lab.sh"
 lab_trap
 
+declare -A AUDIT=()
 fail() {
     echo "FAILED: $*" >&2
+    [[ -n ${AUDIT[example]:-} ]] && lab_story "${AUDIT[example]}" | sed 's/^/  /' >&2
     [[ -f $LAB_DIR/viaductd.log ]] && tail -n 15 "$LAB_DIR/viaductd.log" | sed 's/^/  viaductd: /' >&2
     exit 1
 }
