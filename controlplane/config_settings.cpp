@@ -218,7 +218,7 @@ constexpr Setting kSettings[] = {
      {"min_up", 1, kMaxBackends},
      field<&PoolConfig::min_up>(),
      "1",
-     "with fewer backends up in the first tiers, the next tier is used too"},
+     "a tier with fewer backends up is passed over for the next one"},
     {Section::Pool,
      Need::Default,
      kStartOnly,

@@ -25,6 +25,7 @@
 namespace viaduct {
 namespace {
 
+constexpr std::string_view kTwinPrefix = "vd-";
 constexpr auto kTick = std::chrono::milliseconds(100);
 constexpr auto kRoutePause = std::chrono::milliseconds(100);
 constexpr auto kUpkeep = std::chrono::seconds(1);
@@ -67,6 +68,20 @@ std::vector<Twin> plan_twins(const Config& config, const std::vector<TwinPort>& 
 }
 
 } // namespace
+
+std::string twin_name(const PortConfig& port) {
+    return std::string(kTwinPrefix) + port.name;
+}
+
+void refuse_second_instance() {
+    const std::unique_ptr<struct if_nameindex, void (*)(struct if_nameindex*)> links(
+        if_nameindex(), &if_freenameindex);
+    for (const auto* link = links.get(); link != nullptr && link->if_index != 0; ++link)
+        if (std::string_view(link->if_name).starts_with(kTwinPrefix))
+            throw Error("another viaductd runs in this network namespace: it has the interface " +
+                        std::string(link->if_name) +
+                        "; stop it, or start this one by ip netns exec in a namespace of its own");
+}
 
 struct Kernel::Impl {
     Impl(const Config& wanted, const std::vector<TwinPort>& ports, Loop& control_loop);
