@@ -109,10 +109,11 @@ struct Kernel::Impl {
     Loop& loop_;
     Netlink netlink_;
     Netlink events_;
-    // What follows is undone in reverse order.
+    // What follows is undone in reverse order: an interface may be heard by the kernel again only
+    // when the VIPs are gone from the twins, or it would answer SIP with ICMP.
+    std::deque<DropFilter> filters_;
     Undo undo_;
     std::vector<Twin> twins_; ///< by PortId
-    std::deque<DropFilter> filters_;
     std::optional<Neighbours> neighbours_;
 
     std::vector<Station> gateways_; ///< hop B + i, B backends; only grows, since workers keep ids
@@ -155,9 +156,10 @@ Kernel::Impl::~Impl() {
 void Kernel::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
     twins_ = plan_twins(config_, ports);
     std::vector<int> links;
-    for (std::size_t i = 0; i < twins_.size(); ++i) {
+    for (std::size_t i = 0; i < twins_.size(); ++i)
         if (!ports[i].interface.empty())
             filters_.emplace_back(netlink_, twins_[i].port, ports[i].interface);
+    for (std::size_t i = 0; i < twins_.size(); ++i) {
         set_up_twin(netlink_, twins_[i], undo_);
         links.push_back(twins_[i].link);
         source_.port_macs.push_back(twins_[i].mac);
