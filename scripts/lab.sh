@@ -223,16 +223,16 @@ lab_pid() { # NAME: the pid in NAME.pid, unless something outside this lab has i
     [[ $(ip netns identify "$pid" 2>/dev/null) != "$LAB_ID-"* ]] || echo "$pid"
 }
 
-# lab_start_viaductd [ARGUMENT...]: until READY; sets LAB_READY_MS. False when it ended or took 5 s.
+# lab_start_viaductd [ARGUMENT...]: until READY; sets LAB_READY_MS. False when it ended or took 15 s.
 lab_start_viaductd() {
     local notify=$LAB_DIR/notify began
     rm -f "$notify.sock" "$notify"
     lab_spawn notify lb socat -u "UNIX-RECV:$notify.sock" "CREATE:$notify" 2>/dev/null
-    lab_wait 5 test -S "$notify.sock" || lab_die "socat does not listen"
+    lab_wait 15 test -S "$notify.sock" || lab_die "socat does not listen"
     began=${EPOCHREALTIME/./}
     NOTIFY_SOCKET=$notify.sock lab_spawn viaductd lb "$VIADUCT_BUILD/viaductd" \
         --config "$LAB_DIR/viaduct.toml" "$@" >>"$LAB_DIR/viaductd.log" 2>&1
-    lab_wait 5 lab_ready_or_gone
+    lab_wait 15 lab_ready_or_gone
     LAB_READY_MS=$(((${EPOCHREALTIME/./} - began) / 1000))
     lab_kill notify
     grep -qs READY=1 "$notify" && return 0
@@ -276,7 +276,7 @@ lab_start_backend() {
         -key contact "$LAB_VIP:5060" -timeout 900s \
         -trace_shortmsg -shortmessage_file "$LAB_DIR/$name.$run.trace" \
         -trace_err -error_file "$LAB_DIR/$name.$run.errors" >/dev/null 2>"$LAB_DIR/$name.$run.stderr"
-    lab_wait 5 lab_listens "$name" || lab_die "backend $1 does not listen: $(<"$LAB_DIR/$name.$run.stderr")"
+    lab_wait 15 lab_listens "$name" || lab_die "backend $1 does not listen: $(<"$LAB_DIR/$name.$run.stderr")"
 }
 lab_listens() { [[ -n $(lab_in "$1" ss -Hlun "sport = :5060") ]]; }
 

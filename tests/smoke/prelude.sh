@@ -51,7 +51,7 @@ phone_calls() {
         lab_spawn "be$n" "be$n" "$VIADUCT_BUILD/tests/strict_phone" server --name "b$n" --hangup "$1" \
             --bind "$(lab_address "$n"):5060" --contact "$LAB_VIP:5060" \
             >"$LAB_DIR/phone$n" 2>"$LAB_DIR/phone$n.wrong"
-        lab_wait 5 lab_listens "be$n" || fail "strict phone b$n listens"
+        lab_wait 15 lab_listens "be$n" || fail "strict phone b$n listens"
     done
     lab_wait_backends_up || fail "the strict phones come up"
     lab_in cli "$VIADUCT_BUILD/tests/strict_phone" client --calls 100 --rate 50 --hangup "$1" \
