@@ -55,9 +55,9 @@ std::vector<Bytes> make_frames(std::size_t count) {
 }
 
 void report(benchmark::State& state, std::size_t per_iteration) {
-    state.counters["ns_per_packet"] =
-        benchmark::Counter(static_cast<double>(state.iterations()) * static_cast<double>(per_iteration) / 1e9,
-                           benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+    state.counters["ns_per_packet"] = benchmark::Counter(
+        static_cast<double>(state.iterations()) * static_cast<double>(per_iteration) / 1e9,
+        benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 /// classify, parse, admit, steer, rewrite (dsr-l2).
