@@ -29,7 +29,7 @@ namespace viaduct {
 
 namespace {
 
-constexpr std::size_t kReadAtOnce = 16 * 1024;
+constexpr std::size_t kReadAtOnce = 16'384;
 constexpr int kAcceptsAtOnce = 16;
 constexpr int kBacklog = 64;
 
@@ -77,7 +77,7 @@ void check_count(const Verb& verb, std::size_t count) {
 }
 
 void check_permission(const Verb& verb, const Control& control, const Peer& peer) {
-    if (!verb.changes || may_change(control.config.admins, peer)) return;
+    if (!verb.changes || may_change(control.admins, peer)) return;
     std::string names;
     for (const std::string& name : control.config.admins)
         names.append(names.empty() ? "" : ", ").append(name);
@@ -118,7 +118,7 @@ std::string run_request(Control& control, const Peer& peer, std::string_view lin
 /// The entry that getpwnam_r and its like find; the buffer grows as they ask. A name service that
 /// fails finds nothing, so it permits nothing.
 template <typename Entry, typename Find, typename Use> bool find_entry(Find find, Use use) {
-    for (std::size_t size = 1024; size <= 1024 * 1024; size *= 4) {
+    for (std::size_t size = 1024; size <= 1'048'576; size *= 4) {
         std::vector<char> buffer(size);
         Entry entry{};
         Entry* found = nullptr;
@@ -129,23 +129,6 @@ template <typename Entry, typename Find, typename Use> bool find_entry(Find find
         return true;
     }
     return false;
-}
-
-bool is_member(gid_t group, const Peer& peer) {
-    if (peer.gid == group) return true;
-    std::vector<gid_t> groups(64);
-    int count = 0;
-    find_entry<passwd>([&](auto... rest) { return getpwuid_r(peer.uid, rest...); },
-                       [&](const passwd& user) {
-                           count = static_cast<int>(groups.size());
-                           if (getgrouplist(user.pw_name, user.pw_gid, groups.data(), &count) >= 0)
-                               return;
-                           groups.resize(
-                               static_cast<std::size_t>(count)); // it said how many there are
-                           if (getgrouplist(user.pw_name, user.pw_gid, groups.data(), &count) < 0)
-                               count = 0;
-                       });
-    return std::find(groups.begin(), groups.begin() + count, group) != groups.begin() + count;
 }
 
 // ---- the socket
@@ -174,8 +157,16 @@ Peer peer_of(int fd) {
     ucred credentials{};
     socklen_t length = sizeof credentials;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0)
-        return {~0U, ~0U, 0}; // nobody: may look, may change nothing
-    return {credentials.uid, credentials.gid, credentials.pid};
+        return {~0U, ~0U, 0, {}}; // nobody: may look, may change nothing
+    std::vector<unsigned> groups(64);
+    for (int tries = 0; tries < 2; ++tries) { // the kernel says how many there are
+        length = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+        const bool all = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) == 0;
+        const bool more = !all && errno == ERANGE;
+        groups.resize(all || more ? length / sizeof(gid_t) : 0);
+        if (!more) break;
+    }
+    return {credentials.uid, credentials.gid, credentials.pid, std::move(groups)};
 }
 
 void make_folder(const std::string& path) {
@@ -224,18 +215,28 @@ std::string answer(Control& control, const Peer& peer, std::string_view line) {
     }
 }
 
-bool may_change(const std::vector<std::string>& admins, const Peer& peer) {
-    if (peer.uid == 0 || peer.uid == geteuid()) return true;
-    return std::ranges::any_of(admins, [&](const std::string& name) {
-        bool permitted = false;
-        const bool is_user =
+Admins find_admins(const std::vector<std::string>& names) {
+    Admins admins;
+    for (const std::string& name : names) {
+        const bool found =
             find_entry<passwd>([&](auto... rest) { return getpwnam_r(name.c_str(), rest...); },
-                               [&](const passwd& user) { permitted = user.pw_uid == peer.uid; });
-        if (is_user) return permitted;
-        find_entry<group>([&](auto... rest) { return getgrnam_r(name.c_str(), rest...); },
-                          [&](const group& one) { permitted = is_member(one.gr_gid, peer); });
-        return permitted;
-    });
+                               [&](const passwd& user) { admins.users.push_back(user.pw_uid); }) ||
+            find_entry<group>([&](auto... rest) { return getgrnam_r(name.c_str(), rest...); },
+                              [&](const group& one) { admins.groups.push_back(one.gr_gid); });
+        if (!found)
+            throw Error("control.admins names \"" + printable(name) +
+                        "\", which is no user and no group of this machine; mend or remove it");
+    }
+    return admins;
+}
+
+bool may_change(const Admins& admins, const Peer& peer) {
+    const auto holds = [](const std::vector<unsigned>& ids, unsigned id) {
+        return std::ranges::find(ids, id) != ids.end();
+    };
+    return peer.uid == 0 || peer.uid == geteuid() || holds(admins.users, peer.uid) ||
+           holds(admins.groups, peer.gid) ||
+           std::ranges::any_of(peer.groups, [&](unsigned id) { return holds(admins.groups, id); });
 }
 
 // ---- the server

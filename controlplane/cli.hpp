@@ -29,6 +29,24 @@ class PoolModel;
 class HealthChecker;
 class Publisher;
 
+/// Who asks: what the kernel says of the peer (SO_PEERCRED, SO_PEERGROUPS).
+struct Peer {
+    unsigned uid = 0;
+    unsigned gid = 0;
+    int pid = 0;
+    std::vector<unsigned> groups; ///< supplementary ones
+};
+
+/// `control.admins` as numbers. Made once at start: no client can make the control thread wait for
+/// a name service. A name that is both a user and a group means the user.
+struct Admins {
+    std::vector<unsigned> users;
+    std::vector<unsigned> groups;
+};
+
+/// Throws Error naming an entry that is neither a user nor a group.
+[[nodiscard]] Admins find_admins(const std::vector<std::string>& names);
+
 /// The parts a verb may touch; made in main. Plain references, all on the control thread.
 struct Control {
     const Config& config;
@@ -37,6 +55,7 @@ struct Control {
     Publisher& publisher;
     Loop& loop;
     TimePoint started;
+    Admins admins;
     /// Publishes at once if the model changed, so that a verb's answer is already true.
     std::function<void()> apply;
 };
@@ -60,19 +79,11 @@ struct Verb {
 /// Every verb, sorted by name (verbs.cpp).
 [[nodiscard]] const std::vector<Verb>& verbs() noexcept;
 
-/// Who asks: the result of SO_PEERCRED.
-struct Peer {
-    unsigned uid = 0;
-    unsigned gid = 0;
-    int pid = 0;
-};
-
 /// One request line -> the whole answer, ended by "OK\n" or "ERR reason\n". Never throws.
 [[nodiscard]] std::string answer(Control& control, const Peer& peer, std::string_view line);
 
-/// True for root, for our own user, and for users or members of groups named in `admins`. A name
-/// that is both a user's and a group's means the user alone.
-[[nodiscard]] bool may_change(const std::vector<std::string>& admins, const Peer& peer);
+/// True for root, for our own user, and for those users and members of those groups.
+[[nodiscard]] bool may_change(const Admins& admins, const Peer& peer);
 
 /// The Markdown section of docs/reference.md that lists every verb.
 [[nodiscard]] std::string verbs_reference();
@@ -80,8 +91,8 @@ struct Peer {
 class CliServer {
 public:
     static constexpr std::size_t kMaxClients = 64;
-    static constexpr std::size_t kMaxLine = 96 * 1024;
-    static constexpr std::size_t kMaxReply = 4 * 1024 * 1024;
+    static constexpr std::size_t kMaxLine = 98'304;
+    static constexpr std::size_t kMaxReply = 4'194'304;
     /// Places that only root and our own user may take, so that nobody can lock the operator out.
     static constexpr std::size_t kReservedClients = 8;
     static constexpr std::chrono::seconds kIdleLimit{60};   ///< from answer to next whole request

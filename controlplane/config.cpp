@@ -200,45 +200,45 @@ void Reader::read_settings(Section section, Owner owner, Source& source) {
     }
 }
 
-/// Finds a line with more dots outside strings and comments than any key here has. toml++ 3.3 makes
-/// a table for each part of a dotted key and frees them by recursion: enough dots end the stack.
-std::optional<Position> find_deep_key(std::string_view text) {
-    constexpr unsigned kMaxDots = 32;
+Position position_of(std::string_view text, std::size_t at) {
+    const std::string_view before = text.substr(0, at);
+    const std::string_view line = before.substr(before.rfind('\n') + 1); // npos + 1 is 0
+    const auto starts_character = [](char byte) { return (byte & 0xc0) != 0x80; };
+    return {static_cast<toml::source_index>(std::count(before.begin(), before.end(), '\n') + 1),
+            static_cast<toml::source_index>(
+                std::count_if(line.begin(), line.end(), starts_character) + 1)};
+}
+
+/// Finds what no value needs and toml++ 3.3 must not see. It frees the tables of a dotted key by
+/// recursion, so that enough dots end the stack; and a letter beyond ASCII where it looks for
+/// blanks is undefined behaviour in its is_non_ascii_horizontal_whitespace().
+void check_text(std::string_view text, Mistakes& mistakes) {
+    constexpr unsigned kMaxDots = 32; // in one line, outside strings and comments
     unsigned dots = 0;
-    std::size_t line = 1;
-    std::size_t line_start = 0;
-    std::string_view quote; // the one that ends the string we are in
+    char quote = '\0'; // of the string, or '#' of the comment, we are in
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
+        const char* wrong = nullptr;
         if (c == '\n') {
-            ++line;
-            line_start = i + 1;
+            quote = '\0'; // of a broken string; toml++ says so
             dots = 0;
-            if (quote.size() == 1) quote = {}; // broken; toml++ says so
-        } else if (!quote.empty()) {
-            if (c == '\\' && quote.front() == '"')
-                ++i;
-            else if (text.substr(i).starts_with(quote)) {
-                i += quote.size() - 1;
-                // """" and """"" end a string whose last characters are quotes
-                for (int more = 0;
-                     more < 2 && quote.size() == 3 && text.substr(i + 1, 1) == text.substr(i, 1);
-                     ++more)
-                    ++i;
-                quote = {};
-            }
-        } else if (c == '"' || c == '\'') {
-            const std::string_view triple = c == '"' ? "\"\"\"" : "'''";
-            quote = text.substr(i).starts_with(triple) ? triple : triple.substr(0, 1);
-            i += quote.size() - 1;
-        } else if (c == '#') {
-            i = std::min(text.find('\n', i), text.size()) - 1;
+        } else if (static_cast<unsigned char>(c) >= 0x80 && quote != '#') {
+            wrong = "only ASCII may stand outside comments";
+        } else if (quote != '\0') {
+            if (c == quote && c != '#') quote = '\0';
+            if (c == '\\' && quote == '"' && !text.substr(i + 1).starts_with('\n')) ++i;
+        } else if (c == '"' || c == '\'' || c == '#') {
+            quote = c;
+            if (c != '#' && text.substr(i).starts_with(std::string(3, c)))
+                wrong = "no value here has several lines: use one quote, not three";
         } else if (c == '.' && ++dots > kMaxDots) {
-            return Position{static_cast<toml::source_index>(line),
-                            static_cast<toml::source_index>(i - line_start + 1)};
+            wrong = "too many dots in one line: no key is that deep";
+        }
+        if (wrong != nullptr) {
+            mistakes.add(position_of(text, i), wrong);
+            return;
         }
     }
-    return std::nullopt;
 }
 
 } // namespace
@@ -248,8 +248,8 @@ Config parse_config(std::string_view text, const std::string& file) {
     reader.config.file = file;
     if (text.starts_with("\xef\xbb\xbf"))
         reader.mistakes.add({1, 1}, "begins with a byte order mark; save it as plain UTF-8");
-    else if (const auto place = find_deep_key(text))
-        reader.mistakes.add(*place, "too many dots in one line: no key is that deep");
+    else
+        check_text(text, reader.mistakes);
     if (reader.mistakes.empty()) {
         try {
             reader.read_file(toml::parse(text));

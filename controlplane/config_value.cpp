@@ -20,8 +20,8 @@ bool is_letter_or_digit(char c) {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-bool is_control(char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+bool is_printable(char c) {
+    return c >= 0x20 && c < 0x7f;
 }
 
 bool is_word(char c) {
@@ -32,7 +32,7 @@ bool fits(Form form, std::string_view text) {
     const auto all = [text](auto&& rule) { return std::all_of(text.begin(), text.end(), rule); };
     switch (form) {
     case Form::Text:
-        return all([](char c) { return !is_control(c); });
+        return all(is_printable);
     case Form::Name:
         return all(
             [](char c) { return is_letter_or_digit(c) || c == '_' || c == '.' || c == '-'; });
@@ -41,7 +41,7 @@ bool fits(Form form, std::string_view text) {
     case Form::Word:
         return all(is_word);
     case Form::Path:
-        return text.starts_with('/') && all([](char c) { return !is_control(c); });
+        return text.starts_with('/') && all(is_printable);
     case Form::Uri: // RFC 3261 §25.1 has no blank, quote or angle bracket in a URI
         return text.starts_with("sip:") && text.size() > 4 &&
                all([](char c) { return is_word(c) && c != '<' && c != '>' && c != '"'; });
@@ -101,7 +101,7 @@ std::string duration_text(std::int64_t ms) {
     return std::to_string(ms / unit->ms) + std::string(unit->name);
 }
 
-/// Addresses one host can have: not 0/8, 127/8, multicast, reserved or broadcast (RFC 6890 §2.2.2).
+/// Not 0/8, 127/8, multicast, reserved or broadcast (RFC 6890 §2.2.2).
 bool is_host(Ipv4Addr address) {
     const std::uint32_t first = address.value >> 24;
     return first != 0 && first != 127 && first < 224;
@@ -238,7 +238,7 @@ std::string describe(const Rule& rule, const std::string*) {
     const std::string max = std::to_string(rule.max);
     switch (rule.form) {
     case Form::Text:
-        return "a text of 1 to " + max + " bytes without control characters";
+        return "a text of 1 to " + max + " printable ASCII characters";
     case Form::Name:
         return "a name of 1 to " + max + " letters, digits, '_', '.' or '-'";
     case Form::TwinName:
@@ -246,7 +246,7 @@ std::string describe(const Rule& rule, const std::string*) {
     case Form::Word:
         return "a name of 1 to " + max + " ASCII characters without blanks";
     case Form::Path:
-        return "an absolute path of at most " + max + " bytes";
+        return "an absolute path of at most " + max + " printable ASCII characters";
     case Form::Uri:
         return "a URI such as \"sip:192.0.2.10\", at most " + max +
                " ASCII characters without blanks, quotes and angle brackets";

@@ -38,19 +38,19 @@ private:
 
 /// What a text may hold besides its length.
 enum class Form : std::uint8_t {
-    Text,     ///< anything but control characters
+    Text,     ///< printable ASCII
     Name,     ///< [A-Za-z0-9_.-]
     TwinName, ///< [A-Za-z0-9_-]
-    Word,     ///< printable ASCII without blanks
-    Path,     ///< begins with '/'
-    Uri,      ///< begins with "sip:"
+    Word,     ///< ASCII without blanks
+    Path,     ///< the same, begins with '/'
+    Uri,      ///< ASCII without blanks and brackets, begins with "sip:"
 };
 
 /// What a value may be.
 struct Rule {
     std::string_view key;
     std::int64_t min = 0; ///< integers: the value; durations: milliseconds
-    std::int64_t max = 0; ///< the same; texts: bytes
+    std::int64_t max = 0; ///< the same; texts: characters
     Form form = Form::Text;
     bool may_be_empty = true;                    ///< arrays
     bool hidden = false;                         ///< never printed as it is

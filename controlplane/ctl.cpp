@@ -169,15 +169,15 @@ void print_answer(std::string answer) {
 } // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app;
-    std::string path = "/run/viaduct/viaduct.sock";
-    bool json = false;
-    app.add_option("--socket", path);
-    app.add_flag("--json", json);
-    app.set_version_flag("--version", "viaductctl " VIADUCT_VERSION);
-    app.set_help_flag("--help");
-    app.allow_extras(); // the verb's words, as they are: a Call-ID may begin with '-' or '['
     try {
+        CLI::App app;
+        std::string path = "/run/viaduct/viaduct.sock";
+        bool json = false;
+        app.add_option("--socket", path);
+        app.add_flag("--json", json);
+        app.set_version_flag("--version", "viaductctl " VIADUCT_VERSION);
+        app.set_help_flag("--help");
+        app.allow_extras(); // the verb's words, as they are: a Call-ID may begin with '-' or '['
         app.parse(argc, argv);
         const std::string line = request_line(app.remaining(), json);
         const int fd = connect_to(path);
@@ -188,10 +188,12 @@ int main(int argc, char** argv) {
     } catch (const CLI::CallForHelp&) {
         std::fputs(kHelp, stdout);
         return 0;
+    } catch (const CLI::CallForVersion& version) {
+        std::printf("%s\n", version.what());
+        return 0;
     } catch (const CLI::ParseError& problem) {
-        if (problem.get_exit_code() == 0) return app.exit(problem); // --version
         std::fprintf(stderr, "viaductctl: %s; see viaductctl --help\n", problem.what());
-    } catch (const Failure& problem) {
+    } catch (const std::exception& problem) {
         std::fprintf(stderr, "viaductctl: %s\n", problem.what());
     }
     return 1;

@@ -25,6 +25,7 @@
 namespace viaduct {
 namespace {
 
+constexpr std::string_view kTwinPrefix = "vd-";
 constexpr auto kTick = std::chrono::milliseconds(100);
 constexpr auto kRoutePause = std::chrono::milliseconds(100);
 constexpr auto kUpkeep = std::chrono::seconds(1);
@@ -68,6 +69,20 @@ std::vector<Twin> plan_twins(const Config& config, const std::vector<TwinPort>& 
 
 } // namespace
 
+std::string twin_name(const PortConfig& port) {
+    return std::string(kTwinPrefix) + port.name;
+}
+
+void refuse_second_instance() {
+    const std::unique_ptr<struct if_nameindex, void (*)(struct if_nameindex*)> links(
+        if_nameindex(), &if_freenameindex);
+    for (const auto* link = links.get(); link != nullptr && link->if_index != 0; ++link)
+        if (std::string_view(link->if_name).starts_with(kTwinPrefix))
+            throw Error("another viaductd runs in this network namespace: it has the interface " +
+                        std::string(link->if_name) +
+                        "; stop it, or start this one by ip netns exec in a namespace of its own");
+}
+
 struct Kernel::Impl {
     Impl(const Config& wanted, const std::vector<TwinPort>& ports, Loop& control_loop);
     ~Impl();
@@ -94,10 +109,11 @@ struct Kernel::Impl {
     Loop& loop_;
     Netlink netlink_;
     Netlink events_;
-    // What follows is undone in reverse order.
+    // What follows is undone in reverse order: an interface may be heard by the kernel again only
+    // when the VIPs are gone from the twins, or it would answer SIP with ICMP.
+    std::deque<DropFilter> filters_;
     Undo undo_;
     std::vector<Twin> twins_; ///< by PortId
-    std::deque<DropFilter> filters_;
     std::optional<Neighbours> neighbours_;
 
     std::vector<Station> gateways_; ///< hop B + i, B backends; only grows, since workers keep ids
@@ -140,9 +156,10 @@ Kernel::Impl::~Impl() {
 void Kernel::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
     twins_ = plan_twins(config_, ports);
     std::vector<int> links;
-    for (std::size_t i = 0; i < twins_.size(); ++i) {
+    for (std::size_t i = 0; i < twins_.size(); ++i)
         if (!ports[i].interface.empty())
             filters_.emplace_back(netlink_, twins_[i].port, ports[i].interface);
+    for (std::size_t i = 0; i < twins_.size(); ++i) {
         set_up_twin(netlink_, twins_[i], undo_);
         links.push_back(twins_[i].link);
         source_.port_macs.push_back(twins_[i].mac);

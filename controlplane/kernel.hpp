@@ -33,6 +33,13 @@ struct NextHopSource {
 /// everything unnamed leads to 02:00:00:00:00:fe on the first port.
 [[nodiscard]] NextHops replay_next_hops(const Config& config);
 
+/// The TAP interface of a port: "vd-" and the port's name.
+[[nodiscard]] std::string twin_name(const PortConfig& port);
+
+/// Throws Error when a twin of any port already exists: twins live as long as their viaductd, and
+/// two of them in one network namespace would remove each other's rules.
+void refuse_second_instance();
+
 struct TwinPort {
     std::string twin;      ///< TAP interface, created by the data plane
     std::string interface; ///< kernel interface that net_af_packet reads; empty for other devices

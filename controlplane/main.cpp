@@ -93,10 +93,6 @@ struct RunningDataplane {
     RunningDataplane& operator=(const RunningDataplane&) = delete;
 };
 
-std::string twin_name(const PortConfig& port) {
-    return "vd-" + port.name;
-}
-
 DataplaneRequest request_of(const Config& config) {
     DataplaneRequest request;
     for (const PortConfig& port : config.ports)
@@ -168,7 +164,9 @@ int run(const Config& config) {
     if (geteuid() != 0) throw Error("viaductd must be started as root: it opens ports and TAPs");
 
     const DataplaneRequest request = request_of(config);
+    const Admins admins = find_admins(config.admins);
     CliServer cli(config.socket, loop); // first: it also keeps a second viaductd out
+    refuse_second_instance();
     const SteeringSecret secret = config.secret ? *config.secret : kept_secret(config.state);
     const ProbePort probe_port;
     const RunningDataplane dataplane(request);
@@ -195,7 +193,7 @@ int run(const Config& config) {
         apply();
     });
 
-    Control control{config, model, health, publisher, loop, Clock::now(), apply};
+    Control control{config, model, health, publisher, loop, Clock::now(), admins, apply};
     cli.start(control);
     spdlog::info("ready: {} worker(s), {} backend(s), control socket {}",
                  worker_count(),

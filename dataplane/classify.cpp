@@ -83,7 +83,8 @@ classify(const Snapshot& snapshot, const PortView& port, Frame& frame) noexcept 
     const Ipv4Addr destination{ip.destination.host()};
     if ((ip.flags_fragment.host() & kFragmentBits) != 0) {
         const bool ours = snapshot.vip_addresses.find({destination, 0}) ||
-                          snapshot.nat_addresses.find({source, 0});
+                          (snapshot.nat_addresses.find({source, 0}) &&
+                           !snapshot.own_addresses.find({destination, 0}));
         return ours ? Outcome::Fragment : Outcome::Punted;
     }
     const std::size_t udp_offset = Frame::kIpOffset + header_bytes;

@@ -98,6 +98,23 @@ constexpr bool is_token(char c) noexcept {
     return kTokenChars[static_cast<std::uint8_t>(c)];
 }
 
+constexpr auto make_set(std::string_view chars) noexcept {
+    std::array<bool, 256> table{};
+    for (const char c : chars)
+        table[static_cast<std::uint8_t>(c)] = true;
+    return table;
+}
+constexpr auto kParameterMarks = make_set("\"<,;");         ///< what find_parameter() stops at
+constexpr auto kParameterValueEnds = make_set(" \t\r\n;,"); ///< what ends a parameter's value
+
+/// Where the first character of the set stands from `at` on; the size when there is none.
+constexpr std::size_t
+find_any(std::string_view text, std::size_t at, const std::array<bool, 256>& set) noexcept {
+    while (at < text.size() && !set[static_cast<std::uint8_t>(text[at])])
+        ++at;
+    return at;
+}
+
 /// Without `remove_prefix` and `substr`: the latter may throw, and the core has no exceptions.
 constexpr std::string_view slice(std::string_view text, std::size_t from, std::size_t to) noexcept {
     return {text.data() + from, to - from};
@@ -155,6 +172,7 @@ bool is_sip_version(std::string_view text) noexcept {
 
 /// RFC 3261 §7.2: SIP-Version SP Status-Code SP Reason-Phrase.
 bool read_status_line(std::string_view line, SipDigest& digest) noexcept {
+    if (line.empty() || lower(line[0]) != 's') return false;
     std::size_t at = 0;
     while (at < line.size() && !is_blank(line[at]))
         ++at;
@@ -194,37 +212,31 @@ bool read_request_line(std::string_view line, SipDigest& digest) noexcept {
 /// §7.3.1).
 std::string_view find_parameter(std::string_view value, std::string_view name) noexcept {
     std::size_t at = 0;
-    while (at < value.size()) {
-        const char c = value[at++];
-        if (c == '"') {
+    const auto skip_space = [&] {
+        while (at < value.size() && is_space(value[at]))
+            ++at;
+    };
+    while ((at = find_any(value, at, kParameterMarks)) < value.size()) {
+        const char mark = value[at++];
+        if (mark == ',') break;
+        if (mark == '"') {
             while (at < value.size() && value[at] != '"')
                 at += value[at] == '\\' ? 2 : 1;
             ++at;
-        } else if (c == '<') {
+        } else if (mark == '<') {
             while (at < value.size() && value[at] != '>')
                 ++at;
-            ++at;
-        } else if (c == ',') {
-            break;
-        } else if (c == ';') {
-            while (at < value.size() && is_space(value[at]))
-                ++at;
+        } else {
+            skip_space();
             const std::size_t first = at;
             while (at < value.size() && is_token(value[at]))
                 ++at;
-            const std::string_view found = slice(value, first, at);
-            while (at < value.size() && is_space(value[at]))
-                ++at;
-            if (at >= value.size() || value[at] != '=' || !equals_ignoring_case(found, name))
-                continue;
+            const bool wanted = equals_ignoring_case(slice(value, first, at), name);
+            skip_space();
+            if (!wanted || at == value.size() || value[at] != '=') continue;
             ++at;
-            while (at < value.size() && is_space(value[at]))
-                ++at;
-            const std::size_t start = at;
-            while (at < value.size() && !is_space(value[at]) && value[at] != ';' &&
-                   value[at] != ',')
-                ++at;
-            return slice(value, start, at);
+            skip_space();
+            return slice(value, at, find_any(value, at, kParameterValueEnds));
         }
     }
     return {};

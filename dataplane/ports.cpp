@@ -149,18 +149,25 @@ std::uint16_t interface_mtu(const std::string& interface) {
     return known ? static_cast<std::uint16_t>(std::clamp(request.ifr_mtu, 0, 65'535)) : 0;
 }
 
+/// Between configuring and starting. The MTU of a kernel interface is its owner's: never changed
+/// here, only checked.
 std::uint16_t settle_mtu(const PortRequest& request, std::uint16_t ethdev) {
-    if (request.mtu) {
-        const int result = rte_eth_dev_set_mtu(ethdev, *request.mtu);
-        if (result != 0 && result != -ENOTSUP)
-            fail(request,
-                 "mtu = " + std::to_string(*request.mtu) +
-                     ": the device refuses it: " + rte_strerror(-result));
-        return *request.mtu;
-    }
-    std::uint16_t mtu = interface_mtu(interface_of(request.device));
-    if (mtu == 0 && rte_eth_dev_get_mtu(ethdev, &mtu) != 0) mtu = RTE_ETHER_MTU;
-    return mtu;
+    const std::string interface = interface_of(request.device);
+    const std::uint16_t kernel_mtu = interface_mtu(interface);
+    if (kernel_mtu != 0 && request.mtu.value_or(kernel_mtu) > kernel_mtu)
+        fail(request,
+             "mtu = " + std::to_string(*request.mtu) + ", but " + interface + " has " +
+                 std::to_string(kernel_mtu) + "; lower it, or ip link set " + interface + " mtu " +
+                 std::to_string(*request.mtu));
+    if (kernel_mtu != 0) return request.mtu.value_or(kernel_mtu);
+    std::uint16_t mtu = RTE_ETHER_MTU;
+    if (!request.mtu) return rte_eth_dev_get_mtu(ethdev, &mtu) == 0 ? mtu : RTE_ETHER_MTU;
+    const int result = rte_eth_dev_set_mtu(ethdev, *request.mtu);
+    if (result != 0 && result != -ENOTSUP)
+        fail(request,
+             "mtu = " + std::to_string(*request.mtu) +
+                 ": the device refuses it: " + rte_strerror(-result));
+    return *request.mtu;
 }
 
 rte_eth_conf choose_features(const PortRequest& request,
@@ -186,11 +193,12 @@ rte_eth_conf choose_features(const PortRequest& request,
 }
 
 void start_queues(const PortRequest& request,
-                  std::uint16_t ethdev,
-                  std::uint16_t rx_queues,
+                  Port& port,
                   std::uint16_t tx_queues,
                   rte_mempool* mempool,
                   std::vector<std::string>& notes) {
+    const std::uint16_t ethdev = port.ethdev;
+    const std::uint16_t rx_queues = port.rx_queues;
     const auto check = [&](int result, const char* step) {
         if (result < 0) fail(request, std::string(step) + ": " + rte_strerror(-result));
     };
@@ -199,6 +207,7 @@ void start_queues(const PortRequest& request,
     const rte_eth_conf conf = choose_features(request, info, rx_queues, notes);
     check(rte_eth_dev_configure(ethdev, rx_queues, tx_queues, &conf),
           "cannot configure the device");
+    port.mtu = settle_mtu(request, ethdev);
     std::uint16_t rx_descriptors = kRxDescriptors;
     std::uint16_t tx_descriptors = kTxDescriptors;
     check(rte_eth_dev_adjust_nb_rx_tx_desc(ethdev, &rx_descriptors, &tx_descriptors),
@@ -278,16 +287,14 @@ Port open_port(const PortRequest& request,
                  "the device has " + std::to_string(info.max_tx_queues) + " TX queue(s), " +
                      std::to_string(workers) + " workers need one each; add qpairs=" +
                      std::to_string(workers) + " to its device string, or lower dataplane.workers");
-        const auto tx_queues = static_cast<std::uint16_t>(workers);
-        const std::uint16_t rx_queues = std::min(info.max_rx_queues, tx_queues);
-        start_queues(request, ethdev, rx_queues, tx_queues, mempool, notes);
         Port port;
         port.name = request.name;
         port.driver = info.driver_name;
         if (port.driver == "net_af_packet") port.interface = interface_of(request.device);
         port.ethdev = ethdev;
-        port.rx_queues = rx_queues;
-        port.mtu = settle_mtu(request, ethdev);
+        const auto tx_queues = static_cast<std::uint16_t>(workers);
+        port.rx_queues = std::min(info.max_rx_queues, tx_queues);
+        start_queues(request, port, tx_queues, mempool, notes);
         rte_ether_addr mac{};
         rte_eth_macaddr_get(ethdev, &mac);
         std::copy_n(mac.addr_bytes, port.mac.bytes.size(), port.mac.bytes.begin());

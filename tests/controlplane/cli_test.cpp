@@ -129,7 +129,7 @@ TEST(Verbs, AnswerAsTextAndAsOneJsonObjectAlike) {
 TEST(Permission, LetsEverybodyLookAndOnlyAdminsChange) {
     ControlDesk desk;
     desk.all_up();
-    const Peer stranger{4'000'000, 4'000'000, 1};
+    const Peer stranger{4'000'000, 4'000'000, 1, {}};
     for (const Verb& verb : verbs()) {
         std::string line(verb.name);
         if (verb.min_arguments == 2) line += verb.name == "explain" ? " sip a@b" : " proxies b1";
@@ -139,21 +139,35 @@ TEST(Permission, LetsEverybodyLookAndOnlyAdminsChange) {
         EXPECT_EQ(text, "ERR only root and admins (daemon) may do this; you are uid 4000000\n");
     }
     EXPECT_TRUE(desk.model.history().size() == 4) << "only the four verdicts";
-    EXPECT_TRUE(is_ok(answer(desk.control, {1, 1, 1}, "drain proxies b1"))) << "daemon is uid 1";
+    EXPECT_TRUE(is_ok(answer(desk.control, {1, 1, 1, {}}, "drain proxies b1")))
+        << "daemon is uid 1";
 }
 
 TEST(Permission, KnowsRootItselfUsersAndGroups) {
-    const Peer nobody{65534, 65534, 1};
-    EXPECT_TRUE(may_change({}, {0, 4'000'000, 1}));
-    EXPECT_TRUE(may_change({}, {geteuid(), 4'000'000, 1}));
+    const Peer nobody{65534, 65534, 1, {}};
+    EXPECT_TRUE(may_change({}, {0, 4'000'000, 1, {}}));
+    EXPECT_TRUE(may_change({}, {geteuid(), 4'000'000, 1, {}}));
     EXPECT_FALSE(may_change({}, nobody));
-    EXPECT_FALSE(may_change({"root", "no-such-name", ""}, nobody));
-    EXPECT_TRUE(may_change({"nobody"}, nobody));
-    EXPECT_TRUE(may_change({"nogroup"}, nobody)) << "a group";
-    EXPECT_FALSE(may_change({"daemon"}, {65534, 1, 1}))
+    EXPECT_FALSE(may_change(find_admins({"root"}), nobody));
+    EXPECT_TRUE(may_change(find_admins({"nobody"}), nobody));
+    EXPECT_TRUE(may_change(find_admins({"nogroup"}), nobody)) << "a group";
+    EXPECT_FALSE(may_change(find_admins({"daemon"}), {65534, 1, 1, {}}))
         << "daemon is a user: its group is not meant";
-    EXPECT_TRUE(may_change({"nogroup"}, {4'000'000, 65534, 1})) << "member by its own group id";
-    EXPECT_FALSE(may_change({"nogroup"}, {4'000'000, 4'000'000, 1}));
+    const Admins group = find_admins({"nogroup"});
+    EXPECT_TRUE(may_change(group, {4'000'000, 65534, 1, {}})) << "by its own group";
+    EXPECT_TRUE(may_change(group, {4'000'000, 4'000'000, 1, {7, 65534}})) << "by another group";
+    EXPECT_FALSE(may_change(group, {4'000'000, 4'000'000, 1, {7, 8}}));
+}
+
+TEST(Permission, NamesTheAdminThatDoesNotExist) {
+    try {
+        static_cast<void>(find_admins({"root", "no-such-name"}));
+        FAIL() << "found an admin that does not exist";
+    } catch (const Error& error) {
+        EXPECT_STREQ(error.what(),
+                     "control.admins names \"no-such-name\", which is no user and no "
+                     "group of this machine; mend or remove it");
+    }
 }
 
 TEST(Show, TellsTheStateOfTheModel) {

@@ -129,7 +129,8 @@ TEST(ConfigCheck, SaysWhichPoolAVipMisses) {
     }
     expect_mistakes(
         kLeast + pools + vip,
-        {R"(vip "x" wants pool "y", which does not exist; there are: "proxies", "a", "b", "c", "d", "e", "f", "g", ...)"});
+        {"vip \"x\" wants pool \"y\", which does not exist; there are: \"proxies\", \"a\", "
+         "\"b\", \"c\", \"d\", \"e\", \"f\", \"g\", ..."});
 }
 
 TEST(ConfigCheck, SaysWhichPoolNobodyUses) {

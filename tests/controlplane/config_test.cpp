@@ -155,7 +155,8 @@ TEST(Config, SaysWhichKeyIsMissing) {
           R"(missing key "name" in [[port]]: a name of 1 to 12 letters, digits, '_' or '-')"},
          {"[[port]]\nname = \"p0\"\ndevice = \"net_af_packet0,iface=lb0\"",
           "^[[port]]\nname = \"p0\"",
-          R"(missing key "device" in [[port]]: a text of 1 to 255 bytes without control characters)"},
+          "missing key \"device\" in [[port]]: a text of 1 to 255 printable ASCII "
+          "characters"},
          {"[[vip]]\nname = \"sip\"", "^[[vip]]", R"(missing key "name" in [[vip]]:)" + name},
          {"[[vip]]\nname = \"sip\"\naddress = \"198.51.100.10\"",
           "^[[vip]]\nname = \"sip\"",
@@ -169,7 +170,8 @@ TEST(Config, SaysWhichKeyIsMissing) {
           R"(missing key "name" in [[pool.backend]]:)" + name},
          {"[[pool.backend]]\nname = \"b1\"\naddress = \"198.51.100.21\"",
           "^[[pool.backend]]\nname = \"b1\"",
-          R"(missing key "address" in [[pool.backend]]: the IPv4 address of a host, such as "192.0.2.10")"}});
+          "missing key \"address\" in [[pool.backend]]: the IPv4 address of a host, such as "
+          "\"192.0.2.10\""}});
 }
 
 TEST(Config, SaysHowASectionIsWritten) {
@@ -218,7 +220,14 @@ TEST(Config, SaysWhereTheSyntaxIsBroken) {
     expect_start("[control]\nsocket = \"/a\" b\n", "lb.toml:2:");
     expect_start("\xef\xbb\xbf" + kLeast, "lb.toml:1:1: begins with a byte order mark");
     expect_start("# \xff\n", "lb.toml:1:");
-    expect_start("\xff\xfe[\0" + kLeast, "lb.toml:1:");
+    expect_start("# \xc3\xa9\n# \xc3\xa9\na = 1 \xc3\xa9",
+                 "lb.toml:3:7: only ASCII may stand outside");
+    expect_start("a = \"#\xc3\xa9\"", "lb.toml:1:7: only ASCII may stand outside");
+    expect_start("a = \"\\\"# \xc2\xa0\"", "lb.toml:1:10: only ASCII");
+    expect_start("name =\xc2\xa0\"a\"\n", "lb.toml:1:7: only ASCII");
+    expect_start("a = \"\"\nb = \"\"\"x\"\"\"\n", "lb.toml:2:5: no value here has several lines");
+    expect_start("a = ''\nb = '''x'''\n", "lb.toml:2:5: no value here has several lines");
+    expect_start(std::string("\xff\xfe[\0", 4) + kLeast, "lb.toml:1:");
     expect_start("[control]\nsocket = \"/\xc3\x28\"\n", "lb.toml:2:");
     expect_start(kLeast + std::string(1, '\0'), "lb.toml:13:1: ");
     expect_start(kLeast + "x = \"\x1b[2J\"\n", "lb.toml:13:");
@@ -252,8 +261,8 @@ TEST(Config, CountsNoDotsOfStringsAndComments) {
     std::string dots(1000, '.');
     EXPECT_EQ(mistakes_of(change(kLeast, "[[vip]]", "# " + dots + "\n[[vip]]")),
               std::vector<std::string>{});
-    for (const std::string quote : {"\"", "'", "\"\"\"", "'''"}) {
-        const std::string text = quote + "n\\\\" + (quote.size() == 3 ? "\n" : "") + dots + quote;
+    for (const std::string quote : {"\"", "'"}) {
+        const std::string text = quote + "n\\\\" + dots + quote;
         const std::vector<std::string> mistakes = mistakes_of(change(kLeast, "\"sip\"", text));
         ASSERT_EQ(mistakes.size(), 1U);
         EXPECT_NE(mistakes[0].find("name must be a name"), std::string::npos) << mistakes[0];

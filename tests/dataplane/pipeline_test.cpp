@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// pipeline: whole ways through the data plane as data, and the laws of a burst.
+// Whole ways through the data plane as data, and the laws of a burst.
 #include "guarded.hpp"
 #include "pipeline.hpp"
 #include "world.hpp"
@@ -94,14 +93,6 @@ FrameBuilder from_n1() {
 }
 FrameBuilder at_client() {
     return frame().macs(kPort0Mac, kGatewayMac).ipv4(kNatVip, kClient).ttl(63).udp(5060, 40'000);
-}
-
-/// All calls of "proxies" go to b2 and all of "inside" to n1.
-World narrow_world() {
-    World here = world();
-    here.deal_slots(kProxies, {kB2});
-    here.deal_slots(kInside, {kN1});
-    return here;
 }
 
 std::vector<Case> forwarded_cases() {
@@ -337,7 +328,6 @@ TEST(Pipeline, EndsEveryFrameOfAnyBurstExactlyOnce) {
             ASSERT_TRUE(ended.sent || ended.bytes == frames[at]);
         }
     }
-    EXPECT_TRUE(run(here, {}).empty());
 }
 
 TEST(Pipeline, DecidesAFrameAloneAsAmongAnyOthers) {
@@ -394,10 +384,6 @@ TEST(Pipeline, GivesANatClientItsAnswerFromWhereItAsked) {
         // The backend answers to where the request came from, from where it was sent to.
         const auto ip_in = header_at<Ipv4Header>(there.bytes, 14);
         const auto udp_in = header_at<UdpHeader>(there.bytes, 34);
-        const auto dotted = [](Be32 address) {
-            return std::to_string(address.bytes[0]) + "." + std::to_string(address.bytes[1]) + "." +
-                   std::to_string(address.bytes[2]) + "." + std::to_string(address.bytes[3]);
-        };
         const auto answer = frame()
                                 .macs("02:00:00:00:02:01", kPort1Mac)
                                 .ipv4(dotted(ip_in.destination), dotted(ip_in.source))

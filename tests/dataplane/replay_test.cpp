@@ -6,11 +6,13 @@
 #include "viaduct/replay.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <numeric>
 #include <random>
 #include <string>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <vector>
 
@@ -302,11 +304,24 @@ TEST_F(Replay, LeavesNothingOfATruncatedCapture) {
 
 TEST_F(Replay, NamesWhatItCannotWrite) {
     write_pcap(in_, captured({to_vip()}));
-    for (const std::string& out :
-         {folder_ / "no/such/folder.pcap", folder_ / ".", std::string("/dev/full")}) {
+    for (const std::string& out : {folder_ / "no/such/folder.pcap", folder_ / "."}) {
         const std::string text = error_of(in_, out);
         EXPECT_NE(text.find(out), std::string::npos) << text;
     }
+    EXPECT_EQ(folder_.names(), std::vector<std::string>{"in.pcap"});
+}
+
+TEST_F(Replay, LeavesNothingWhenTheOutputDoesNotFit) {
+    write_pcap(in_, captured(std::vector<FrameBuilder>(100, to_vip())));
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    const auto action = std::signal(SIGXFSZ, SIG_IGN); // then write() fails, as on a full disk
+    const rlimit small{4096, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    const std::string text = error_of(in_, out_);
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, action);
+    EXPECT_NE(text.find(out_), std::string::npos) << text;
     EXPECT_EQ(folder_.names(), std::vector<std::string>{"in.pcap"});
 }
 

@@ -83,7 +83,7 @@ secret = "000102030405060708090a0b0c0d0e0F"
 
 [control]
 socket = "/run/lb \"one\".sock"
-state = "/var/lib/lbé"
+state = "/var/lib/lb"
 admins = ["root", "@voice"]
 log_level = "debug"
 )";

@@ -74,7 +74,7 @@ struct ControlDesk {
         return nlohmann::ordered_json::parse(text);
     }
 
-    Peer root{0, 0, 1};
+    Peer root{0, 0, 1, {}};
     Config config;
     PoolModel model{config};
     NextHopSource next_hops;
@@ -82,10 +82,11 @@ struct ControlDesk {
     Publisher publisher{config, kReplaySecret, 5099};
     Loop loop;
     unsigned applied = 0;
-    Control control{config, model, health, publisher, loop, Clock::now(), [this] {
-                        ++applied;
-                        publish(publisher.build(model));
-                    }};
+    Control control{
+        config, model, health, publisher, loop, Clock::now(), find_admins(config.admins), [this] {
+            ++applied;
+            publish(publisher.build(model));
+        }};
 };
 
 } // namespace viaduct::test

@@ -38,6 +38,10 @@ inline constexpr std::string_view kPort0Mac = "02:00:00:00:00:01";  ///< to whom
     if (!address) std::abort();
     return *address;
 }
+[[nodiscard]] inline std::string dotted(Be32 address) {
+    return std::to_string(address.bytes[0]) + "." + std::to_string(address.bytes[1]) + "." +
+           std::to_string(address.bytes[2]) + "." + std::to_string(address.bytes[3]);
+}
 [[nodiscard]] inline MacAddr mac(std::string_view text) {
     const auto address = parse_mac(text);
     if (!address) std::abort();
