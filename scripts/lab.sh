@@ -362,22 +362,23 @@ lab_story() {
 }
 
 # lab_unseen: frames that lb0 (nat: and lb1) took and viaductd did not. What the driver dropped since
-# READY is the growth of this number; asked until three answers agree, so that nothing is on its way.
+# READY is the growth of this number. Asked until two answers agree in which no frame came between the
+# questions, so that nothing is on its way; false when there is no such moment in 30 s.
 lab_unseen() {
-    local seen="" again=0 before received after end=$((SECONDS + 10))
-    while ((again < 3 && SECONDS < end)); do
-        before=$(lab_rx)
-        received=$(lab_ctl --json show outcomes | jq .received)
-        after=$(lab_rx)
-        ((before == after)) || continue
-        if [[ $((after - received)) == "$seen" ]]; then ((++again)); else again=0; fi
-        seen=$((after - received))
-    done
-    ((again == 3)) && echo "$seen"
-}
-lab_rx() {
-    ip -n "$LAB_ID-lb" -j -s link show | jq --arg lb1 "$([[ $LAB_MODE == nat ]] && echo lb1)" \
-        '[.[] | select(.ifname == "lb0" or .ifname == $lb1) | .stats64.rx.packets] | add'
+    # In one shell inside the namespace, because the moment between two probes is short.
+    # shellcheck disable=SC2016
+    lab_in lb bash -c '
+        rx() { local file sum=0; for file in $3; do ((sum += $(<"$file"))); done; echo "$sum"; }
+        end=$((SECONDS + 30)) seen=""
+        while ((SECONDS < end)); do
+            before=$(rx "$@")
+            reply=$("$1" --socket "$2" --json show outcomes)
+            [[ $before == "$(rx "$@")" && $reply =~ \"received\":\ ?([0-9]+) ]] || continue
+            [[ $((before - BASH_REMATCH[1])) == "$seen" ]] && echo "$seen" && exit
+            seen=$((before - BASH_REMATCH[1]))
+        done
+        exit 1' _ "$VIADUCT_BUILD/viaductctl" "$LAB_SOCKET" \
+        "$(printf '/sys/class/net/%s/statistics/rx_packets ' lb0 $([[ $LAB_MODE == nat ]] && echo lb1))"
 }
 # lab_conserved: received = sum of outcomes (nothing is held in this version).
 lab_conserved() { lab_ctl --json show outcomes | jq -e '.received == ([.outcomes[]] | add)' >/dev/null; }

@@ -4,6 +4,7 @@
 # share again.
 . "$(dirname "$0")/prelude.sh"
 
+LAB_FALL=2
 start dsr-l2
 killed_at=${EPOCHREALTIME/./}
 lab_kill_backend 1
