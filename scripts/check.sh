@@ -61,7 +61,7 @@ layers() {
         nothing '#include <rte_|\brte_[a-z0-9_]+\(' $(sources '*.cpp' '*.hpp' | grep -vE "$shell") &&
         nothing '#include <(iostream|regex|filesystem|format)>' $(sources '*.cpp' '*.hpp') &&
         nothing '#include "[^v]|#include "viaduct/[^"]*/' $(sources 'include/*.hpp') &&
-        nothing '\bvirtual\b|std::function' $(sources 'dataplane/*.hpp' 'dataplane/*.cpp' | grep -v replay)
+        nothing '^ *virtual |std::function' $(sources 'dataplane/*.hpp' 'dataplane/*.cpp' | grep -v replay)
 }
 
 # build DIRECTORY [MESON-OPTION...] with the compiler in CXX
