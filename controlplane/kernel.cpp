@@ -51,18 +51,12 @@ std::vector<Twin> plan_twins(const Config& config, const std::vector<TwinPort>& 
     }
     for (const VipConfig& vip : config.vips) {
         const Ipv4Addr address = vip.endpoint.address;
-        std::size_t at = 0;
-        int longest = -1;
-        bool there = false;
-        for (std::size_t i = 0; i < twins.size(); ++i)
-            for (const Ipv4Prefix& prefix : twins[i].addresses) {
-                there = there || prefix.address == address;
-                if (prefix.contains(address) && int{prefix.length} > longest) {
-                    longest = prefix.length;
-                    at = i;
-                }
-            }
-        if (!there && !twins.empty()) twins[at].addresses.push_back({address, 32});
+        if (twins.empty()) break;
+        std::vector<Ipv4Prefix>& carried = twins[index(port_of_vip(address, config))].addresses;
+        if (std::none_of(carried.begin(), carried.end(), [&](const Ipv4Prefix& prefix) {
+                return prefix.address == address;
+            }))
+            carried.push_back({address, 32});
     }
     return twins;
 }
@@ -118,6 +112,7 @@ struct Kernel::Impl {
 
     std::vector<Station> gateways_; ///< hop B + i, B backends; only grows, since workers keep ids
     std::vector<Route> routes_;
+    std::vector<std::optional<HopId>> vip_gateways_;
     std::vector<NeighbourMap::Entry> entries_; ///< what the current NeighbourMap was made from
     NextHopSource source_;
     std::uint64_t version_ = 0; ///< 0: still starting
@@ -235,6 +230,7 @@ void Kernel::Impl::read_routes(TimePoint now) {
         });
         if (twins_[i].gateway && !there) (void)add_gateway_routes(netlink_, twins_[i]);
     }
+    vip_gateways_ = vip_gateways(config_, routes);
     routes_ = flatten_routes(std::move(routes));
     table_stale_ = true;
 }
@@ -332,6 +328,7 @@ void Kernel::Impl::rebuild() {
     for (const Station& gateway : gateways_)
         fresh.hops.push_back({gateway.port, gateway.address, neighbours_->mac_of(gateway)});
     fresh.routes = routes_;
+    fresh.vip_gateways = vip_gateways_;
     for (std::size_t b = 0; b < backends_.size(); ++b) {
         const Station station = station_for(backends_[b], config_, fresh);
         const std::optional<MacAddr>& fixed = backends_[b].config.mac;
@@ -342,7 +339,7 @@ void Kernel::Impl::rebuild() {
     std::vector<NeighbourMap::Entry> entries = neighbours_->usable();
     const NextHops& current = source_.next_hops;
     if (version_ > 0 && fresh.hops == current.hops && fresh.routes == current.routes &&
-        entries == entries_)
+        fresh.vip_gateways == current.vip_gateways && entries == entries_)
         return;
     fresh.neighbours = NeighbourMap(entries);
     entries_ = std::move(entries);

@@ -40,6 +40,36 @@ TEST_F(KernelTest, PutsAVipOnTheTwinWhosePrefixCoversIt) {
     EXPECT_FALSE(contains(shell("ip -4 addr show vd-p0"), "203.0.113.10"));
 }
 
+TEST_F(KernelTest, LeadsAnswersAsTheKernelsRuleForTheVipDoes) {
+    const Wire core("vd-p0");
+    const Wire access("vd-p1");
+    Config config = one_port();
+    config.ports.resize(2);
+    config.ports[1].name = "p1";
+    config.ports[1].addresses = {{ip("203.0.113.2"), 24}};
+    config.ports[1].gateway = ip("203.0.113.1");
+    const Kernel kernel(config, {twin("vd-p0"), twin("vd-p1")}, loop);
+    const NextHops& table = kernel.next_hops().next_hops;
+    const auto gateway_of = [&](std::size_t vip, const char* client) {
+        const Route* route = table.route_to(ip(client));
+        const auto by =
+            route == nullptr ? std::nullopt : table.gateway_from(static_cast<VipId>(vip), *route);
+        return by ? to_string(table.hops[index(*by)].address) : "none";
+    };
+    for (std::size_t vip = 0; vip < config.vips.size(); ++vip)
+        EXPECT_TRUE(contains(
+            shell("ip route get 192.0.2.77 from " + to_string(config.vips[vip].endpoint.address)),
+            "via " + gateway_of(vip, "192.0.2.77") + " "))
+            << vip;
+    EXPECT_EQ(gateway_of(2, "192.0.2.77"), "203.0.113.1");
+    EXPECT_EQ(gateway_of(2, "198.51.100.77"), "none");
+
+    // What the host's own table says more closely counts for every VIP.
+    run("ip route add 192.0.2.0/25 via 198.51.100.7 dev vd-p0");
+    EXPECT_TRUE(becomes([&] { return gateway_of(2, "192.0.2.77") == "198.51.100.7"; }));
+    EXPECT_EQ(gateway_of(2, "192.0.2.177"), "203.0.113.1");
+}
+
 TEST_F(KernelTest, UsesTheGatewayForItsOwnAddressesAndNeverForTheHost) {
     const Wire wire("vd-p0");
     const Kernel kernel(one_port(), {twin("vd-p0")}, loop);
