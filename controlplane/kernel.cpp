@@ -135,6 +135,7 @@ Kernel::Impl::Impl(const Config& wanted, const std::vector<TwinPort>& ports, Loo
     : config_(wanted), backends_(backends_in_order(wanted)), loop_(control_loop),
       self_(std::make_shared<Impl*>(this)) {
     remove_leftovers(netlink_);
+    remove_leftover_filters(netlink_);
     set_up_ports(ports);
     // Heard before the tables are read, so that no change falls between.
     events_.subscribe({RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK});
