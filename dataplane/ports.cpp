@@ -102,15 +102,12 @@ public:
     LogCatcher(const LogCatcher&) = delete;
     LogCatcher& operator=(const LogCatcher&) = delete;
 
-    /// The last line logged, or `otherwise`.
-    [[nodiscard]] std::string last_line(const std::string& otherwise) {
+    /// The first line logged, which is nearest to the cause, or `otherwise`.
+    [[nodiscard]] std::string first_line(const std::string& otherwise) {
         std::fflush(stream_);
-        std::string all(text_, size_);
-        while (!all.empty() && (all.back() == '\n' || all.back() == ' '))
-            all.pop_back();
-        if (all.empty()) return otherwise;
-        const std::size_t line = all.rfind('\n');
-        return line == std::string::npos ? all : all.substr(line + 1);
+        const std::string_view all(text_, size_);
+        const std::string_view line = all.substr(0, all.find('\n'));
+        return line.empty() ? otherwise : std::string(line);
     }
 
 private:
@@ -139,7 +136,7 @@ std::uint16_t attach(const PortRequest& request) {
         if (!known[id] && rte_eth_dev_is_valid_port(id) != 0) return id;
     fail(request,
          "cannot open device \"" + request.device + "\": " +
-             log.last_line(result < 0 ? rte_strerror(-result) : "it is no network device") +
+             log.first_line(result < 0 ? rte_strerror(-result) : "it is no network device") +
              "; give a PCI address bound to vfio-pci or a virtual device such as "
              "net_af_packet0,iface=eth1");
 }
@@ -280,7 +277,7 @@ void start_eal(const DataplaneRequest& request, std::vector<std::string>& notes)
         argv.push_back(argument.data());
     LogCatcher log;
     if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0)
-        throw Error("cannot start DPDK: " + log.last_line(rte_strerror(rte_errno)));
+        throw Error("cannot start DPDK: " + log.first_line(rte_strerror(rte_errno)));
 }
 
 rte_mempool* create_mempool(const DataplaneRequest& request) {
