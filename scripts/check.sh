@@ -9,6 +9,7 @@
 # Without it also Clang, the build without DPDK under AddressSanitizer and UBSan, the reference and
 # clang-tidy. Wants build/ to be made (meson setup build && ninja -C build).
 set -u
+export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.." || exit 1
 
 fast=""
@@ -27,6 +28,7 @@ trap 'rm -f "$log"' EXIT
 
 rule() { # NAME COMMAND...
     local began=$SECONDS
+    printf '..    %s\n' "$1" # some take minutes
     if "${@:2}" >"$log" 2>&1; then
         passed=$((passed + 1))
         printf 'ok    %s (%d s)\n' "$1" $((SECONDS - began))
@@ -84,6 +86,10 @@ reference() {
     build/viaductd --reference | diff -u docs/reference.md - ||
         { echo 'docs/reference.md is stale: build/viaductd --reference > docs/reference.md'; return 1; }
 }
+
+# Rules over no file at all would hold.
+[[ -n $(sources '*.cpp') && -n $(sources '*.hpp') ]] ||
+    { echo "check: git lists no sources in $(pwd -P): it must be installed, and the tree be a clone of yours" >&2; exit 1; }
 
 tidy() {
     sources 'dataplane/*.cpp' 'controlplane/*.cpp' | grep -v no_dataplane |

@@ -19,7 +19,8 @@
 # In dsr-l2 the backends have the VIP on lo and keep silent about it in ARP. In nat their first leg
 # is down and their way to the client leads through 203.0.113.2.
 
-LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export LC_ALL=C.UTF-8 # EPOCHREALTIME has a point in it then
+LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 VIADUCT_BUILD=${VIADUCT_BUILD:-$LAB_ROOT/build}
 LAB_SIPP=$LAB_ROOT/tests/support/sipp
 
@@ -46,6 +47,7 @@ lab_wait() {
 
 # lab_use ID: which lab the functions below mean.
 lab_use() {
+    [[ $1 =~ ^[A-Za-z0-9_-]+$ ]] || lab_die "\"$1\" is no ID of a lab: letters, digits, - and _"
     LAB_ID=$1
     LAB_DIR=${TMPDIR:-/tmp}/viaduct-lab-$LAB_ID
     LAB_SOCKET=$LAB_DIR/viaduct.sock
@@ -53,7 +55,13 @@ lab_use() {
     return 0
 }
 
-lab_namespaces() { ip netns list | awk -v id="$LAB_ID-" 'index($1, id) == 1 { print $1 }'; }
+# lab_namespaces: those of this lab that exist, and nobody else's.
+lab_namespaces() {
+    local role
+    for role in net lb cli be1 be2 be3; do
+        [[ ! -e /var/run/netns/$LAB_ID-$role ]] || echo "$LAB_ID-$role"
+    done
+}
 
 lab_in() { ip netns exec "$LAB_ID-$1" "${@:2}"; } # ROLE COMMAND...: in that namespace
 
@@ -172,11 +180,12 @@ EOF
     } >"$LAB_DIR/viaduct.toml"
 }
 
-# lab_up MODE [ID]: the network and the configuration; nothing runs in it yet.
+# lab_up MODE [ID]: the network and the configuration; nothing runs in it yet. Without ID it has a
+# new one that begins with LAB_PREFIX, by which scripts/test finds what a killed test left behind.
 lab_up() {
     ((EUID == 0)) || lab_die "network namespaces need root: run it with sudo"
     [[ $1 == dsr-l2 || $1 == nat ]] || lab_die "mode \"$1\" is not dsr-l2 or nat"
-    set -- "$1" "${2:-vd$$}"
+    set -- "$1" "${2:-${LAB_PREFIX:-vd}$$}"
     lab_use "$2"
     if [[ -n $(lab_namespaces) ]]; then
         LAB_ID="" # not ours: the trap must not remove it
@@ -192,8 +201,10 @@ lab_up() {
 
 # lab_down: everything that lab_up and the functions below made, also after half a lab_up.
 lab_down() {
-    local name pids
+    local name pids traps
     [[ -n ${LAB_ID:-} ]] || return 0
+    traps=$(trap -p INT TERM HUP)
+    trap '' INT TERM HUP # half a removal helps nobody
     lab_stop_viaductd 3 2>/dev/null
     for name in $(lab_namespaces); do
         pids=$(ip netns pids "$name")
@@ -201,6 +212,8 @@ lab_down() {
         ip netns delete "$name"
     done
     rm -rf "$LAB_DIR"
+    trap - INT TERM HUP
+    eval "$traps"
 }
 
 # lab_trap: remove the lab however the script ends.
@@ -220,7 +233,7 @@ lab_gone() { ! lab_alive "$1"; }
 lab_pid() { # NAME: the pid in NAME.pid, unless something outside this lab has it by now
     local pid
     pid=$(cat "$LAB_DIR/$1.pid" 2>/dev/null) || return 0
-    [[ $(ip netns identify "$pid" 2>/dev/null) != "$LAB_ID-"* ]] || echo "$pid"
+    [[ $(ip netns identify "$pid" 2>/dev/null) != "$LAB_ID"-@(net|lb|cli|be1|be2|be3) ]] || echo "$pid"
 }
 
 # lab_start_viaductd [ARGUMENT...]: until READY; sets LAB_READY_MS. False when it ended or took 15 s.
@@ -244,6 +257,7 @@ lab_ready_or_gone() { grep -qs READY=1 "$LAB_DIR/notify" || lab_gone "$(<"$LAB_D
 # lab_stop_viaductd [SECONDS]: SIGTERM; sets LAB_STOP_MS. False when it had to be killed.
 lab_stop_viaductd() {
     local pid began=${EPOCHREALTIME/./}
+    LAB_STOP_MS=""
     pid=$(lab_pid viaductd)
     lab_alive "$pid" || return 0
     kill -TERM "$pid"
@@ -273,7 +287,7 @@ lab_start_backend() {
     : >"$LAB_DIR/$name.$run.trace"
     sed "s/OPTIONS_ANSWER/${2:-200 OK}/" "$LAB_SIPP/uas.xml" >"$LAB_DIR/$name.xml"
     TERM=dumb lab_spawn "$name" "$name" sipp -sf "$LAB_DIR/$name.xml" -i "$address" -p 5060 -nostdin \
-        -key contact "$LAB_VIP:5060" -timeout 900s \
+        -key contact "$LAB_VIP:5060" \
         -trace_shortmsg -shortmessage_file "$LAB_DIR/$name.$run.trace" \
         -trace_err -error_file "$LAB_DIR/$name.$run.errors" >/dev/null 2>"$LAB_DIR/$name.$run.stderr"
     lab_wait 15 lab_listens "$name" || lab_die "backend $1 does not listen: $(<"$LAB_DIR/$name.$run.stderr")"
@@ -403,12 +417,15 @@ lab_main() {
         echo "lab $LAB_ID is up ($LAB_MODE); files in $LAB_DIR"
         ;;
     down)
+        ((EUID == 0)) || lab_die "network namespaces need root: run it with sudo"
         lab_use "${1:-lab}"
         lab_down
         ;;
     exec)
         (($# >= 3)) || lab_die "usage: scripts/lab.sh exec ID ROLE COMMAND..."
+        ((EUID == 0)) || lab_die "network namespaces need root: run it with sudo"
         lab_use "$1"
+        [[ -e /var/run/netns/$1-$2 ]] || lab_die "no namespace $1-$2: is lab $1 up? roles are cli, lb, be1, be2, be3, net"
         shift
         lab_in "$@"
         ;;
