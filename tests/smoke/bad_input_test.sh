@@ -49,9 +49,8 @@ bad_luck "no such driver" "net_nothing0" 's/net_af_packet0,iface=lb0/net_nothing
 bad_luck "more workers than cores" "$(nproc)" "s/^workers = 1/workers = $(($(nproc) + 1))/" viaductd
 bad_luck "no /dev/net/tun" "/dev/net/tun" "" lab_in lb unshare -m bash -c \
     "mount --bind '$LAB_DIR/empty' /dev/net && exec '$VIADUCT_BUILD/viaductd' --config '$LAB_DIR/viaduct.toml'"
-if [[ $(</proc/sys/vm/nr_hugepages) == 0 ]]; then
-    bad_luck "huge pages missing" "[Hh]uge" 's/^workers = 1/&\nmemory = "hugepages"/' viaductd
-fi
+bad_luck "huge pages missing" "[Hh]uge" 's/^workers = 1/&\nmemory = "hugepages"/' lab_in lb unshare -m bash -c \
+    "mount --bind '$LAB_DIR/empty' /sys/kernel/mm/hugepages && exec '$VIADUCT_BUILD/viaductd' --config '$LAB_DIR/viaduct.toml'"
 
 chmod 755 "$LAB_DIR" # the stranger must get as far as root's work
 bad_luck "not root" "root" "" lab_in lb setpriv --reuid 65534 --regid 65534 --clear-groups \

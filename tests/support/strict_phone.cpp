@@ -8,7 +8,8 @@
 //
 // In:   UDP datagrams. A call: INVITE, 180, 200, ACK, a re-INVITE in the middle, BYE by --hangup.
 // Out:  one line of JSON; every violation on stderr; exit 0 when every call completed and nothing
-//       was violated. The server ends with SIGTERM, or after --deadline-s.
+//       was violated. The server ends with SIGTERM, once its calls have ended but at most 5 s
+//       later; or after --deadline-s.
 // It sends where Contact and Record-Route say, takes messages only from where they must come from,
 // and a server reports (and answers 481 to) a message of a call that it did not begin.
 // Spec: RFC 3261 §12.2 (dialogs), §13.2.2.4 (ACK), §17.1 (timers; T1 = 500 ms), §18.2.2 (answers).
@@ -59,9 +60,12 @@ public:
           deadline_(Clock::now() + std::chrono::seconds(options.number("deadline-s", 300))) {}
 
     int run() {
-        while (stop_wanted == 0 && Clock::now() < deadline_) {
+        bool stopping = false;
+        while (Clock::now() < deadline_ && (stop_wanted == 0 || ended_ < calls_.size())) {
             receive([this](const Message& message, const Address& from) { take(message, from); });
             const auto now = Clock::now();
+            if (stop_wanted != 0 && !std::exchange(stopping, true))
+                deadline_ = std::min(deadline_, now + std::chrono::seconds(5));
             for (auto& [id, call] : calls_) {
                 repeat_if_due(call.repeat, now);
                 if (call.hang_up_at && now >= *call.hang_up_at) hang_up(id, call);
@@ -81,11 +85,12 @@ public:
 
 private:
     struct Call {
-        std::string local;   ///< our To, with tag
-        std::string remote;  ///< the caller's From
-        std::string contact; ///< the caller's
-        std::string where;   ///< our Contact, and Record-Route in every second call
-        unsigned invite = 0; ///< CSeq of the INVITE answered last
+        std::string local;         ///< our To, with tag
+        std::string remote;        ///< the caller's From
+        std::string contact;       ///< the caller's
+        std::string where;         ///< our Contact, and Record-Route in every second call
+        unsigned invite = 0;       ///< CSeq of the INVITE answered last
+        unsigned acknowledged = 0; ///< CSeq of the last ACK
         std::string invite_answer;
         std::optional<Repeat> repeat;
         std::optional<Clock::time_point> hang_up_at;
@@ -148,11 +153,14 @@ private:
             call.invite_answer = answer(request, "200 OK", call.local, call.where);
             call.repeat = send_repeatedly(call.invite_answer, from);
         } else if (request.method == "ACK") {
-            call.repeat.reset();
+            call.acknowledged = std::max(call.acknowledged, request.cseq);
+            // A late one does not stop what is repeated now: a newer 200, or our BYE.
+            if (request.cseq == call.invite && call.hang_up_at != Clock::time_point::max())
+                call.repeat.reset();
             if (hangs_up_ && !call.hang_up_at) call.hang_up_at = Clock::now() + hold_;
         } else if (request.method == "BYE") {
             send(answer(request, "200 OK", call.local), from);
-            end(call);
+            end(call, what);
         } else {
             violation(what + ": not part of these calls");
         }
@@ -170,13 +178,16 @@ private:
         if (response.method != "BYE" || response.cseq != 1 || !hangs_up_)
             return violation(what + ": an answer to nothing");
         if (response.status != 200) violation(what + ": our BYE was refused");
-        end(call);
+        end(call, what);
     }
 
-    void end(Call& call) {
+    void end(Call& call, const std::string& what) {
         call.repeat.reset();
         call.hang_up_at = Clock::time_point::max();
-        if (!std::exchange(call.ended, true)) ++ended_;
+        if (std::exchange(call.ended, true)) return;
+        ++ended_;
+        if (call.acknowledged != call.invite)
+            violation(what + ": the call ends, and the ACK to its last 200 was never seen");
     }
 
     Address contact_;
