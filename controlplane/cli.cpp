@@ -319,7 +319,7 @@ void CliServer::accept_clients() {
             return;
         }
         const Peer peer = peer_of(fd);
-        const bool ours = peer.uid == 0 || peer.uid == geteuid();
+        const bool ours = may_change(control_->admins, peer);
         if (clients_.size() >= (ours ? kMaxClients : kMaxClients - kReservedClients)) {
             constexpr std::string_view kFull = "ERR too many clients\n";
             send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -77,6 +77,10 @@ public:
 private:
     void check_cpus();
     void check_ports();
+    void check_device(const std::string& device,
+                      Position at,
+                      Seen<std::string>& devices,
+                      Seen<std::string>& interfaces);
     void check_port_address(const Ipv4Prefix& prefix, Position at);
     void check_gateway(const PortConfig& port, const Source& source);
     void check_vips();
@@ -118,9 +122,31 @@ void Checker::check_cpus() {
                 std::to_string(config_.workers.value_or(0)) + "; make them agree or leave one out");
 }
 
+void Checker::check_device(const std::string& device,
+                           Position at,
+                           Seen<std::string>& devices,
+                           Seen<std::string>& interfaces) {
+    const std::string name = device.substr(0, device.find(','));
+    if (const auto* first = devices.earlier(name, at)) {
+        mistakes_.add(
+            at, "two ports have the device " + quote(name) + ", the first " + on_line(*first));
+        return;
+    }
+    constexpr std::string_view kKey = ",iface=";
+    const std::size_t key = device.find(kKey);
+    if (key == std::string::npos) return;
+    const std::size_t start = key + kKey.size();
+    const std::string interface = device.substr(start, device.find(',', start) - start);
+    if (const auto* first = interfaces.earlier(interface, at))
+        mistakes_.add(at,
+                      "two ports have the interface " + quote(interface) + ", the first " +
+                          on_line(*first));
+}
+
 void Checker::check_ports() {
     Seen<std::string> names;
-    Seen<std::string> devices;
+    Seen<std::string> devices;    // the part before the comma: DPDK's name of it
+    Seen<std::string> interfaces; // two ports on one would see every frame twice
     for (std::size_t i = 0; i < config_.ports.size(); ++i) {
         const PortConfig& port = config_.ports[i];
         const Source& source = sources_.ports[i];
@@ -130,9 +156,7 @@ void Checker::check_ports() {
                               "two ports are named " + quote(port.name) + ", the first " +
                                   on_line(*first));
         if (source.good("device"))
-            if (const auto* first = devices.earlier(port.device, source.at("device")))
-                mistakes_.add(source.at("device"),
-                              "two ports have the same device, the first " + on_line(*first));
+            check_device(port.device, source.at("device"), devices, interfaces);
         for (std::size_t j = 0; source.good("addresses") && j < port.addresses.size(); ++j)
             check_port_address(port.addresses[j], source.at("addresses", j));
     }

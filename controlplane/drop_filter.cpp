@@ -16,6 +16,7 @@
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <memory>
 #include <net/if.h>
 
 namespace viaduct {
@@ -113,6 +114,13 @@ int add_filter(Netlink& netlink, int link, std::uint32_t state) {
 
 } // namespace
 
+void remove_leftover_filters(Netlink& netlink) {
+    const std::unique_ptr<struct if_nameindex, void (*)(struct if_nameindex*)> links(
+        if_nameindex(), &if_freenameindex);
+    for (const auto* link = links.get(); link != nullptr && link->if_index != 0; ++link)
+        undo(netlink, static_cast<int>(link->if_index), link->if_name);
+}
+
 DropFilter::DropFilter(Netlink& netlink, const std::string& port, std::string interface)
     : netlink_(netlink), interface_(std::move(interface)),
       link_(static_cast<int>(if_nametoindex(interface_.c_str()))) {
@@ -121,7 +129,6 @@ DropFilter::DropFilter(Netlink& netlink, const std::string& port, std::string in
                      std::strerror(error));
     };
     if (link_ == 0) throw fail("find interface", ENODEV);
-    undo(netlink_, link_, interface_);
 
     std::uint32_t state = read_sysctl(ipv6_switch(interface_)).value_or(kIpv6Unknown);
     int error =

@@ -12,14 +12,17 @@
 
 namespace viaduct {
 
+/// Undoes what a killed predecessor left, on all interfaces of the network namespace: it may have
+/// had others than we have.
+void remove_leftover_filters(Netlink& netlink);
+
 /// A clsact ingress filter that drops everything, and IPv6 off, on `interface`.
 ///
 /// The filter carries its own mark and what must be put back, so that what a killed predecessor
 /// left can be undone by the next one. Foreign filters and a foreign clsact qdisc are left alone.
 class DropFilter {
 public:
-    /// Undoes a predecessor's work on the interface first. Throws Error naming `port`; then nothing
-    /// is left behind.
+    /// Throws Error naming `port`; then nothing is left behind.
     DropFilter(Netlink& netlink, const std::string& port, std::string interface);
     ~DropFilter();
     DropFilter(const DropFilter&) = delete;

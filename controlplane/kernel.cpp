@@ -30,42 +30,21 @@ constexpr auto kTick = std::chrono::milliseconds(100);
 constexpr auto kRoutePause = std::chrono::milliseconds(100);
 constexpr auto kUpkeep = std::chrono::seconds(1);
 constexpr std::size_t kMaxGateways = 1000;
+constexpr auto kComplaintPause = std::chrono::minutes(1);
 constexpr int kDumpTries = 5; // a dump that changed under our eyes is asked for again
 
-/// The twins as the configuration wants them, VIPs shared out.
-std::vector<Twin> plan_twins(const Config& config, const std::vector<TwinPort>& ports) {
-    std::vector<Twin> twins;
-    for (std::size_t i = 0; i < ports.size(); ++i) {
-        Twin twin;
-        twin.port = config.ports[i].name;
-        twin.interface = ports[i].twin;
-        twin.link = static_cast<int>(if_nametoindex(ports[i].twin.c_str()));
-        if (twin.link == 0)
-            throw Error("port " + twin.port + ": there is no interface " + twin.interface);
-        twin.mac = ports[i].mac;
-        twin.mtu = ports[i].mtu;
-        twin.addresses = config.ports[i].addresses;
-        twin.gateway = config.ports[i].gateway;
-        twin.table = kFirstTable + static_cast<std::uint32_t>(i);
-        twins.push_back(std::move(twin));
+/// Logs a failure that is met at every tick while it lasts: at once, then at most once a minute.
+class Complaint {
+public:
+    void say(const char* what, int error, TimePoint now) {
+        if (now < silent_until_) return;
+        silent_until_ = now + kComplaintPause;
+        spdlog::warn("cannot read the kernel's {}, trying on: {}", what, std::strerror(error));
     }
-    for (const VipConfig& vip : config.vips) {
-        const Ipv4Addr address = vip.endpoint.address;
-        std::size_t at = 0;
-        int longest = -1;
-        bool there = false;
-        for (std::size_t i = 0; i < twins.size(); ++i)
-            for (const Ipv4Prefix& prefix : twins[i].addresses) {
-                there = there || prefix.address == address;
-                if (prefix.contains(address) && int{prefix.length} > longest) {
-                    longest = prefix.length;
-                    at = i;
-                }
-            }
-        if (!there && !twins.empty()) twins[at].addresses.push_back({address, 32});
-    }
-    return twins;
-}
+
+private:
+    TimePoint silent_until_{};
+};
 
 } // namespace
 
@@ -91,9 +70,10 @@ struct Kernel::Impl {
 
     void set_up_ports(const std::vector<TwinPort>& ports);
     void on_events();
+    void tell_lost_twin(const nlmsghdr* message) const;
     void on_tick(TimePoint now);
     /// Both read afresh; a failure is logged and tried again at the next tick.
-    void read_neighbours();
+    void read_neighbours(TimePoint now);
     void read_routes(TimePoint now);
     int dump_routes(std::vector<PortRoute>& routes);
     void take_route(const nlmsghdr* message, std::vector<PortRoute>& routes);
@@ -118,6 +98,7 @@ struct Kernel::Impl {
 
     std::vector<Station> gateways_; ///< hop B + i, B backends; only grows, since workers keep ids
     std::vector<Route> routes_;
+    std::vector<std::optional<HopId>> vip_gateways_;
     std::vector<NeighbourMap::Entry> entries_; ///< what the current NeighbourMap was made from
     NextHopSource source_;
     std::uint64_t version_ = 0; ///< 0: still starting
@@ -125,6 +106,8 @@ struct Kernel::Impl {
     bool routes_changed_ = false;
     bool table_stale_ = false;
     bool told_gateways_full_ = false;
+    Complaint no_neighbours_;
+    Complaint no_routes_;
     TimePoint routes_read_{};
     TimePoint upkeep_done_{};
     std::shared_ptr<Impl*>
@@ -135,12 +118,13 @@ Kernel::Impl::Impl(const Config& wanted, const std::vector<TwinPort>& ports, Loo
     : config_(wanted), backends_(backends_in_order(wanted)), loop_(control_loop),
       self_(std::make_shared<Impl*>(this)) {
     remove_leftovers(netlink_);
+    remove_leftover_filters(netlink_);
     set_up_ports(ports);
     // Heard before the tables are read, so that no change falls between.
     events_.subscribe({RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK});
     for (std::size_t i = 0; i < twins_.size(); ++i)
         if (twins_[i].gateway) (void)gateway_hop({static_cast<PortId>(i), *twins_[i].gateway});
-    read_neighbours();
+    read_neighbours(Clock::now());
     read_routes(Clock::now());
     rebuild();
     loop_.watch(events_.fd(), EPOLLIN, [this](std::uint32_t) { on_events(); });
@@ -177,9 +161,11 @@ void Kernel::Impl::on_events() {
         case RTM_DELNEIGH:
             neighbours_->take(message);
             break;
+        case RTM_DELLINK:
+            tell_lost_twin(message);
+            [[fallthrough]];
         // A link that goes down takes its IPv4 routes along without a word about each.
         case RTM_NEWLINK:
-        case RTM_DELLINK:
         case RTM_NEWROUTE:
         case RTM_DELROUTE:
             routes_changed_ = true;
@@ -195,8 +181,20 @@ void Kernel::Impl::on_events() {
     on_tick(Clock::now());
 }
 
+void Kernel::Impl::tell_lost_twin(const nlmsghdr* message) const {
+    const auto* link = static_cast<const ifinfomsg*>(nlmsg_data(message));
+    if (link->ifi_family != AF_UNSPEC) return; // it only left a bridge
+    for (const Twin& twin : twins_)
+        if (twin.link == link->ifi_index)
+            spdlog::error(
+                "port {}: somebody removed the interface {}: no ARP, ping or next hops on "
+                "this port any more; restart viaductd",
+                twin.port,
+                twin.interface);
+}
+
 void Kernel::Impl::on_tick(TimePoint now) {
-    if (neighbours_lost_) read_neighbours();
+    if (neighbours_lost_) read_neighbours(now);
     if (routes_changed_ && now - routes_read_ >= kRoutePause) read_routes(now);
     if (now - upkeep_done_ >= kUpkeep) {
         upkeep_done_ = now;
@@ -206,12 +204,12 @@ void Kernel::Impl::on_tick(TimePoint now) {
     if (std::exchange(table_stale_, false)) rebuild();
 }
 
-void Kernel::Impl::read_neighbours() {
+void Kernel::Impl::read_neighbours(TimePoint now) {
     int error = EINTR;
     for (int tries = 0; tries < kDumpTries && error == EINTR; ++tries)
         error = neighbours_->read_all();
     neighbours_lost_ = error != 0;
-    if (error != 0) spdlog::warn("cannot read the kernel's neighbours: {}", std::strerror(error));
+    if (error != 0) no_neighbours_.say("neighbours", error, now);
 }
 
 void Kernel::Impl::read_routes(TimePoint now) {
@@ -224,7 +222,7 @@ void Kernel::Impl::read_routes(TimePoint now) {
     }
     routes_changed_ = error != 0;
     if (error != 0) {
-        spdlog::warn("cannot read the kernel's routes: {}", std::strerror(error));
+        no_routes_.say("routes", error, now);
         return;
     }
     // The kernel forgets the routes of a twin that was down; its success comes back as an event.
@@ -234,6 +232,7 @@ void Kernel::Impl::read_routes(TimePoint now) {
         });
         if (twins_[i].gateway && !there) (void)add_gateway_routes(netlink_, twins_[i]);
     }
+    vip_gateways_ = vip_gateways(config_, routes);
     routes_ = flatten_routes(std::move(routes));
     table_stale_ = true;
 }
@@ -331,6 +330,7 @@ void Kernel::Impl::rebuild() {
     for (const Station& gateway : gateways_)
         fresh.hops.push_back({gateway.port, gateway.address, neighbours_->mac_of(gateway)});
     fresh.routes = routes_;
+    fresh.vip_gateways = vip_gateways_;
     for (std::size_t b = 0; b < backends_.size(); ++b) {
         const Station station = station_for(backends_[b], config_, fresh);
         const std::optional<MacAddr>& fixed = backends_[b].config.mac;
@@ -341,7 +341,7 @@ void Kernel::Impl::rebuild() {
     std::vector<NeighbourMap::Entry> entries = neighbours_->usable();
     const NextHops& current = source_.next_hops;
     if (version_ > 0 && fresh.hops == current.hops && fresh.routes == current.routes &&
-        entries == entries_)
+        fresh.vip_gateways == current.vip_gateways && entries == entries_)
         return;
     fresh.neighbours = NeighbourMap(entries);
     entries_ = std::move(entries);

@@ -50,8 +50,8 @@ std::vector<unsigned> choose_cpus(const Config& config) {
             throw Error("dataplane.cpus names CPU " + std::to_string(cpu) +
                         ", which this process may not use; it has " + std::to_string(cpus.size()));
     if (!config.cpus.empty()) return config.cpus;
-    const std::size_t count =
-        config.workers.value_or(static_cast<unsigned>(std::max<std::size_t>(1, cpus.size() - 1)));
+    const std::size_t count = config.workers.value_or(
+        static_cast<unsigned>(std::min(kMaxWorkers, std::max<std::size_t>(1, cpus.size() - 1))));
     if (count > cpus.size())
         throw Error("dataplane.workers = " + std::to_string(count) + ", but this process has " +
                     std::to_string(cpus.size()) + " CPUs; lower it");
@@ -119,6 +119,7 @@ std::vector<TwinPort> twin_ports(const Config& config) {
 }
 
 void log_changes(const PoolModel& model, std::uint64_t& logged) {
+    if (model.history().empty() || model.history().back().number == logged) return;
     for (const StateChange& change : model.history()) {
         if (change.number <= logged) continue;
         logged = change.number;
@@ -132,14 +133,16 @@ void log_changes(const PoolModel& model, std::uint64_t& logged) {
     }
 }
 
-/// What the workers have to say, given to whom it concerns.
-void take_events(HealthChecker& health, Kernel& kernel, TimePoint now) {
+/// What the workers have to say, given to whom it concerns. False when there is more.
+bool take_events(HealthChecker& health, Kernel& kernel, TimePoint now) {
     const double ns_per_tick = 1e9 / static_cast<double>(tsc_hz());
     for (unsigned i = 0; i < kEventsPerTick; ++i) {
         const std::optional<Event> event = next_event();
-        if (!event) return;
-        const auto age = std::chrono::nanoseconds(static_cast<std::int64_t>(
-            static_cast<double>(tsc_now() - event->rx_tsc) * ns_per_tick));
+        if (!event) return true;
+        const std::uint64_t ticks_now = tsc_now(); // of another CPU: may be a little behind
+        const std::uint64_t ticks = ticks_now > event->rx_tsc ? ticks_now - event->rx_tsc : 0;
+        const auto age = std::chrono::nanoseconds(
+            static_cast<std::int64_t>(static_cast<double>(ticks) * ns_per_tick));
         switch (event->kind) {
         case EventKind::ProbeAnswer:
             health.on_answer(*event, Clock::now() - age);
@@ -149,9 +152,11 @@ void take_events(HealthChecker& health, Kernel& kernel, TimePoint now) {
             break;
         }
     }
+    return false;
 }
 
 int run(const Config& config) {
+    std::signal(SIGPIPE, SIG_IGN); // a log reader that dies must not take the balancer along
     Loop loop;
     loop.on_signals({SIGTERM, SIGINT, SIGHUP}, [&loop](int signal) {
         if (signal == SIGHUP) {
@@ -170,12 +175,15 @@ int run(const Config& config) {
     const SteeringSecret secret = config.secret ? *config.secret : kept_secret(config.state);
     const ProbePort probe_port;
     const RunningDataplane dataplane(request);
-    Kernel kernel(config, twin_ports(config), loop);
     PoolModel model(config);
     Publisher publisher(config, secret, probe_port.number());
+    // Before the kernel gets the VIPs: no SIP message may reach it, or it answers with ICMP.
+    publish(std::make_unique<const NextHops>());
+    publish(publisher.build(model));
+    Kernel kernel(config, twin_ports(config), loop);
     HealthChecker health(config, model, kernel.next_hops(), probe_port.number());
 
-    std::uint64_t published_model = 0;
+    std::uint64_t published_model = model.version();
     std::uint64_t published_hops = 0;
     std::uint64_t logged = 0;
     const auto apply = [&] {
@@ -188,8 +196,8 @@ int run(const Config& config) {
     };
     apply();
     loop.every(kTick, [&](TimePoint now) {
-        take_events(health, kernel, now);
-        health.tick(now);
+        // An answer that still waits must not be taken for missing.
+        if (take_events(health, kernel, now)) health.tick(now);
         apply();
     });
 
@@ -205,16 +213,12 @@ int run(const Config& config) {
     return 0;
 }
 
-} // namespace
-
-} // namespace viaduct
-
-int main(int argc, char** argv) {
+int run_command(int argc, char** argv) {
     CLI::App app{"Viaduct, a SIP load balancer"};
     std::string config_file;
     std::string check_file;
     bool reference = false;
-    viaduct::ReplayCommand replay;
+    ReplayCommand replay;
     auto* run_option = app.add_option("--config", config_file, "run with this configuration");
     app.add_option("--check", check_file, "only check this configuration")->excludes(run_option);
     app.add_flag("--reference", reference, "print the reference of settings, verbs and counters");
@@ -229,28 +233,35 @@ int main(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error);
-        std::fprintf(stderr, "viaductd: %s; see --help\n", error.what());
-        return 1;
+        throw Error(std::string(error.what()) + "; see --help");
     }
+    if (*replay_app) return run_replay(replay);
+    if (reference) {
+        std::fputs(reference_page().c_str(), stdout);
+        return std::fflush(stdout) == 0 ? 0 : 1;
+    }
+    if (!check_file.empty()) {
+        static_cast<void>(load_config(check_file));
+        return 0;
+    }
+    if (config_file.empty())
+        throw Error(
+            "say what to do: --config FILE, --check FILE, --reference or replay; see --help");
+    const Config config = load_config(config_file);
+    start_log(config.log_level);
+    return run(config);
+}
+
+} // namespace
+
+} // namespace viaduct
+
+int main(int argc, char** argv) {
     try {
-        if (*replay_app) return viaduct::run_replay(replay);
-        if (reference) {
-            std::fputs(viaduct::reference_page().c_str(), stdout);
-            return std::fflush(stdout) == 0 ? 0 : 1;
-        }
-        if (!check_file.empty()) {
-            static_cast<void>(viaduct::load_config(check_file));
-            return 0;
-        }
-        if (config_file.empty())
-            throw viaduct::Error("say what to do: --config FILE, --check FILE, --reference or "
-                                 "replay; see --help");
-        const viaduct::Config config = viaduct::load_config(config_file);
-        viaduct::start_log(config.log_level);
-        return viaduct::run(config);
+        return viaduct::run_command(argc, argv);
     } catch (const viaduct::ConfigError& error) { // each mistake on its own line, FILE first
         std::fprintf(stderr, "%s\n", error.what());
-    } catch (const viaduct::Error& error) {
+    } catch (const std::exception& error) { // Error, or what the library throws for want of memory
         std::fprintf(stderr, "viaductd: %s\n", error.what());
     }
     return 1;

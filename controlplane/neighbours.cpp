@@ -109,8 +109,10 @@ void Neighbours::restore_managed() {
 }
 
 void Neighbours::ask(const Station& station, TimePoint now) {
-    if (asked_.size() >= kMaxAsked)
+    if (asked_.size() >= kMaxAsked && now - swept_ >= kAskAgain) {
+        swept_ = now; // a walk over all of them: not for every miss of a flood
         std::erase_if(asked_, [&](const auto& entry) { return now - entry.second >= kAskAgain; });
+    }
     const auto last = asked_.find(station);
     if (last == asked_.end() && asked_.size() >= kMaxAsked) return;
     if (last != asked_.end() && now - last->second < kAskAgain) return;

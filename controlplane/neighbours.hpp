@@ -38,7 +38,8 @@ public:
     [[nodiscard]] std::optional<MacAddr> mac_of(const Station& station) const;
     [[nodiscard]] std::vector<NeighbourMap::Entry> usable() const;
 
-    /// Has the kernel resolve the station and keep it resolved (NTF_EXT_MANAGED) until we are gone.
+    /// Has the kernel resolve the station and keep it resolved (NTF_EXT_MANAGED) until we are gone,
+    /// even when routes no longer lead to it: gateways keep their HopId, and few ever change.
     /// 0, also for one that is managed already, or an errno.
     int manage(const Station& station);
     /// Enters managed stations again that failed to answer (the kernel itself would try again after
@@ -64,6 +65,7 @@ private:
     std::map<Station, Known> known_; ///< bounded by the kernel's own table
     std::set<Station> managed_;
     std::map<Station, TimePoint> asked_;
+    TimePoint swept_{}; ///< when old ones were last taken out of asked_
     bool changed_ = false;
 };
 

@@ -5,6 +5,7 @@
 
 #include "viaduct/error.hpp"
 
+#include <exception>
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <netlink/errno.h>
@@ -18,8 +19,19 @@ namespace {
 constexpr int kEventBufferBytes = 4 * 1024 * 1024;
 constexpr int kRoundsPerDrain = 256; // a storm of events must not hold up the loop for ever
 
-int hand_over(nl_msg* message, void* on_message) {
-    (*static_cast<const Netlink::OnMessage*>(on_message))(nlmsg_hdr(message));
+struct Receiver {
+    const Netlink::OnMessage& on_message;
+    std::exception_ptr thrown; // must not fly through libnl's C frames
+};
+
+int hand_over(nl_msg* message, void* to) {
+    auto& receiver = *static_cast<Receiver*>(to);
+    if (receiver.thrown) return NL_OK; // what is left of a dump has to be read all the same
+    try {
+        receiver.on_message(nlmsg_hdr(message));
+    } catch (...) {
+        receiver.thrown = std::current_exception();
+    }
     return NL_OK;
 }
 
@@ -94,14 +106,16 @@ Netlink::Netlink() : socket_(nl_socket_alloc()) {
 
 int Netlink::receive(const OnMessage& on_message) {
     error_ = 0;
-    nl_socket_modify_cb(
-        socket_.get(), NL_CB_VALID, NL_CB_CUSTOM, hand_over, const_cast<OnMessage*>(&on_message));
-    return nl_recvmsgs_default(socket_.get());
+    Receiver receiver{on_message, nullptr};
+    nl_socket_modify_cb(socket_.get(), NL_CB_VALID, NL_CB_CUSTOM, hand_over, &receiver);
+    const int result = nl_recvmsgs_default(socket_.get());
+    nl_socket_modify_cb(socket_.get(), NL_CB_VALID, NL_CB_DEFAULT, nullptr, nullptr);
+    if (receiver.thrown) std::rethrow_exception(receiver.thrown);
+    return result;
 }
 
 int Netlink::request(const NetlinkMessage& message) {
     if (nl_send_auto(socket_.get(), message.get()) < 0) return EIO;
-    nl_socket_modify_cb(socket_.get(), NL_CB_VALID, NL_CB_DEFAULT, nullptr, nullptr);
     error_ = 0;
     const int result = nl_wait_for_ack(socket_.get());
     if (error_ != 0) return error_;

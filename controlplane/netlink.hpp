@@ -88,6 +88,7 @@ private:
 
 class Netlink {
 public:
+    /// What it throws comes out of dump() or drain() once the answer is read.
     using OnMessage = std::function<void(const nlmsghdr* message)>;
 
     Netlink(); ///< throws Error when the kernel gives no socket

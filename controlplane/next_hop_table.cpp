@@ -23,19 +23,26 @@ std::uint64_t end_of(const PortRoute& route) {
     return std::uint64_t{first_of(route)} + (kEnd >> route.prefix.length);
 }
 
+bool is_own_default(const PortRoute& route) {
+    return route.own_table && route.prefix.length == 0;
+}
+
 bool leads_alike(const Route& a, const Route& b) {
     return a.reachable == b.reachable &&
-           (!a.reachable || (a.port == b.port && a.gateway == b.gateway));
+           (!a.reachable ||
+            (a.port == b.port && a.gateway == b.gateway && a.own_default == b.own_default));
 }
 
 /// From `first` on it is `route`, or nothing when null. The last word for a `first` counts.
 void begin_range(std::vector<Route>& ranges, std::uint64_t first, const PortRoute* route) {
     if (first >= kEnd) return;
-    Route range{static_cast<std::uint32_t>(first), false, PortId{}, std::nullopt};
+    Route range;
+    range.first = static_cast<std::uint32_t>(first);
     if (route != nullptr) {
         range.reachable = true;
         range.port = route->port;
         range.gateway = route->gateway;
+        range.own_default = is_own_default(*route);
     }
     if (!ranges.empty() && ranges.back().first == range.first) ranges.pop_back();
     if (ranges.empty() || !leads_alike(ranges.back(), range)) ranges.push_back(range);
@@ -76,6 +83,34 @@ std::vector<Route> flatten_routes(std::vector<PortRoute> routes) {
     return ranges;
 }
 
+PortId port_of_vip(Ipv4Addr vip, const Config& config) {
+    PortId best{};
+    int longest = -1;
+    for (std::size_t port = 0; port < config.ports.size(); ++port)
+        for (const Ipv4Prefix& prefix : config.ports[port].addresses) {
+            // A port's own address is closer than any prefix around it.
+            const int length = prefix.address == vip ? 33 : int{prefix.length};
+            if (prefix.contains(vip) && length > longest) {
+                longest = length;
+                best = static_cast<PortId>(port);
+            }
+        }
+    return best;
+}
+
+std::vector<std::optional<HopId>> vip_gateways(const Config& config,
+                                               const std::vector<PortRoute>& routes) {
+    std::vector<std::optional<HopId>> gateways;
+    for (const VipConfig& vip : config.vips) {
+        const PortId port = port_of_vip(vip.endpoint.address, config);
+        const auto found = std::find_if(routes.begin(), routes.end(), [&](const PortRoute& route) {
+            return is_own_default(route) && route.port == port;
+        });
+        gateways.push_back(found == routes.end() ? std::nullopt : found->gateway);
+    }
+    return gateways;
+}
+
 std::vector<PlacedBackend> backends_in_order(const Config& config) {
     std::vector<PlacedBackend> backends;
     for (const PoolConfig& pool : config.pools)
@@ -110,18 +145,18 @@ NextHops replay_next_hops(const Config& config) {
     result.hops.resize(backends.size());
 
     std::vector<PortRoute> routes;
-    PortRoute everything; // to the first gateway there is, else onto the first port's link
     for (std::size_t i = 0; i < config.ports.size(); ++i) {
         const PortConfig& port = config.ports[i];
         for (const Ipv4Prefix& prefix : port.addresses)
             routes.push_back({prefix, static_cast<PortId>(i), std::nullopt, false, 0});
         if (!port.gateway) continue;
-        if (!everything.gateway)
-            everything = {
-                {}, static_cast<PortId>(i), static_cast<HopId>(result.hops.size()), true, 0};
+        routes.push_back(
+            {{}, static_cast<PortId>(i), static_cast<HopId>(result.hops.size()), true, 0});
         result.hops.push_back({static_cast<PortId>(i), *port.gateway, std::nullopt});
     }
-    routes.push_back(everything);
+    // Without a gateway all else is on the first port's link.
+    if (result.hops.size() == backends.size()) routes.push_back({});
+    result.vip_gateways = vip_gateways(config, routes);
     result.routes = flatten_routes(std::move(routes));
 
     for (std::size_t b = 0; b < backends.size(); ++b) {

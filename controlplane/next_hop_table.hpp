@@ -28,6 +28,14 @@ struct PortRoute {
 /// main table, then the lower metric, then the lower port.
 [[nodiscard]] std::vector<Route> flatten_routes(std::vector<PortRoute> routes);
 
+/// The port that carries a VIP: it has the address itself, or the longest prefix that covers it;
+/// else the first.
+[[nodiscard]] PortId port_of_vip(Ipv4Addr vip, const Config& config);
+
+/// NextHops::vip_gateways: the default route that the VIP's port has in its own table.
+[[nodiscard]] std::vector<std::optional<HopId>> vip_gateways(const Config& config,
+                                                             const std::vector<PortRoute>& routes);
+
 /// Whom to ask for a MAC, and on which port.
 struct Station {
     PortId port{};

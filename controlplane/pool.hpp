@@ -19,7 +19,8 @@ namespace viaduct {
 
 /// What probes say. Unknown until the first verdict.
 enum class Health : std::uint8_t { Unknown, Up, Busy, Down };
-/// What the operator says. Drain: no new calls; disabled: no packets at all.
+/// What the operator says. Drain: no new calls; disabled: no packets of clients
+/// at all (probes go on, so that `enable` needs no new verdict).
 enum class Admin : std::uint8_t { Enabled, Drain, Disabled };
 
 [[nodiscard]] std::string_view name_of(Health health) noexcept; ///< "unknown", "up", "busy", "down"

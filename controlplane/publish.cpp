@@ -52,18 +52,22 @@ void add_own_addresses(Snapshot& snapshot, const Config& config, std::uint16_t p
 }
 
 void add_backends(Snapshot& snapshot, const PoolModel& model) {
-    snapshot.nat_backends = EndpointIndex(model.backends().size());
+    snapshot.nat_backends = EndpointIndex(2 * model.backends().size());
     snapshot.nat_addresses = EndpointIndex(model.backends().size());
+    snapshot.probe_sources = EndpointIndex(model.backends().size() + snapshot.vips.size());
+    for (const Vip& vip : snapshot.vips)
+        snapshot.probe_sources.insert({vip.endpoint.address, 0}, 0);
     for (const BackendState& backend : model.backends()) {
         const PoolConfig& pool = model.pool(backend.pool).config;
         const auto id = static_cast<std::uint16_t>(index(backend.id));
         snapshot.backends.push_back(
             {backend.config.name, backend.config.endpoint, backend.pool, HopId{id}});
+        const Endpoint& endpoint = backend.config.endpoint;
+        snapshot.probe_sources.insert({endpoint.address, 0}, 0);
         if (pool.mode != ForwardMode::Nat) continue;
-        Endpoint key = backend.config.endpoint;
-        if (pool.translate_any_port) key.udp_port = 0;
-        snapshot.nat_backends.insert(key, id);
-        snapshot.nat_addresses.insert({key.address, 0}, id);
+        snapshot.nat_backends.insert(endpoint, id);
+        if (pool.translate_any_port) snapshot.nat_backends.insert({endpoint.address, 0}, id);
+        snapshot.nat_addresses.insert({endpoint.address, 0}, id);
     }
 }
 
@@ -81,19 +85,23 @@ std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model) {
     snapshot->secret = secret_;
     for (const PoolState& pool : model.pools()) {
         std::vector<Candidate> candidates;
-        for (const BackendId id : model.eligible(pool.id)) {
-            const BackendConfig& backend = model.backend(id).config;
-            candidates.push_back({id, backend.name, backend.weight});
+        const bool has_verdict = model.has_verdict(pool.id);
+        if (has_verdict) { // before it nobody reads the table
+            for (const BackendId id : model.eligible(pool.id)) {
+                const BackendConfig& backend = model.backend(id).config;
+                candidates.push_back({id, backend.name, backend.weight});
+            }
         }
         PoolTable& table = tables_[index(pool.id)];
         const bool unchanged = same(candidates, table.candidates);
         if (!unchanged) {
             table.slots = build_rendezvous(candidates, secret_);
+            table.digest = table_digest(table.slots.get(), candidates);
             table.candidates = std::move(candidates);
         }
         snapshot->pools.push_back({pool.config.name,
                                    pool.config.mode,
-                                   model.has_verdict(pool.id),
+                                   has_verdict,
                                    hash_bytes({}, pool.config.name),
                                    table.slots,
                                    std::nullopt});
@@ -105,9 +113,8 @@ std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model) {
     return snapshot;
 }
 
-std::string Publisher::digest(PoolId pool) const {
-    const PoolTable& table = tables_[index(pool)];
-    return table_digest(table.slots.get(), table.candidates);
+const std::string& Publisher::digest(PoolId pool) const {
+    return tables_[index(pool)].digest;
 }
 
 } // namespace viaduct

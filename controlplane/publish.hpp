@@ -29,12 +29,13 @@ public:
     /// What was built last, kept for `explain` and `show`; null before the first build().
     [[nodiscard]] const Snapshot* current() const noexcept { return current_.get(); }
     /// Of the table in force; "-" when nothing is eligible.
-    [[nodiscard]] std::string digest(PoolId pool) const;
+    [[nodiscard]] const std::string& digest(PoolId pool) const;
 
 private:
     struct PoolTable {
         std::vector<Candidate> candidates;
         std::shared_ptr<const SlotTable> slots;
+        std::string digest = "-";
     };
     const Config& config_;
     SteeringSecret secret_;

@@ -5,9 +5,12 @@
 #include "twin.hpp"
 
 #include "config.hpp"
+#include "kernel.hpp"
+#include "next_hop_table.hpp"
 
 #include "viaduct/error.hpp"
 
+#include <algorithm>
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
@@ -130,6 +133,34 @@ Undo::~Undo() {
         } catch (...) { // out of memory: the next start removes the rest
         }
     }
+}
+
+std::vector<Twin> plan_twins(const Config& config, const std::vector<TwinPort>& ports) {
+    std::vector<Twin> twins;
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        Twin twin;
+        twin.port = config.ports[i].name;
+        twin.interface = ports[i].twin;
+        twin.link = static_cast<int>(if_nametoindex(ports[i].twin.c_str()));
+        if (twin.link == 0)
+            throw Error("port " + twin.port + ": there is no interface " + twin.interface);
+        twin.mac = ports[i].mac;
+        twin.mtu = ports[i].mtu;
+        twin.addresses = config.ports[i].addresses;
+        twin.gateway = config.ports[i].gateway;
+        twin.table = kFirstTable + static_cast<std::uint32_t>(i);
+        twins.push_back(std::move(twin));
+    }
+    for (const VipConfig& vip : config.vips) {
+        const Ipv4Addr address = vip.endpoint.address;
+        if (twins.empty()) break;
+        std::vector<Ipv4Prefix>& carried = twins[index(port_of_vip(address, config))].addresses;
+        if (std::none_of(carried.begin(), carried.end(), [&](const Ipv4Prefix& prefix) {
+                return prefix.address == address;
+            }))
+            carried.push_back({address, 32});
+    }
+    return twins;
 }
 
 int add_gateway_routes(Netlink& netlink, const Twin& twin) {

@@ -19,6 +19,9 @@
 
 namespace viaduct {
 
+struct Config;
+struct TwinPort;
+
 inline constexpr std::uint8_t kOwner = 86;           ///< RTPROT and FRA_PROTOCOL of what is ours
 inline constexpr std::uint32_t kFirstTable = 0x5600; ///< and the priority of its rules; + PortId
 
@@ -45,6 +48,10 @@ struct Twin {
     std::optional<Ipv4Addr> gateway;
     std::uint32_t table = kFirstTable;
 };
+
+/// The twins as the configuration wants them, VIPs shared out. Throws Error when one is not there.
+[[nodiscard]] std::vector<Twin> plan_twins(const Config& config,
+                                           const std::vector<TwinPort>& ports);
 
 /// Brings the twin up as described. Throws Error naming port and step; `undo` then holds what was
 /// done so far.

@@ -248,7 +248,13 @@ void help(Control&, Arguments, Reply& reply) {
 
 constexpr std::array kVerbs{
     // name, arguments, fewest, most, changes, help, handler
-    Verb{"disable", "POOL BACKEND", 2, 2, true, "send it no packets at all", disable},
+    Verb{"disable",
+         "POOL BACKEND",
+         2,
+         2,
+         true,
+         "no calls and no packets of clients; probes go on",
+         disable},
     Verb{"drain", "POOL BACKEND", 2, 2, true, "give it no new calls", drain},
     Verb{"enable", "POOL BACKEND", 2, 2, true, "undo disable", enable},
     Verb{"explain",

@@ -39,7 +39,8 @@ find_owner(const Snapshot& snapshot, Endpoint source, Endpoint destination, Fram
         frame.origin = Origin::Client;
         return std::nullopt;
     }
-    if (snapshot.probe_endpoints.find(destination)) {
+    if (snapshot.probe_endpoints.find(destination) &&
+        snapshot.probe_sources.find({source.address, 0})) {
         frame.origin = Origin::ProbeTarget;
         return std::nullopt;
     }

@@ -27,6 +27,7 @@ namespace {
 constexpr unsigned kEventRingEntries = 4096;
 constexpr unsigned kInjectRingEntries = 1024;
 constexpr std::uint64_t kPuntFramesPerSecond = 20'000; ///< per worker
+constexpr std::uint64_t kMissesPerSecond = 20'000;     ///< NextHopMiss events, per worker
 
 struct Retired {
     std::uint64_t token = 0;
@@ -76,6 +77,7 @@ void create_workers(Engine& self, const std::vector<unsigned>& cpus) {
         worker->shared = &self.shared;
         worker->to_kernel = self.punt->to_kernel(i);
         worker->tsc_per_punt = rte_get_tsc_hz() / kPuntFramesPerSecond;
+        worker->tsc_per_miss = rte_get_tsc_hz() / kMissesPerSecond;
         worker->inject =
             create_ring("inject" + std::to_string(i), kInjectRingEntries, sizeof(void*));
         worker->events =

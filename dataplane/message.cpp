@@ -49,7 +49,7 @@ private:
         std::uint64_t mask = 0;
 #if defined(__SSE2__)
         const __m128i line_feed = _mm_set1_epi8('\n');
-        for (int part = 0; part < 4; ++part) {
+        for (std::size_t part = 0; part < 4; ++part) {
             const __m128i bytes =
                 _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * part));
             const auto bits =

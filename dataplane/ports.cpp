@@ -20,6 +20,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,6 +31,9 @@ namespace {
 constexpr std::uint16_t kRxDescriptors = 1024;
 constexpr std::uint16_t kTxDescriptors = 1024;
 constexpr unsigned kMempoolCache = 256;
+/// What every driver's buffers hold in one piece: net_af_packet's frames of 2,048 bytes are the
+/// least.
+constexpr std::uint16_t kMaxMtu = 1968;
 
 /// Huge page and ordinary memory that EAL is given: the mempool and the rings, with room to spare.
 std::size_t needed_megabytes(const DataplaneRequest& request) {
@@ -98,15 +102,12 @@ public:
     LogCatcher(const LogCatcher&) = delete;
     LogCatcher& operator=(const LogCatcher&) = delete;
 
-    /// The last line logged, or `otherwise`.
-    [[nodiscard]] std::string last_line(const std::string& otherwise) {
+    /// The first line logged, which is nearest to the cause, or `otherwise`.
+    [[nodiscard]] std::string first_line(const std::string& otherwise) {
         std::fflush(stream_);
-        std::string all(text_, size_);
-        while (!all.empty() && (all.back() == '\n' || all.back() == ' '))
-            all.pop_back();
-        if (all.empty()) return otherwise;
-        const std::size_t line = all.rfind('\n');
-        return line == std::string::npos ? all : all.substr(line + 1);
+        const std::string_view all(text_, size_);
+        const std::string_view line = all.substr(0, all.find('\n'));
+        return line.empty() ? otherwise : std::string(line);
     }
 
 private:
@@ -126,13 +127,16 @@ std::uint16_t attach(const PortRequest& request) {
              "device \"" + request.device + "\": there is no interface \"" + interface +
                  "\"; ip link shows which there are");
     LogCatcher log;
+    std::array<bool, RTE_MAX_ETHPORTS> known{};
+    for (std::uint16_t id = 0; id < known.size(); ++id)
+        known[id] = rte_eth_dev_is_valid_port(id) != 0;
     const int result = rte_dev_probe(request.device.c_str());
-    std::uint16_t ethdev = 0;
-    const std::string name = request.device.substr(0, request.device.find(','));
-    if (result == 0 && rte_eth_dev_get_port_by_name(name.c_str(), &ethdev) == 0) return ethdev;
+    // By what is new, not by name: names of PCI devices have several spellings.
+    for (std::uint16_t id = 0; id < known.size(); ++id)
+        if (!known[id] && rte_eth_dev_is_valid_port(id) != 0) return id;
     fail(request,
          "cannot open device \"" + request.device + "\": " +
-             log.last_line(result < 0 ? rte_strerror(-result) : "it is no network device") +
+             log.first_line(result < 0 ? rte_strerror(-result) : "it is no network device") +
              "; give a PCI address bound to vfio-pci or a virtual device such as "
              "net_af_packet0,iface=eth1");
 }
@@ -183,6 +187,13 @@ rte_eth_conf choose_features(const PortRequest& request,
                         "some 8 % more");
     if (rx_queues > 1 && (info.flow_type_rss_offloads & RTE_ETH_RSS_UDP) != 0) {
         conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+        // A key of our own: with the driver's public one a stranger could aim at one queue.
+        static std::array<std::uint8_t, 64> key{};
+        if (info.hash_key_size > 0 && info.hash_key_size <= key.size() &&
+            getrandom(key.data(), key.size(), 0) == static_cast<ssize_t>(key.size())) {
+            conf.rx_adv_conf.rss_conf.rss_key = key.data();
+            conf.rx_adv_conf.rss_conf.rss_key_len = info.hash_key_size;
+        }
         conf.rx_adv_conf.rss_conf.rss_hf =
             info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
     } else if (rx_queues > 1) {
@@ -208,6 +219,10 @@ void start_queues(const PortRequest& request,
     check(rte_eth_dev_configure(ethdev, rx_queues, tx_queues, &conf),
           "cannot configure the device");
     port.mtu = settle_mtu(request, ethdev);
+    if (port.mtu > kMaxMtu)
+        fail(request,
+             "an MTU of " + std::to_string(port.mtu) + " is over the " + std::to_string(kMaxMtu) +
+                 " that packet buffers hold; set mtu = 1500, or lower that of the interface");
     std::uint16_t rx_descriptors = kRxDescriptors;
     std::uint16_t tx_descriptors = kTxDescriptors;
     check(rte_eth_dev_adjust_nb_rx_tx_desc(ethdev, &rx_descriptors, &tx_descriptors),
@@ -222,6 +237,10 @@ void start_queues(const PortRequest& request,
         check(rte_eth_tx_queue_setup(ethdev, queue, tx_descriptors, socket, &tx_conf),
               "cannot set up a TX queue");
     check(rte_eth_dev_start(ethdev), "cannot start the device");
+    if (rte_eth_allmulticast_enable(ethdev) != 0)
+        notes.push_back("port " + request.name +
+                        ": no reception of all multicast; neighbour discovery, VRRP and OSPF may "
+                        "not reach the kernel");
 }
 
 } // namespace
@@ -253,11 +272,12 @@ void start_eal(const DataplaneRequest& request, std::vector<std::string>& notes)
             {"--no-huge", "--no-shconf", "-m", std::to_string(needed_megabytes(request))});
     }
     std::vector<char*> argv;
+    argv.reserve(arguments.size());
     for (std::string& argument : arguments)
         argv.push_back(argument.data());
     LogCatcher log;
     if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0)
-        throw Error("cannot start DPDK: " + log.last_line(rte_strerror(rte_errno)));
+        throw Error("cannot start DPDK: " + log.first_line(rte_strerror(rte_errno)));
 }
 
 rte_mempool* create_mempool(const DataplaneRequest& request) {

@@ -15,6 +15,15 @@ namespace viaduct {
 namespace {
 
 constexpr std::uint64_t kPuntBurst = 1024; ///< frames the kernel may be given at once
+/// What ARP alone may use of that and of the ring: a flood of other frames must not cost us the
+/// next hops' addresses.
+constexpr std::uint64_t kArpReserve = kPuntBurst / 4;
+constexpr std::uint16_t kEtherTypeArp = 0x0806;
+
+bool is_arp(const rte_mbuf* mbuf) noexcept {
+    return mbuf->data_len >= sizeof(EtherHeader) &&
+           rte_pktmbuf_mtod(mbuf, const EtherHeader*)->ether_type == Be16(kEtherTypeArp);
+}
 
 /// An outcome that leaves the mbuf with us, to be freed.
 constexpr bool is_ours_to_free(Outcome outcome) noexcept {
@@ -133,7 +142,9 @@ Outcome Worker::punt(PortId port, rte_mbuf* mbuf, std::uint64_t tsc) noexcept {
         punt_tokens = std::min(kPuntBurst, punt_tokens + earned);
         punt_refilled_tsc += earned * tsc_per_punt;
     }
-    if (punt_tokens == 0) return Outcome::PuntLimited;
+    const std::uint64_t reserve = is_arp(mbuf) ? 0 : kArpReserve;
+    if (punt_tokens <= reserve || rte_ring_free_count(to_kernel) <= reserve)
+        return Outcome::PuntLimited;
     mbuf->port = static_cast<std::uint16_t>(port);
     if (rte_ring_enqueue(to_kernel, mbuf) != 0) return Outcome::PuntLimited;
     --punt_tokens;
@@ -144,6 +155,12 @@ void Worker::tell(const Frame& frame, Outcome outcome, std::uint64_t rx_tsc) noe
     Event event;
     event.rx_tsc = rx_tsc;
     if (outcome == Outcome::NextHopUnresolved) {
+        // One of many will do: the next packet asks again, and answers to probes need the ring
+        // more.
+        if (rx_tsc - miss_told_tsc < tsc_per_miss ||
+            rte_ring_count(events) > rte_ring_get_capacity(events) / 2)
+            return;
+        miss_told_tsc = rx_tsc;
         event.kind = EventKind::NextHopMiss;
         event.port = frame.tx_port;
         event.destination.address = frame.next_hop;

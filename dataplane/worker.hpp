@@ -53,6 +53,8 @@ struct alignas(64) Worker {
     std::uint64_t punt_tokens = 0;        ///< how many more frames the kernel may be given now
     std::uint64_t punt_refilled_tsc = 0;
     std::uint64_t tsc_per_punt = 1;
+    std::uint64_t miss_told_tsc = 0; ///< when the last NextHopMiss was told
+    std::uint64_t tsc_per_miss = 0;  ///< the least time between two
     Burst burst;
     WorkerCounters counters; // reader: control, relaxed
 

@@ -55,7 +55,7 @@ struct PortState {
 [[nodiscard]] std::string_view dataplane_version() noexcept;
 
 /// Starts EAL, creates the ports and their TAP twins (down, without addresses), starts the workers;
-/// they drop everything as `no_verdict` or punt it until something is published. Returns notes for
+/// they punt everything until both a Snapshot and NextHops are published. Returns notes for
 /// the log (chosen memory, features a port lacks and what that costs). Once per process. Throws
 /// Error naming the setting; nothing is left behind then.
 [[nodiscard]] std::vector<std::string> start_dataplane(const DataplaneRequest& request);

@@ -77,6 +77,8 @@ struct Route {
     bool reachable = false;  ///< false: no route covers this range
     PortId port{};
     std::optional<HopId> gateway; ///< empty: the destination is on the link itself
+    /// A port's own default route: what leaves from a VIP goes by the VIP's gateway instead.
+    bool own_default = false;
 
     bool operator==(const Route&) const = default;
 };
@@ -84,6 +86,8 @@ struct Route {
 struct NextHops {
     std::vector<NextHop> hops; ///< by HopId: backends first, then gateways
     std::vector<Route> routes; ///< sorted by `first`; the first one begins at 0.0.0.0, or empty
+    /// By VipId: gateway of the port that carries the VIP, as the kernel's rule for the VIP has it.
+    std::vector<std::optional<HopId>> vip_gateways;
     NeighbourMap neighbours;
     std::optional<MacAddr> fallback; ///< replay: the MAC of every hop nobody named
 
@@ -97,6 +101,12 @@ struct NextHops {
         if (after == routes.begin()) return nullptr;
         const Route& route = *(after - 1);
         return route.reachable ? &route : nullptr;
+    }
+
+    /// Which gateway a packet from `vip` takes along `route`; empty: none, it is on the link.
+    [[nodiscard]] std::optional<HopId> gateway_from(VipId vip, const Route& route) const noexcept {
+        const bool own = route.own_default && index(vip) < vip_gateways.size();
+        return own && vip_gateways[index(vip)] ? vip_gateways[index(vip)] : route.gateway;
     }
 };
 

@@ -3,8 +3,12 @@
 // kernel: what it sets up and sees, in network namespaces of its own. Needs root.
 #include "kernel.hpp"
 #include "kernel_fixture.hpp"
+#include "neighbours.hpp"
 
 #include <gtest/gtest.h>
+#include <linux/rtnetlink.h>
+#include <spdlog/sinks/ringbuffer_sink.h>
+#include <spdlog/spdlog.h>
 
 namespace viaduct::test {
 namespace {
@@ -38,6 +42,36 @@ TEST_F(KernelTest, PutsAVipOnTheTwinWhosePrefixCoversIt) {
     const Kernel kernel(config, {twin("vd-p0"), twin("vd-p1")}, loop);
     EXPECT_TRUE(contains(shell("ip -4 addr show vd-p1"), "203.0.113.10/32"));
     EXPECT_FALSE(contains(shell("ip -4 addr show vd-p0"), "203.0.113.10"));
+}
+
+TEST_F(KernelTest, LeadsAnswersAsTheKernelsRuleForTheVipDoes) {
+    const Wire core("vd-p0");
+    const Wire access("vd-p1");
+    Config config = one_port();
+    config.ports.resize(2);
+    config.ports[1].name = "p1";
+    config.ports[1].addresses = {{ip("203.0.113.2"), 24}};
+    config.ports[1].gateway = ip("203.0.113.1");
+    const Kernel kernel(config, {twin("vd-p0"), twin("vd-p1")}, loop);
+    const NextHops& table = kernel.next_hops().next_hops;
+    const auto gateway_of = [&](std::size_t vip, const char* client) {
+        const Route* route = table.route_to(ip(client));
+        const auto by =
+            route == nullptr ? std::nullopt : table.gateway_from(static_cast<VipId>(vip), *route);
+        return by ? to_string(table.hops[index(*by)].address) : "none";
+    };
+    for (std::size_t vip = 0; vip < config.vips.size(); ++vip)
+        EXPECT_TRUE(contains(
+            shell("ip route get 192.0.2.77 from " + to_string(config.vips[vip].endpoint.address)),
+            "via " + gateway_of(vip, "192.0.2.77") + " "))
+            << vip;
+    EXPECT_EQ(gateway_of(2, "192.0.2.77"), "203.0.113.1");
+    EXPECT_EQ(gateway_of(2, "198.51.100.77"), "none");
+
+    // What the host's own table says more closely counts for every VIP.
+    run("ip route add 192.0.2.0/25 via 198.51.100.7 dev vd-p0");
+    EXPECT_TRUE(becomes([&] { return gateway_of(2, "192.0.2.77") == "198.51.100.7"; }));
+    EXPECT_EQ(gateway_of(2, "192.0.2.177"), "203.0.113.1");
 }
 
 TEST_F(KernelTest, UsesTheGatewayForItsOwnAddressesAndNeverForTheHost) {
@@ -151,6 +185,26 @@ TEST_F(KernelTest, RecoversWhenTheTwinWasDown) {
     EXPECT_TRUE(contains(shell("ip route get 192.0.2.77 from 198.51.100.10"), "198.51.100.1"));
 }
 
+TEST_F(KernelTest, SaysOnceThatSomebodyRemovedATwin) {
+    const Wire wire("vd-p0");
+    const Kernel kernel(one_port(), {twin("vd-p0")}, loop);
+    const auto kept = std::make_shared<spdlog::sinks::ringbuffer_sink_st>(100);
+    const auto usual = spdlog::default_logger();
+    spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", kept));
+    const auto lines_with = [&](const std::string& part) {
+        const std::vector<std::string> lines = kept->last_formatted();
+        return std::count_if(lines.begin(), lines.end(), [&](const std::string& line) {
+            return contains(line, part);
+        });
+    };
+    run("ip link add lb0 type veth peer name lb1; ip link del lb0");
+    run("ip link del vd-p0");
+    EXPECT_TRUE(becomes([&] { return lines_with("vd-p0") > 0; }));
+    spdlog::set_default_logger(usual);
+    EXPECT_EQ(lines_with("port p0: somebody removed the interface vd-p0"), 1);
+    EXPECT_EQ(lines_with("restart viaductd"), 1) << "of a link of others nothing is said";
+}
+
 TEST_F(KernelTest, SeesTheLastStateAfterTheKernelDroppedMessages) {
     Wire wire("vd-p0");
     const Kernel kernel(one_port(), {twin("vd-p0")}, loop);
@@ -199,6 +253,23 @@ TEST_F(KernelTest, ResolvesAnAddressAtMostOnceASecondAndOnlyOnTheLink) {
     EXPECT_FALSE(contains(all, "192.0.2.99") || contains(all, "198.51.100.78")) << all;
 }
 
+TEST_F(KernelTest, AsksAgainOnceAFloodOfQuestionsIsASecondOld) {
+    const Wire wire("vd-p0");
+    run("ip link set vd-p0 up; ip addr add 198.51.100.2/24 dev vd-p0");
+    // The flood is for a link that is not there, so that it does not fill the kernel's table.
+    Neighbours neighbours({static_cast<int>(if_nametoindex("vd-p0")), 0x7fffffff});
+    const TimePoint start = Clock::now();
+    for (std::uint32_t i = 0; i < Neighbours::kMaxAsked; ++i)
+        neighbours.ask({PortId{1}, Ipv4Addr{ip("203.0.113.0").value + i}}, start);
+    const auto asks_at = [&](TimePoint now) {
+        neighbours.ask({PortId{0}, ip("198.51.100.77")}, now);
+        return contains(shell("ip neigh show dev vd-p0"), "198.51.100.77 ");
+    };
+    EXPECT_FALSE(asks_at(start));
+    EXPECT_FALSE(asks_at(start + milliseconds(999)));
+    EXPECT_TRUE(asks_at(start + milliseconds(1000)));
+}
+
 TEST_F(KernelTest, HasAStaleClientConfirmed) {
     Wire wire("vd-p0");
     wire.live_on(loop);
@@ -206,6 +277,26 @@ TEST_F(KernelTest, HasAStaleClientConfirmed) {
     run("echo 1 > /proc/sys/net/ipv4/neigh/vd-p0/delay_first_probe_time");
     run("ip neigh replace 198.51.100.77 lladdr 02:00:00:00:01:01 dev vd-p0 nud stale");
     EXPECT_TRUE(becomes([&] { return wire.asked_at[ip("198.51.100.77")] == kFirstMac; }));
+}
+
+TEST_F(KernelTest, ANetlinkSocketStaysGoodWhenAReaderThrows) {
+    run("ip link set lo up");
+    Netlink netlink;
+    const auto question = [] {
+        rtmsg routes{};
+        routes.rtm_family = AF_INET;
+        return NetlinkMessage(RTM_GETROUTE, NLM_F_DUMP, routes);
+    };
+    int seen = 0;
+    const auto fail = [&](const nlmsghdr*) {
+        ++seen;
+        throw std::bad_alloc();
+    };
+    EXPECT_THROW((void)netlink.dump(question(), fail), std::bad_alloc);
+    EXPECT_EQ(seen, 1) << "the loopback has several routes; the first one threw";
+    int all = 0;
+    EXPECT_EQ(netlink.dump(question(), [&](const nlmsghdr*) { ++all; }), 0);
+    EXPECT_GT(all, 1);
 }
 
 } // namespace

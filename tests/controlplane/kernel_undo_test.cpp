@@ -39,6 +39,19 @@ protected:
             throw std::runtime_error("no packet socket");
         return fd;
     }
+    /// A predecessor on lb0 that no destructor tidies up after.
+    static void start_and_kill() {
+        const pid_t child = fork();
+        if (child == 0) {
+            const Wire wire("vd-p0");
+            Loop own;
+            const Kernel kernel(one_port(), {twin("vd-p0", "lb0")}, own);
+            _exit(0); // the kernel takes the TAP away, as after kill -9
+        }
+        int status = 0;
+        ASSERT_EQ(waitpid(child, &status, 0), child);
+        ASSERT_EQ(status, 0);
+    }
     bool has_ipv6 = false;
 };
 
@@ -102,20 +115,10 @@ TEST_F(KernelFilterTest, KeepsTheQdiscThatSomebodyElseBeganToUse) {
 }
 
 TEST_F(KernelFilterTest, CleansUpAfterAKilledPredecessor) {
-    const auto start_and_die = [&] {
-        const Wire wire("vd-p0");
-        Loop own;
-        const Kernel kernel(one_port(), {twin("vd-p0", "lb0")}, own);
-        _exit(0); // no destructor runs; the kernel takes the TAP away, as after kill -9
-    };
     std::optional<Wire> wire(std::in_place, "vd-p0");
     const std::string before = state();
     wire.reset();
-    const pid_t child = fork();
-    if (child == 0) start_and_die();
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    ASSERT_EQ(status, 0);
+    start_and_kill();
     ASSERT_TRUE(contains(shell("ip rule"), "lookup 22016")) << "the child left nothing to clean";
     ASSERT_TRUE(contains(shell("tc filter show dev lb0 ingress"), "direct-action"));
 
@@ -124,6 +127,24 @@ TEST_F(KernelFilterTest, CleansUpAfterAKilledPredecessor) {
         const Kernel kernel(one_port(), {twin("vd-p0", "lb0")}, loop);
         EXPECT_EQ(shell("ip rule | grep -c 22016:"), "3\n");
         EXPECT_EQ(shell("tc filter show dev lb0 ingress | grep -c direct-action"), "1\n");
+    }
+    EXPECT_EQ(state(), before);
+}
+
+TEST_F(KernelFilterTest, CleansUpAnInterfaceThatOnlyThePredecessorHad) {
+    std::optional<Wire> wire(std::in_place, "vd-p0");
+    const std::string before = state();
+    wire.reset();
+    start_and_kill();
+    ASSERT_TRUE(contains(shell("tc filter show dev lb0 ingress"), "direct-action"));
+    wire.emplace("vd-p0");
+    {
+        const Kernel kernel(one_port(), {twin("vd-p0", "lb1")}, loop);
+        EXPECT_EQ(shell("tc qdisc show dev lb0 | grep clsact; tc filter show dev lb0 ingress"), "");
+        if (has_ipv6) {
+            EXPECT_EQ(ipv6_off(), "0\n");
+        }
+        EXPECT_TRUE(contains(shell("tc filter show dev lb1 ingress"), "direct-action"));
     }
     EXPECT_EQ(state(), before);
 }

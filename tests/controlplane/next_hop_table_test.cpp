@@ -164,6 +164,26 @@ TEST(ReplayNextHops, ReachEveryAddress) {
     }
 }
 
+TEST(ReplayNextHops, LeadAnswersByTheGatewayOfThePortThatCarriesTheVip) {
+    Config config = two_ports();
+    config.ports[0].gateway = ip("198.51.100.1");
+    config.vips = {{"core", {ip("198.51.100.10"), 5060}, {}},
+                   {"access", {ip("192.0.2.10"), 5060}, {}},
+                   {"own", {ip("192.0.2.2"), 5060}, {}},
+                   {"far", {ip("203.0.113.10"), 5060}, {}}};
+    const NextHops table = replay_next_hops(config);
+    const auto gateway_from = [&](int vip, const char* client) {
+        const auto by = table.gateway_from(static_cast<VipId>(vip), *table.route_to(ip(client)));
+        return by ? to_string(table.hops[index(*by)].address) : "on the link";
+    };
+    EXPECT_EQ(gateway_from(0, "203.0.113.7"), "198.51.100.1");
+    EXPECT_EQ(gateway_from(1, "203.0.113.7"), "192.0.2.1");
+    EXPECT_EQ(gateway_from(2, "203.0.113.7"), "192.0.2.1");
+    EXPECT_EQ(gateway_from(3, "203.0.113.7"), "198.51.100.1");
+    EXPECT_EQ(gateway_from(1, "198.51.100.77"), "on the link");
+    EXPECT_EQ(gateway_from(0, "192.0.2.77"), "on the link");
+}
+
 TEST(ReplayNextHops, ReachEverythingOnTheFirstLinkWithoutAGateway) {
     Config config = two_ports();
     config.ports[1].gateway.reset();

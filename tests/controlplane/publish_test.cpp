@@ -65,6 +65,28 @@ TEST(Publish, KnowsAnyPortOfANatBackendWhenAskedTo) {
     Office office(config);
     const auto snapshot = office.publisher.build(office.model);
     EXPECT_EQ(snapshot->nat_backends.find(endpoint("203.0.113.21", 0)), 3);
+    EXPECT_EQ(snapshot->nat_backends.find(endpoint("203.0.113.21", 5060)), 3);
+}
+
+TEST(Publish, TellsBackendsAtOneAddressApartByTheirServicePort) {
+    Config config = desk_config();
+    config.pools[1].translate_any_port = true;
+    BackendConfig second = config.pools[1].backends[0];
+    second.name = "n2";
+    second.endpoint.udp_port = 5070;
+    config.pools[1].backends.push_back(second);
+    Office office(config);
+    const auto snapshot = office.publisher.build(office.model);
+    EXPECT_EQ(snapshot->nat_backends.find(endpoint("203.0.113.21", 5060)), 3);
+    EXPECT_EQ(snapshot->nat_backends.find(endpoint("203.0.113.21", 5070)), 4);
+}
+
+TEST(Publish, LetsOnlyVipsAndBackendsAnswerProbes) {
+    Office office;
+    const auto snapshot = office.publisher.build(office.model);
+    for (const char* known : {"198.51.100.10", "198.51.100.21", "203.0.113.21"})
+        EXPECT_TRUE(snapshot->probe_sources.find(endpoint(known, 0))) << known;
+    EXPECT_FALSE(snapshot->probe_sources.find(endpoint("192.0.2.7", 0)));
 }
 
 TEST(Publish, SteersNothingBeforeTheVerdict) {

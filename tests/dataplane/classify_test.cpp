@@ -227,6 +227,9 @@ TEST(Classify, KnowsTheAnswersToProbes) {
     const auto nat = frame().ipv4("203.0.113.21", kOwnAddress).udp(kNatUdpPort, kProbeUdpPort);
     EXPECT_EQ(classify(world(), nat).frame.origin, Origin::ProbeTarget);
     EXPECT_EQ(end_of(nat), std::nullopt);
+    EXPECT_EQ(end_of(answer("198.51.100.21")), std::nullopt)
+        << "from a backend's own address: the control plane says what is wrong with it";
+    EXPECT_EQ(end_of(answer(kClient)), Outcome::Punted) << "strangers answer no probes";
 }
 
 TEST(Classify, NeverReadsOutsideAFrameAndAlwaysDecidesAlike) {

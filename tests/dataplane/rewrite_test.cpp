@@ -302,6 +302,27 @@ TEST(Rewrite, FollowsTheRouteToTheClient) {
     EXPECT_EQ(header_at<EtherHeader>(other_port.bytes, 0).destination, mac("02:00:00:00:02:77"));
 }
 
+TEST(Rewrite, AnswersByTheGatewayOfThePortThatCarriesTheVip) {
+    World here = world();
+    const HopId core{6};
+    here.next_hops.hops.push_back({PortId{1}, ip("203.0.113.1"), mac("02:00:00:00:02:fd")});
+    Route& unknown = here.next_hops.routes.front();
+    unknown = {0, true, PortId{1}, core, true};
+    here.next_hops.vip_gateways = {core, kGatewayHop}; // by VipId
+    const auto destination_of = [&](std::string_view client) {
+        const Rewritten result = rewrite(here, from_nat(client));
+        EXPECT_EQ(result.end, std::nullopt) << client;
+        return header_at<EtherHeader>(result.bytes, 0).destination;
+    };
+    EXPECT_EQ(destination_of("192.0.1.7"), mac(kGatewayMac));
+    EXPECT_EQ(destination_of(kNeighbour), mac(kNeighbourMac)) << "a closer route counts";
+    here.next_hops.vip_gateways = {kGatewayHop, std::nullopt};
+    EXPECT_EQ(destination_of("192.0.1.7"), mac("02:00:00:00:02:fd")) << "any is better than none";
+    here.next_hops.vip_gateways = {kGatewayHop, kGatewayHop};
+    unknown.own_default = false;
+    EXPECT_EQ(destination_of("192.0.1.7"), mac("02:00:00:00:02:fd")) << "the host's default";
+}
+
 TEST(Rewrite, SaysThatNoRouteLeadsToTheClient) {
     for (const std::string_view client : {"192.0.1.255",
                                           "192.0.3.0",

@@ -87,6 +87,11 @@ struct WorldOptions {
     snapshot.own_addresses.insert({ip("203.0.113.2"), 0}, 0);
     snapshot.probe_endpoints = EndpointIndex(1);
     snapshot.probe_endpoints.insert({ip(kOwnAddress), kProbeUdpPort}, 0);
+    snapshot.probe_sources = EndpointIndex(7);
+    for (const Vip& vip : snapshot.vips)
+        snapshot.probe_sources.insert({vip.endpoint.address, 0}, 0);
+    for (const Backend& backend : snapshot.backends)
+        snapshot.probe_sources.insert({backend.endpoint.address, 0}, 0);
     snapshot.nat_backends = EndpointIndex(2);
     snapshot.nat_addresses = EndpointIndex(2);
     for (const BackendId id : {kN1, kN2}) {
