@@ -50,7 +50,7 @@ void Loop::every(std::chrono::milliseconds period, OnTick on_tick) {
     tickers_.push_back({period, Clock::now() + period, std::move(on_tick)});
 }
 
-void Loop::on_signals(std::vector<int> signals, std::function<void(int)> on_signal) {
+void Loop::on_signals(const std::vector<int>& signals, std::function<void(int)> on_signal) {
     sigset_t set;
     sigemptyset(&set);
     for (const int signal : signals)

@@ -35,7 +35,7 @@ public:
     void every(std::chrono::milliseconds period, OnTick on_tick);
 
     /// Blocks `signals` in this thread and calls `on_signal` from run() when one arrives.
-    void on_signals(std::vector<int> signals, std::function<void(int signal)> on_signal);
+    void on_signals(const std::vector<int>& signals, std::function<void(int signal)> on_signal);
 
     void run(); ///< until stop()
     void stop() noexcept { stopping_ = true; }

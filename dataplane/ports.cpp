@@ -128,11 +128,11 @@ std::uint16_t attach(const PortRequest& request) {
                  "\"; ip link shows which there are");
     LogCatcher log;
     std::array<bool, RTE_MAX_ETHPORTS> known{};
-    for (std::uint16_t id = 0; id < known.size(); ++id)
+    for (std::uint16_t id = 0; id < RTE_MAX_ETHPORTS; ++id)
         known[id] = rte_eth_dev_is_valid_port(id) != 0;
     const int result = rte_dev_probe(request.device.c_str());
     // By what is new, not by name: names of PCI devices have several spellings.
-    for (std::uint16_t id = 0; id < known.size(); ++id)
+    for (std::uint16_t id = 0; id < RTE_MAX_ETHPORTS; ++id)
         if (!known[id] && rte_eth_dev_is_valid_port(id) != 0) return id;
     fail(request,
          "cannot open device \"" + request.device + "\": " +
