@@ -138,24 +138,6 @@ VipId find_vip(const Snapshot& snapshot, const std::string& name) {
     throw Error("no vip " + in_quotes(name) + "; there are: " + names);
 }
 
-/// How a message ends before it is steered, as the workers decide it; empty: it is steered.
-std::optional<Outcome> ends_early(const SipDigest& digest, const Vip& vip) {
-    switch (digest.kind) {
-    case PayloadKind::KeepAlive:
-        return Outcome::KeepAlive;
-    case PayloadKind::Stun:
-        return Outcome::Stun;
-    case PayloadKind::NotSip:
-        return Outcome::NotSip;
-    case PayloadKind::Request:
-    case PayloadKind::Response:
-        break;
-    }
-    if (digest.call_id.empty()) return Outcome::NoCallId;
-    if (!vip.enabled) return Outcome::VipDisabled;
-    return std::nullopt;
-}
-
 /// "b1 (down, enabled), b2 (up, drain)": why a pool has no table.
 std::string states_of(const PoolModel& model, const PoolState& pool) {
     constexpr std::size_t kShown = 8;
@@ -196,7 +178,7 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
         digest.call_id = arguments[1];
     }
 
-    std::optional<Outcome> end = ends_early(digest, vip);
+    std::optional<Outcome> end = admit_message(vip, digest);
     std::optional<Steering> steering;
     const Backend* backend = nullptr;
     if (!digest.call_id.empty()) steering = steer(*snapshot, vip.pool, digest.call_id);

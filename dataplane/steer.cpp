@@ -19,6 +19,23 @@ std::uint64_t hash_bytes(const SteeringSecret& secret, std::string_view bytes) n
     return SipHash13(secret).finish(bytes);
 }
 
+std::optional<Outcome> admit_message(const Vip& vip, const SipDigest& digest) noexcept {
+    switch (digest.kind) {
+    case PayloadKind::KeepAlive:
+        return Outcome::KeepAlive;
+    case PayloadKind::Stun:
+        return Outcome::Stun;
+    case PayloadKind::NotSip:
+        return Outcome::NotSip;
+    case PayloadKind::Request:
+    case PayloadKind::Response:
+        break;
+    }
+    if (digest.call_id.empty()) return Outcome::NoCallId;
+    if (!vip.enabled) return Outcome::VipDisabled;
+    return std::nullopt;
+}
+
 Steering steer(const Snapshot& snapshot, PoolId pool_id, std::string_view call_id) noexcept {
     const Pool& pool = snapshot.pools[index(pool_id)];
     Steering result;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "viaduct/counters.hpp"
+#include "viaduct/message.hpp"
 #include "viaduct/snapshot.hpp"
 
 #include <cstdint>
@@ -34,6 +35,11 @@ struct Steering {
     std::optional<BackendId> backend;    ///< empty: see `refusal`
     Outcome refusal = Outcome::Internal; ///< NoVerdict or NoBackend when there is no backend
 };
+
+/// How a message for a VIP ends before it is steered: keep-alives, non-SIP, no Call-ID, a VIP
+/// switched off. Empty: it is steered.
+[[nodiscard]] std::optional<Outcome> admit_message(const Vip& vip,
+                                                   const SipDigest& digest) noexcept;
 
 [[nodiscard]] Steering
 steer(const Snapshot& snapshot, PoolId pool, std::string_view call_id) noexcept;
