@@ -287,20 +287,36 @@ Field field_of(std::string_view line, std::size_t& name_length) noexcept {
 /// Reads header lines from `at`, which follows the first line, until the empty line.
 class HeaderReader {
 public:
-    HeaderReader(std::string_view text, LineFeeds line_feeds, SipDigest& digest) noexcept
-        : text_(text), line_feeds_(line_feeds), digest_(digest) {}
+    HeaderReader(std::string_view text,
+                 LineFeeds line_feeds,
+                 const ReadRules& rules,
+                 SipDigest& digest) noexcept
+        : text_(text), line_feeds_(line_feeds), rules_(rules), digest_(digest) {
+        missing_ |= bit(Field::CallId);
+        if (wants(rules.want, Want::ToTag)) missing_ |= bit(Field::To);
+        if (wants(rules.want, Want::CSeq)) missing_ |= bit(Field::CSeq);
+        if (wants(rules.want, Want::TopVia)) missing_ |= bit(Field::Via);
+    }
 
     void read(std::size_t at) noexcept {
+        std::size_t lines = 0;
         while (at < text_.size() && missing_ != 0) {
             std::size_t line_end = line_feeds_.next();
             const std::string_view line = slice(text_, at, line_end);
             if (line.empty() || line == "\r") return; // the body begins (RFC 3261 §7.5)
+            if (++lines > rules_.max_header_lines) {
+                digest_.defect = Defect::TooManyHeaderLines;
+                return;
+            }
             std::size_t name_length = 0;
             const Field field = field_of(line, name_length);
             if (field != Field::None && (missing_ & bit(field)) != 0) {
-                while (continues(line_end))
+                while (continues(line_end)) {
                     line_end = line_feeds_.next();
+                    ++lines;
+                }
                 take(field, slice(text_, at + name_length, line_end));
+                if (digest_.defect != Defect::None) return;
             }
             at = line_end + 1;
         }
@@ -323,10 +339,13 @@ private:
             ++colon;
         if (colon == rest.size() || rest[colon] != ':') return;
         const std::string_view value = trim(slice(rest, colon + 1, rest.size()));
-        missing_ &= ~bit(field);
+        if (field != Field::CallId || rules_.lenient) missing_ &= ~bit(field);
         switch (field) {
         case Field::CallId:
-            digest_.call_id = value;
+            if (++call_ids_ == 1)
+                digest_.call_id = value;
+            else if (call_ids_ > kMaxCallIds || value != digest_.call_id)
+                digest_.defect = Defect::AmbiguousCallId;
             break;
         case Field::To:
             digest_.has_to_tag = !find_parameter(value, "tag").empty();
@@ -343,9 +362,13 @@ private:
     }
 
     std::string_view text_;
+    static constexpr unsigned kMaxCallIds = 8;
+
     LineFeeds line_feeds_;
+    const ReadRules& rules_;
     SipDigest& digest_;
-    unsigned missing_ = bit(Field::CallId) | bit(Field::To) | bit(Field::CSeq) | bit(Field::Via);
+    unsigned missing_ = 0;
+    unsigned call_ids_ = 0;
 };
 
 /// What stands on a SIP port without being SIP (RFC 5626 §3.5.1, §4.4.1; RFC 5389 §6).
@@ -365,7 +388,23 @@ PayloadKind kind_of_other(std::string_view payload) noexcept {
 
 } // namespace
 
-SipDigest read_digest(std::span<const std::byte> payload) noexcept {
+std::string_view name_of(ScanLevel level) noexcept {
+    constexpr std::array<std::string_view, kScanLevels.size()> kNames{
+        "scalar", "sse4.2", "avx2", "avx512"};
+    return kNames[static_cast<std::size_t>(level)];
+}
+
+bool has_scan_level(ScanLevel level) noexcept {
+    return level == ScanLevel::Scalar;
+}
+
+ScanLevel best_scan_level() noexcept {
+    return ScanLevel::Scalar;
+}
+
+SipDigest read_digest_at([[maybe_unused]] ScanLevel level,
+                         std::span<const std::byte> payload,
+                         const ReadRules& rules) noexcept {
     const std::string_view whole(reinterpret_cast<const char*>(payload.data()), payload.size());
     std::size_t start = 0; // empty lines before the first line are skipped (RFC 3261 §7.5)
     while (start < whole.size() && (whole[start] == '\r' || whole[start] == '\n'))
@@ -373,19 +412,19 @@ SipDigest read_digest(std::span<const std::byte> payload) noexcept {
     const std::string_view text = slice(whole, start, whole.size());
 
     SipDigest digest;
-    if (text.empty() || !is_token(text[0])) {
-        digest.kind = kind_of_other(whole);
-        return digest;
-    }
     LineFeeds line_feeds(text);
     const std::size_t first_end = line_feeds.next();
     const std::string_view first_line = trim(slice(text, 0, first_end));
     if (!read_status_line(first_line, digest) && !read_request_line(first_line, digest)) {
         digest.kind = kind_of_other(whole);
-        return digest;
+        if (digest.kind != PayloadKind::NotSip) return digest;
     }
-    HeaderReader(text, line_feeds, digest).read(first_end + 1);
+    HeaderReader(text, line_feeds, rules, digest).read(first_end + 1);
     return digest;
+}
+
+SipDigest read_digest(std::span<const std::byte> payload, const ReadRules& rules) noexcept {
+    return read_digest_at(best_scan_level(), payload, rules);
 }
 
 } // namespace viaduct

@@ -4,12 +4,14 @@
 //
 // In:    payload as received. Hostile. No byte outside it is read.
 // Out:   SipDigest; its views point into the payload and live as long as the frame.
-// Cost:  one pass over the header lines, stops at the empty line or once every field is found;
-//        no allocation, no copy.
+// Cost:  one pass over the header lines up to the empty line, with the widest vectors the machine
+//        has; no allocation, no copy. Linear: no input costs more than a few times what a typical
+//        message of its size costs.
 // Spec:  RFC 3261 §7.1 and §7.2 (first line), §7.3 (fields, folding, compact names), §8.1.1.4 and
-//        §20.8 (Call-ID), §20.16 (CSeq), §20.39 (To), §20.42 (Via).
+//        §20.8 (Call-ID), §20.16 (CSeq), §20.39 (To), §20.42 (Via). docs/sip.md has every rule.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -52,9 +54,45 @@ struct CSeq {
     bool operator==(const CSeq&) const = default;
 };
 
+/// What a message has against being steered by its Call-ID, as far as it was read.
+enum class Defect : std::uint8_t {
+    None,
+    AmbiguousCallId,    ///< Call-IDs that differ, or more of them than any honest message has
+    TooManyHeaderLines, ///< more than ReadRules::max_header_lines
+};
+
+/// Fields that cost extra and that not every pool needs.
+enum class Want : std::uint8_t {
+    Nothing = 0,
+    ToTag = 1,
+    CSeq = 2,
+    TopVia = 4,
+    Everything = 7,
+};
+
+[[nodiscard]] constexpr Want operator|(Want a, Want b) noexcept {
+    return static_cast<Want>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+[[nodiscard]] constexpr bool wants(Want all, Want one) noexcept {
+    return (static_cast<unsigned>(all) & static_cast<unsigned>(one)) != 0;
+}
+
+inline constexpr std::uint16_t kMaxHeaderLines = 256;
+
+/// How the messages of one VIP are read.
+struct ReadRules {
+    Want want = Want::Everything;
+    /// The first Call-ID counts and reading ends once all that is wanted is known. Otherwise
+    /// Call-IDs that differ are a Defect, and every header line is looked at.
+    bool lenient = false;
+    /// Lines between the first line and the empty line, continuation lines among them.
+    std::uint16_t max_header_lines = kMaxHeaderLines;
+};
+
 /// What every packet for a VIP is read for. Absent is an explicit state: an empty view, no value.
 struct SipDigest {
     PayloadKind kind = PayloadKind::NotSip;
+    Defect defect = Defect::None;
     Method method = Method::Other; ///< of a request
     std::uint16_t status = 0;      ///< of a response: 100..699; 0 in a request, or unreadable
     bool has_to_tag = false;       ///< To carries a tag: the message belongs to a dialog (§12)
@@ -65,8 +103,29 @@ struct SipDigest {
     std::string_view top_via_branch; ///< branch of the first Via value; empty when absent
 };
 
-/// Reads one UDP payload. The first of several equal header fields counts. Line ends are CRLF or a
-/// bare LF; a bare CR ends no line. Works on any length from 0 to 65,535.
-[[nodiscard]] SipDigest read_digest(std::span<const std::byte> payload) noexcept;
+/// Reads one UDP payload. The first of several To, CSeq and Via fields counts; what of them the
+/// rules do not want is absent. Line ends are CRLF or a bare LF; a bare CR ends no line. Works on
+/// any length from 0 to 65,535. A payload that is NotSip gives its Call-ID, too, if it has one.
+[[nodiscard]] SipDigest read_digest(std::span<const std::byte> payload,
+                                    const ReadRules& rules = {}) noexcept;
+
+/// How many bytes at a time lines are looked for. Every level gives the same digest.
+enum class ScanLevel : std::uint8_t { Scalar, Sse42, Avx2, Avx512 };
+
+inline constexpr std::array kScanLevels{
+    ScanLevel::Scalar, ScanLevel::Sse42, ScanLevel::Avx2, ScanLevel::Avx512};
+
+[[nodiscard]] std::string_view name_of(ScanLevel level) noexcept;
+
+/// Whether this machine can run it.
+[[nodiscard]] bool has_scan_level(ScanLevel level) noexcept;
+
+/// The level read_digest() uses unless told: the fastest this machine has.
+[[nodiscard]] ScanLevel best_scan_level() noexcept;
+
+/// read_digest() at a level this machine has; for tests and benchmarks.
+[[nodiscard]] SipDigest read_digest_at(ScanLevel level,
+                                       std::span<const std::byte> payload,
+                                       const ReadRules& rules = {}) noexcept;
 
 } // namespace viaduct

@@ -2,7 +2,8 @@
 //
 // corpus: every tests/corpus/NAME.sip is read and compared with NAME.expect, lines `key=value`:
 //   kind=request|response|keepalive|stun|not_sip   method=INVITE (Other when not known)
-//   status=200   call_id=...   to_tag=yes|no   cseq=314159 INVITE   branch=...
+//   defect=none|ambiguous_call_id|too_many_header_lines   status=200   call_id=...   to_tag=yes|no
+//   cseq=314159 INVITE   branch=...
 // An empty value means absent. Only the keys that are given are compared.
 #include "guarded.hpp"
 
@@ -75,11 +76,24 @@ std::string method_name(Method method) {
     return kNames.at(static_cast<std::size_t>(method));
 }
 
+std::string defect_name(Defect defect) {
+    switch (defect) {
+    case Defect::None:
+        return "none";
+    case Defect::AmbiguousCallId:
+        return "ambiguous_call_id";
+    case Defect::TooManyHeaderLines:
+        return "too_many_header_lines";
+    }
+    return "?";
+}
+
 std::map<std::string, std::string> described(const SipDigest& digest) {
     std::string cseq;
     if (digest.cseq)
         cseq = std::to_string(digest.cseq->number) + " " + method_name(digest.cseq->method);
     return {{"kind", kind_name(digest.kind)},
+            {"defect", defect_name(digest.defect)},
             {"method", method_name(digest.method)},
             {"status", std::to_string(digest.status)},
             {"call_id", std::string(digest.call_id)},

@@ -158,7 +158,7 @@ TEST(MessageUnderAttack, ReadsTheLongestDatagramOfAnyShape) {
         }
     }
     auto deep = invite().call_id("deep@b");
-    for (int i = 0; i < 1000; ++i)
+    for (int i = 0; i < 200; ++i)
         deep.line_before("Via: SIP/2.0/UDP h;branch=z9hG4bK" + std::to_string(i));
     EXPECT_EQ(read_digest(guarded(deep.text())).call_id, "deep@b");
 }
