@@ -62,7 +62,10 @@ TEST(Corpus, EveryCutOfAMessageHasItsCallIdOrTheFirstBytesOfIt) {
             const std::size_t first = message.text.find_first_not_of("\r\n");
             const std::size_t first_line =
                 first == std::string::npos ? first : message.text.find('\n', first);
-            for (std::size_t length = 0; length <= message.text.size(); ++length) {
+            // Of a very long one the vector levels get fewer cuts, at every place within a vector.
+            const std::size_t step =
+                message.text.size() > 8192 && level != ScanLevel::Scalar ? 61 : 1;
+            for (std::size_t length = 0; length <= message.text.size(); length += step) {
                 const auto at_end = guarded(std::string_view(message.text).substr(0, length));
                 const SipDigest cut = read_digest_at(level, at_end, message.rules);
                 const auto at_start = guarded_start(at_end);

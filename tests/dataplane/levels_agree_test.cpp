@@ -28,23 +28,25 @@ std::string rules_text(const ReadRules& rules) {
            std::to_string(rules.max_header_lines) + " lines";
 }
 
-/// Fails with the input as a string literal.
+/// Fails with the input as a string literal. The scalar level reads it at the end of a page, the
+/// others there and at the start of one in turn.
 void expect_agreement(std::string_view text) {
     static const std::vector<ReadRules> kRules = all_rules();
     static const std::vector<ScanLevel> kLevels = levels();
+    static bool start = false;
+    start = !start;
     const std::span<const std::byte> at_end = guarded(text);
-    const std::span<const std::byte> at_start = guarded_start(text);
+    const std::span<const std::byte> payload = start ? guarded_start(text) : at_end;
     for (const ReadRules& rules : kRules) {
         const SipDigest scalar = read_digest_at(ScanLevel::Scalar, at_end, rules);
-        for (const ScanLevel level : kLevels)
-            for (const auto& payload : {at_end, at_start}) {
-                const SipDigest other = read_digest_at(level, payload, rules);
-                if (same(scalar, at_end, other, payload)) continue;
-                FAIL() << name_of(level) << (payload.data() == at_end.data() ? ", at the end" : "")
-                       << " of a page, " << rules_text(rules) << "\n  scalar: " << text_of(scalar)
-                       << "\n  other:  " << text_of(other) << "\n  input:  \"" << escaped(text)
-                       << '"';
-            }
+        for (const ScanLevel level : kLevels) {
+            if (level == ScanLevel::Scalar && !start) continue;
+            const SipDigest other = read_digest_at(level, payload, rules);
+            if (same(scalar, at_end, other, payload)) continue;
+            FAIL() << name_of(level) << ", at the " << (start ? "start" : "end") << " of a page, "
+                   << rules_text(rules) << "\n  scalar: " << text_of(scalar)
+                   << "\n  other:  " << text_of(other) << "\n  input:  \"" << escaped(text) << '"';
+        }
     }
 }
 
