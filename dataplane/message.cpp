@@ -469,7 +469,10 @@ public:
             constexpr std::size_t kLenientStep = 256;
             list.pause = rules_.lenient ? list.next + kLenientStep : text_.size();
             list.count = 0;
-            ops_.lines(text_.data(), text_.size(), list);
+            if (odd_lines_ <= kOddLines) [[likely]]
+                ops_.lines(text_.data(), text_.size(), list);
+            else
+                scan_strictly(text_.data(), text_.size(), list);
             if (!look_at(list) || (list.done && !list.too_many_lines)) break;
             list.wanted = open_classes();
             if (list.wanted == 0) break; // all is known that is wanted
@@ -479,11 +482,9 @@ public:
     }
 
 private:
-    /// How many lines may look like a wanted field and not be it. Honest messages have a few
-    /// ("Call-Info"); a hostile one has hundreds of two letters, and each costs more than its
-    /// bytes.
-    static constexpr int kOddLines = 32;
-    static constexpr int kOddLinesNoColon = 4; ///< what a name without its colon counts for
+    /// Lines that begin like a wanted field and are none ("Call-Info"). Honest messages have a few;
+    /// a hostile one has hundreds of them, and each costs more than its bytes.
+    static constexpr unsigned kOddLines = 32;
     static constexpr unsigned kMaxCallIds = 8;
     /// Parameters and <URIs> of one value that are looked at: honest ones have a few.
     static constexpr unsigned kMaxParameters = 32;
@@ -503,11 +504,11 @@ private:
         const FieldName& name = kFieldNames[field_row(word)];
         const bool named = name.name.begins(word);
         std::size_t at = start + name.name.length;
-        if (!named || at >= text_.size()) return odd_line(start, 1);
+        if (!named || at >= text_.size()) return odd_line();
         if (text_[at] != ':') [[unlikely]] { // HCOLON (RFC 3261 §25.1)
-            if (!is_blank(text_[at])) return odd_line(start, 1);
+            if (!is_blank(text_[at])) return odd_line();
             at = Blanks::skip(text_, at);
-            if (at == text_.size() || text_[at] != ':') return odd_line(start, kOddLinesNoColon);
+            if (at == text_.size() || text_[at] != ':') return odd_line();
         }
         std::size_t& value_at = values_[name.field];
         if (value_at != 0) // the first one counts
@@ -526,12 +527,9 @@ private:
         return static_cast<std::uint8_t>(open);
     }
 
-    bool odd_line(std::size_t start, int weight) noexcept {
-        const char second = start + 1 < text_.size() ? text_[start + 1] : '\0';
-        if ((line_class_of(text_[start], second) & open_classes()) == 0) return true;
-        odd_lines_left_ -= weight;
-        if (odd_lines_left_ < 0) digest_.defect = Defect::TooManyHeaderLines;
-        return odd_lines_left_ >= 0;
+    bool odd_line() noexcept {
+        ++odd_lines_;
+        return true;
     }
 
     /// Another Call-ID.
@@ -589,7 +587,7 @@ private:
     std::uint8_t wanted_;                 ///< line_class bits
     std::array<std::size_t, 4> values_{}; ///< by field: behind the colon; 0: not found
     unsigned more_call_ids_ = 0;
-    int odd_lines_left_ = kOddLines;
+    unsigned odd_lines_ = 0;
 };
 
 /// Marks that a backslash before them makes plain characters. `carry`: the block before ended with
@@ -729,7 +727,8 @@ read(const ScanOps& ops, std::span<const std::byte> payload, const ReadRules& ru
             if (digest.kind != PayloadKind::NotSip) return digest;
         }
     }
-    HeaderReader(ops, text, rules, digest).read(first_end);
+    // More line feeds behind the first line than one end no header section that has not begun.
+    HeaderReader(ops, text, rules, digest).read(LineFeeds::skip(text, first_end + 1) - 1);
     return digest;
 }
 

@@ -125,9 +125,9 @@ public:
     [[gnu::always_inline]] [[nodiscard]] std::uint64_t unseen() const noexcept { return unseen_; }
 
     /// For text that is looked at byte by byte.
-    void set_block(std::size_t base) noexcept {
+    void set_block(std::size_t base, std::size_t places) noexcept {
         base_ = base;
-        end_ = base + kBlock;
+        end_ = base + places;
     }
 
     /// Takes the block in: new line feeds before a line that is wanted or empty, and those before
@@ -206,6 +206,12 @@ std::uint64_t line_feeds_in(const char* bytes) noexcept {
     return (word - kEvery) & ~word & (kEvery * 0x80);
 }
 
+/// The classes of a line that begins with these two characters.
+std::uint8_t line_class_of(char first, char second) noexcept {
+    return static_cast<std::uint8_t>(kFirst.of(first) &
+                                     kSecond[static_cast<std::uint8_t>(second) & 0x0fU]);
+}
+
 /// The end of a text, and the whole of it on machines without vectors.
 void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
     Scan scan(size, list);
@@ -228,7 +234,7 @@ void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
             if ((line & list.wanted) != 0) candidates |= std::uint64_t{1} << i;
             if ((line & line_class::kEmpty) != 0) empty |= std::uint64_t{1} << i;
         }
-        scan.set_block(base);
+        scan.set_block(base, Scan::kBlock);
         if (!scan.take_and_count(line_feeds, candidates, empty)) break;
     }
     scan.finish();
@@ -547,11 +553,98 @@ constexpr ScanOps kAvx512Ops{lines_avx512, line_feeds_avx512, marks_avx512};
 
 #endif
 
+/// Where each of the characters that make up the wanted names stands in 64 bytes: bit i, byte i.
+class CharacterMasks {
+public:
+    explicit CharacterMasks(const char* bytes) noexcept
+        : line_feeds(equal(bytes, '\n')), returns(equal(bytes, '\r')), bytes_(bytes),
+          colons_(colons_behind_blanks()) {}
+
+    /// Bit i: a wanted name begins at byte i + 1, and its colon follows.
+    [[nodiscard]] std::uint64_t names(std::uint8_t wanted) const noexcept {
+        using namespace line_class;
+        std::uint64_t all = 0;
+        if ((wanted & (kCallId | kCompactCallId)) != 0) all |= named("call-id") | named("i");
+        if ((wanted & kCSeq) != 0) all |= named("cseq");
+        if ((wanted & kTo) != 0) all |= named("to") | named("t");
+        if ((wanted & kVia) != 0) all |= named("via") | named("v");
+        return all;
+    }
+
+    std::uint64_t line_feeds;
+    std::uint64_t returns;
+
+private:
+    [[nodiscard]] std::uint64_t named(std::string_view name) const noexcept {
+        std::uint64_t all = ~std::uint64_t{0};
+        for (std::size_t i = 0; i < name.size() && all != 0; ++i)
+            all &= equal_ignoring_case(bytes_, name[i]) >> (i + 1);
+        return all & colons_ >> (name.size() + 1);
+    }
+
+    /// Colons, and blanks that lead to one or out of the block (HCOLON, RFC 3261 §25.1).
+    [[nodiscard]] std::uint64_t colons_behind_blanks() const noexcept {
+        const std::uint64_t colons = equal(bytes_, ':');
+        // Backwards: adding a run's first bit to the run clears it to its end.
+        const std::uint64_t blanks = reversed(equal(bytes_, ' ') | equal(bytes_, '\t'));
+        const std::uint64_t first = blanks & (reversed(colons) << 1U | 1U);
+        return colons | reversed(blanks & ~(blanks + first));
+    }
+
+    static std::uint64_t reversed(std::uint64_t bits) noexcept {
+        bits = __builtin_bswap64(bits);
+        bits = (bits >> 4U & 0x0f0f'0f0f'0f0f'0f0fU) | (bits & 0x0f0f'0f0f'0f0f'0f0fU) << 4U;
+        bits = (bits >> 2U & 0x3333'3333'3333'3333U) | (bits & 0x3333'3333'3333'3333U) << 2U;
+        return (bits >> 1U & 0x5555'5555'5555'5555U) | (bits & 0x5555'5555'5555'5555U) << 1U;
+    }
+
+    static std::uint64_t equal_ignoring_case(const char* bytes, char lower) noexcept {
+        return lower == '-' ? equal(bytes, lower)
+                            : equal(bytes, lower) | equal(bytes, static_cast<char>(lower - 0x20));
+    }
+
+    static std::uint64_t equal(const char* bytes, char c) noexcept {
+        std::uint64_t mask = 0;
+#if defined(__SSE2__)
+        for (unsigned part = 0; part < 64; part += 16) {
+            const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + part));
+            const auto bits = static_cast<std::uint32_t>(
+                _mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(c))));
+            mask |= std::uint64_t{bits} << part;
+        }
+#else
+        for (unsigned i = 0; i < 64; ++i)
+            mask |= std::uint64_t{bytes[i] == c} << i;
+#endif
+        return mask;
+    }
+
+    const char* bytes_;
+    std::uint64_t colons_;
+};
+
 } // namespace
 
-std::uint8_t line_class_of(char first, char second) noexcept {
-    return static_cast<std::uint8_t>(kFirst.of(first) &
-                                     kSecond[static_cast<std::uint8_t>(second) & 0x0fU]);
+void scan_strictly(const char* text, std::size_t size, LineList& list) noexcept {
+    // The longest name, its colon and the line feed before it fit in what a block looks ahead.
+    constexpr std::size_t kPlaces = Scan::kBlock - 8;
+    Scan scan(size, list);
+    for (std::size_t base = list.next; base < size && base < list.pause; base += kPlaces) {
+        std::array<char, Scan::kBlock> copy{}; // nothing behind the text may be read
+        const char* bytes = text + base;
+        if (size - base < Scan::kBlock) {
+            std::memcpy(copy.data(), bytes, size - base);
+            bytes = copy.data();
+        }
+        const CharacterMasks block(bytes);
+        const std::uint64_t feeds = block.line_feeds & ((std::uint64_t{1} << kPlaces) - 1);
+        const std::uint64_t empty =
+            feeds & (block.line_feeds >> 1U | (block.returns >> 1U & block.line_feeds >> 2U));
+        scan.set_block(base, kPlaces);
+        if (!scan.take_and_count(feeds, feeds & block.names(list.wanted), empty)) break;
+    }
+    scan.finish();
+    if (list.next >= size) list.done = true;
 }
 
 std::string_view name_of(ScanLevel level) noexcept {

@@ -29,9 +29,6 @@ inline constexpr std::uint8_t kEmptyCrLf = 0x80; ///< CR LF at once
 inline constexpr std::uint8_t kEmpty = kEmptyLf | kEmptyCrLf;
 } // namespace line_class
 
-/// The classes of a line that begins with these two characters.
-[[nodiscard]] std::uint8_t line_class_of(char first, char second) noexcept;
-
 /// What a scan finds, and where the next one goes on. The reader scans until `done`.
 struct LineList {
     /// A scan ends after the block that brings as many lines.
@@ -67,6 +64,11 @@ struct ScanOps {
     std::uint64_t (*line_feeds)(const char* bytes) noexcept;
     ValueMarks (*marks)(const char* bytes) noexcept;
 };
+
+/// Does what `ScanOps::lines` does, and looks at whole names and their colons: what it finds is a
+/// wanted field, or has more blanks before its colon than a block holds. For messages that are full
+/// of lines that begin like a wanted one: a look at each of those would cost more than its bytes.
+void scan_strictly(const char* text, std::size_t size, LineList& list) noexcept;
 
 /// The functions of a level this machine has.
 [[nodiscard]] const ScanOps& scan_ops(ScanLevel level) noexcept;
