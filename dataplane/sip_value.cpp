@@ -180,10 +180,13 @@ Host read_host(std::string_view text) noexcept {
     const std::string_view whole = trim(text, 0, text.size());
     const bool bracketed = whole.size() > 2 && whole.front() == '[' && whole.back() == ']';
     const std::string_view inside = bracketed ? slice(whole, 1, whole.size() - 1) : whole;
-    if (find_any<':'>(inside, 0) < inside.size())
-        return skip(inside, 0, kIpv6) == inside.size() ? Host{inside, true} : Host{};
+    const std::size_t colon = find_any<':'>(inside, 0);
+    const bool is_ipv6 = find_any<':'>(inside, colon + 1) < inside.size() && // two, at least
+                         skip(inside, 0, kIpv6) == inside.size();
+    if (bracketed || is_ipv6) return is_ipv6 ? Host{inside, true} : Host{};
     Marks marks(whole);
-    return !bracketed && marks.next(0) == whole.size() ? Host{whole, false} : Host{};
+    const bool odd = whole.empty() || whole[0] == '[' || marks.next(0) != whole.size();
+    return odd ? Host{} : Host{whole, false};
 }
 
 namespace {
@@ -313,7 +316,7 @@ bool Via::read_sent(Marks& marks, std::size_t& at) noexcept {
     host_ = take_host(value, marks, at);
     at = skip_space(value, at);
     if (at < value.size() && value[at] == ':') {
-        const std::size_t end = marks.next_of<';', ','>(at + 1);
+        const std::size_t end = marks.next_of<';', ',', '<', '"'>(at + 1);
         port_ = part(at + 1, end);
         at = end;
     }
