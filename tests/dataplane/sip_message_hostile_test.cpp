@@ -192,7 +192,7 @@ TEST(SipMessageUnderAttack, ReadsMutatedMessagesLawfully) {
         "\r\n", "\n",   "\r",   " ",     "\t",       ":",   ";",       ",",       "\"",    "<",
         ">",    "=",    "\\",   "@",     "?",        "[",   "]",       "/",       "\r\n ", "i:",
         "\nv:", "\nt:", ";tag", ";tag=", ";branch=", "To ", "\nCSeq:", "SIP/2.0", "CSeq",  "\n\n"};
-    for (int round = 0; round < 200'000; ++round) {
+    for (int round = 0; round < 60'000; ++round) {
         std::string text = messages[random() % messages.size()];
         if (text.size() > 2'000) text.resize(2'000);
         for (auto change = random() % 8; change > 0 && !text.empty(); --change) {
