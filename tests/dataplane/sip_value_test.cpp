@@ -277,8 +277,8 @@ TEST(SipHost, IsANameAnAddressOrUnreadable) {
 }
 
 TEST(SipParameters, ComeInOrderWithQuotedValuesWhole) {
-    const Parameters all(
-        at_end("a;B=1 ;; c = \"x;\\\"y, z\" ;d=<e;f>;g=h i;j,k=l"), 0, ParameterPlace::HeaderField);
+    const Parameters all(at_end("a;B=1 ;; c = \"x;\\\"y, z\" ;d=<e;f>;g=h i;j,k=l"),
+                         ParameterPlace::HeaderField);
     EXPECT_EQ(listed(all), (Names{"B=1", "", "c=\"x;\\\"y, z\"", "d=<e", "g=h", "j"}));
     EXPECT_EQ(all.find("b")->value, "1");
     EXPECT_FALSE(all.find("k"));
