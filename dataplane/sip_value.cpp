@@ -110,8 +110,9 @@ inline void Parameters::read_value(Parameter& parameter) noexcept {
     else
         at_ = marks_.next_of<';', ' ', '\t', '\r', '\n', ',', '"', '<'>(begin);
     std::size_t end = at_;
-    if (end < text.size() && text[begin] != '"' && (text[end] == '"' || text[end] == '<'))
-        end = marks_.next_of<';', ' ', '\t', '\r', '\n', ','>(end); // those hide what follows
+    if (end < text.size() &&
+        text[end] != ';') // quotes and brackets hide what follows, but end no value
+        end = marks_.next_of<' ', '\t', '\r', '\n', ';', ','>(end);
     parameter.has_value = true;
     parameter.value = slice(text, begin, end);
 }
