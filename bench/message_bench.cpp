@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// message_bench: this reader at every ScanLevel, libosip2, sofia-sip and libre on the same 1,000
+// messages in one run, and which message costs this reader most a byte.
+//
+// Prints two Markdown tables. The first comes of Google Benchmark, 7 repetitions, interleaved; its
+// own options work, too. VIADUCT_CORPUS names a folder of more messages (*.sip, *.dat) for the
+// second.
+#include "peers.hpp"
+#include "sip_mix.hpp"
+#include "worst_message.hpp"
+
+#include "viaduct/message.hpp"
+#include "viaduct/steer.hpp"
+
+#include <algorithm>
+#include <benchmark/benchmark.h>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <ftw.h>
+#include <iterator>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace viaduct::test {
+
+namespace {
+
+constexpr std::size_t kMessages = 1'000;
+/// What a pool that steers by hash and counts dialogs reads, and what one that only hashes reads.
+constexpr Want kWanted = Want::ToTag | Want::CSeq;
+
+const std::vector<std::string>& messages() {
+    static const std::vector<std::string> made = [] {
+        std::vector<std::string> texts;
+        for (MixMessage& message : sip_mix(kMessages))
+            texts.push_back(std::move(message.text));
+        return texts;
+    }();
+    return made;
+}
+
+/// One iteration reads every message once.
+template <typename Read> void read_all(benchmark::State& state, const Read& read) {
+    const std::vector<std::string>& texts = messages();
+    bool good = true;
+    for (auto _ : state)
+        for (const std::string& text : texts)
+            good = read(text) && good;
+    if (!good) state.SkipWithError("it refuses a message");
+}
+
+struct Reading {
+    std::string_view name;
+    Want want;
+    bool hash;
+};
+constexpr std::array kReadings{Reading{"digest", kWanted, false},
+                               Reading{"digest and hash", kWanted, true},
+                               Reading{"Call-ID only, and hash", Want::Nothing, true}};
+
+/// The names of all benchmarks, in the order they are shown in.
+std::vector<std::string>& rows() {
+    static std::vector<std::string> names;
+    return names;
+}
+
+template <typename Run> void add_row(const std::string& name, Run run) {
+    rows().push_back(name);
+    benchmark::RegisterBenchmark(name.c_str(), run);
+}
+
+void register_reader() {
+    for (const ScanLevel level : kScanLevels) {
+        if (!has_scan_level(level)) continue;
+        for (const Reading& reading : kReadings) {
+            const std::string name =
+                "Viaduct " + std::string(name_of(level)) + ": " + std::string(reading.name);
+            add_row(name, [=](benchmark::State& state) {
+                const SteeringSecret secret{};
+                const ReadRules rules{.want = reading.want};
+                read_all(state, [&](const std::string& text) {
+                    const SipDigest digest =
+                        read_digest_at(level, std::as_bytes(std::span(text)), rules);
+                    benchmark::DoNotOptimize(digest.call_id.data());
+                    if (reading.hash) {
+                        const std::uint64_t hash =
+                            hash_key(secret, 1, KeyType::CallId, digest.call_id);
+                        benchmark::DoNotOptimize(hash);
+                    }
+                    return digest.defect == Defect::None && !digest.call_id.empty() &&
+                           digest.cseq.has_value() == wants(reading.want, Want::CSeq);
+                });
+            });
+        }
+    }
+}
+
+constexpr std::string_view kOsip = "libosip2";
+constexpr std::string_view kSofia = "sofia-sip";
+constexpr std::string_view kLibre = "libre";
+
+void register_peers() {
+    [[maybe_unused]] const auto add = [](std::string_view name, bool (*parses)(std::string_view)) {
+        add_row(std::string(name), [=](benchmark::State& state) { read_all(state, parses); });
+    };
+#if defined(VIADUCT_OSIP)
+    add(kOsip, osip_parses);
+#endif
+#if defined(VIADUCT_SOFIA)
+    add(kSofia, sofia_parses);
+#endif
+#if defined(VIADUCT_LIBRE)
+    add(kLibre, libre_parses);
+#endif
+}
+
+/// Keeps the time of every repetition and prints them as one table at the end.
+class Table : public benchmark::BenchmarkReporter {
+public:
+    bool ReportContext(const Context&) override { return true; }
+
+    void ReportRuns(const std::vector<Run>& runs) override {
+        for (const Run& run : runs) {
+            const std::string name = run.run_name.function_name;
+            if (run.error_occurred) {
+                std::fprintf(stderr, "%s: %s\n", name.c_str(), run.error_message.c_str());
+                failed_ = true;
+            } else if (run.run_type == Run::RT_Iteration) {
+                times_[name].push_back(run.GetAdjustedCPUTime() / kMessages);
+            }
+        }
+    }
+
+    void Finalize() override {
+        std::size_t bytes = 0;
+        for (const std::string& text : messages())
+            bytes += text.size();
+        std::printf("%zu messages of %zu bytes on average:\n\n", kMessages, bytes / kMessages);
+        std::printf("| reader | ns a message, median | spread (cv) | x libosip2 | x sofia-sip | "
+                    "x libre |\n|---|---|---|---|---|---|\n");
+        for (const std::string& name : rows()) {
+            if (!times_.contains(name)) continue;
+            std::printf("| %s | %.1f | %.1f %% |", name.c_str(), median(name), spread(name));
+            for (const std::string_view peer : {kOsip, kSofia, kLibre}) {
+                const std::string peer_name(peer);
+                if (times_.contains(peer_name))
+                    std::printf(" %.1f |", median(peer_name) / median(name));
+                else
+                    std::printf(" - |");
+            }
+            std::printf("\n");
+        }
+    }
+
+    [[nodiscard]] bool failed() const { return failed_; }
+
+private:
+    [[nodiscard]] double median(const std::string& name) const {
+        std::vector<double> times = times_.at(name);
+        std::sort(times.begin(), times.end());
+        return (times[(times.size() - 1) / 2] + times[times.size() / 2]) / 2;
+    }
+    /// Standard deviation in percent of the mean.
+    [[nodiscard]] double spread(const std::string& name) const {
+        const std::vector<double>& times = times_.at(name);
+        const auto count = static_cast<double>(times.size());
+        double sum = 0;
+        double squares = 0;
+        for (const double time : times)
+            sum += time;
+        for (const double time : times)
+            squares += (time - sum / count) * (time - sum / count);
+        return count < 2 ? 0 : 100 * std::sqrt(squares / (count - 1)) / (sum / count);
+    }
+
+    std::map<std::string, std::vector<double>> times_;
+    bool failed_ = false;
+};
+
+std::vector<NamedMessage>* found_messages = nullptr; // nftw() hands no argument on
+
+void add_folder(std::vector<NamedMessage>& to, const char* folder) {
+    found_messages = &to;
+    const auto visit = [](const char* path, const struct stat*, int type, struct FTW*) {
+        const std::string_view name(path);
+        if (type == FTW_F && (name.ends_with(".sip") || name.ends_with(".dat"))) {
+            std::ifstream file(path, std::ios::binary);
+            std::string text{std::istreambuf_iterator<char>(file), {}};
+            if (text.size() <= kLongestDatagram)
+                found_messages->push_back({std::string(name), std::move(text)});
+        }
+        return 0;
+    };
+    if (::nftw(folder, visit, 16, FTW_PHYS) != 0)
+        std::fprintf(stderr, "message_bench: cannot read the folder %s\n", folder);
+}
+
+/// One row: how a byte of the worst message compares with a typical INVITE's.
+template <typename Read>
+void print_worst(const std::string& name,
+                 const Read& read,
+                 const std::vector<NamedMessage>& messages,
+                 const std::vector<std::string>& typical,
+                 std::size_t count) {
+    const double usual = typical_ns_per_byte(read, typical);
+    for (const ByteCost& cost : dearest(read, messages, count))
+        std::printf("| %s | %.3f | %.3f | %.2f | %s |\n",
+                    name.c_str(),
+                    usual,
+                    cost.ns_per_byte,
+                    cost.ns_per_byte / usual,
+                    cost.message->name.c_str());
+    std::fflush(stdout);
+}
+
+void print_worst_messages() {
+    std::vector<std::string> typical;
+    for (MixMessage& message : sip_mix(kMessages))
+        if (message.kind == MixKind::Invite) typical.push_back(std::move(message.text));
+    std::vector<NamedMessage> all = hostile_shapes();
+    add_folder(all, VIADUCT_TEST_CORPUS);
+    if (const char* folder = std::getenv("VIADUCT_CORPUS")) add_folder(all, folder);
+
+    std::printf("\nThe worst of %zu messages, and the five worst at the best level:\n\n"
+                "| reader | typical INVITE, ns a byte | worst, ns a byte | ratio | which |\n"
+                "|---|---|---|---|---|\n",
+                all.size());
+    for (const ScanLevel level : kScanLevels) {
+        if (!has_scan_level(level)) continue;
+        for (const Want want : {Want::Nothing, kWanted, Want::Everything}) {
+            const ReadRules rules{.want = want};
+            const std::string name =
+                std::string(name_of(level)) + (want == Want::Nothing ? ": Call-ID only"
+                                               : want == kWanted     ? ": digest"
+                                                                     : ": everything");
+            const auto read = [&](std::span<const std::byte> bytes) {
+                const SipDigest digest = read_digest_at(level, bytes, rules);
+                benchmark::DoNotOptimize(digest.call_id.data());
+            };
+            print_worst(name, read, all, typical, level == best_scan_level() ? 5 : 1);
+        }
+    }
+}
+
+int run(int argc, char** argv) {
+    std::string repetitions = "--benchmark_repetitions=7";
+    std::string interleaved = "--benchmark_enable_random_interleaving=true";
+    std::string time = "--benchmark_min_time=0.1";
+    std::vector<char*> arguments{argv[0], repetitions.data(), interleaved.data(), time.data()};
+    arguments.insert(arguments.end(), argv + 1, argv + argc);
+    int count = static_cast<int>(arguments.size());
+    benchmark::Initialize(&count, arguments.data());
+    if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 1;
+    register_reader();
+    register_peers();
+    Table table;
+    benchmark::RunSpecifiedBenchmarks(&table);
+    print_worst_messages();
+    return table.failed() ? 1 : 0;
+}
+
+} // namespace
+
+} // namespace viaduct::test
+
+int main(int argc, char** argv) {
+    return viaduct::test::run(argc, argv);
+}
