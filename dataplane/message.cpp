@@ -486,8 +486,9 @@ private:
     /// a hostile one has hundreds of them, and each costs more than its bytes.
     static constexpr unsigned kOddLines = 32;
     static constexpr unsigned kMaxCallIds = 8;
-    /// Parameters and <URIs> of one value that are looked at: honest ones have a few.
-    static constexpr unsigned kMaxParameters = 32;
+    /// Quotes, brackets, folds and parameters of one value that are looked at: honest ones have a
+    /// few. A parameter behind as many is absent.
+    static constexpr unsigned kMaxMarks = 64;
 
     /// Lines that may be wanted fields. False: reading ends.
     bool look_at(const LineList& list) noexcept {
@@ -590,77 +591,65 @@ private:
     unsigned odd_lines_ = 0;
 };
 
-/// Marks that a backslash before them makes plain characters. `carry`: the block before ended with
-/// such a backslash.
-std::uint64_t escaped(std::uint64_t backslash, std::uint64_t& carry) noexcept {
-    if ((backslash | carry) == 0) [[likely]]
-        return 0;
-    // A run of backslashes escapes every other character of it and, if odd, the one behind it.
-    // Adding carries from a run's first bit to the bit behind the run.
-    constexpr std::uint64_t kEven = 0x5555'5555'5555'5555U;
-    backslash &= ~carry;
-    const std::uint64_t follows = backslash << 1U | carry;
-    const std::uint64_t odd_starts = backslash & ~kEven & ~follows;
-    std::uint64_t runs_from_even = 0;
-    carry = __builtin_add_overflow(odd_starts, backslash, &runs_from_even) ? 1 : 0;
-    const std::uint64_t inverted = runs_from_even << 1U;
-    return (kEven ^ inverted) & follows;
-}
+/// What of a value, 64 bytes after 64, is outside of quoted strings and <URIs>.
+class Outside {
+public:
+    /// For the next 64 bytes: bit i stands for byte i. Looks at `marks_left` quotes and brackets at
+    /// most, and says how many are left.
+    std::uint64_t next(const ValueMarks& marks, unsigned& marks_left) noexcept {
+        std::uint64_t outside = ~std::uint64_t{0};
+        std::uint64_t rest = marks.quote | marks.less | marks.greater | marks.backslash;
+        if (skip_first_) rest &= ~std::uint64_t{1};
+        skip_first_ = false;
+        std::uint64_t start = 1; // of what we are in, if in something
+        for (; rest != 0 && marks_left > 0; rest &= rest - 1, --marks_left) {
+            const std::uint64_t mark = rest & (0 - rest);
+            if (within_ == Within::Nothing) {
+                if ((mark & marks.less) != 0) within_ = Within::Uri;
+                if ((mark & marks.quote) != 0) within_ = Within::Quotes;
+                start = mark;
+            } else if (within_ == Within::Quotes && (mark & marks.backslash) != 0) {
+                rest &= ~(mark << 1U); // the next character is plain
+                skip_first_ = mark >> 63U != 0;
+            } else if ((mark & (within_ == Within::Uri ? marks.greater : marks.quote)) != 0) {
+                outside &= ~(mark - start);
+                within_ = Within::Nothing;
+            }
+        }
+        return within_ == Within::Nothing ? outside : outside & (start - 1);
+    }
 
-/// Bit i: the number of set bits up to and with bit i is odd.
-std::uint64_t prefix_xor(std::uint64_t bits) noexcept {
-    for (unsigned shift = 1; shift < 64; shift *= 2)
-        bits ^= bits << shift;
-    return bits;
-}
+private:
+    enum class Within : std::uint8_t { Nothing, Uri, Quotes };
+    Within within_ = Within::Nothing;
+    bool skip_first_ = false; ///< a backslash stands before the next 64 bytes
+};
 
 /// The value of a header parameter such as ";tag=" in the first value of the field behind the colon
 /// at `at`. Quoted strings and <URIs> are passed over; the search ends at a comma outside of them
 /// (RFC 3261 §7.3.1).
 std::string_view HeaderReader::find_parameter(std::size_t at,
                                               const FoldedName& name) const noexcept {
-    std::uint64_t quoted = 0; // all ones: the block before ended in a quoted string
-    std::uint64_t escape = 0;
-    bool in_uri = false;
-    unsigned left = kMaxParameters;
+    Outside places;
+    unsigned left = kMaxMarks;
     for (; at < text_.size(); at += 64) {
         const ValueMarks marks = marks_at(at);
         std::uint64_t ends = marks.line_feed;
-        // A folded value: line feeds before a blank do not end it.
-        while (ends != 0 && left > 0) {
+        for (; ends != 0 && left > 0;
+             ends &= ends - 1, --left) { // those before a blank end nothing
             const std::size_t next = at + static_cast<std::size_t>(std::countr_zero(ends)) + 1;
             if (next >= text_.size() || !is_blank(text_[next])) break;
-            ends &= ends - 1;
-            --left;
         }
-        std::uint64_t plain = ~escaped(marks.backslash, escape);
-        quoted ^= prefix_xor(marks.quote & plain);
-        plain &= ~quoted;
-        quoted = 0 - (quoted >> 63U);
-
-        std::uint64_t outside = plain;
-        std::uint64_t less = in_uri ? 1 : marks.less & plain;
-        less &= 0 - less;
-        in_uri = false;
-        while (less != 0 && left > 0) { // nearly always one <URI>, or none
-            // Bits from `<` up to the next `>`, or to the end.
-            std::uint64_t greater = marks.greater & plain & ~(less - 1);
-            greater &= 0 - greater;
-            outside &= ~(greater - less);
-            in_uri = greater == 0;
-            less = in_uri ? 0 : marks.less & plain & ~(greater - 1);
-            less &= 0 - less;
-            --left;
-        }
-        std::uint64_t stop = ends | (marks.comma & outside);
-        stop &= 0 - stop;
-        if (stop != 0) outside &= stop - 1;
+        const std::uint64_t before_end = (ends & (0 - ends)) - 1; // all ones if there is no end
+        std::uint64_t outside = places.next(marks.up_to(before_end), left) & before_end;
+        const std::uint64_t comma = marks.comma & outside;
+        outside &= (comma & (0 - comma)) - 1;
         for (std::uint64_t starts = marks.semicolon & outside; starts != 0; starts &= starts - 1) {
             if (left-- == 0) return {};
             const auto start = at + static_cast<std::size_t>(std::countr_zero(starts));
             if (const auto found = parameter_at(start + 1, name)) return *found;
         }
-        if (stop != 0 || left == 0) return {};
+        if ((ends | comma) != 0 || left == 0) return {};
     }
     return {};
 }

@@ -102,8 +102,8 @@ public:
     static constexpr std::size_t kBlock = 64;
     static constexpr std::size_t kReach = kBlock + 2;
 
-    [[gnu::always_inline]] Scan(std::size_t size, LineList& list) noexcept
-        : list_(list), size_(size), end_(list.next),
+    [[gnu::always_inline]] Scan(const char* text, std::size_t size, LineList& list) noexcept
+        : list_(list), text_(text), size_(size), end_(list.next),
           limit_(std::min(size < kReach ? 0 : size - kReach + 1, list.pause)),
           lines_left_(list.lines_left), count_(list.count) {}
 
@@ -131,8 +131,9 @@ public:
     }
 
     /// Takes the block in: new line feeds before a line that is wanted or empty, and those before
-    /// an empty one. False: the scan ends.
+    /// one that may be empty by its first two characters. False: the scan ends.
     [[gnu::always_inline]] bool take(std::uint64_t candidates, std::uint64_t empty) noexcept {
+        if (empty != 0) empty = really_empty(text_ + base_, empty);
         if (empty != 0) { // nothing after it is a header line
             candidates &= (empty & (0 - empty)) - 1;
             done_ = true;
@@ -149,6 +150,7 @@ public:
     [[gnu::always_inline]] bool take_and_count(std::uint64_t line_feeds,
                                                std::uint64_t candidates,
                                                std::uint64_t empty) noexcept {
+        if (empty != 0) empty = really_empty(text_ + base_, empty);
         const std::uint64_t lines =
             empty == 0 ? line_feeds : line_feeds & ((empty & (0 - empty)) - 1);
         const auto begun = static_cast<std::size_t>(std::popcount(lines));
@@ -177,6 +179,18 @@ public:
     }
 
 private:
+    /// Those before LF or CR LF: the tables know only four bits of the second character.
+    [[gnu::noinline]] static std::uint64_t really_empty(const char* bytes,
+                                                        std::uint64_t line_feeds) noexcept {
+        std::uint64_t empty = line_feeds;
+        for (; line_feeds != 0; line_feeds &= line_feeds - 1) {
+            const auto at = static_cast<unsigned>(std::countr_zero(line_feeds));
+            if (bytes[at + 1] != '\n' && bytes[at + 2] != '\n')
+                empty &= ~(line_feeds & (0 - line_feeds));
+        }
+        return empty;
+    }
+
     /// Line feeds that begin one line more than may begin.
     [[nodiscard]] std::uint64_t past_limit(std::uint64_t line_feeds) const noexcept {
         for (std::size_t i = 0; i < lines_left_; ++i)
@@ -185,6 +199,7 @@ private:
     }
 
     LineList& list_;
+    const char* text_;
     std::size_t size_;
     std::size_t base_ = 0;
     std::size_t end_;
@@ -214,7 +229,7 @@ std::uint8_t line_class_of(char first, char second) noexcept {
 
 /// The end of a text, and the whole of it on machines without vectors.
 void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
-    Scan scan(size, list);
+    Scan scan(text, size, list);
     for (std::size_t base = list.next; base < size && base < list.pause; base += Scan::kBlock) {
         std::uint64_t line_feeds = 0;
         std::uint64_t candidates = 0;
@@ -322,7 +337,7 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
     const __m128i second = _mm_and_si128(load128(kSecond.data()), wanted);
     const __m128i nibble = _mm_set1_epi8(0x0f);
     const __m128i line_feed = _mm_set1_epi8('\n');
-    Scan scan(size, list);
+    Scan scan(text, size, list);
     while (scan.next()) {
         std::uint64_t line_feeds = 0;
         std::uint64_t other = 0;
@@ -396,6 +411,13 @@ classes256(__m256i bytes, __m256i low, __m256i high) noexcept {
     return static_cast<std::size_t>(_mm_cvtsi128_si64(two) + _mm_extract_epi64(two, 1));
 }
 
+[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] std::uint64_t
+line_feeds_avx2(const char* bytes) noexcept {
+    const __m256i line_feed = _mm256_set1_epi8('\n');
+    return bits256(_mm256_cmpeq_epi8(load256(bytes), line_feed)) |
+           bits256(_mm256_cmpeq_epi8(load256(bytes + 32), line_feed)) << 32U;
+}
+
 [[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] void
 lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
     const Start before = begin_uncounted(list);
@@ -405,8 +427,9 @@ lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
     const __m256i second = _mm256_and_si256(twice256(kSecond), wanted);
     const __m256i nibble = _mm256_set1_epi8(0x0f);
     const __m256i line_feed = _mm256_set1_epi8('\n');
-    __m256i lines = _mm256_setzero_si256(); // how many line feeds in each column, negative
-    Scan scan(size, list);
+    __m256i lines = _mm256_setzero_si256(); // how many line feeds in each column
+    std::size_t seen_twice = 0;
+    Scan scan(text, size, list);
     while (scan.next()) {
         std::uint64_t other = 0;
         std::uint64_t empty = 0;
@@ -421,18 +444,15 @@ lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
             other |= bits256(_mm256_cmpeq_epi8(line, _mm256_setzero_si256())) << part;
             empty |= bits256(_mm256_or_si256(line, _mm256_add_epi8(line, line))) << part;
         }
+        if (scan.unseen() != ~std::uint64_t{0}) [[unlikely]]
+            seen_twice = static_cast<std::size_t>(
+                std::popcount(line_feeds_avx2(text + scan.base()) & ~scan.unseen()));
         if (!scan.take(scan.unseen() & ~other, empty & scan.unseen())) break;
     }
     const bool more = scan.finish();
-    if (!count_lines(before, sum256(lines), list)) return lines_sse42(text, size, list);
+    if (!count_lines(before, sum256(lines) - seen_twice, list))
+        return lines_sse42(text, size, list);
     if (more) lines_scalar(text, size, list);
-}
-
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] std::uint64_t
-line_feeds_avx2(const char* bytes) noexcept {
-    const __m256i line_feed = _mm256_set1_epi8('\n');
-    return bits256(_mm256_cmpeq_epi8(load256(bytes), line_feed)) |
-           bits256(_mm256_cmpeq_epi8(load256(bytes + 32), line_feed)) << 32U;
 }
 
 [[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline std::uint64_t
@@ -510,7 +530,7 @@ lines_avx512(const char* text, std::size_t size, LineList& list) noexcept {
     const __m512i line_feed = _mm512_set1_epi8('\n');
     const __m512i one = _mm512_set1_epi8(1);
     __m512i lines = _mm512_setzero_si512(); // how many line feeds in each column
-    Scan scan(size, list);
+    Scan scan(text, size, list);
     while (scan.next()) {
         const char* at = text + scan.base();
         const __mmask64 feeds = _mm512_mask_cmpeq_epi8_mask(scan.unseen(), load512(at), line_feed);
@@ -628,7 +648,7 @@ private:
 void scan_strictly(const char* text, std::size_t size, LineList& list) noexcept {
     // The longest name, its colon and the line feed before it fit in what a block looks ahead.
     constexpr std::size_t kPlaces = Scan::kBlock - 8;
-    Scan scan(size, list);
+    Scan scan(text, size, list);
     for (std::size_t base = list.next; base < size && base < list.pause; base += kPlaces) {
         std::array<char, Scan::kBlock> copy{}; // nothing behind the text may be read
         const char* bytes = text + base;

@@ -55,6 +55,17 @@ struct ValueMarks {
     std::uint64_t quote;
     std::uint64_t comma;
     std::uint64_t backslash;
+
+    /// The marks that structure a value, only where `mask` has ones.
+    [[nodiscard]] ValueMarks up_to(std::uint64_t mask) const noexcept {
+        return {line_feed,
+                semicolon,
+                less & mask,
+                greater & mask,
+                quote & mask,
+                comma,
+                backslash & mask};
+    }
 };
 
 struct ScanOps {
