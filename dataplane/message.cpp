@@ -698,8 +698,6 @@ const ScanLevel kBestLevel = [] {
         if (has_scan_level(level)) best = level;
     return best;
 }();
-const ScanOps& kBestOps = scan_ops(kBestLevel);
-
 SipDigest
 read(const ScanOps& ops, std::span<const std::byte> payload, const ReadRules& rules) noexcept {
     const std::string_view whole(reinterpret_cast<const char*>(payload.data()), payload.size());
@@ -722,6 +720,8 @@ read(const ScanOps& ops, std::span<const std::byte> payload, const ReadRules& ru
 }
 
 } // namespace
+
+const ScanOps& kBestOps = scan_ops(kBestLevel); // behind kBestLevel: they are set in this order
 
 ScanLevel best_scan_level() noexcept {
     return kBestLevel;

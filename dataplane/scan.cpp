@@ -93,6 +93,35 @@ constexpr ClassTable kMarks = [] {
     return table;
 }();
 
+/// The characters of PartMarks, one bit for each; those of the outer ones are above the others'.
+constexpr std::uint8_t kLastInner = 0x04;
+constexpr ClassTable kParts = [] {
+    ClassTable table;
+    for (char c = 0; c < ' '; ++c)
+        table.add(c, 0x01);
+    for (const char c : {' ', '@'})
+        table.add(c, 0x02);
+    for (const char c : {':', '=', '?'})
+        table.add(c, kLastInner);
+    for (const char c : {';', '<', '>'})
+        table.add(c, 0x08);
+    for (const char c : {'"', ','})
+        table.add(c, 0x10);
+    table.add('\\', 0x20);
+    return table;
+}();
+static_assert([] { // the tables go by halves of a character
+    constexpr std::string_view kInner = " :=?@";
+    constexpr std::string_view kOuter = "\",;<>\\";
+    for (int i = 0; i < 256; ++i) {
+        const auto c = static_cast<char>(i);
+        const bool outer = kOuter.find(c) != std::string_view::npos;
+        const bool all = outer || i < ' ' || kInner.find(c) != std::string_view::npos;
+        if ((kParts.of(c) != 0) != all || (kParts.of(c) > kLastInner) != outer) return false;
+    }
+    return true;
+}());
+
 /// One scan: goes over a text in blocks of 64 places for line feeds, each with the two bytes that
 /// follow, and keeps what they brought. The last block overlaps the one before; `unseen` masks out
 /// what that one saw. Everything here is inlined into code for one level; nothing gets its address,
@@ -285,7 +314,17 @@ ValueMarks marks_scalar(const char* bytes) noexcept {
     return marks;
 }
 
-constexpr ScanOps kScalarOps{lines_scalar, line_feeds_scalar, marks_scalar};
+PartMarks parts_scalar(const char* bytes, std::size_t size) noexcept {
+    PartMarks marks{};
+    for (std::size_t i = 0; i < size; ++i) {
+        const std::uint8_t classes = kParts.of(bytes[i]);
+        marks.all |= std::uint64_t{classes != 0} << i;
+        marks.outer |= std::uint64_t{classes > kLastInner} << i;
+    }
+    return marks;
+}
+
+constexpr ScanOps kScalarOps{lines_scalar, line_feeds_scalar, marks_scalar, parts_scalar};
 
 #if defined(__x86_64__)
 
@@ -383,7 +422,53 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
     return marks;
 }
 
-constexpr ScanOps kSse42Ops{lines_sse42, line_feeds_sse42, marks_sse42};
+/// Fewer than 16 bytes, with zeros behind them: two loads that overlap.
+[[gnu::target("sse4.2,popcnt")]] inline __m128i load_short128(const char* bytes,
+                                                              std::size_t size) noexcept {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    if (size >= 8) {
+        std::memcpy(&first, bytes, 8);
+        std::memcpy(&last, bytes + size - 8, 8);
+        last = size == 8 ? 0 : last >> (128 - 8 * size);
+    } else if (size >= 4) {
+        std::memcpy(&first, bytes, 4);
+        std::memcpy(&last, bytes + size - 4, 4);
+        first |= last << (8 * size - 32);
+        last = 0;
+    } else {
+        for (std::size_t i = 0; i < size; ++i)
+            first |= std::uint64_t{static_cast<std::uint8_t>(bytes[i])} << (8 * i);
+    }
+    return _mm_set_epi64x(static_cast<long long>(last), static_cast<long long>(first));
+}
+
+[[gnu::target("sse4.2,popcnt")]] inline PartMarks parts128(__m128i bytes) noexcept {
+    const __m128i classes =
+        classes128(bytes, load128(kParts.low.data()), load128(kParts.high.data()));
+    return {bits128(_mm_cmpgt_epi8(classes, _mm_setzero_si128())),
+            bits128(_mm_cmpgt_epi8(classes, _mm_set1_epi8(static_cast<char>(kLastInner))))};
+}
+
+[[gnu::target("sse4.2,popcnt")]] PartMarks parts_sse42(const char* bytes,
+                                                       std::size_t size) noexcept {
+    if (size < 16) {
+        const PartMarks marks = parts128(load_short128(bytes, size));
+        const std::uint64_t seen = (std::uint64_t{1} << size) - 1;
+        return {marks.all & seen, marks.outer & seen};
+    }
+    const std::size_t last = size - 16; // the last sixteen bytes may overlap others
+    PartMarks marks = parts128(load128(bytes));
+    for (std::size_t at = 16; at < size; at += 16) {
+        const std::size_t from = std::min(at, last);
+        const PartMarks more = parts128(load128(bytes + from));
+        marks.all |= more.all << from;
+        marks.outer |= more.outer << from;
+    }
+    return marks;
+}
+
+constexpr ScanOps kSse42Ops{lines_sse42, line_feeds_sse42, marks_sse42, parts_sse42};
 
 [[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline __m256i load256(const void* bytes) noexcept {
     return _mm256_loadu_si256(static_cast<const __m256i*>(bytes));
@@ -477,7 +562,22 @@ bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
             .backslash = bits_of_class(first, last, mark::kBackslash)};
 }
 
-constexpr ScanOps kAvx2Ops{lines_avx2, line_feeds_avx2, marks_avx2};
+[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline PartMarks parts256(__m256i bytes) noexcept {
+    const __m256i classes = classes256(bytes, twice256(kParts.low), twice256(kParts.high));
+    return {bits256(_mm256_cmpgt_epi8(classes, _mm256_setzero_si256())),
+            bits256(_mm256_cmpgt_epi8(classes, _mm256_set1_epi8(static_cast<char>(kLastInner))))};
+}
+
+[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] PartMarks parts_avx2(const char* bytes,
+                                                                   std::size_t size) noexcept {
+    if (size < 32) return parts_sse42(bytes, size);
+    const std::size_t last = size - 32;
+    const PartMarks first = parts256(load256(bytes));
+    const PartMarks more = parts256(load256(bytes + last));
+    return {first.all | more.all << last, first.outer | more.outer << last};
+}
+
+constexpr ScanOps kAvx2Ops{lines_avx2, line_feeds_avx2, marks_avx2, parts_avx2};
 
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline __m512i
 load512(const void* bytes) noexcept {
@@ -498,7 +598,8 @@ consteval Classes128 by_character(const ClassTable& table) {
 // uninitialised, its own placeholder.
 alignas(64) constexpr Classes128 kFirst128 = by_character(kFirst);
 alignas(64) constexpr Classes128 kMarks128 = by_character(kMarks);
-static_assert(kFirst128[127] == 0 && kMarks128[127] == 0);
+alignas(64) constexpr Classes128 kParts128 = by_character(kParts);
+static_assert(kFirst128[127] == 0 && kMarks128[127] == 0 && kParts128[127] == 0);
 /// kSecond four times: a look-up by six bits then needs no masking.
 alignas(64) constexpr auto kSecond64 = [] {
     std::array<std::uint8_t, 64> all{};
@@ -569,7 +670,16 @@ marks_avx512(const char* bytes) noexcept {
             .backslash = bits_of_class(classes, mark::kBackslash)};
 }
 
-constexpr ScanOps kAvx512Ops{lines_avx512, line_feeds_avx512, marks_avx512};
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] PartMarks
+parts_avx512(const char* bytes, std::size_t size) noexcept {
+    const __mmask64 seen = _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(size));
+    const __m512i classes = classes512(_mm512_maskz_loadu_epi8(seen, bytes), kParts128);
+    return {_mm512_mask_test_epi8_mask(seen, classes, classes),
+            _mm512_mask_cmpgt_epu8_mask(
+                seen, classes, _mm512_set1_epi8(static_cast<char>(kLastInner)))};
+}
+
+constexpr ScanOps kAvx512Ops{lines_avx512, line_feeds_avx512, marks_avx512, parts_avx512};
 
 #endif
 

@@ -68,12 +68,20 @@ struct ValueMarks {
     }
 };
 
+/// What parts the values of the full reading, in up to 64 bytes. Bit i stands for byte i.
+struct PartMarks {
+    std::uint64_t all;   ///< `"` `,` `:` `;` `<` `=` `>` `?` `@` `\`, space, control characters
+    std::uint64_t outer; ///< `"` `,` `;` `<` `>` `\` of them: what parts a header field's value
+};
+
 struct ScanOps {
     /// Scans on from `list.next`.
     void (*lines)(const char* text, std::size_t size, LineList& list) noexcept;
     /// These look at 64 bytes, which must all be readable.
     std::uint64_t (*line_feeds)(const char* bytes) noexcept;
     ValueMarks (*marks)(const char* bytes) noexcept;
+    /// Looks at `size` bytes, up to 64, and at none behind them.
+    PartMarks (*parts)(const char* bytes, std::size_t size) noexcept;
 };
 
 /// Does what `ScanOps::lines` does, and looks at whole names and their colons: what it finds is a
@@ -83,5 +91,8 @@ void scan_strictly(const char* text, std::size_t size, LineList& list) noexcept;
 
 /// The functions of a level this machine has.
 [[nodiscard]] const ScanOps& scan_ops(ScanLevel level) noexcept;
+
+/// Those of best_scan_level().
+extern const ScanOps& kBestOps;
 
 } // namespace viaduct

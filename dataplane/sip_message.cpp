@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "viaduct/sip_message.hpp"
 
+#include "scan.hpp"
 #include "sip_names.hpp"
 #include "sip_text.hpp"
 
@@ -25,38 +26,44 @@ struct LineName {
     HeaderId id = HeaderId::Other;
 };
 
-/// The name of the header field whose first line stands from `begin` to `end`.
-LineName read_name(std::string_view text, std::size_t begin, std::size_t end) noexcept {
-    std::array<char, Chunk::kSize> tail;
-    const char* bytes = text.data() + begin;
-    if (begin + Chunk::kSize > text.size()) {
-        tail.fill('\0');
-        std::memcpy(tail.data(), bytes, text.size() - begin);
-        bytes = tail.data();
-    }
-    const Chunk chunk(bytes);
-    const std::uint32_t colons = chunk.equal(':');
-    std::size_t colon = begin + static_cast<std::size_t>(std::countr_zero(colons));
-    if (colons == 0)
-        colon = find_any<':'>(slice(text, 0, end), std::min(begin + Chunk::kSize, end));
-    if (colon >= end) return {};
-
+/// The name of the header field whose first line stands from `begin` to `end`, whatever it is.
+[[gnu::noinline]] LineName
+read_any_name(std::string_view text, std::size_t begin, std::size_t end) noexcept {
+    const std::size_t colon = find_any<':'>(slice(text, 0, end), begin);
+    if (colon == end) return {};
     std::size_t name_end = colon; // RFC 3261 §25.1, HCOLON: blanks may stand before the colon
     while (name_end > begin && is_blank(text[name_end - 1]))
         --name_end;
-    const std::size_t size = name_end - begin;
-    if (size - 1 >= Chunk::kSize) return {colon, header_named(slice(text, begin, name_end))};
-    const NameSlot& slot = kNameSlots[slot_of(text[begin], text[name_end - 1], size)];
-    const std::uint32_t other = ~chunk.equal_ignoring_case(slot.name.data()) & ((1U << size) - 1);
-    return {colon, (other | (slot.size ^ size)) == 0 ? slot.id : HeaderId::Other};
+    return {colon, header_named(slice(text, begin, name_end))};
+}
+
+/// The same for a name of up to 15 characters with its colon at once behind it, as most have.
+inline LineName read_name(std::string_view text, std::size_t begin, std::size_t end) noexcept {
+    if (begin + Chunk::kSize > text.size()) [[unlikely]]
+        return read_any_name(text, begin, end);
+    const char* const bytes = text.data() + begin;
+    const Chunk chunk(bytes);
+    const std::uint32_t colons = chunk.equal(':');
+    if (colons == 0) [[unlikely]]
+        return read_any_name(text, begin, end);
+    const auto size = static_cast<std::size_t>(std::countr_zero(colons));
+    // Before the first byte of a line there is always another one.
+    const char last = *(bytes + size - 1);
+    const FoldedHeader& header = kFoldedHeaders[kNameAt[name_slot(bytes[0], last, size)]];
+    const std::uint32_t equal = chunk.equal_folded(header.name.data(), header.fold.data());
+    if ((~equal & header.bits) == 0) [[likely]]
+        return {begin + size, header.id};
+    if (begin + size >= end || is_blank(last)) [[unlikely]]
+        return read_any_name(text, begin, end);
+    return {begin + size, HeaderId::Other};
 }
 
 } // namespace
 
 HeaderId header_named(std::string_view name) noexcept {
     if (name.empty()) return HeaderId::Other;
-    const NameSlot& slot = kNameSlots[slot_of(name.front(), name.back(), name.size())];
-    return equals_ignoring_case(name, {slot.name.data(), slot.size}) ? slot.id : HeaderId::Other;
+    const NameRow& row = kHeaderNames[kNameAt[name_slot(name.front(), name.back(), name.size())]];
+    return equals_ignoring_case(name, row.name) ? row.id : HeaderId::Other;
 }
 
 Method method_named(std::string_view name) noexcept {
@@ -73,52 +80,68 @@ SipMessage::SipMessage(std::span<const std::byte> payload) noexcept {
         ++start;
     text_ = slice(whole, start, whole.size());
 
-    LineFeeds line_feeds(text_);
-    std::size_t end = line_feeds.next();
+    std::size_t end = find_any<'\n'>(text_, 0);
     const std::string_view line = trim(text_, 0, end);
     if (!read_status_line(line) && !read_request_line(line))
         kind_ = read_digest(payload, {.want = Want::Nothing, .lenient = true}).kind;
     // More line feeds behind the first line than one end no header section that has not begun.
     while (end + 1 < text_.size() && text_[end + 1] == '\n')
-        end = line_feeds.next();
-    index_fields(line_feeds, end + 1);
+        ++end;
+    index_fields(end + 1);
+}
+
+/// Takes in the header line from `at` to `end`. False: it is the last, or one too many.
+[[gnu::always_inline]] inline bool
+SipMessage::index_line(std::size_t at, std::size_t end, std::size_t& lines) noexcept {
+    const char first = text_[at];
+    const bool is_last = first == '\n' || (first == '\r' && end == at + 1); // RFC 3261 §7.5
+    if (is_last || lines == kMaxHeaderLines) [[unlikely]] {
+        (is_last ? has_empty_line_ : has_too_many_lines_) = true;
+        if (is_last) body_ = std::min(end + 1, text_.size());
+        return false;
+    }
+    ++lines;
+    if (is_blank(first)) [[unlikely]] { // it continues the field before, if one ends there
+        if (count_ > 0 && rows_[count_ - 1].end + std::size_t{1} == at)
+            rows_[count_ - 1].end = static_cast<std::uint16_t>(end);
+        return true;
+    }
+    const LineName name = read_name(text_, at, end);
+    if (name.colon == kNoColon) [[unlikely]]
+        return true;
+    std::uint16_t& first_row = first_[static_cast<std::size_t>(name.id)];
+    repeated_ |= std::uint32_t{first_row != kNoRow} << static_cast<unsigned>(name.id);
+    first_row = std::min(first_row, static_cast<std::uint16_t>(count_));
+    rows_[count_++] = {static_cast<std::uint16_t>(at),
+                       static_cast<std::uint16_t>(name.colon),
+                       static_cast<std::uint16_t>(end),
+                       name.id};
+    return true;
 }
 
 /// Notes where the fields stand that begin at `at` and beyond.
-inline void SipMessage::index_fields(LineFeeds& line_feeds, std::size_t at) noexcept {
+void SipMessage::index_fields(std::size_t at) noexcept {
+    constexpr std::size_t kBlock = 64;
+    static_assert(static_cast<std::size_t>(HeaderId::Count_) <= 32, "repeated_ has a bit for each");
     const std::string_view text = text_;
-    std::size_t count = 0;
-    bool open = false; // whether a line that begins with a blank continues a field
     first_.fill(kNoRow);
     body_ = text.size();
-    for (std::size_t lines = 1; at < text.size(); ++lines) {
-        const std::size_t end = line_feeds.next();
-        const char first = text[at];
-        if (first == '\n' || (first == '\r' && end == at + 1)) { // RFC 3261 §7.5
-            has_empty_line_ = true;
-            body_ = std::min(end + 1, text.size());
-            break;
-        }
-        if (lines > kMaxHeaderLines) {
-            has_too_many_lines_ = true;
-            break;
-        }
-        if (is_blank(first)) {
-            if (open) rows_[count - 1].end = static_cast<std::uint16_t>(end);
-        } else if (const LineName name = read_name(text, at, end); name.colon != kNoColon) {
-            std::uint16_t& first_row = first_[static_cast<std::size_t>(name.id)];
-            first_row = std::min(first_row, static_cast<std::uint16_t>(count));
-            rows_[count++] = {static_cast<std::uint16_t>(at),
-                              static_cast<std::uint16_t>(name.colon),
-                              static_cast<std::uint16_t>(end),
-                              name.id};
-            open = true;
+    std::size_t lines = 0;
+    for (std::size_t base = at; base < text.size(); base += kBlock) {
+        std::uint64_t line_feeds = 0;
+        if (text.size() - base >= kBlock) [[likely]] {
+            line_feeds = kBestOps.line_feeds(text.data() + base);
         } else {
-            open = false;
+            for (std::size_t i = base; (i = find_any<'\n'>(text, i)) < text.size(); ++i)
+                line_feeds |= std::uint64_t{1} << (i - base);
         }
-        at = end + 1;
+        for (; line_feeds != 0; line_feeds &= line_feeds - 1) {
+            const std::size_t end = base + static_cast<std::size_t>(std::countr_zero(line_feeds));
+            if (!index_line(at, end, lines)) return;
+            at = end + 1;
+        }
     }
-    count_ = count;
+    if (at < text.size()) (void)index_line(at, text.size(), lines); // cut short
 }
 
 /// RFC 3261 §7.2: SIP-Version SP Status-Code SP Reason-Phrase.
@@ -158,8 +181,14 @@ bool SipMessage::read_request_line(std::string_view line) noexcept {
     return true;
 }
 
-std::string_view SipMessage::value(std::size_t row) const noexcept {
-    return trim(text_, rows_[row].colon + std::size_t{1}, rows_[row].end);
+inline std::string_view SipMessage::value(std::size_t row) const noexcept {
+    const std::size_t begin = rows_[row].colon + std::size_t{1};
+    const std::size_t end = rows_[row].end;
+    // Nearly always: one blank before it, CR behind it.
+    if (end - begin >= 3 && text_[begin] == ' ' && text_[end - 1] == '\r' &&
+        !is_space(text_[begin + 1]) && !is_space(text_[end - 2])) [[likely]]
+        return slice(text_, begin + 1, end - 1);
+    return trim(text_, begin, end);
 }
 
 HeaderField SipMessage::field(std::size_t row) const noexcept {

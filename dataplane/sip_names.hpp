@@ -73,30 +73,54 @@ inline constexpr std::array kHeaderNames = std::to_array<NameRow>({
     {HeaderId::Via, "v"},
 });
 
-/// A known name in its slot: no two share one, so that one comparison decides.
-struct alignas(32) NameSlot {
-    std::array<char, 30> name{}; ///< padded with zero bytes; the first 16 are compared at once
-    std::uint8_t size = 0;       ///< 0: nobody's slot
-    HeaderId id = HeaderId::Other;
-};
-constexpr std::size_t slot_of(char first, char last, std::size_t size) noexcept {
+/// Where a name is looked for. Letter case does not matter: names begin and end with letters.
+constexpr std::size_t name_slot(char first, char last, std::size_t size) noexcept {
     // Found by trial: these factors give every known name its own slot.
-    const auto low = [](char c) { return static_cast<std::size_t>(c | 0x20) & 0xff; };
-    return (low(first) * 7 + low(last) * 19 + size * 30) % 128;
+    const auto letter = [](char c) { return static_cast<std::size_t>(c) & 0x1f; };
+    return (letter(first) * 5 + letter(last) + size * 9) % 256;
 }
-inline constexpr auto kNameSlots = [] {
-    std::array<NameSlot, 128> slots{};
-    for (const NameRow& row : kHeaderNames) {
-        NameSlot& slot = slots[slot_of(row.name.front(), row.name.back(), row.name.size())];
-        slot.size = static_cast<std::uint8_t>(row.name.size());
-        slot.id = row.id;
-        std::copy(row.name.begin(), row.name.end(), slot.name.begin());
+/// By slot: which known name it may be. One comparison decides.
+inline constexpr auto kNameAt = [] {
+    std::array<std::uint8_t, 256> slots{};
+    for (std::size_t i = 0; i < kHeaderNames.size(); ++i) {
+        const std::string_view name = kHeaderNames[i].name;
+        slots[name_slot(name.front(), name.back(), name.size())] = static_cast<std::uint8_t>(i);
     }
     return slots;
 }();
-static_assert(std::count_if(kNameSlots.begin(), kNameSlots.end(), [](const NameSlot& slot) {
-                  return slot.size != 0;
-              }) == std::ssize(kHeaderNames));
+static_assert([] {
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < kHeaderNames.size(); ++i) {
+        const std::string_view name = kHeaderNames[i].name;
+        found += kNameAt[name_slot(name.front(), name.back(), name.size())] == i ? 1 : 0;
+    }
+    return found == kHeaderNames.size();
+}());
+
+/// A name and its colon as 16 bytes to compare at once.
+struct FoldedHeader {
+    alignas(16) std::array<char, 16> name{}; ///< in lower case, with the colon
+    std::array<char, 16> fold{};             ///< 0x20 where a letter stands
+    std::uint32_t bits = 1;                  ///< which bytes must be equal
+    HeaderId id = HeaderId::Other;
+};
+/// In the order of kHeaderNames. What is too long for it equals nothing.
+inline constexpr auto kFoldedHeaders = [] {
+    std::array<FoldedHeader, kHeaderNames.size()> all{};
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const std::string_view name = kHeaderNames[i].name;
+        FoldedHeader& header = all[i];
+        if (name.size() >= header.name.size()) continue;
+        for (std::size_t k = 0; k < name.size(); ++k) {
+            header.name[k] = name[k];
+            header.fold[k] = name[k] >= 'a' ? '\x20' : '\0';
+        }
+        header.name[name.size()] = ':';
+        header.bits = (std::uint32_t{2} << name.size()) - 1;
+        header.id = kHeaderNames[i].id;
+    }
+    return all;
+}();
 
 struct MethodRow {
     std::string_view name;

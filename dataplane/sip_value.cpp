@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "viaduct/sip_value.hpp"
 
+#include "scan.hpp"
 #include "sip_text.hpp"
 
 #include <algorithm>
@@ -16,16 +17,18 @@ constexpr Part part(std::size_t begin, std::size_t end) noexcept {
 }
 
 /// trim(), as a part.
-Part trimmed(std::string_view text, std::size_t begin, std::size_t end) noexcept {
-    const std::string_view inside = trim(text, begin, end);
-    const auto from = static_cast<std::size_t>(inside.data() - text.data());
-    return part(from, from + inside.size());
+constexpr Part trimmed(std::string_view text, std::size_t begin, std::size_t end) noexcept {
+    while (begin < end && is_space(text[begin]))
+        [[unlikely]]++ begin;
+    while (end > begin && is_space(text[end - 1]))
+        --end;
+    return part(begin, end);
 }
 
 /// The host that stands at `at`, which moves behind it.
-Part take_host(std::string_view text, Marks& marks, std::size_t& at) noexcept {
+inline Part take_host(std::string_view text, Marks& marks, std::size_t& at) noexcept {
     const std::size_t first = at;
-    if (first < text.size() && text[first] == '[') { // IPv6reference
+    if (first < text.size() && text[first] == '[') [[unlikely]] { // IPv6reference
         const std::size_t end = skip(text, first + 1, kIpv6);
         if (end == text.size() || text[end] != ']') return {};
         at = end + 1;
@@ -41,31 +44,14 @@ constexpr bool is_empty(Part range) noexcept {
 
 } // namespace
 
-void Marks::load(std::size_t at) noexcept {
-    base_ = at;
-    const std::size_t size = text_.size();
-    const std::size_t left = size - at;
-    if (left >= kBlock) {
-        mask_ = marks_of(text_.data() + at, kBlock);
-        return;
-    }
-    mask_ = 0;
-    if (left > 0)
-        mask_ = size >= kBlock ? marks_of(text_.data() + size - kBlock, kBlock) >> (kBlock - left)
-                               : marks_of(text_.data(), size) >> at;
-    mask_ |= std::uint64_t{1} << left;
+Marks::Block Marks::look_at(std::string_view text, std::size_t at) noexcept {
+    const std::size_t left = text.size() - at;
+    const PartMarks marks = kBestOps.parts(text.data() + at, std::min(left, kBlock));
+    const std::uint64_t end = left < kBlock ? std::uint64_t{1} << left : 0;
+    return {marks.all | end, marks.outer | end};
 }
 
-std::size_t Marks::next_in_other_block(std::size_t at) noexcept {
-    if (at - base_ < kBlock) at = base_ + kBlock; // there is none in this one
-    for (; at < text_.size(); at += kBlock) {
-        load(at);
-        if (mask_ != 0) return at + static_cast<std::size_t>(std::countr_zero(mask_));
-    }
-    return text_.size();
-}
-
-std::size_t Marks::skip_quoted(std::size_t at) noexcept {
+inline std::size_t Marks::skip_quoted(std::size_t at) noexcept {
     while ((at = next_of<'"', '\\'>(at)) < text_.size()) {
         if (text_[at] == '"') return at + 1;
         at += 2; // quoted-pair (RFC 3261 §25.1)
@@ -73,20 +59,25 @@ std::size_t Marks::skip_quoted(std::size_t at) noexcept {
     return text_.size();
 }
 
-std::size_t Marks::skip_bracketed(std::size_t at) noexcept {
+inline std::size_t Marks::skip_bracketed(std::size_t at) noexcept {
     return std::min(next_of<'>'>(at) + 1, text_.size());
 }
 
 Number read_number(std::string_view text) noexcept {
     constexpr std::uint64_t kMost = 0xffff'ffffU;
-    std::size_t at = skip_space(text, 0);
-    const std::size_t first = at;
+    std::size_t at = 0;
     std::uint64_t value = 0;
-    for (; at < text.size(); ++at) {
-        const auto digit = static_cast<unsigned>(text[at]) - '0';
-        if (digit > 9) break;
-        value = std::min(value * 10 + digit, kMost);
+    if (text.size() - 1 < 9) { // usual: so few digits and nothing else
+        while (at < text.size() && is_digit(text[at]))
+            value = value * 10 + static_cast<unsigned>(text[at++] - '0');
+        if (at == text.size()) [[likely]]
+            return {Reading::Value, static_cast<std::uint32_t>(value)};
     }
+    at = skip_space(text, 0);
+    const std::size_t first = at;
+    value = 0;
+    for (; at < text.size() && is_digit(text[at]); ++at)
+        value = std::min(value * 10 + static_cast<unsigned>(text[at] - '0'), kMost);
     if (at == first || skip_space(text, at) != text.size()) return {Reading::Unreadable, 0};
     return {Reading::Value, static_cast<std::uint32_t>(value)};
 }
@@ -96,30 +87,52 @@ Number read_port(std::string_view text) noexcept {
     return port.value > 65'535 ? Number{Reading::Unreadable, 0} : port;
 }
 
-/// `at_` stands behind the ";" of a parameter in a header field.
-inline void Parameters::read_value(Parameter& parameter) noexcept {
-    const std::string_view text = marks_.text();
-    const std::size_t first = skip_space(text, at_);
-    at_ = marks_.next(first);
-    parameter = {slice(text, first, at_), false, {}};
-    const std::size_t equal = skip_space(text, at_);
-    if (equal >= text.size() || text[equal] != '=') return;
+namespace {
+
+/// The parameter behind the ";" at `at` in a header field; the answer is where the next may begin.
+inline std::size_t read_parameter(Marks& marks, std::size_t at, Parameter& parameter) noexcept {
+    const std::string_view text = marks.text();
+    const std::size_t first = skip_space(text, at + 1);
+    at = marks.next(first);
+    parameter = {slice(text, first, at), false, {}};
+    const std::size_t equal = skip_space(text, at);
+    if (equal >= text.size() || text[equal] != '=') return at;
     const std::size_t begin = skip_space(text, equal + 1);
-    if (begin < text.size() && text[begin] == '"')
-        at_ = marks_.skip_quoted(begin + 1);
-    else
-        at_ = marks_.next_of<';', ' ', '\t', '\r', '\n', ',', '"', '<'>(begin);
-    std::size_t end = at_;
-    if (end < text.size() &&
-        text[end] != ';') // quotes and brackets hide what follows, but end no value
-        end = marks_.next_of<' ', '\t', '\r', '\n', ';', ','>(end);
     parameter.has_value = true;
+    std::size_t end = marks.next(begin);
+    if (end < text.size() && text[end] != ';') [[unlikely]] {
+        at = text[begin] == '"' ? marks.skip_quoted(begin + 1)
+                                : marks.next_of<';', ' ', '\t', '\r', '\n', ',', '"', '<'>(begin);
+        end = at;
+        if (end < text.size() && text[end] != ';') // quotes hide what follows, but end no value
+            end = marks.next_of<' ', '\t', '\r', '\n', ';', ','>(end);
+        parameter.value = slice(text, begin, end);
+        return at;
+    }
     parameter.value = slice(text, begin, end);
+    return end;
 }
+
+/// Where the next parameter's ";" stands from `at` on; the size when there is none.
+inline std::size_t find_parameter(Marks& marks, std::size_t at) noexcept {
+    const std::string_view text = marks.text();
+    while (at < text.size() && text[at] != ';') {
+        at = marks.next_outer(at);
+        if (at >= text.size() || text[at] == ';') break;
+        const char mark = text[at++];
+        if (mark == '"') at = marks.skip_quoted(at);
+        if (mark == '<') at = marks.skip_bracketed(at);
+        if (mark == ',') return text.size(); // the next value of the list begins
+    }
+    return at;
+}
+
+} // namespace
 
 inline bool Parameters::take_in_uri(Parameter& parameter) noexcept {
     const std::string_view text = slice(marks_.text(), 0, end_);
-    at_ = marks_.next_of<';'>(at_);
+    if (text[at_] != ';') [[unlikely]]
+        at_ = marks_.next_of<';'>(at_);
     if (at_ >= end_) return false;
     const std::size_t first = at_ + 1;
     at_ = std::min(marks_.next_of<'=', ';'>(first), end_);
@@ -134,26 +147,10 @@ inline bool Parameters::take_in_uri(Parameter& parameter) noexcept {
 
 bool Parameters::take_next(Parameter& parameter) noexcept {
     if (place_ == ParameterPlace::Uri) return take_in_uri(parameter);
-    const std::string_view text = marks_.text();
-    while ((at_ = marks_.next(at_)) < text.size()) {
-        switch (text[at_++]) {
-        case ';':
-            read_value(parameter);
-            return true;
-        case '"':
-            at_ = marks_.skip_quoted(at_);
-            break;
-        case '<':
-            at_ = marks_.skip_bracketed(at_);
-            break;
-        case ',': // the next value of the list begins
-            at_ = end_;
-            return false;
-        default:
-            break;
-        }
-    }
-    return false;
+    at_ = find_parameter(marks_, at_);
+    if (at_ >= end_) return false;
+    at_ = read_parameter(marks_, at_, parameter);
+    return true;
 }
 
 std::optional<Parameter> Parameters::find(std::string_view name) const noexcept {
@@ -198,22 +195,25 @@ UriScheme scheme_of(std::string_view text, std::size_t colon) noexcept {
 
 } // namespace
 
-/// userinfo is all before an "@", which nothing else may contain; it may well hold ";" and "?"
-/// (RFC 3261 §25.1, user-unreserved).
-void Uri::read_sip() noexcept {
-    Marks& marks = marks_;
+/// What stands behind "sip:". userinfo is all before an "@", which nothing else may contain; it may
+/// well hold ";" and "?" (RFC 3261 §25.1, user-unreserved).
+inline void Uri::read_sip(Marks& marks, std::size_t at) noexcept {
     const std::string_view text = marks.text();
-    std::size_t at = colon_ + std::size_t{1};
-    std::size_t colon = text.size(); // the first in front of the "@"
-    std::size_t mark = at;
-    while ((mark = marks.next(mark)) < text.size() && text[mark] != '@') {
-        if (text[mark] == ':') colon = std::min(colon, mark);
-        ++mark;
-    }
-    if (mark < text.size()) {
-        user_ = part(at, std::min(colon, mark));
-        if (colon < mark) password_ = part(colon + 1, mark);
+    std::size_t mark = marks.next(at);
+    if (mark < text.size() && text[mark] == '@') { // a user without a password, as usual
+        user_ = part(at, mark);
         at = mark + 1;
+    } else {
+        std::size_t colon = text.size(); // the first in front of the "@"
+        while (mark < text.size() && text[mark] != '@') {
+            if (text[mark] == ':') colon = std::min(colon, mark);
+            mark = marks.next(mark + 1);
+        }
+        if (mark < text.size()) {
+            user_ = part(at, std::min(colon, mark));
+            if (colon < mark) password_ = part(colon + 1, mark);
+            at = mark + 1;
+        }
     }
     host_ = take_host(text, marks, at);
     if (at < text.size() && text[at] == ':') {
@@ -221,41 +221,55 @@ void Uri::read_sip() noexcept {
         port_ = part(at + 1, end);
         at = end;
     }
-    readable_ = !is_empty(host_) && (at == text.size() || text[at] == ';' || text[at] == '?');
-    parameters_ = part(at, at == text.size() ? at : marks.next_of<'?'>(at));
+    readable_ = !is_empty(host_);
+    std::size_t end = at;
+    if (at < text.size()) {
+        readable_ = readable_ && (text[at] == ';' || text[at] == '?');
+        end = marks.next_of<'?'>(at);
+    }
+    parameters_ = part(at, end);
+}
+
+/// Any scheme but sip.
+[[gnu::noinline]] void Uri::read_other(Marks& marks) noexcept {
+    const std::string_view text = marks.text();
+    const std::size_t colon = marks.next(0);
+    scheme_ = scheme_of(text, colon);
+    if (scheme_ == UriScheme::Unreadable) return;
+    colon_ = static_cast<std::uint32_t>(colon);
+    if (scheme_ == UriScheme::Sip || scheme_ == UriScheme::Sips) return read_sip(marks, colon + 1);
+    std::size_t end = text.size();
+    if (scheme_ == UriScheme::Tel) {
+        end = marks.next_of<';'>(colon + 1);
+        user_ = part(colon + 1, end);
+    }
+    readable_ = end > colon + 1;
+    parameters_ = part(end, text.size());
 }
 
 Uri read_uri(std::string_view text) noexcept {
     Uri uri;
-    const std::string_view whole = trim(text, 0, text.size());
-    Marks& marks = uri.marks_;
-    marks = Marks(whole);
-    const std::size_t colon = marks.next(0);
-    uri.scheme_ = scheme_of(whole, colon);
-    if (uri.scheme_ == UriScheme::Unreadable) return uri;
-    uri.colon_ = static_cast<std::uint32_t>(colon);
-    if (uri.scheme_ == UriScheme::Sip || uri.scheme_ == UriScheme::Sips) {
-        uri.read_sip();
+    Marks marks(trim(text, 0, text.size()));
+    const std::string_view whole = marks.text();
+    if (whole.size() > 4 && whole[3] == ':' && is_word(slice(whole, 0, 3), "sip")) [[likely]] {
+        uri.scheme_ = UriScheme::Sip;
+        uri.colon_ = 3;
+        uri.read_sip(marks, 4);
     } else {
-        std::size_t end = whole.size();
-        if (uri.scheme_ == UriScheme::Tel) {
-            end = marks.next_of<';'>(colon + 1);
-            uri.user_ = part(colon + 1, end);
-        }
-        uri.readable_ = end > colon + 1;
-        uri.parameters_ = part(end, whole.size());
+        uri.read_other(marks);
     }
+    uri.marks_ = marks;
     return uri;
 }
 
 NameAddr read_name_addr(std::string_view value) noexcept {
     NameAddr result;
     Marks marks(value);
-    std::size_t at = 0;
+    std::size_t at = marks.next_outer(0);
     // Whichever comes first outside of quotes, "<" or ";", says which form it is.
-    while ((at = marks.next_of<'<', '"', ';', ','>(at)) < value.size() && value[at] == '"')
-        at = marks.skip_quoted(at + 1);
-    if (at < value.size() && value[at] == '<') {
+    while (at < value.size() && value[at] != '<' && value[at] != ';' && value[at] != ',')
+        at = marks.next_outer(value[at] == '"' ? marks.skip_quoted(at + 1) : at + 1);
+    if (at < value.size() && value[at] == '<') [[likely]] {
         Part name = trimmed(value, 0, at);
         if (name.end - name.begin >= 2 && value[name.begin] == '"' && value[name.end - 1] == '"')
             name = {name.begin + 1, name.end - 1};
@@ -273,16 +287,7 @@ NameAddr read_name_addr(std::string_view value) noexcept {
 }
 
 /// sent-protocol (RFC 3261 §25.1): white space may stand around every part. False when unreadable.
-bool Via::read_protocol(std::size_t& at) noexcept {
-    constexpr std::string_view kUsual = "SIP/2.0/";
-    const std::string_view value = this->value();
-    if (value.size() > kUsual.size() &&
-        std::memcmp(value.data(), kUsual.data(), kUsual.size()) == 0) {
-        protocol_ = {0, 3};
-        version_ = {4, 7};
-        at = kUsual.size();
-        return true;
-    }
+[[gnu::noinline]] bool Via::read_protocol(std::string_view value, std::size_t& at) noexcept {
     const auto take_token = [&] {
         const std::size_t first = skip_space(value, at);
         at = skip(value, first, kToken);
@@ -299,14 +304,22 @@ bool Via::read_protocol(std::size_t& at) noexcept {
 }
 
 /// sent-protocol LWS sent-by. False when unreadable; else `at` is where the parameters begin.
-bool Via::read_sent(std::size_t& at) noexcept {
-    Marks& marks = marks_;
-    if (!read_protocol(at)) return false;
-    const std::string_view value = this->value();
+inline bool Via::read_sent(Marks& marks, std::size_t& at) noexcept {
+    constexpr std::string_view kUsual = "SIP/2.0/";
+    const std::string_view value = marks.text();
+    if (value.size() > kUsual.size() &&
+        std::memcmp(value.data(), kUsual.data(), kUsual.size()) == 0) [[likely]] {
+        protocol_ = {0, 3};
+        version_ = {4, 7};
+        at = kUsual.size();
+    } else if (!read_protocol(value, at)) {
+        return false;
+    }
     const std::size_t first = skip_space(value, at);
     const std::size_t gap = marks.next(first);
     transport_ = part(first, gap);
-    at = skip_space(value, gap);
+    at = gap;
+    if (at < value.size() && is_space(value[at])) at = skip_space(value, at + 1);
     if (is_empty(transport_) || at == gap) return false;
     host_ = take_host(value, marks, at);
     at = skip_space(value, at);
@@ -319,13 +332,13 @@ bool Via::read_sent(std::size_t& at) noexcept {
 }
 
 /// Of several with one name the first counts: of branch, the first that has a value.
-void Via::take(const Parameter& parameter) noexcept {
+inline void Via::take(std::string_view value, const Parameter& parameter) noexcept {
     const std::string_view name = parameter.name;
-    const auto keep = [&](Part& where, std::string_view value) {
-        const auto begin = static_cast<std::size_t>(value.data() - this->value().data());
-        if (parameter.has_value && !where.present()) where = part(begin, begin + value.size());
+    const auto keep = [&](Part& where, std::string_view text) {
+        const auto begin = static_cast<std::size_t>(text.data() - value.data());
+        if (parameter.has_value && !where.present()) where = part(begin, begin + text.size());
     };
-    switch (parameter.name.size()) {
+    switch (name.size()) {
     case 3:
         if (is_word(name, "ttl")) keep(ttl_, parameter.value);
         break;
@@ -349,13 +362,17 @@ void Via::take(const Parameter& parameter) noexcept {
 
 Via read_via(std::string_view value) noexcept {
     Via via;
-    via.marks_ = Marks(value);
+    Marks marks(value);
     std::size_t at = 0;
-    via.readable_ = via.read_sent(at);
-    via.parameters_at_ = via.readable_ ? static_cast<std::uint32_t>(at) : 0;
-    Parameters parameters = via.parameters();
-    for (Parameter parameter; parameters.take(parameter);)
-        via.take(parameter);
+    via.readable_ = via.read_sent(marks, at);
+    if (!via.readable_) at = 0;
+    via.parameters_at_ = static_cast<std::uint32_t>(at);
+    via.marks_ = marks;
+    while ((at = find_parameter(marks, at)) < value.size()) {
+        Parameter parameter;
+        at = read_parameter(marks, at, parameter);
+        via.take(value, parameter);
+    }
     return via;
 }
 

@@ -22,10 +22,6 @@
 
 namespace viaduct {
 
-namespace sip_text {
-class LineFeeds;
-}
-
 /// Header fields known by number; their compact names are folded in (RFC 3261 §7.3.3, RFC 3515,
 /// 3841, 3892, 4028, 6665, 8224).
 enum class HeaderId : std::uint8_t {
@@ -202,7 +198,8 @@ private:
 
     [[nodiscard]] bool read_status_line(std::string_view line) noexcept;
     [[nodiscard]] bool read_request_line(std::string_view line) noexcept;
-    void index_fields(sip_text::LineFeeds& line_feeds, std::size_t at) noexcept;
+    void index_fields(std::size_t at) noexcept;
+    [[nodiscard]] bool index_line(std::size_t at, std::size_t end, std::size_t& lines) noexcept;
     [[nodiscard]] HeaderField field(std::size_t row) const noexcept;
     [[nodiscard]] std::string_view value(std::size_t row) const noexcept;
     [[nodiscard]] std::size_t first_row(HeaderId id) const noexcept {
@@ -210,6 +207,9 @@ private:
     }
     [[nodiscard]] std::size_t
     next_row(std::size_t from, HeaderId id, std::string_view name) const noexcept;
+    [[nodiscard]] bool is_repeated(HeaderId id) const noexcept {
+        return (repeated_ >> static_cast<unsigned>(id) & 1U) != 0;
+    }
     [[nodiscard]] std::optional<std::string_view> first_value(HeaderId id) const noexcept;
     [[nodiscard]] Number first_number(HeaderId id) const noexcept;
 
@@ -223,6 +223,7 @@ private:
     std::string_view request_uri_;
     std::string_view reason_;
     std::size_t count_ = 0;
+    std::uint32_t repeated_ = 0; ///< bit i: there are several fields of that HeaderId
     std::array<std::uint16_t, static_cast<std::size_t>(HeaderId::Count_)> first_; ///< rows
     std::array<Row, kMaxHeaderLines> rows_;
 };

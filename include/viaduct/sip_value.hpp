@@ -37,7 +37,8 @@ struct Number {
 struct RangeEnd {};
 
 /// Finds the characters that part a value: `"` `,` `:` `;` `<` `=` `>` `?` `@` `\`, white space and
-/// control characters. Looks at 64 bytes at a time, none of them outside the text, and remembers.
+/// control characters; `"` `,` `;` `<` `>` `\` among them also alone, as outer ones. Looks at 64
+/// bytes at a time, none of them outside the text, and remembers.
 class Marks {
 public:
     Marks() = default;
@@ -46,15 +47,16 @@ public:
     [[nodiscard]] std::string_view text() const noexcept { return text_; }
 
     /// Where the first of them stands from `at` on; the text's size when there is none.
-    [[nodiscard]] std::size_t next(std::size_t at) noexcept {
-        if (at - base_ < kBlock) // unsigned: not before the block, either
-            if (const std::uint64_t left = mask_ >> (at - base_); left != 0)
-                return at + static_cast<std::size_t>(std::countr_zero(left));
-        return next_in_other_block(at);
+    [[nodiscard]] std::size_t next(std::size_t at) noexcept { return next_in<&Block::all>(at); }
+    /// The same for the outer ones.
+    [[nodiscard]] std::size_t next_outer(std::size_t at) noexcept {
+        return next_in<&Block::outer>(at);
     }
     /// The same for some of them only.
     template <char... kChars> [[nodiscard]] std::size_t next_of(std::size_t at) noexcept {
-        while ((at = next(at)) < text_.size() && ((text_[at] != kChars) && ...))
+        constexpr bool kOuter = (is_outer(kChars) && ...);
+        while ((at = kOuter ? next_outer(at) : next(at)) < text_.size() &&
+               ((text_[at] != kChars) && ...))
             ++at;
         return at;
     }
@@ -65,12 +67,36 @@ public:
 
 private:
     static constexpr std::size_t kBlock = 64;
-    void load(std::size_t at) noexcept;
-    [[nodiscard]] std::size_t next_in_other_block(std::size_t at) noexcept;
+    static constexpr bool is_outer(char c) noexcept {
+        return c == '"' || c == ',' || c == ';' || c == '<' || c == '>' || c == '\\';
+    }
+    /// The text's end counts as a mark.
+    struct Block {
+        std::uint64_t all = 0;
+        std::uint64_t outer = 0;
+    };
+    /// The marks of up to 64 bytes from `at` on.
+    static Block look_at(std::string_view text, std::size_t at) noexcept;
+    void load(std::size_t at) noexcept {
+        base_ = at;
+        block_ = look_at(text_, at);
+    }
+    template <std::uint64_t Block::*kMarks>
+    [[nodiscard]] std::size_t next_in(std::size_t at) noexcept {
+        for (;;) {
+            if (at - base_ < kBlock) { // unsigned: not before the block, either
+                if (const std::uint64_t left = block_.*kMarks >> (at - base_); left != 0) [[likely]]
+                    return at + static_cast<std::size_t>(std::countr_zero(left));
+                at = base_ + kBlock;
+            }
+            if (at >= text_.size()) return text_.size();
+            load(at);
+        }
+    }
 
     std::string_view text_;
     std::size_t base_ = 0;
-    std::uint64_t mask_ = 0; ///< of the block at `base_`; the text's end counts as a mark
+    Block block_; ///< at `base_`
 };
 
 /// `;name` or `;name=value`. Compare names without case (RFC 3261 §7.3.1).
@@ -114,7 +140,6 @@ public:
 
 private:
     [[nodiscard]] bool take_next(Parameter& parameter) noexcept;
-    void read_value(Parameter& parameter) noexcept;
     [[nodiscard]] bool take_in_uri(Parameter& parameter) noexcept;
 
     Marks marks_;
@@ -222,7 +247,8 @@ public:
 
 private:
     friend Uri read_uri(std::string_view text) noexcept;
-    void read_sip() noexcept;
+    void read_sip(Marks& marks, std::size_t at) noexcept;
+    void read_other(Marks& marks) noexcept;
     [[nodiscard]] std::string_view text() const noexcept { return marks_.text(); }
     [[nodiscard]] std::string_view text_at(std::size_t at) const noexcept {
         return {text().data() + at, text().size() - at};
@@ -305,9 +331,9 @@ public:
 private:
     [[nodiscard]] std::string_view value() const noexcept { return marks_.text(); }
     friend Via read_via(std::string_view value) noexcept;
-    [[nodiscard]] bool read_protocol(std::size_t& at) noexcept;
-    [[nodiscard]] bool read_sent(std::size_t& at) noexcept;
-    void take(const Parameter& parameter) noexcept;
+    [[nodiscard]] bool read_protocol(std::string_view value, std::size_t& at) noexcept;
+    [[nodiscard]] bool read_sent(Marks& marks, std::size_t& at) noexcept;
+    void take(std::string_view value, const Parameter& parameter) noexcept;
 
     Marks marks_; ///< of the value
     Part protocol_;
