@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "viaduct/message.hpp"
 
+#include "scan.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
+#include <limits>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -13,60 +16,6 @@
 namespace viaduct {
 
 namespace {
-
-/// Gives the positions of line feeds one after the other, 64 bytes at a time.
-class LineFeeds {
-public:
-    explicit LineFeeds(std::string_view text) noexcept : text_(text) { load(); }
-
-    /// The first line feed not given yet, or the text's size when there is none left.
-    [[nodiscard]] std::size_t next() noexcept {
-        while (mask_ == 0) {
-            base_ += kBlock;
-            if (base_ >= text_.size()) return text_.size();
-            load();
-        }
-        const auto bit = static_cast<std::size_t>(std::countr_zero(mask_));
-        mask_ &= mask_ - 1;
-        return base_ + bit;
-    }
-
-private:
-    static constexpr std::size_t kBlock = 64;
-
-    void load() noexcept {
-        const std::size_t left = text_.size() - base_;
-        if (left >= kBlock) {
-            mask_ = scan(text_.data() + base_);
-        } else { // the last bytes: nothing behind the text may be read
-            std::array<char, kBlock> block{};
-            if (left > 0) std::memcpy(block.data(), text_.data() + base_, left);
-            mask_ = scan(block.data());
-        }
-    }
-
-    static std::uint64_t scan(const char* block) noexcept {
-        std::uint64_t mask = 0;
-#if defined(__SSE2__)
-        const __m128i line_feed = _mm_set1_epi8('\n');
-        for (std::size_t part = 0; part < 4; ++part) {
-            const __m128i bytes =
-                _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * part));
-            const auto bits =
-                static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, line_feed)));
-            mask |= std::uint64_t{bits} << (16 * part);
-        }
-#else
-        for (std::size_t i = 0; i < kBlock; ++i)
-            mask |= std::uint64_t{block[i] == '\n'} << i;
-#endif
-        return mask;
-    }
-
-    std::string_view text_;
-    std::size_t base_ = 0;
-    std::uint64_t mask_ = 0;
-};
 
 constexpr bool is_blank(char c) noexcept {
     return c == ' ' || c == '\t';
@@ -81,53 +30,22 @@ constexpr char lower(char c) noexcept {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }
 
-/// token of RFC 3261 §25.1: what methods, parameter names and tags are made of.
-constexpr auto kTokenChars = [] {
-    std::array<bool, 256> table{};
-    for (char c = '0'; c <= '9'; ++c)
-        table[static_cast<std::uint8_t>(c)] = true;
-    for (char c = 'a'; c <= 'z'; ++c)
-        table[static_cast<std::uint8_t>(c)] = true;
-    for (char c = 'A'; c <= 'Z'; ++c)
-        table[static_cast<std::uint8_t>(c)] = true;
-    for (const char c : std::string_view("-.!%*_+`'~"))
-        table[static_cast<std::uint8_t>(c)] = true;
-    return table;
-}();
-constexpr bool is_token(char c) noexcept {
-    return kTokenChars[static_cast<std::uint8_t>(c)];
-}
-
 constexpr auto make_set(std::string_view chars) noexcept {
     std::array<bool, 256> table{};
     for (const char c : chars)
         table[static_cast<std::uint8_t>(c)] = true;
     return table;
 }
-constexpr auto kParameterMarks = make_set("\"<,;");         ///< what find_parameter() stops at
-constexpr auto kParameterValueEnds = make_set(" \t\r\n;,"); ///< what ends a parameter's value
-
-/// Where the first character of the set stands from `at` on; the size when there is none.
-constexpr std::size_t
-find_any(std::string_view text, std::size_t at, const std::array<bool, 256>& set) noexcept {
-    while (at < text.size() && !set[static_cast<std::uint8_t>(text[at])])
-        ++at;
-    return at;
+/// token of RFC 3261 §25.1: what methods, parameter names and tags are made of.
+constexpr auto kTokenChars = make_set("0123456789abcdefghijklmnopqrstuvwxyz"
+                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ-.!%*_+`'~");
+constexpr bool is_token(char c) noexcept {
+    return kTokenChars[static_cast<std::uint8_t>(c)];
 }
 
 /// Without `remove_prefix` and `substr`: the latter may throw, and the core has no exceptions.
 constexpr std::string_view slice(std::string_view text, std::size_t from, std::size_t to) noexcept {
     return {text.data() + from, to - from};
-}
-
-constexpr std::string_view trim(std::string_view text) noexcept {
-    std::size_t first = 0;
-    std::size_t last = text.size();
-    while (first < last && is_space(text[first]))
-        ++first;
-    while (last > first && is_space(text[last - 1]))
-        --last;
-    return slice(text, first, last);
 }
 
 /// `name` is lower case already.
@@ -138,32 +56,181 @@ constexpr bool equals_ignoring_case(std::string_view text, std::string_view name
     return true;
 }
 
+/// A few characters as a set that is tested sixteen bytes at a time: a sender chooses how long a
+/// run of blanks is, and a byte of it may not cost more than a byte of text.
+template <char... kChars> struct Run {
+    static constexpr std::size_t kStep = 16;
+
+    static constexpr bool has(char c) noexcept { return ((c == kChars) || ...); }
+
+#if defined(__SSE2__)
+    /// Bit i: whether byte i is of the set.
+    static std::uint32_t mask(const char* bytes) noexcept {
+        const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+        __m128i found = _mm_setzero_si128();
+        ((found = _mm_or_si128(found, _mm_cmpeq_epi8(block, _mm_set1_epi8(kChars)))), ...);
+        return static_cast<std::uint32_t>(_mm_movemask_epi8(found));
+    }
+#else
+    static std::uint32_t mask(const char* bytes) noexcept {
+        std::uint32_t found = 0;
+        for (std::size_t i = 0; i < kStep; ++i)
+            found |= std::uint32_t{has(bytes[i])} << i;
+        return found;
+    }
+#endif
+
+    /// Where the first character from `at` on stands that is not of the set; the size if none.
+    static std::size_t skip(std::string_view text, std::size_t at) noexcept {
+        if (at >= text.size() || !has(text[at])) return at;
+        for (; text.size() - at >= kStep; at += kStep)
+            if (const std::uint32_t other = mask(text.data() + at) ^ 0xffffU; other != 0)
+                return at + static_cast<std::size_t>(std::countr_zero(other));
+        while (at < text.size() && has(text[at]))
+            ++at;
+        return at;
+    }
+
+    /// Where the first character of the set from `at` on stands; the size if none.
+    static std::size_t find(std::string_view text, std::size_t at) noexcept {
+        for (; text.size() - at >= kStep; at += kStep)
+            if (const std::uint32_t found = mask(text.data() + at); found != 0)
+                return at + static_cast<std::size_t>(std::countr_zero(found));
+        while (at < text.size() && !has(text[at]))
+            ++at;
+        return at;
+    }
+
+    /// The size without the characters of the set at the end.
+    static std::size_t trimmed_size(std::string_view text) noexcept {
+        std::size_t size = text.size();
+        for (; size >= kStep; size -= kStep)
+            if (const std::uint32_t other = mask(text.data() + size - kStep) ^ 0xffffU; other != 0)
+                return size - kStep + static_cast<std::size_t>(std::bit_width(other));
+        while (size > 0 && has(text[size - 1]))
+            --size;
+        return size;
+    }
+
+    /// Where the last character of the set stands, plus one; 0 if none.
+    static std::size_t after_last(std::string_view text) noexcept {
+        std::size_t size = text.size();
+        for (; size >= kStep; size -= kStep)
+            if (const std::uint32_t found = mask(text.data() + size - kStep); found != 0)
+                return size - kStep + static_cast<std::size_t>(std::bit_width(found));
+        while (size > 0 && !has(text[size - 1]))
+            --size;
+        return size;
+    }
+};
+using Blanks = Run<' ', '\t'>;
+using Spaces = Run<' ', '\t', '\r', '\n'>;
+using LineEnds = Run<'\r', '\n'>;
+using LineFeeds = Run<'\n'>;
+using Zeros = Run<'\0'>;
+using ValueEnds = Run<' ', '\t', '\r', '\n', ';', ','>; ///< what ends a parameter's value
+
+std::string_view trim(std::string_view text) noexcept {
+    const std::size_t size = Spaces::trimmed_size(text);
+    return slice(text, std::min(Spaces::skip(text, 0), size), size);
+}
+
+/// Eight characters as a number, the first one lowest; behind the text's end are zeros.
+std::uint64_t word_at(std::string_view text, std::size_t at) noexcept {
+    std::uint64_t word = 0;
+    if (at + sizeof(word) <= text.size()) [[likely]] {
+        std::memcpy(&word, text.data() + at, sizeof(word));
+        if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
+        return word;
+    }
+    for (std::size_t i = 0; at + i < text.size(); ++i)
+        word |= std::uint64_t{static_cast<std::uint8_t>(text[at + i])} << (8 * i);
+    return word;
+}
+
+constexpr std::uint64_t word_of(std::string_view chars) noexcept {
+    std::uint64_t word = 0;
+    for (std::size_t i = 0; i < chars.size(); ++i)
+        word |= std::uint64_t{static_cast<std::uint8_t>(chars[i])} << (8 * i);
+    return word;
+}
+constexpr std::uint64_t kEvery = 0x0101'0101'0101'0101U;
+
+struct MethodName {
+    std::string_view name;
+    Method method;
+};
+constexpr std::array<MethodName, 14> kMethods{{
+    {"INVITE", Method::Invite},
+    {"ACK", Method::Ack},
+    {"BYE", Method::Bye},
+    {"CANCEL", Method::Cancel},
+    {"REGISTER", Method::Register},
+    {"OPTIONS", Method::Options},
+    {"PRACK", Method::Prack},
+    {"SUBSCRIBE", Method::Subscribe},
+    {"NOTIFY", Method::Notify},
+    {"PUBLISH", Method::Publish},
+    {"INFO", Method::Info},
+    {"REFER", Method::Refer},
+    {"MESSAGE", Method::Message},
+    {"UPDATE", Method::Update},
+}};
+
 /// Case matters in methods (RFC 3261 §7.1).
 Method read_method(std::string_view name) noexcept {
-    struct Row {
-        std::string_view name;
-        Method method;
-    };
-    static constexpr std::array<Row, 14> kMethods{{
-        {"INVITE", Method::Invite},
-        {"ACK", Method::Ack},
-        {"BYE", Method::Bye},
-        {"CANCEL", Method::Cancel},
-        {"REGISTER", Method::Register},
-        {"OPTIONS", Method::Options},
-        {"PRACK", Method::Prack},
-        {"SUBSCRIBE", Method::Subscribe},
-        {"NOTIFY", Method::Notify},
-        {"PUBLISH", Method::Publish},
-        {"INFO", Method::Info},
-        {"REFER", Method::Refer},
-        {"MESSAGE", Method::Message},
-        {"UPDATE", Method::Update},
-    }};
-    for (const Row& row : kMethods)
+    for (const MethodName& row : kMethods)
         if (row.name == name) return row.method;
     return Method::Other;
 }
+
+/// The methods of up to seven letters, by a hash of them without collisions.
+class ShortMethods {
+public:
+    struct Entry {
+        std::uint64_t name = 0;
+        Method method = Method::Other;
+    };
+
+    consteval ShortMethods() {
+        for (const MethodName& row : kMethods) {
+            if (row.name.size() > 7) continue;
+            const std::uint64_t name = word_of(row.name);
+            without_collisions = without_collisions && entries_[place(name)].name == 0;
+            entries_[place(name)] = {name, row.method};
+        }
+    }
+    /// Other: not one of them.
+    [[nodiscard]] constexpr Method find(std::uint64_t name) const noexcept {
+        const Entry& entry = entries_[place(name)];
+        return entry.name == name ? entry.method : Method::Other;
+    }
+    bool without_collisions = true;
+
+private:
+    static constexpr std::size_t place(std::uint64_t name) noexcept {
+        return static_cast<std::size_t>(name * kFactor >> 59U);
+    }
+    static constexpr std::uint64_t kFactor = 0xf813'0c42'3773'0edfU; // found by trial
+    std::array<Entry, 32> entries_{};
+};
+constexpr ShortMethods kShortMethods;
+static_assert(kShortMethods.without_collisions, "another factor is needed");
+
+/// The capital letters that `word` begins with.
+struct Letters {
+    explicit Letters(std::uint64_t all) noexcept {
+        const std::uint64_t others = ~all & 0x40 * kEvery;
+        if (others == 0) return; // eight of them
+        const auto bits = static_cast<unsigned>(std::countr_zero(others)) - 6;
+        count = bits / 8;
+        word = all & ((std::uint64_t{1} << bits) - 1);
+        after = static_cast<char>(all >> bits & 0xff);
+    }
+    std::size_t count = 8;
+    std::uint64_t word = 0;
+    char after = 'A'; ///< what follows them
+};
 
 /// "SIP/2.0", any letter case and version: which versions to refuse is the backend's business.
 bool is_sip_version(std::string_view text) noexcept {
@@ -173,12 +240,9 @@ bool is_sip_version(std::string_view text) noexcept {
 /// RFC 3261 §7.2: SIP-Version SP Status-Code SP Reason-Phrase.
 bool read_status_line(std::string_view line, SipDigest& digest) noexcept {
     if (line.empty() || lower(line[0]) != 's') return false;
-    std::size_t at = 0;
-    while (at < line.size() && !is_blank(line[at]))
-        ++at;
+    std::size_t at = Blanks::find(line, 0);
     if (!is_sip_version(slice(line, 0, at))) return false;
-    while (at < line.size() && is_blank(line[at]))
-        ++at;
+    at = Blanks::skip(line, at);
     std::size_t end = at;
     unsigned status = 0;
     while (end < line.size() && is_digit(line[end]) && end - at < 4)
@@ -191,15 +255,16 @@ bool read_status_line(std::string_view line, SipDigest& digest) noexcept {
     return true;
 }
 
+/// A method is a token; of a very long one only so many characters are looked at.
+constexpr std::size_t kMethodLookedAt = 64;
+
 /// RFC 3261 §7.1: Method SP Request-URI SP SIP-Version. What the URI holds is not looked at.
 bool read_request_line(std::string_view line, SipDigest& digest) noexcept {
-    std::size_t method_end = 0;
-    while (method_end < line.size() && is_token(line[method_end]))
-        ++method_end;
-    if (method_end == 0 || method_end == line.size() || !is_blank(line[method_end])) return false;
-    std::size_t version = line.size();
-    while (version > 0 && !is_blank(line[version - 1]))
-        --version;
+    const std::size_t method_end = Blanks::find(line, 0);
+    if (method_end == 0 || method_end == line.size()) return false;
+    for (std::size_t i = 0; i < std::min(method_end, kMethodLookedAt); ++i)
+        if (!is_token(line[i])) return false;
+    const std::size_t version = Blanks::after_last(line);
     if (!is_sip_version(slice(line, version, line.size()))) return false;
     if (trim(slice(line, method_end, version)).empty()) return false;
     digest.kind = PayloadKind::Request;
@@ -207,48 +272,46 @@ bool read_request_line(std::string_view line, SipDigest& digest) noexcept {
     return true;
 }
 
-/// The value of a header parameter such as ";tag=" in the first value of a header field. Quoted
-/// strings and <URIs> are passed over; the search ends at a comma outside of them (RFC 3261
-/// §7.3.1).
-std::string_view find_parameter(std::string_view value, std::string_view name) noexcept {
-    std::size_t at = 0;
-    const auto skip_space = [&] {
-        while (at < value.size() && is_space(value[at]))
-            ++at;
-    };
-    while ((at = find_any(value, at, kParameterMarks)) < value.size()) {
-        const char mark = value[at++];
-        if (mark == ',') break;
-        if (mark == '"') {
-            while (at < value.size() && value[at] != '"')
-                at += value[at] == '\\' ? 2 : 1;
-            ++at;
-        } else if (mark == '<') {
-            while (at < value.size() && value[at] != '>')
-                ++at;
-        } else {
-            skip_space();
-            const std::size_t first = at;
-            while (at < value.size() && is_token(value[at]))
-                ++at;
-            const bool wanted = equals_ignoring_case(slice(value, first, at), name);
-            skip_space();
-            if (!wanted || at == value.size() || value[at] != '=') continue;
-            ++at;
-            skip_space();
-            return slice(value, at, find_any(value, at, kParameterValueEnds));
-        }
+/// The first line of nearly every message there is: known method or three digits, single blanks,
+/// SIP/2.0 and CR LF in capitals. False: look closer.
+bool read_usual_first_line(std::string_view text,
+                           std::size_t line_feed,
+                           SipDigest& digest) noexcept {
+    constexpr std::size_t kShortest = 16;
+    if (line_feed < kShortest) return false;
+    const std::uint64_t start = word_at(text, 0);
+    if (start == word_of("SIP/2.0 ")) {
+        const auto digit = [&](std::size_t at) {
+            return static_cast<unsigned>(static_cast<std::uint8_t>(text[at])) - '0';
+        };
+        const unsigned hundreds = digit(8);
+        if (hundreds - 1 > 5 || digit(9) > 9 || digit(10) > 9 || !is_blank(text[11])) return false;
+        digest.kind = PayloadKind::Response;
+        digest.status = static_cast<std::uint16_t>(hundreds * 100 + digit(9) * 10 + digit(10));
+        return true;
     }
-    return {};
+    const Letters name(start);
+    const Method method = kShortMethods.find(name.word);
+    const std::size_t version = line_feed - 8;
+    if (method == Method::Other || name.after != ' ' ||
+        word_at(text, version) != word_of("SIP/2.0\r"))
+        return false;
+    // A URI of one character at least, and no second blank on either side of it.
+    if (name.count + 2 >= version || is_blank(text[name.count + 1]) || text[version - 1] != ' ')
+        return false;
+    digest.kind = PayloadKind::Request;
+    digest.method = method;
+    return true;
 }
 
-/// RFC 3261 §20.16: 1*DIGIT LWS Method.
+/// RFC 3261 §20.16: 1*DIGIT LWS Method. `value` begins with its first character.
 std::optional<CSeq> read_cseq(std::string_view value) noexcept {
+    constexpr std::size_t kDigitsLookedAt = 64; // a number has ten; zeros may stand before it
     std::size_t at = 0;
     std::uint64_t number = 0;
-    while (at < value.size() && is_digit(value[at])) {
+    while (at < value.size() && is_digit(value[at]) && at <= kDigitsLookedAt) {
         number = std::min<std::uint64_t>(number * 10 + static_cast<unsigned>(value[at] - '0'),
-                                         0xffff'ffffU);
+                                         std::numeric_limits<std::uint32_t>::max());
         ++at;
     }
     if (at == 0 || at == value.size() || !is_space(value[at])) return std::nullopt;
@@ -257,126 +320,262 @@ std::optional<CSeq> read_cseq(std::string_view value) noexcept {
     return CSeq{static_cast<std::uint32_t>(number), read_method(method)};
 }
 
-enum class Field : std::uint8_t { None, CallId, To, CSeq, Via };
+/// Up to seven digits, a blank, a method of up to seven letters, CR LF and no fold: nearly every
+/// CSeq. Empty: look closer.
+std::optional<CSeq> read_usual_cseq(std::string_view text, std::size_t at) noexcept {
+    const std::uint64_t start = word_at(text, at);
+    // A digit has the upper half 3, and adding 6 to it does not change that.
+    const std::uint64_t no_digit =
+        ((start & 0xf0 * kEvery) | ((start + 0x06 * kEvery) & 0xf0 * kEvery) >> 4U) ^ 0x33 * kEvery;
+    if (no_digit == 0) return std::nullopt;
+    const auto digits = static_cast<unsigned>(std::countr_zero(no_digit)) / 8;
+    if (digits == 0 || (start >> (8 * digits) & 0xff) != ' ') return std::nullopt;
+    // Two digits at a time, then four, then eight.
+    std::uint64_t number = (start << (64 - 8 * digits)) & 0x0f * kEvery;
+    number = (number * 10 + (number >> 8U)) & 0x00ff'00ff'00ff'00ffU;
+    number = (number * 100 + (number >> 16U)) & 0x0000'ffff'0000'ffffU;
+    number = (number * 10'000 + (number >> 32U)) & 0xffff'ffffU;
 
-/// Which wanted header field a line begins; the length of its name goes to `name_length`. The first
-/// letter sorts out nearly every other line.
-Field field_of(std::string_view line, std::size_t& name_length) noexcept {
-    const auto is = [&](std::string_view name) {
-        if (line.size() <= name.size()) return false;
-        const char after = line[name.size()];
-        if (after != ':' && !is_blank(after)) return false;
-        name_length = name.size();
-        return equals_ignoring_case(slice(line, 0, name.size()), name);
-    };
-    if (line.empty()) return Field::None;
-    switch (lower(line[0])) {
-    case 'c':
-        return is("call-id") ? Field::CallId : is("cseq") ? Field::CSeq : Field::None;
-    case 'i':
-        return is("i") ? Field::CallId : Field::None;
-    case 't':
-        return is("to") || is("t") ? Field::To : Field::None;
-    case 'v':
-        return is("via") || is("v") ? Field::Via : Field::None;
-    default:
-        return Field::None;
-    }
+    const std::size_t name_at = at + digits + 1;
+    const Letters name(word_at(text, name_at));
+    const Method method = kShortMethods.find(name.word);
+    const std::size_t end = name_at + name.count;
+    if (method == Method::Other || name.after != '\r' || end + 2 >= text.size())
+        return std::nullopt;
+    if (text[end + 1] != '\n' || is_blank(text[end + 2])) return std::nullopt;
+    return CSeq{static_cast<std::uint32_t>(number), method};
 }
 
-/// Reads header lines from `at`, which follows the first line, until the empty line.
+/// The names of the wanted fields, one row for each way to write them, found by the bits in which
+/// their first two letters differ.
+struct FieldName {
+    std::uint64_t letters = 0; ///< in lower case
+    std::uint64_t fold = 0;    ///< 0x20 where a letter stands
+    std::uint64_t mask = ~std::uint64_t{0};
+    std::uint8_t length = 0;
+    std::uint8_t line_class = 0; ///< never 0 in a row of a name
+};
+
+constexpr std::size_t field_row(std::uint64_t word) noexcept {
+    return static_cast<std::size_t>((word >> 1U & 7U) << 2U | (word >> 13U & 2U) |
+                                    (word >> 9U & 1U));
+}
+
+/// Both ways to write a field's name are of one class here.
+constexpr std::uint8_t kAnyCallId = line_class::kCallId | line_class::kCompactCallId;
+
+constexpr auto kFieldNames = [] {
+    std::array<FieldName, 32> rows{};
+    const auto add = [&](std::string_view name, std::uint8_t line_class) {
+        FieldName row;
+        row.letters = word_of(name);
+        row.length = static_cast<std::uint8_t>(name.size());
+        row.mask = (std::uint64_t{1} << (8 * name.size())) - 1;
+        for (std::size_t i = 0; i < name.size(); ++i)
+            if (name[i] >= 'a') row.fold |= std::uint64_t{0x20} << (8 * i);
+        row.line_class = line_class;
+        if (name.size() > 1)
+            rows[field_row(row.letters)] = row;
+        else
+            for (const char after : {':', ' ', '\t'})
+                rows[field_row(word_of(name) | std::uint64_t{static_cast<std::uint8_t>(after)}
+                                                   << 8U)] = row;
+    };
+    add("call-id", kAnyCallId);
+    add("i", kAnyCallId);
+    add("cseq", line_class::kCSeq);
+    add("to", line_class::kTo);
+    add("t", line_class::kTo);
+    add("via", line_class::kVia);
+    add("v", line_class::kVia);
+    return rows;
+}();
+
+/// Reads header lines, from the end of the first line to the empty line.
 class HeaderReader {
 public:
-    HeaderReader(std::string_view text,
-                 LineFeeds line_feeds,
+    HeaderReader(const ScanOps& ops,
+                 std::string_view text,
                  const ReadRules& rules,
                  SipDigest& digest) noexcept
-        : text_(text), line_feeds_(line_feeds), rules_(rules), digest_(digest) {
-        missing_ |= bit(Field::CallId);
-        if (wants(rules.want, Want::ToTag)) missing_ |= bit(Field::To);
-        if (wants(rules.want, Want::CSeq)) missing_ |= bit(Field::CSeq);
-        if (wants(rules.want, Want::TopVia)) missing_ |= bit(Field::Via);
+        : ops_(ops), text_(text), rules_(rules), digest_(digest), open_(kAnyCallId) {
+        if (wants(rules.want, Want::ToTag)) open_ |= line_class::kTo;
+        if (wants(rules.want, Want::CSeq)) open_ |= line_class::kCSeq;
+        if (wants(rules.want, Want::TopVia)) open_ |= line_class::kVia;
     }
 
-    void read(std::size_t at) noexcept {
-        std::size_t lines = 0;
-        while (at < text_.size() && missing_ != 0) {
-            std::size_t line_end = line_feeds_.next();
-            const std::string_view line = slice(text_, at, line_end);
-            if (line.empty() || line == "\r") return; // the body begins (RFC 3261 §7.5)
-            if (++lines > rules_.max_header_lines) {
-                digest_.defect = Defect::TooManyHeaderLines;
-                return;
-            }
-            std::size_t name_length = 0;
-            const Field field = field_of(line, name_length);
-            if (field != Field::None && (missing_ & bit(field)) != 0) {
-                while (continues(line_end)) {
-                    line_end = line_feeds_.next();
-                    ++lines;
-                }
-                take(field, slice(text_, at + name_length, line_end));
-                if (digest_.defect != Defect::None) return;
-            }
-            at = line_end + 1;
+    void read(std::size_t first_line_end) noexcept {
+        LineList list;
+        list.next = first_line_end;
+        list.lines_left = rules_.max_header_lines;
+        while (!list.done && open_ != 0) {
+            constexpr std::size_t kLenientStep = 4 * LineList::kBlock;
+            list.pause = rules_.lenient ? list.next + kLenientStep : text_.size();
+            list.count = 0;
+            list.wanted = static_cast<std::uint8_t>(open_);
+            ops_.lines(text_.data(), text_.size(), list);
+            for (std::size_t i = 0; i < list.count; ++i)
+                if (!look_at(list.starts[i])) return;
         }
+        if (list.too_many_lines && open_ != 0) digest_.defect = Defect::TooManyHeaderLines;
     }
 
 private:
-    static constexpr unsigned bit(Field field) noexcept {
-        return 1U << static_cast<unsigned>(field);
+    /// How many lines may look like a wanted field and not be it. Honest messages have a few
+    /// ("Call-Info"); a hostile one has hundreds of two letters, and each costs more than its
+    /// bytes.
+    static constexpr int kOddLines = 32;
+    static constexpr int kOddLinesNoColon = 4; ///< what a name without its colon counts for
+    static constexpr unsigned kMaxCallIds = 8;
+    /// Marks of one value that are looked at: a value has five; past the limit it has no parameter.
+    static constexpr unsigned kMaxMarks = 32;
+
+    /// A line that may be a wanted field. False: reading ends.
+    bool look_at(std::size_t start) noexcept {
+        const std::uint64_t word = word_at(text_, start);
+        const FieldName& name = kFieldNames[field_row(word)];
+        const bool named = ((word | name.fold) & name.mask) == name.letters;
+        if (named && (name.line_class & open_) == 0) return true; // the first one counts
+        std::size_t at = start + name.length;
+        if (!named || at >= text_.size()) return odd_line(start, 1);
+        if (text_[at] != ':') { // HCOLON (RFC 3261 §25.1)
+            if (!is_blank(text_[at])) return odd_line(start, 1);
+            at = Blanks::skip(text_, at);
+            if (at == text_.size() || text_[at] != ':') return odd_line(start, kOddLinesNoColon);
+        }
+        take(name.line_class, at + 1);
+        return digest_.defect == Defect::None;
     }
 
-    /// A line that begins with a blank belongs to the one before (RFC 3261 §7.3.1).
-    [[nodiscard]] bool continues(std::size_t line_end) const noexcept {
-        return line_end + 1 < text_.size() && is_blank(text_[line_end + 1]);
+    bool odd_line(std::size_t start, int weight) noexcept {
+        const char second = start + 1 < text_.size() ? text_[start + 1] : '\0';
+        if ((line_class_of(text_[start], second) & open_) == 0) return true;
+        odd_lines_left_ -= weight;
+        if (odd_lines_left_ < 0) digest_.defect = Defect::TooManyHeaderLines;
+        return odd_lines_left_ >= 0;
     }
 
-    /// `rest` is all between the name and the end of the (unfolded) line: HCOLON and the value.
-    void take(Field field, std::string_view rest) noexcept {
-        std::size_t colon = 0;
-        while (colon < rest.size() && is_blank(rest[colon]))
-            ++colon;
-        if (colon == rest.size() || rest[colon] != ':') return;
-        const std::string_view value = trim(slice(rest, colon + 1, rest.size()));
-        if (field != Field::CallId || rules_.lenient) missing_ &= ~bit(field);
-        switch (field) {
-        case Field::CallId:
-            if (++call_ids_ == 1)
-                digest_.call_id = value;
-            else if (call_ids_ > kMaxCallIds || value != digest_.call_id)
-                digest_.defect = Defect::AmbiguousCallId;
+    void take(std::uint8_t line_class, std::size_t at) noexcept {
+        if (line_class != kAnyCallId || rules_.lenient) open_ &= ~static_cast<unsigned>(line_class);
+        switch (line_class) {
+        case kAnyCallId:
+            take_call_id(value(at));
             break;
-        case Field::To:
-            digest_.has_to_tag = !find_parameter(value, "tag").empty();
+        case line_class::kTo:
+            digest_.has_to_tag = !find_parameter(value(at), "tag").empty();
             break;
-        case Field::CSeq:
-            digest_.cseq = read_cseq(value);
+        case line_class::kCSeq:
+            digest_.cseq =
+                read_usual_cseq(text_, at + (at < text_.size() && is_blank(text_[at]) ? 1U : 0U));
+            if (!digest_.cseq) digest_.cseq = read_cseq(value(at));
             break;
-        case Field::Via:
-            digest_.top_via_branch = find_parameter(value, "branch");
+        case line_class::kVia:
+            digest_.top_via_branch = find_parameter(value(at), "branch");
             break;
-        case Field::None:
+        default:
             break;
         }
     }
 
-    std::string_view text_;
-    static constexpr unsigned kMaxCallIds = 8;
+    void take_call_id(std::string_view call_id) noexcept {
+        if (++call_ids_ == 1)
+            digest_.call_id = call_id;
+        else if (call_ids_ > kMaxCallIds || call_id != digest_.call_id)
+            digest_.defect = Defect::AmbiguousCallId;
+    }
 
-    LineFeeds line_feeds_;
+    /// The value that begins behind the colon at `at`, white space around it dropped.
+    [[nodiscard]] std::string_view value(std::size_t at) const noexcept {
+        std::size_t end = LineFeeds::find(text_, at);
+        if (end + 1 < text_.size() && is_blank(text_[end + 1])) end = end_of_folded(end);
+        return trim(slice(text_, at, end));
+    }
+
+    /// A line that begins with a blank belongs to the one before (RFC 3261 §7.3.1).
+    [[nodiscard]] std::size_t end_of_folded(std::size_t line_feed) const noexcept;
+
+    [[nodiscard]] std::string_view find_parameter(std::string_view value,
+                                                  std::string_view name) const noexcept;
+
+    /// Marks of the 64 bytes from `at` on, as far as they are of the value.
+    [[nodiscard]] std::uint64_t marks_of(std::string_view value, std::size_t at) const noexcept {
+        const char* bytes = value.data() + at;
+        const std::size_t left = value.size() - at;
+        const auto readable = static_cast<std::size_t>(text_.data() + text_.size() - bytes);
+        std::uint64_t marks = 0;
+        if (readable >= 64) [[likely]] {
+            marks = ops_.marks(bytes);
+        } else {
+            std::array<char, 64> copy{};
+            std::memcpy(copy.data(), bytes, readable);
+            marks = ops_.marks(copy.data());
+        }
+        return left < 64 ? marks & ((std::uint64_t{1} << left) - 1) : marks;
+    }
+
+    const ScanOps& ops_;
+    std::string_view text_;
     const ReadRules& rules_;
     SipDigest& digest_;
-    unsigned missing_ = 0;
+    unsigned open_; ///< line_class bits of the fields still looked for
     unsigned call_ids_ = 0;
+    int odd_lines_left_ = kOddLines;
 };
+
+std::size_t HeaderReader::end_of_folded(std::size_t line_feed) const noexcept {
+    // Many short lines: those that end the value, sixteen bytes at a time.
+    std::size_t at = line_feed;
+    for (; text_.size() - at > Blanks::kStep; at += Blanks::kStep) {
+        const std::uint32_t ends =
+            LineFeeds::mask(text_.data() + at) & ~Blanks::mask(text_.data() + at + 1);
+        if (ends != 0) return at + static_cast<std::size_t>(std::countr_zero(ends));
+    }
+    for (; at < text_.size(); ++at)
+        if (text_[at] == '\n' && (at + 1 == text_.size() || !is_blank(text_[at + 1]))) return at;
+    return at;
+}
+
+/// The value of a header parameter such as ";tag=" in the first value of a header field. Quoted
+/// strings and <URIs> are passed over; the search ends at a comma outside of them (RFC 3261
+/// §7.3.1).
+std::string_view HeaderReader::find_parameter(std::string_view value,
+                                              std::string_view name) const noexcept {
+    char closing = 0;       // what ends the quoted string or URI we are in; 0: in neither
+    std::size_t resume = 0; // marks before it were escaped
+    unsigned marks_left = kMaxMarks;
+    for (std::size_t base = 0; base < value.size(); base += 64) {
+        for (std::uint64_t marks = marks_of(value, base); marks != 0; marks &= marks - 1) {
+            const std::size_t at = base + static_cast<std::size_t>(std::countr_zero(marks));
+            if (marks_left-- == 0) return {};
+            const char mark = value[at];
+            if (at < resume) continue;
+            if (closing != 0) {
+                if (mark == '\\' && closing == '"') resume = at + 2;
+                if (mark == closing) closing = 0;
+            } else if (mark == '<') {
+                closing = '>';
+            } else if (mark == '"') {
+                closing = '"';
+            } else if (mark == ',') {
+                return {};
+            } else if (mark == ';') {
+                std::size_t next = Spaces::skip(value, at + 1);
+                if (value.size() - next < name.size() ||
+                    !equals_ignoring_case(slice(value, next, next + name.size()), name))
+                    continue;
+                next = Spaces::skip(value, next + name.size());
+                if (next == value.size() || value[next] != '=') continue;
+                next = Spaces::skip(value, next + 1);
+                return slice(value, next, ValueEnds::find(value, next));
+            }
+        }
+    }
+    return {};
+}
 
 /// What stands on a SIP port without being SIP (RFC 5626 §3.5.1, §4.4.1; RFC 5389 §6).
 PayloadKind kind_of_other(std::string_view payload) noexcept {
-    const auto all = [&](auto predicate) {
-        return std::all_of(payload.begin(), payload.end(), predicate);
-    };
-    if (all([](char c) { return c == '\r' || c == '\n'; }) || all([](char c) { return c == '\0'; }))
+    if (LineEnds::skip(payload, 0) == payload.size() || Zeros::skip(payload, 0) == payload.size())
         return PayloadKind::KeepAlive;
     constexpr std::size_t kStunHeader = 20;
     constexpr std::string_view kMagicCookie("\x21\x12\xa4\x42", 4);
@@ -386,45 +585,51 @@ PayloadKind kind_of_other(std::string_view payload) noexcept {
     return PayloadKind::NotSip;
 }
 
-} // namespace
+const ScanLevel kBestLevel = [] {
+#if defined(__x86_64__)
+    __builtin_cpu_init(); // this may run before the compiler's own start-up code
+#endif
+    ScanLevel best = ScanLevel::Scalar;
+    for (const ScanLevel level : kScanLevels)
+        if (has_scan_level(level)) best = level;
+    return best;
+}();
+const ScanOps& kBestOps = scan_ops(kBestLevel);
 
-std::string_view name_of(ScanLevel level) noexcept {
-    constexpr std::array<std::string_view, kScanLevels.size()> kNames{
-        "scalar", "sse4.2", "avx2", "avx512"};
-    return kNames[static_cast<std::size_t>(level)];
-}
-
-bool has_scan_level(ScanLevel level) noexcept {
-    return level == ScanLevel::Scalar;
-}
-
-ScanLevel best_scan_level() noexcept {
-    return ScanLevel::Scalar;
-}
-
-SipDigest read_digest_at([[maybe_unused]] ScanLevel level,
-                         std::span<const std::byte> payload,
-                         const ReadRules& rules) noexcept {
+SipDigest
+read(const ScanOps& ops, std::span<const std::byte> payload, const ReadRules& rules) noexcept {
     const std::string_view whole(reinterpret_cast<const char*>(payload.data()), payload.size());
-    std::size_t start = 0; // empty lines before the first line are skipped (RFC 3261 §7.5)
-    while (start < whole.size() && (whole[start] == '\r' || whole[start] == '\n'))
-        ++start;
+    // Empty lines before the first line are skipped (RFC 3261 §7.5).
+    const std::size_t start = LineEnds::skip(whole, 0);
     const std::string_view text = slice(whole, start, whole.size());
 
     SipDigest digest;
-    LineFeeds line_feeds(text);
-    const std::size_t first_end = line_feeds.next();
-    const std::string_view first_line = trim(slice(text, 0, first_end));
-    if (!read_status_line(first_line, digest) && !read_request_line(first_line, digest)) {
-        digest.kind = kind_of_other(whole);
-        if (digest.kind != PayloadKind::NotSip) return digest;
+    const std::size_t first_end = LineFeeds::find(text, 0);
+    if (!read_usual_first_line(text, first_end, digest)) {
+        const std::string_view first_line = trim(slice(text, 0, first_end));
+        if (!read_status_line(first_line, digest) && !read_request_line(first_line, digest)) {
+            digest.kind = kind_of_other(whole);
+            if (digest.kind != PayloadKind::NotSip) return digest;
+        }
     }
-    HeaderReader(text, line_feeds, rules, digest).read(first_end + 1);
+    HeaderReader(ops, text, rules, digest).read(first_end);
     return digest;
 }
 
+} // namespace
+
+ScanLevel best_scan_level() noexcept {
+    return kBestLevel;
+}
+
+SipDigest read_digest_at(ScanLevel level,
+                         std::span<const std::byte> payload,
+                         const ReadRules& rules) noexcept {
+    return read(scan_ops(level), payload, rules);
+}
+
 SipDigest read_digest(std::span<const std::byte> payload, const ReadRules& rules) noexcept {
-    return read_digest_at(best_scan_level(), payload, rules);
+    return read(kBestOps, payload, rules);
 }
 
 } // namespace viaduct
