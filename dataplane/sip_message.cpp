@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "viaduct/sip_message.hpp"
+
+#include "sip_names.hpp"
+#include "sip_text.hpp"
+
+#include <algorithm>
+
+namespace viaduct {
+
+using namespace sip_names;
+using namespace sip_text;
+
+namespace {
+
+/// Gives the positions of line feeds one after the other, 64 bytes at a time.
+class LineFeeds {
+public:
+    explicit LineFeeds(std::string_view text) noexcept : text_(text) { load(); }
+
+    /// The first line feed not given yet, or the text's size when there is none left.
+    [[nodiscard]] std::size_t next() noexcept {
+        while (mask_ == 0) {
+            base_ += kBlock;
+            if (base_ >= text_.size()) return text_.size();
+            load();
+        }
+        const auto bit = static_cast<std::size_t>(std::countr_zero(mask_));
+        mask_ &= mask_ - 1;
+        return base_ + bit;
+    }
+
+private:
+    static constexpr std::size_t kBlock = 4 * Chunk::kSize;
+
+    void load() noexcept {
+        const std::size_t left = text_.size() - base_;
+        if (left >= kBlock) {
+            mask_ = scan(text_.data() + base_);
+        } else { // the last bytes: nothing behind the text may be read
+            std::array<char, kBlock> block{};
+            if (left > 0) std::memcpy(block.data(), text_.data() + base_, left);
+            mask_ = scan(block.data());
+        }
+    }
+    static std::uint64_t scan(const char* block) noexcept {
+        std::uint64_t mask = 0;
+        for (std::size_t part = 0; part < kBlock; part += Chunk::kSize)
+            mask |= std::uint64_t{Chunk(block + part).equal('\n')} << part;
+        return mask;
+    }
+
+    std::string_view text_;
+    std::size_t base_ = 0;
+    std::uint64_t mask_ = 0;
+};
+
+/// "SIP/2.0", any letter case and version: which versions to refuse is the backend's business.
+bool is_sip_version(std::string_view text) noexcept {
+    return text.size() > 4 && equals_ignoring_case(slice(text, 0, 4), "sip/") && is_digit(text[4]);
+}
+
+} // namespace
+
+HeaderId header_named(std::string_view name) noexcept {
+    if (name.empty()) return HeaderId::Other;
+    const NameSlot* slot = candidate(name.front(), name.back(), name.size());
+    if (slot == nullptr || !equals_ignoring_case(name, {slot->name.data(), slot->size}))
+        return HeaderId::Other;
+    return slot->id;
+}
+
+Method method_named(std::string_view name) noexcept {
+    if (name.empty()) return Method::Other;
+    const MethodRow& row = kMethods[method_slot(name.front(), name.size())];
+    return row.name == name ? row.method : Method::Other;
+}
+
+SipMessage::SipMessage(std::span<const std::byte> payload) noexcept {
+    const std::string_view whole(reinterpret_cast<const char*>(payload.data()),
+                                 std::min(payload.size(), kMaxBytes));
+    std::size_t start = 0; // empty lines before the first line are skipped (RFC 3261 §7.5)
+    while (start < whole.size() && (whole[start] == '\r' || whole[start] == '\n'))
+        ++start;
+    text_ = slice(whole, start, whole.size());
+
+    LineFeeds line_feeds(text_);
+    std::size_t end = line_feeds.next();
+    const std::string_view line = trim(text_, 0, end);
+    if (!read_status_line(line) && !read_request_line(line))
+        kind_ = read_digest(payload, {.want = Want::Nothing, .lenient = true}).kind;
+
+    body_ = text_.size();
+    bool open = false; // whether a line that begins with a blank continues a field
+    std::size_t lines = 0;
+    for (std::size_t at = end + 1; at < text_.size(); at = end + 1) {
+        end = line_feeds.next();
+        const char first = text_[at];
+        if (first == '\n' || (first == '\r' && end == at + 1)) { // RFC 3261 §7.5
+            has_empty_line_ = true;
+            body_ = std::min(end + 1, text_.size());
+            return;
+        }
+        if (++lines > kMaxHeaderLines) {
+            has_too_many_lines_ = true;
+            return;
+        }
+        if (!is_blank(first))
+            open = add_row(at, end);
+        else if (open)
+            rows_[count_ - 1].end = static_cast<std::uint16_t>(end);
+    }
+}
+
+/// RFC 3261 §7.2: SIP-Version SP Status-Code SP Reason-Phrase.
+bool SipMessage::read_status_line(std::string_view line) noexcept {
+    if (line.empty() || lower(line[0]) != 's') return false;
+    std::size_t at = 0;
+    while (at < line.size() && !is_blank(line[at]))
+        ++at;
+    if (!is_sip_version(slice(line, 0, at))) return false;
+    while (at < line.size() && is_blank(line[at]))
+        ++at;
+    std::size_t end = at;
+    unsigned status = 0;
+    while (end < line.size() && is_digit(line[end]) && end - at < 4)
+        status = status * 10 + static_cast<unsigned>(line[end++] - '0');
+    if (end == at) return false;
+    kind_ = PayloadKind::Response;
+    if (end - at == 3 && status >= 100 && status <= 699)
+        status_ = static_cast<std::uint16_t>(status);
+    reason_ = trim(line, end, line.size());
+    return true;
+}
+
+/// RFC 3261 §7.1: Method SP Request-URI SP SIP-Version.
+bool SipMessage::read_request_line(std::string_view line) noexcept {
+    const std::size_t method_end = skip(line, 0, kToken);
+    if (method_end == 0 || method_end == line.size() || !is_blank(line[method_end])) return false;
+    std::size_t version = line.size();
+    while (version > 0 && !is_blank(line[version - 1]))
+        --version;
+    if (!is_sip_version(slice(line, version, line.size()))) return false;
+    const std::string_view uri = trim(line, method_end, version);
+    if (uri.empty()) return false;
+    kind_ = PayloadKind::Request;
+    method_ = slice(line, 0, method_end);
+    request_uri_ = uri;
+    return true;
+}
+
+/// Notes the field that begins here; false when the line has no colon.
+bool SipMessage::add_row(std::size_t begin, std::size_t end) noexcept {
+    std::array<char, Chunk::kSize> tail{};
+    const char* bytes = text_.data() + begin;
+    if (begin + Chunk::kSize > text_.size()) {
+        std::memcpy(tail.data(), bytes, text_.size() - begin);
+        bytes = tail.data();
+    }
+    const Chunk chunk(bytes);
+    const std::uint32_t colons = chunk.equal(':');
+    const std::size_t colon =
+        colons != 0 ? begin + static_cast<std::size_t>(std::countr_zero(colons))
+                    : find_any<':'>(slice(text_, 0, end), std::min(begin + Chunk::kSize, end));
+    if (colon >= end) return false;
+
+    std::size_t name_end = colon; // RFC 3261 §25.1, HCOLON: blanks may stand before the colon
+    while (name_end > begin && is_blank(text_[name_end - 1]))
+        --name_end;
+    const std::size_t size = name_end - begin;
+    HeaderId id = HeaderId::Other;
+    if (size > Chunk::kSize) {
+        id = header_named(slice(text_, begin, name_end));
+    } else if (size > 0) {
+        const NameSlot* slot = candidate(text_[begin], text_[name_end - 1], size);
+        const std::uint32_t whole = (1U << size) - 1;
+        if (slot != nullptr && (chunk.equal_ignoring_case(slot->name.data()) & whole) == whole)
+            id = slot->id;
+    }
+
+    const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(id);
+    if ((seen_ & bit) == 0) {
+        seen_ |= bit;
+        first_[static_cast<std::size_t>(id)] = static_cast<std::uint8_t>(count_);
+    }
+    rows_[count_++] = {static_cast<std::uint16_t>(begin),
+                       static_cast<std::uint16_t>(colon),
+                       static_cast<std::uint16_t>(end),
+                       id};
+    return true;
+}
+
+std::string_view SipMessage::value(std::size_t row) const noexcept {
+    return trim(text_, rows_[row].colon + std::size_t{1}, rows_[row].end);
+}
+
+HeaderField SipMessage::field(std::size_t row) const noexcept {
+    const Row& where = rows_[row];
+    std::size_t name_end = where.colon;
+    while (name_end > where.begin && is_blank(text_[name_end - 1]))
+        --name_end;
+    const std::size_t lines_end = std::min(where.end + std::size_t{1}, text_.size());
+    return {where.id,
+            slice(text_, where.begin, name_end),
+            value(row),
+            slice(text_, where.begin, lines_end)};
+}
+
+std::size_t SipMessage::first_row(HeaderId id) const noexcept {
+    const auto at = static_cast<std::size_t>(id);
+    return (seen_ >> at & 1) != 0 ? first_[at] : kNoRow;
+}
+
+/// The first row of that name from `from` on; `name` decides among those that have no number.
+std::size_t
+SipMessage::next_row(std::size_t from, HeaderId id, std::string_view name) const noexcept {
+    for (std::size_t row = from; row < count_; ++row) {
+        if (rows_[row].id != id) continue;
+        if (id != HeaderId::Other || equals_ignoring_case(field(row).name, name)) return row;
+    }
+    return kNoRow;
+}
+
+std::optional<HeaderField> SipMessage::first(HeaderId id) const noexcept {
+    const std::size_t row = first_row(id);
+    return row == kNoRow ? std::nullopt : std::optional(field(row));
+}
+
+std::optional<HeaderField> SipMessage::first(std::string_view name) const noexcept {
+    const std::size_t row = next_row(0, header_named(name), name);
+    return row == kNoRow ? std::nullopt : std::optional(field(row));
+}
+
+SipMessage::ValueIterator::ValueIterator(const SipMessage& message,
+                                         HeaderId id,
+                                         std::string_view name) noexcept
+    : message_(&message), id_(id), name_(name) {
+    const std::size_t row = message.first_row(id);
+    enter(id == HeaderId::Other && row != kNoRow ? message.next_row(row, id, name) : row);
+}
+
+void SipMessage::ValueIterator::enter(std::size_t row) noexcept {
+    row_ = row;
+    found_ = row != kNoRow;
+    if (!found_) return;
+    list_ = message_->value(row);
+    at_ = 0;
+    value_ = take_list_value(list_, at_);
+}
+
+void SipMessage::ValueIterator::advance() noexcept {
+    if (at_ <= list_.size())
+        value_ = take_list_value(list_, at_);
+    else
+        enter(message_->next_row(row_ + 1, id_, name_));
+}
+
+std::optional<std::string_view> SipMessage::first_value(HeaderId id) const noexcept {
+    const std::size_t row = first_row(id);
+    return row == kNoRow ? std::nullopt : std::optional(value(row));
+}
+
+std::string_view SipMessage::call_id() const noexcept {
+    return first_value(HeaderId::CallId).value_or(std::string_view());
+}
+
+/// RFC 3261 §20.16: 1*DIGIT LWS Method.
+std::optional<CSeq> SipMessage::cseq() const noexcept {
+    const std::string_view text = first_value(HeaderId::CSeq).value_or(std::string_view());
+    std::size_t at = 0;
+    while (at < text.size() && is_digit(text[at]))
+        ++at;
+    if (at == 0 || at == text.size() || !is_space(text[at])) return std::nullopt;
+    return CSeq{read_number(slice(text, 0, at)).value, method_named(trim(text, at, text.size()))};
+}
+
+std::optional<NameAddr> SipMessage::from() const noexcept {
+    const auto text = first_value(HeaderId::From);
+    return text ? std::optional(read_name_addr(*text)) : std::nullopt;
+}
+
+std::optional<NameAddr> SipMessage::to() const noexcept {
+    const auto text = first_value(HeaderId::To);
+    return text ? std::optional(read_name_addr(*text)) : std::nullopt;
+}
+
+std::optional<Via> SipMessage::top_via() const noexcept {
+    const auto text = first_value(HeaderId::Via);
+    return text ? std::optional(read_via(*text)) : std::nullopt;
+}
+
+Number SipMessage::first_number(HeaderId id) const noexcept {
+    const auto text = first_value(id);
+    return text ? read_number(*text) : Number{};
+}
+
+Number SipMessage::max_forwards() const noexcept {
+    return first_number(HeaderId::MaxForwards);
+}
+
+Number SipMessage::content_length() const noexcept {
+    return first_number(HeaderId::ContentLength);
+}
+
+Number SipMessage::expires() const noexcept {
+    return first_number(HeaderId::Expires);
+}
+
+std::optional<DialogReference> SipMessage::replaces() const noexcept {
+    const auto text = first_value(HeaderId::Replaces);
+    return text ? std::optional(read_dialog_reference(*text)) : std::nullopt;
+}
+
+std::optional<DialogReference> SipMessage::join() const noexcept {
+    const auto text = first_value(HeaderId::Join);
+    return text ? std::optional(read_dialog_reference(*text)) : std::nullopt;
+}
+
+std::optional<DialogReference> SipMessage::target_dialog() const noexcept {
+    const auto text = first_value(HeaderId::TargetDialog);
+    return text ? std::optional(read_dialog_reference(*text)) : std::nullopt;
+}
+
+Body SipMessage::body() const noexcept {
+    const std::string_view rest = slice(text_, body_, text_.size());
+    const Number length = content_length();
+    switch (length.reading) {
+    case Reading::Absent:
+        return {rest, BodyLength::Absent};
+    case Reading::Unreadable:
+        return {rest, BodyLength::Unreadable};
+    case Reading::Value:
+        break;
+    }
+    if (length.value < rest.size()) return {slice(rest, 0, length.value), BodyLength::Cut};
+    return {rest, length.value == rest.size() ? BodyLength::Exact : BodyLength::Missing};
+}
+
+} // namespace viaduct

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// sip_text: characters and searches that the full reading is made of.
+//
+// Searches look at 16 bytes at a time and never at one outside the text.
+// Spec:  RFC 3261 §25.1.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace viaduct::sip_text {
+
+constexpr bool is_blank(char c) noexcept {
+    return c == ' ' || c == '\t';
+}
+constexpr bool is_space(char c) noexcept {
+    return is_blank(c) || c == '\r' || c == '\n';
+}
+constexpr bool is_digit(char c) noexcept {
+    return c >= '0' && c <= '9';
+}
+constexpr char lower(char c) noexcept {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+
+using CharSet = std::array<bool, 256>;
+
+constexpr CharSet make_set(std::string_view chars, bool alphanumeric = false) noexcept {
+    CharSet set{};
+    for (const char c : chars)
+        set[static_cast<std::uint8_t>(c)] = true;
+    if (alphanumeric)
+        for (const char c :
+             std::string_view("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+            set[static_cast<std::uint8_t>(c)] = true;
+    return set;
+}
+inline constexpr CharSet kToken = make_set("-.!%*_+`'~", true);
+inline constexpr CharSet kHostName = make_set("-._", true);
+inline constexpr CharSet kIpv6 = make_set("0123456789abcdefABCDEF:.");
+
+constexpr bool is_in(const CharSet& set, char c) noexcept {
+    return set[static_cast<std::uint8_t>(c)];
+}
+
+/// Without `remove_prefix` and `substr`: the latter may throw, and the core has no exceptions.
+constexpr std::string_view slice(std::string_view text, std::size_t from, std::size_t to) noexcept {
+    return {text.data() + from, to - from};
+}
+
+constexpr std::size_t skip_space(std::string_view text, std::size_t at) noexcept {
+    while (at < text.size() && is_space(text[at]))
+        ++at;
+    return at;
+}
+
+/// The end of what at `at` consists of characters of the set.
+constexpr std::size_t skip(std::string_view text, std::size_t at, const CharSet& set) noexcept {
+    while (at < text.size() && is_in(set, text[at]))
+        ++at;
+    return at;
+}
+
+constexpr std::string_view trim(std::string_view text, std::size_t from, std::size_t to) noexcept {
+    while (from < to && is_space(text[from]))
+        ++from;
+    while (to > from && is_space(text[to - 1]))
+        --to;
+    return slice(text, from, to);
+}
+
+constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
+    if (a.size() != b.size()) return false;
+    for (std::size_t i = 0; i < a.size(); ++i)
+        if (lower(a[i]) != lower(b[i])) return false;
+    return true;
+}
+
+/// 16 bytes; answers are masks with a bit for each.
+class Chunk {
+public:
+    static constexpr std::size_t kSize = 16;
+
+#if defined(__SSE2__)
+    explicit Chunk(const char* bytes) noexcept
+        : bytes_(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes))) {}
+
+    [[nodiscard]] std::uint32_t equal(char c) const noexcept {
+        return mask(_mm_cmpeq_epi8(bytes_, _mm_set1_epi8(c)));
+    }
+    template <char... kChars> [[nodiscard]] std::uint32_t any() const noexcept {
+        __m128i found = _mm_setzero_si128();
+        ((found = _mm_or_si128(found, _mm_cmpeq_epi8(bytes_, _mm_set1_epi8(kChars)))), ...);
+        return mask(found);
+    }
+    /// Where it equals, letter case apart, 16 bytes that are in lower case.
+    [[nodiscard]] std::uint32_t equal_ignoring_case(const char* lower_case) const noexcept {
+        const __m128i upper = _mm_and_si128(_mm_cmpgt_epi8(bytes_, _mm_set1_epi8('A' - 1)),
+                                            _mm_cmpgt_epi8(_mm_set1_epi8('Z' + 1), bytes_));
+        const __m128i lowered = _mm_or_si128(bytes_, _mm_and_si128(upper, _mm_set1_epi8(0x20)));
+        const __m128i wanted = _mm_loadu_si128(reinterpret_cast<const __m128i*>(lower_case));
+        return mask(_mm_cmpeq_epi8(lowered, wanted));
+    }
+
+private:
+    static std::uint32_t mask(__m128i found) noexcept {
+        return static_cast<std::uint32_t>(_mm_movemask_epi8(found));
+    }
+    __m128i bytes_;
+#else
+    explicit Chunk(const char* bytes) noexcept {
+        std::memcpy(bytes_.data(), bytes, kSize);
+    }
+
+    [[nodiscard]] std::uint32_t equal(char c) const noexcept {
+        return where([c](char byte, std::size_t) { return byte == c; });
+    }
+    template <char... kChars> [[nodiscard]] std::uint32_t any() const noexcept {
+        return where([](char byte, std::size_t) { return ((byte == kChars) || ...); });
+    }
+    [[nodiscard]] std::uint32_t equal_ignoring_case(const char* lower_case) const noexcept {
+        return where(
+            [lower_case](char byte, std::size_t i) { return lower(byte) == lower_case[i]; });
+    }
+
+private:
+    template <typename Test> [[nodiscard]] std::uint32_t where(Test test) const noexcept {
+        std::uint32_t mask = 0;
+        for (std::size_t i = 0; i < kSize; ++i)
+            mask |= std::uint32_t{test(bytes_[i], i)} << i;
+        return mask;
+    }
+    std::array<char, kSize> bytes_;
+#endif
+};
+
+/// Where the first of the characters stands from `at` on; the text's size when there is none.
+template <char... kChars> std::size_t find_any(std::string_view text, std::size_t at) noexcept {
+    const std::size_t size = text.size();
+    for (; at + Chunk::kSize <= size; at += Chunk::kSize)
+        if (const auto mask = Chunk(text.data() + at).any<kChars...>(); mask != 0)
+            return at + static_cast<std::size_t>(std::countr_zero(mask));
+    if (at >= size) return size;
+    if (size >= Chunk::kSize) { // the last 16 bytes, those before `at` again
+        const std::size_t from = size - Chunk::kSize;
+        const auto mask = Chunk(text.data() + from).any<kChars...>() >> (at - from);
+        return mask != 0 ? at + static_cast<std::size_t>(std::countr_zero(mask)) : size;
+    }
+    while (at < size && ((text[at] != kChars) && ...))
+        ++at;
+    return at;
+}
+
+} // namespace viaduct::sip_text
