@@ -64,10 +64,8 @@ bool is_sip_version(std::string_view text) noexcept {
 
 HeaderId header_named(std::string_view name) noexcept {
     if (name.empty()) return HeaderId::Other;
-    const NameSlot* slot = candidate(name.front(), name.back(), name.size());
-    if (slot == nullptr || !equals_ignoring_case(name, {slot->name.data(), slot->size}))
-        return HeaderId::Other;
-    return slot->id;
+    const NameSlot& slot = kNameSlots[slot_of(name.front(), name.back(), name.size())];
+    return equals_ignoring_case(name, {slot.name.data(), slot.size}) ? slot.id : HeaderId::Other;
 }
 
 Method method_named(std::string_view name) noexcept {
@@ -89,7 +87,7 @@ SipMessage::SipMessage(std::span<const std::byte> payload) noexcept {
     const std::string_view line = trim(text_, 0, end);
     if (!read_status_line(line) && !read_request_line(line))
         kind_ = read_digest(payload, {.want = Want::Nothing, .lenient = true}).kind;
-
+    first_.fill(kNoRow);
     body_ = text_.size();
     bool open = false; // whether a line that begins with a blank continues a field
     std::size_t lines = 0;
@@ -172,21 +170,18 @@ bool SipMessage::add_row(std::size_t begin, std::size_t end) noexcept {
     if (size > Chunk::kSize) {
         id = header_named(slice(text_, begin, name_end));
     } else if (size > 0) {
-        const NameSlot* slot = candidate(text_[begin], text_[name_end - 1], size);
-        const std::uint32_t whole = (1U << size) - 1;
-        if (slot != nullptr && (chunk.equal_ignoring_case(slot->name.data()) & whole) == whole)
-            id = slot->id;
+        const NameSlot& slot = kNameSlots[slot_of(text_[begin], text_[name_end - 1], size)];
+        const std::uint32_t other =
+            ~chunk.equal_ignoring_case(slot.name.data()) & ((1U << size) - 1);
+        id = (other | (slot.size ^ size)) == 0 ? slot.id : HeaderId::Other;
     }
-
-    const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(id);
-    if ((seen_ & bit) == 0) {
-        seen_ |= bit;
-        first_[static_cast<std::size_t>(id)] = static_cast<std::uint8_t>(count_);
-    }
-    rows_[count_++] = {static_cast<std::uint16_t>(begin),
-                       static_cast<std::uint16_t>(colon),
-                       static_cast<std::uint16_t>(end),
-                       id};
+    const std::size_t row = count_++;
+    rows_[row] = {static_cast<std::uint16_t>(begin),
+                  static_cast<std::uint16_t>(colon),
+                  static_cast<std::uint16_t>(end),
+                  id};
+    std::uint16_t& first = first_[static_cast<std::size_t>(id)];
+    first = std::min(first, static_cast<std::uint16_t>(row));
     return true;
 }
 
@@ -204,11 +199,6 @@ HeaderField SipMessage::field(std::size_t row) const noexcept {
             slice(text_, where.begin, name_end),
             value(row),
             slice(text_, where.begin, lines_end)};
-}
-
-std::size_t SipMessage::first_row(HeaderId id) const noexcept {
-    const auto at = static_cast<std::size_t>(id);
-    return (seen_ >> at & 1) != 0 ? first_[at] : kNoRow;
 }
 
 /// The first row of that name from `from` on; `name` decides among those that have no number.

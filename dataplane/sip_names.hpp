@@ -74,8 +74,8 @@ inline constexpr std::array kHeaderNames = std::to_array<NameRow>({
 });
 
 /// A known name in its slot: no two share one, so that one comparison decides.
-struct NameSlot {
-    std::array<char, 32> name{}; ///< padded with zero bytes; the first 16 are compared at once
+struct alignas(32) NameSlot {
+    std::array<char, 30> name{}; ///< padded with zero bytes; the first 16 are compared at once
     std::uint8_t size = 0;       ///< 0: nobody's slot
     HeaderId id = HeaderId::Other;
 };
@@ -128,11 +128,5 @@ inline constexpr auto kMethods = [] {
 static_assert(std::count_if(kMethods.begin(), kMethods.end(), [](const MethodRow& row) {
                   return row.method != Method::Other;
               }) == static_cast<int>(Method::Update));
-
-/// The known name whose slot this would be, if its length fits, too.
-inline const NameSlot* candidate(char first, char last, std::size_t size) noexcept {
-    const NameSlot& slot = kNameSlots[slot_of(first, last, size)];
-    return slot.size == size ? &slot : nullptr;
-}
 
 } // namespace viaduct::sip_names

@@ -45,12 +45,19 @@ constexpr CharSet make_set(std::string_view chars, bool alphanumeric = false) no
     return set;
 }
 inline constexpr CharSet kToken = make_set("-.!%*_+`'~", true);
-inline constexpr CharSet kHostName = make_set("-._", true);
 inline constexpr CharSet kIpv6 = make_set("0123456789abcdefABCDEF:.");
 
 constexpr bool is_in(const CharSet& set, char c) noexcept {
     return set[static_cast<std::uint8_t>(c)];
 }
+
+/// What Marks finds.
+inline constexpr CharSet kMarks = [] {
+    CharSet set = make_set("\",:;<=>?@\\");
+    for (std::size_t c = 0; c <= ' '; ++c)
+        set[c] = true;
+    return set;
+}();
 
 /// Without `remove_prefix` and `substr`: the latter may throw, and the core has no exceptions.
 constexpr std::string_view slice(std::string_view text, std::size_t from, std::size_t to) noexcept {
@@ -85,6 +92,24 @@ constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) noex
     return true;
 }
 
+/// Copies fewer than 16 bytes without a call: with loads that overlap.
+inline void copy_short(char* to, const char* from, std::size_t size) noexcept {
+    const auto both_ends = [&](auto word) {
+        std::memcpy(&word, from, sizeof word);
+        std::memcpy(to, &word, sizeof word);
+        std::memcpy(&word, from + size - sizeof word, sizeof word);
+        std::memcpy(to + size - sizeof word, &word, sizeof word);
+    };
+    if (size >= 8)
+        both_ends(std::uint64_t{});
+    else if (size >= 4)
+        both_ends(std::uint32_t{});
+    else if (size >= 2)
+        both_ends(std::uint16_t{});
+    else if (size == 1)
+        *to = *from;
+}
+
 /// 16 bytes; answers are masks with a bit for each.
 class Chunk {
 public:
@@ -101,6 +126,14 @@ public:
         __m128i found = _mm_setzero_si128();
         ((found = _mm_or_si128(found, _mm_cmpeq_epi8(bytes_, _mm_set1_epi8(kChars)))), ...);
         return mask(found);
+    }
+    /// The characters that part values, as class Marks lists them.
+    [[nodiscard]] std::uint32_t marks() const noexcept {
+        const __m128i from_colon = _mm_sub_epi8(bytes_, _mm_set1_epi8(':')); // : ; < = > ? @
+        const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes_, _mm_set1_epi8(' ')), bytes_);
+        const __m128i row =
+            _mm_cmpeq_epi8(_mm_min_epu8(from_colon, _mm_set1_epi8('@' - ':')), from_colon);
+        return mask(_mm_or_si128(low, row)) | any<'"', ',', '\\'>();
     }
     /// Where it equals, letter case apart, 16 bytes that are in lower case.
     [[nodiscard]] std::uint32_t equal_ignoring_case(const char* lower_case) const noexcept {
@@ -126,6 +159,9 @@ private:
     }
     template <char... kChars> [[nodiscard]] std::uint32_t any() const noexcept {
         return where([](char byte, std::size_t) { return ((byte == kChars) || ...); });
+    }
+    [[nodiscard]] std::uint32_t marks() const noexcept {
+        return where([](char byte, std::size_t) { return is_in(kMarks, byte); });
     }
     [[nodiscard]] std::uint32_t equal_ignoring_case(const char* lower_case) const noexcept {
         return where(

@@ -11,50 +11,84 @@ using namespace sip_text;
 
 namespace {
 
-/// `at` stands behind the opening quote; the answer is behind the closing one, or the end.
-std::size_t skip_quoted(std::string_view text, std::size_t at) noexcept {
-    while ((at = find_any<'"', '\\'>(text, at)) < text.size()) {
-        if (text[at] == '"') return at + 1;
-        at += 2; // quoted-pair (RFC 3261 §25.1)
+/// The marks of up to 64 bytes, none of them outside: short texts are covered by loads that
+/// overlap.
+std::uint64_t marks_of(const char* text, std::size_t size) noexcept {
+    constexpr std::size_t kChunk = Chunk::kSize;
+    if (size < kChunk) {
+        std::array<char, kChunk> padded{};
+        copy_short(padded.data(), text, size);
+        return Chunk(padded.data()).marks() & ((1U << size) - 1);
     }
-    return text.size();
-}
-
-/// `at` stands behind "<"; the answer is behind ">", or the end.
-std::size_t skip_bracketed(std::string_view text, std::size_t at) noexcept {
-    return std::min(find_any<'>'>(text, at) + 1, text.size());
+    const std::size_t last = size - kChunk;
+    std::uint64_t mask = Chunk(text).marks();
+    for (std::size_t part = 1; part < 4; ++part) {
+        const std::size_t from = std::min(part * kChunk, last);
+        mask |= std::uint64_t{Chunk(text + from).marks()} << from;
+    }
+    return mask;
 }
 
 /// Up to where a token would end, whatever it is made of: read_digest() reads tags so.
 std::string_view token_of(std::string_view value) noexcept {
+    if (value.empty() || value[0] != '"') return value; // it ended there already
     return slice(value, 0, find_any<' ', '\t', '\r', '\n', ';', ','>(value, 0));
 }
 
-Number read_port(std::string_view text) noexcept {
-    Number port = read_number(text);
-    if (port.value > 65'535) port = {Reading::Unreadable, 0};
-    return port;
+constexpr Part part(std::size_t begin, std::size_t end) noexcept {
+    return {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)};
 }
 
-/// The host that stands at `at`; `at` moves behind it.
-Host take_host(std::string_view text, std::size_t& at) noexcept {
-    if (at < text.size() && text[at] == '[') { // IPv6reference
-        const std::size_t end = skip(text, at + 1, kIpv6);
-        if (end == text.size() || text[end] != ']' || end == at + 1) return {};
-        const std::string_view inside = slice(text, at + 1, end);
+/// trim(), as a part.
+Part trimmed(std::string_view text, std::size_t begin, std::size_t end) noexcept {
+    const std::string_view inside = trim(text, begin, end);
+    const auto from = static_cast<std::size_t>(inside.data() - text.data());
+    return part(from, from + inside.size());
+}
+
+/// The host that stands at `at`, which moves behind it.
+Part take_host(std::string_view text, Marks& marks, std::size_t& at) noexcept {
+    const std::size_t first = at;
+    if (first < text.size() && text[first] == '[') { // IPv6reference
+        const std::size_t end = skip(text, first + 1, kIpv6);
+        if (end == text.size() || text[end] != ']') return {};
         at = end + 1;
-        return {HostKind::Ipv6, inside, {}};
+        return part(first + 1, end);
     }
-    const std::size_t end = skip(text, at, kHostName);
-    const std::string_view name = slice(text, at, end);
-    at = end;
-    if (name.empty()) return {};
-    if (is_digit(name[0]))
-        if (const auto address = parse_ipv4(name)) return {HostKind::Ipv4, name, *address};
-    return {HostKind::Name, name, {}};
+    at = marks.next(first);
+    return part(first, at);
+}
+
+constexpr bool is_empty(Part range) noexcept {
+    return range.begin == range.end;
 }
 
 } // namespace
+
+void Marks::load(std::size_t at) noexcept {
+    base_ = at;
+    const std::size_t size = text_.size();
+    if (at >= size)
+        mask_ = 0;
+    else if (size - at >= kBlock)
+        mask_ = marks_of(text_.data() + at, kBlock);
+    else if (size >= kBlock)
+        mask_ = marks_of(text_.data() + size - kBlock, kBlock) >> (kBlock - (size - at));
+    else
+        mask_ = marks_of(text_.data(), size) >> at;
+}
+
+std::size_t Marks::skip_quoted(std::size_t at) noexcept {
+    while ((at = next_of<'"', '\\'>(at)) < text_.size()) {
+        if (text_[at] == '"') return at + 1;
+        at += 2; // quoted-pair (RFC 3261 §25.1)
+    }
+    return text_.size();
+}
+
+std::size_t Marks::skip_bracketed(std::size_t at) noexcept {
+    return std::min(next_of<'>'>(at) + 1, text_.size());
+}
 
 Number read_number(std::string_view text) noexcept {
     constexpr std::uint64_t kMost = 0xffff'ffffU;
@@ -67,23 +101,30 @@ Number read_number(std::string_view text) noexcept {
     return {Reading::Value, static_cast<std::uint32_t>(value)};
 }
 
+Number read_port(std::string_view text) noexcept {
+    const Number port = read_number(text);
+    return port.value > 65'535 ? Number{Reading::Unreadable, 0} : port;
+}
+
 void Parameters::Iterator::advance() noexcept {
     found_ = false;
     if (place_ == ParameterPlace::Uri) return advance_in_uri();
-    while ((at_ = find_any<'"', '<', ',', ';'>(text_, at_)) < text_.size()) {
+    while ((at_ = marks_.next(at_)) < text_.size()) {
         switch (text_[at_++]) {
+        case ';':
+            found_ = true;
+            return read_value();
         case '"':
-            at_ = skip_quoted(text_, at_);
+            at_ = marks_.skip_quoted(at_);
             break;
         case '<':
-            at_ = skip_bracketed(text_, at_);
+            at_ = marks_.skip_bracketed(at_);
             break;
         case ',': // the next value of the list begins
             at_ = text_.size();
             return;
         default:
-            found_ = true;
-            return read_value();
+            break;
         }
     }
 }
@@ -91,35 +132,35 @@ void Parameters::Iterator::advance() noexcept {
 /// `at_` stands behind the ";".
 void Parameters::Iterator::read_value() noexcept {
     const std::size_t first = skip_space(text_, at_);
-    at_ = skip(text_, first, kToken);
+    at_ = marks_.next(first);
     parameter_ = {slice(text_, first, at_), false, {}};
     const std::size_t equal = skip_space(text_, at_);
     if (equal >= text_.size() || text_[equal] != '=') return;
     const std::size_t begin = skip_space(text_, equal + 1);
     std::size_t end = begin;
     if (begin < text_.size() && text_[begin] == '"') {
-        at_ = end = skip_quoted(text_, begin + 1);
+        at_ = end = marks_.skip_quoted(begin + 1);
     } else {
-        at_ = end = find_any<' ', '\t', '\r', '\n', ';', ',', '"', '<'>(text_, begin);
+        at_ = end = marks_.next_of<';', ' ', '\t', '\r', '\n', ',', '"', '<'>(begin);
         if (end < text_.size() && (text_[end] == '"' || text_[end] == '<'))
-            end = find_any<' ', '\t', '\r', '\n', ';', ','>(text_, end); // they hide what follows
+            end = marks_.next_of<';', ' ', '\t', '\r', '\n', ','>(end); // those hide what follows
     }
     parameter_.has_value = true;
     parameter_.value = slice(text_, begin, end);
 }
 
 void Parameters::Iterator::advance_in_uri() noexcept {
-    at_ = find_any<';'>(text_, at_);
+    at_ = marks_.next_of<';'>(at_);
     if (at_ >= text_.size()) return;
     const std::size_t first = at_ + 1;
-    const std::size_t name_end = find_any<'=', ';'>(text_, first);
+    at_ = marks_.next_of<'=', ';'>(first);
     found_ = true;
-    at_ = name_end;
-    parameter_ = {slice(text_, first, name_end), false, {}};
-    if (name_end == text_.size() || text_[name_end] == ';') return;
-    at_ = find_any<';'>(text_, name_end + 1);
+    parameter_ = {slice(text_, first, at_), false, {}};
+    if (at_ == text_.size() || text_[at_] == ';') return;
+    const std::size_t begin = at_ + 1;
+    at_ = marks_.next_of<';'>(begin);
     parameter_.has_value = true;
-    parameter_.value = slice(text_, name_end + 1, at_);
+    parameter_.value = slice(text_, begin, at_);
 }
 
 std::optional<Parameter> Parameters::find(std::string_view name) const noexcept {
@@ -137,169 +178,188 @@ std::string_view Parameters::find_token(std::string_view name) const noexcept {
 
 Host read_host(std::string_view text) noexcept {
     const std::string_view whole = trim(text, 0, text.size());
-    std::size_t at = 0;
-    const Host host = take_host(whole, at);
-    if (at == whole.size()) return host;
-    if (skip(whole, 0, kIpv6) == whole.size()) return {HostKind::Ipv6, whole, {}};
-    return {};
+    const bool bracketed = whole.size() > 2 && whole.front() == '[' && whole.back() == ']';
+    const std::string_view inside = bracketed ? slice(whole, 1, whole.size() - 1) : whole;
+    if (find_any<':'>(inside, 0) < inside.size())
+        return skip(inside, 0, kIpv6) == inside.size() ? Host{inside, true} : Host{};
+    Marks marks(whole);
+    return !bracketed && marks.next(0) == whole.size() ? Host{whole, false} : Host{};
 }
 
 namespace {
 
-UriScheme scheme_named(std::string_view name) noexcept {
+/// `text[colon]` is the first mark; what stands before it is the scheme if that is a colon.
+UriScheme scheme_of(std::string_view text, std::size_t colon) noexcept {
+    static constexpr CharSet kScheme = make_set("+-.", true);
+    if (colon == 0 || colon == text.size() || text[colon] != ':') return UriScheme::Unreadable;
+    const std::string_view name = slice(text, 0, colon);
     if (equals_ignoring_case(name, "sip")) return UriScheme::Sip;
     if (equals_ignoring_case(name, "sips")) return UriScheme::Sips;
     if (equals_ignoring_case(name, "tel")) return UriScheme::Tel;
-    return UriScheme::Other;
-}
-
-/// userinfo is all before an "@", which nothing else may contain; it may well hold ";" and "?"
-/// (RFC 3261 §25.1, user-unreserved).
-void read_sip_rest(std::string_view rest, Uri& uri) noexcept {
-    std::size_t at = 0;
-    if (const std::size_t mark = find_any<'@'>(rest, 0); mark < rest.size()) {
-        const std::size_t colon = std::min(find_any<':'>(slice(rest, 0, mark), 0), mark);
-        uri.user = slice(rest, 0, colon);
-        if (colon < mark) uri.password = slice(rest, colon + 1, mark);
-        at = mark + 1;
-    }
-    uri.host = take_host(rest, at);
-    const std::size_t tail = find_any<';', '?'>(rest, at);
-    if (at < tail) { // behind the host only a port may stand
-        if (rest[at] == ':')
-            uri.port = read_port(slice(rest, at + 1, tail));
-        else
-            uri.host = {};
-    }
-    const std::size_t question = find_any<'?'>(rest, tail);
-    uri.parameters = {slice(rest, 0, question), tail, ParameterPlace::Uri};
-    if (question < rest.size()) uri.headers = slice(rest, question + 1, rest.size());
+    const bool legal = skip(name, 0, kScheme) == name.size() && !is_digit(name[0]);
+    return legal ? UriScheme::Other : UriScheme::Unreadable;
 }
 
 } // namespace
 
-Uri read_uri(std::string_view text) noexcept {
-    const std::string_view whole = trim(text, 0, text.size());
-    static constexpr CharSet kScheme = make_set("+-.", true);
-    const std::size_t colon = skip(whole, 0, kScheme);
-    Uri uri;
-    if (colon == 0 || colon == whole.size() || whole[colon] != ':' || is_digit(whole[0]))
-        return uri;
-    uri.scheme_text = slice(whole, 0, colon);
-    uri.scheme = scheme_named(uri.scheme_text);
-    uri.rest = slice(whole, colon + 1, whole.size());
-    switch (uri.scheme) {
-    case UriScheme::Sip:
-    case UriScheme::Sips:
-        read_sip_rest(uri.rest, uri);
-        break;
-    case UriScheme::Tel: {
-        const std::size_t end = find_any<';'>(uri.rest, 0);
-        uri.user = slice(uri.rest, 0, end);
-        uri.parameters = {uri.rest, end, ParameterPlace::Uri};
-        break;
+/// userinfo is all before an "@", which nothing else may contain; it may well hold ";" and "?"
+/// (RFC 3261 §25.1, user-unreserved).
+void Uri::read_sip(Marks& marks) noexcept {
+    const std::string_view text = text_;
+    std::size_t at = colon_ + std::size_t{1};
+    std::size_t colon = text.size(); // the first in front of the "@"
+    std::size_t mark = at;
+    while ((mark = marks.next(mark)) < text.size() && text[mark] != '@') {
+        if (text[mark] == ':') colon = std::min(colon, mark);
+        ++mark;
     }
-    case UriScheme::Unreadable:
-    case UriScheme::Other:
-        break;
+    if (mark < text.size()) {
+        user_ = part(at, std::min(colon, mark));
+        if (colon < mark) password_ = part(colon + 1, mark);
+        at = mark + 1;
+    }
+    host_ = take_host(text, marks, at);
+    if (at < text.size() && text[at] == ':') {
+        const std::size_t end = marks.next(at + 1);
+        port_ = part(at + 1, end);
+        at = end;
+    }
+    readable_ = !is_empty(host_) && (at == text.size() || text[at] == ';' || text[at] == '?');
+    parameters_ = part(at, at == text.size() ? at : marks.next_of<'?'>(at));
+}
+
+Uri read_uri(std::string_view text) noexcept {
+    Uri uri;
+    const std::string_view whole = trim(text, 0, text.size());
+    uri.text_ = whole;
+    Marks marks(whole);
+    const std::size_t colon = marks.next(0);
+    uri.scheme_ = scheme_of(whole, colon);
+    if (uri.scheme_ == UriScheme::Unreadable) return uri;
+    uri.colon_ = static_cast<std::uint32_t>(colon);
+    if (uri.scheme_ == UriScheme::Sip || uri.scheme_ == UriScheme::Sips) {
+        uri.read_sip(marks);
+    } else {
+        std::size_t end = whole.size();
+        if (uri.scheme_ == UriScheme::Tel) {
+            end = marks.next_of<';'>(colon + 1);
+            uri.user_ = part(colon + 1, end);
+        }
+        uri.readable_ = end > colon + 1;
+        uri.parameters_ = part(end, whole.size());
     }
     return uri;
 }
 
 NameAddr read_name_addr(std::string_view value) noexcept {
     NameAddr result;
+    result.value_ = value;
+    Marks marks(value);
     std::size_t at = 0;
     // Whichever comes first outside of quotes, "<" or ";", says which form it is.
-    while ((at = find_any<'"', '<', ',', ';'>(value, at)) < value.size() && value[at] == '"')
-        at = skip_quoted(value, at + 1);
+    while ((at = marks.next_of<'<', '"', ';', ','>(at)) < value.size() && value[at] == '"')
+        at = marks.skip_quoted(at + 1);
     if (at < value.size() && value[at] == '<') {
-        std::string_view name = trim(value, 0, at);
-        if (name.size() >= 2 && name.front() == '"' && name.back() == '"')
-            name = slice(name, 1, name.size() - 1);
-        result.display_name = name;
-        result.is_bracketed = true;
-        const std::size_t close = find_any<'>'>(value, at + 1);
-        if (close < value.size()) result.uri = trim(value, at + 1, close);
+        Part name = trimmed(value, 0, at);
+        if (name.end - name.begin >= 2 && value[name.begin] == '"' && value[name.end - 1] == '"')
+            name = {name.begin + 1, name.end - 1};
+        result.name_ = name;
+        result.is_bracketed_ = true;
+        const std::size_t close = marks.next_of<'>'>(at + 1);
+        if (close < value.size()) result.uri_ = trimmed(value, at + 1, close);
         at = std::min(close + 1, value.size());
     } else {
-        result.uri = trim(value, 0, at);
-        result.is_star = result.uri == "*";
+        result.uri_ = trimmed(value, 0, at);
     }
-    result.parameters = {value, at, ParameterPlace::HeaderField};
+    result.parameters_at_ = static_cast<std::uint32_t>(at);
     return result;
 }
 
-namespace {
-
-/// sent-protocol LWS sent-by (RFC 3261 §20.42, §25.1): white space may stand around every part.
-/// False when unreadable; else `at` is where the parameters begin.
-bool read_sent(std::string_view value, std::size_t& at, Via& via) noexcept {
+/// sent-protocol (RFC 3261 §25.1): white space may stand around every part. False when unreadable.
+bool Via::read_protocol(std::size_t& at) noexcept {
+    constexpr std::string_view kUsual = "SIP/2.0/";
+    const std::string_view value = value_;
+    if (value.size() > kUsual.size() &&
+        std::memcmp(value.data(), kUsual.data(), kUsual.size()) == 0) {
+        protocol_ = {0, 3};
+        version_ = {4, 7};
+        at = kUsual.size();
+        return true;
+    }
     const auto take_token = [&] {
         const std::size_t first = skip_space(value, at);
         at = skip(value, first, kToken);
-        return slice(value, first, at);
+        return part(first, at);
     };
     const auto take_slash = [&] {
         at = skip_space(value, at);
         return at < value.size() && value[at++] == '/';
     };
-    via.protocol = take_token();
-    if (!take_slash()) return false;
-    via.version = take_token();
-    if (!take_slash()) return false;
-    via.transport = take_token();
-    const std::size_t gap = at;
-    at = skip_space(value, at);
-    if (via.protocol.empty() || via.version.empty() || via.transport.empty() || at == gap)
-        return false;
-    via.host = take_host(value, at);
-    at = skip_space(value, at);
-    if (at < value.size() && value[at] == ':') {
-        const std::size_t end = find_any<';', ','>(value, at + 1);
-        via.port = read_port(slice(value, at + 1, end));
-        at = end;
-    }
-    return via.host.kind != HostKind::Unreadable && via.port.reading != Reading::Unreadable &&
-           (at == value.size() || value[at] == ';' || value[at] == ',');
+    protocol_ = take_token();
+    if (is_empty(protocol_) || !take_slash()) return false;
+    version_ = take_token();
+    return !is_empty(version_) && take_slash();
 }
 
-void take_via_parameter(const Parameter& parameter, Via& via) noexcept {
+/// sent-protocol LWS sent-by. False when unreadable; else `at` is where the parameters begin.
+bool Via::read_sent(Marks& marks, std::size_t& at) noexcept {
+    if (!read_protocol(at)) return false;
+    const std::string_view value = value_;
+    const std::size_t first = skip_space(value, at);
+    const std::size_t gap = marks.next(first);
+    transport_ = part(first, gap);
+    at = skip_space(value, gap);
+    if (is_empty(transport_) || at == gap) return false;
+    host_ = take_host(value, marks, at);
+    at = skip_space(value, at);
+    if (at < value.size() && value[at] == ':') {
+        const std::size_t end = marks.next_of<';', ','>(at + 1);
+        port_ = part(at + 1, end);
+        at = end;
+    }
+    return !is_empty(host_) && (at == value.size() || value[at] == ';' || value[at] == ',');
+}
+
+/// Of several with one name the first counts: of branch, the first that has a value.
+void Via::take(const Parameter& parameter) noexcept {
     const auto is = [&](std::string_view name) {
         return equals_ignoring_case(parameter.name, name);
     };
+    const auto keep = [&](Part& where, std::string_view value) {
+        const auto begin = static_cast<std::size_t>(value.data() - value_.data());
+        if (parameter.has_value && !where.present()) where = part(begin, begin + value.size());
+    };
     switch (parameter.name.size()) {
     case 3:
-        if (is("ttl") && via.ttl.reading == Reading::Absent) via.ttl = read_number(parameter.value);
+        if (is("ttl")) keep(ttl_, parameter.value);
         break;
     case 5:
-        if (is("maddr")) {
-            if (via.maddr.empty()) via.maddr = parameter.value;
-        } else if (is("rport") && !via.has_rport) {
-            via.has_rport = true;
-            if (parameter.has_value) via.rport = read_port(parameter.value);
+        if (is("maddr")) keep(maddr_, parameter.value);
+        if (is("rport") && !has_rport_) {
+            has_rport_ = true;
+            keep(rport_, parameter.value);
         }
         break;
-    case 6: // no value and an empty one are told apart by where the view points
-        if (parameter.has_value && via.branch.data() == nullptr && is("branch"))
-            via.branch = token_of(parameter.value);
+    case 6:
+        if (is("branch")) keep(branch_, token_of(parameter.value));
         break;
     case 8:
-        if (via.received.empty() && is("received")) via.received = parameter.value;
+        if (is("received")) keep(received_, parameter.value);
         break;
     default:
         break;
     }
 }
 
-} // namespace
-
 Via read_via(std::string_view value) noexcept {
     Via via;
+    via.value_ = value;
+    Marks marks(value);
     std::size_t at = 0;
-    via.readable = read_sent(value, at, via);
-    via.parameters = {value, via.readable ? at : 0, ParameterPlace::HeaderField};
-    for (const Parameter& parameter : via.parameters)
-        take_via_parameter(parameter, via);
+    via.readable_ = via.read_sent(marks, at);
+    via.parameters_at_ = via.readable_ ? static_cast<std::uint32_t>(at) : 0;
+    for (const Parameter& parameter : via.parameters())
+        via.take(parameter);
     return via;
 }
 
@@ -324,9 +384,10 @@ DialogReference read_dialog_reference(std::string_view value) noexcept {
 
 std::string_view take_list_value(std::string_view list, std::size_t& at) noexcept {
     const std::size_t first = at;
+    Marks marks(list, at);
     std::size_t end = at;
-    while ((end = find_any<'"', '<', ','>(list, end)) < list.size() && list[end] != ',')
-        end = list[end] == '"' ? skip_quoted(list, end + 1) : skip_bracketed(list, end + 1);
+    while ((end = marks.next_of<',', '<', '"'>(end)) < list.size() && list[end] != ',')
+        end = list[end] == '"' ? marks.skip_quoted(end + 1) : marks.skip_bracketed(end + 1);
     at = end + 1;
     return trim(list, first, end);
 }

@@ -185,7 +185,7 @@ public:
     [[nodiscard]] Body body() const noexcept;
 
 private:
-    static constexpr std::size_t kNoRow = kMaxHeaderLines;
+    static constexpr std::uint16_t kNoRow = kMaxHeaderLines;
     static constexpr std::size_t kMaxBytes = 65'535;
 
     /// Where a field stands. Not zeroed before use: the index costs what is written to it.
@@ -201,7 +201,9 @@ private:
     [[nodiscard]] bool add_row(std::size_t begin, std::size_t end) noexcept;
     [[nodiscard]] HeaderField field(std::size_t row) const noexcept;
     [[nodiscard]] std::string_view value(std::size_t row) const noexcept;
-    [[nodiscard]] std::size_t first_row(HeaderId id) const noexcept;
+    [[nodiscard]] std::size_t first_row(HeaderId id) const noexcept {
+        return first_[static_cast<std::size_t>(id)];
+    }
     [[nodiscard]] std::size_t
     next_row(std::size_t from, HeaderId id, std::string_view name) const noexcept;
     [[nodiscard]] std::optional<std::string_view> first_value(HeaderId id) const noexcept;
@@ -217,9 +219,7 @@ private:
     std::string_view request_uri_;
     std::string_view reason_;
     std::size_t count_ = 0;
-    std::uint64_t seen_ = 0; ///< one bit for each HeaderId that has a row
-    static_assert(static_cast<unsigned>(HeaderId::Count_) <= 64);
-    std::array<std::uint8_t, static_cast<std::size_t>(HeaderId::Count_)> first_; ///< if seen
+    std::array<std::uint16_t, static_cast<std::size_t>(HeaderId::Count_)> first_; ///< rows
     std::array<Row, kMaxHeaderLines> rows_;
 };
 

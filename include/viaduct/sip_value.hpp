@@ -12,6 +12,7 @@
 
 #include "viaduct/net.hpp"
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -35,6 +36,42 @@ struct Number {
 /// Where a range ends.
 struct RangeEnd {};
 
+/// Finds the characters that part a value: `"` `,` `:` `;` `<` `=` `>` `?` `@` `\`, white space and
+/// control characters. Looks at 64 bytes at a time, none of them outside the text, and remembers.
+class Marks {
+public:
+    explicit Marks(std::string_view text, std::size_t at = 0) noexcept : text_(text) { load(at); }
+
+    /// Where the first of them stands from `at` on; the text's size when there is none.
+    [[nodiscard]] std::size_t next(std::size_t at) noexcept {
+        while (at < text_.size()) {
+            if (at - base_ >= kBlock) load(at); // before the block, too: unsigned
+            if (const std::uint64_t left = mask_ >> (at - base_); left != 0)
+                return at + static_cast<std::size_t>(std::countr_zero(left));
+            at = base_ + kBlock;
+        }
+        return text_.size();
+    }
+    /// The same for some of them only.
+    template <char... kChars> [[nodiscard]] std::size_t next_of(std::size_t at) noexcept {
+        while ((at = next(at)) < text_.size() && ((text_[at] != kChars) && ...))
+            ++at;
+        return at;
+    }
+    /// `at` stands behind an opening quote, or behind "<"; the answer behind what closes it, or is
+    /// the size.
+    [[nodiscard]] std::size_t skip_quoted(std::size_t at) noexcept;
+    [[nodiscard]] std::size_t skip_bracketed(std::size_t at) noexcept;
+
+private:
+    static constexpr std::size_t kBlock = 64;
+    void load(std::size_t at) noexcept;
+
+    std::string_view text_;
+    std::size_t base_ = 0;
+    std::uint64_t mask_ = 0;
+};
+
 /// `;name` or `;name=value`. Compare names without case (RFC 3261 §7.3.1).
 struct Parameter {
     std::string_view name;
@@ -53,7 +90,7 @@ public:
     class Iterator {
     public:
         Iterator(std::string_view text, std::size_t at, ParameterPlace place) noexcept
-            : text_(text), at_(at), place_(place) {
+            : text_(text), marks_(text, at), at_(at), place_(place) {
             advance();
         }
         [[nodiscard]] const Parameter& operator*() const noexcept { return parameter_; }
@@ -67,6 +104,7 @@ public:
         void read_value() noexcept;
 
         std::string_view text_;
+        Marks marks_;
         std::size_t at_ = 0;
         ParameterPlace place_;
         bool found_ = false;
@@ -94,81 +132,180 @@ private:
     ParameterPlace place_ = ParameterPlace::HeaderField;
 };
 
-enum class HostKind : std::uint8_t { Unreadable, Name, Ipv4, Ipv6 };
-
+/// A host name, an IPv4 address or an IPv6 reference. The characters of a name are not judged.
 struct Host {
-    HostKind kind = HostKind::Unreadable;
-    std::string_view text; ///< an IPv6 reference without its brackets
-    Ipv4Addr address;      ///< of Ipv4
+    std::string_view text; ///< empty when unreadable; an IPv6 reference without its brackets
+    bool is_ipv6 = false;
+
+    [[nodiscard]] bool readable() const noexcept { return !text.empty(); }
+    /// Nothing when it is a name, or an address as parse_ipv4() does not take it.
+    [[nodiscard]] std::optional<Ipv4Addr> ipv4() const noexcept {
+        return is_ipv6 ? std::nullopt : parse_ipv4(text);
+    }
 };
 
 /// A whole host, such as a received or maddr parameter: a name, an IPv4 address, an IPv6 address
 /// with or without brackets (RFC 5118 §4.5).
 [[nodiscard]] Host read_host(std::string_view text) noexcept;
 
+/// Where a part stands in its text: 8 bytes, for a view has 16. No part that may be absent stands
+/// at the very beginning.
+struct Part {
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+
+    [[nodiscard]] bool present() const noexcept { return begin != 0; }
+    [[nodiscard]] std::string_view of(std::string_view text) const noexcept {
+        return {text.data() + begin, std::size_t{end} - begin};
+    }
+    [[nodiscard]] std::optional<std::string_view> if_present(std::string_view text) const noexcept {
+        return present() ? std::optional(of(text)) : std::nullopt;
+    }
+};
+
+/// A port: up to 65535, else Unreadable.
+[[nodiscard]] Number read_port(std::string_view text) noexcept;
+
 enum class UriScheme : std::uint8_t { Unreadable, Sip, Sips, Tel, Other };
 
 /// A URI. What its scheme does not have is absent. Escapes (%41) stay as they are.
-struct Uri {
-    UriScheme scheme = UriScheme::Unreadable;
-    std::string_view scheme_text;
-    std::string_view rest;                    ///< all after "scheme:"
-    std::optional<std::string_view> user;     ///< of tel: the number
-    std::optional<std::string_view> password; ///< after a ":" in front of the "@"
-    Host host;                                ///< of sip and sips
-    Number port;                              ///< 0..65535, else Unreadable
-    Parameters parameters;
-    std::string_view headers; ///< all after "?"
-
-    /// A sip or sips URI with a host and no port that cannot be one; a tel URI with a number; any
-    /// other scheme.
-    [[nodiscard]] bool readable() const noexcept {
-        switch (scheme) {
-        case UriScheme::Unreadable:
-            return false;
-        case UriScheme::Sip:
-        case UriScheme::Sips:
-            return host.kind != HostKind::Unreadable && port.reading != Reading::Unreadable;
-        case UriScheme::Tel:
-            return user.has_value() && !user->empty();
-        case UriScheme::Other:
-            break;
-        }
-        return true;
+class Uri {
+public:
+    /// Whether there is a scheme and, for sip and sips, a host with nothing odd behind it; for tel,
+    /// a number. What port() says is not in it.
+    [[nodiscard]] bool readable() const noexcept { return readable_; }
+    [[nodiscard]] UriScheme scheme() const noexcept { return scheme_; }
+    [[nodiscard]] std::string_view scheme_text() const noexcept {
+        return Part{0, colon_}.of(text_);
     }
+    /// All after "scheme:".
+    [[nodiscard]] std::string_view rest() const noexcept {
+        return scheme_ == UriScheme::Unreadable ? std::string_view()
+                                                : text_at(colon_ + std::size_t{1});
+    }
+    /// Of tel: the number.
+    [[nodiscard]] std::optional<std::string_view> user() const noexcept {
+        return user_.if_present(text_);
+    }
+    [[nodiscard]] std::optional<std::string_view> password() const noexcept {
+        return password_.if_present(text_);
+    }
+    [[nodiscard]] Host host() const noexcept {
+        return {host_.of(text_), host_.present() && text_[host_.begin - 1] == '['};
+    }
+    [[nodiscard]] Number port() const noexcept {
+        return port_.present() ? read_port(port_.of(text_)) : Number{};
+    }
+    [[nodiscard]] Parameters parameters() const noexcept {
+        return {Part{0, parameters_.end}.of(text_), parameters_.begin, ParameterPlace::Uri};
+    }
+    /// All after "?"; empty when absent.
+    [[nodiscard]] std::string_view headers() const noexcept {
+        return scheme_ == UriScheme::Unreadable || parameters_.end == text_.size()
+                   ? std::string_view()
+                   : text_at(parameters_.end + std::size_t{1});
+    }
+
+private:
+    friend Uri read_uri(std::string_view text) noexcept;
+    void read_sip(Marks& marks) noexcept;
+    [[nodiscard]] std::string_view text_at(std::size_t at) const noexcept {
+        return {text_.data() + at, text_.size() - at};
+    }
+
+    std::string_view text_;
+    Part user_;
+    Part password_;
+    Part host_;
+    Part port_;
+    Part parameters_;
+    std::uint32_t colon_ = 0; ///< behind the scheme
+    UriScheme scheme_ = UriScheme::Unreadable;
+    bool readable_ = false;
 };
 
 [[nodiscard]] Uri read_uri(std::string_view text) noexcept;
 
 /// A value of From, To, Contact, Route, Record-Route, Refer-To: name-addr or addr-spec. Without
 /// brackets the parameters are the header field's, not the URI's (RFC 3261 §20.10).
-struct NameAddr {
-    std::string_view display_name; ///< without its quotes, escapes still in it; empty when absent
-    std::string_view uri;          ///< for read_uri(); empty when unreadable
-    bool is_star = false;          ///< `Contact: *`
-    bool is_bracketed = false;
-    Parameters parameters;
+class NameAddr {
+public:
+    /// Without its quotes, escapes still in it; empty when absent.
+    [[nodiscard]] std::string_view display_name() const noexcept { return name_.of(value_); }
+    /// For read_uri(); empty when unreadable.
+    [[nodiscard]] std::string_view uri() const noexcept { return uri_.of(value_); }
+    /// `Contact: *`
+    [[nodiscard]] bool is_star() const noexcept { return !is_bracketed_ && uri() == "*"; }
+    [[nodiscard]] bool is_bracketed() const noexcept { return is_bracketed_; }
+    [[nodiscard]] Parameters parameters() const noexcept {
+        return {value_, parameters_at_, ParameterPlace::HeaderField};
+    }
+    [[nodiscard]] std::string_view tag() const noexcept { return parameters().find_token("tag"); }
 
-    [[nodiscard]] std::string_view tag() const noexcept { return parameters.find_token("tag"); }
+private:
+    friend NameAddr read_name_addr(std::string_view value) noexcept;
+
+    std::string_view value_;
+    Part name_;
+    Part uri_;
+    std::uint32_t parameters_at_ = 0;
+    bool is_bracketed_ = false;
 };
 
 [[nodiscard]] NameAddr read_name_addr(std::string_view value) noexcept;
 
-struct Via {
-    /// Whether sent-protocol and sent-by could be read; the parameters are read in any case.
-    bool readable = false;
-    std::string_view protocol;  ///< "SIP"
-    std::string_view version;   ///< "2.0"
-    std::string_view transport; ///< "UDP"
-    Host host;                  ///< sent-by
-    Number port;                ///< of sent-by
-    std::string_view branch;    ///< empty when absent
-    bool has_rport = false;
-    Number rport; ///< Absent when there is no rport, or one without a value (RFC 3581 §3)
-    std::string_view received; ///< for read_host(); empty when absent
-    std::string_view maddr;    ///< for read_host(); empty when absent
-    Number ttl;
-    Parameters parameters; ///< all of them
+class Via {
+public:
+    /// Whether sent-protocol and sent-by could be read; the parameters are read in any case. What
+    /// port() says is not in it.
+    [[nodiscard]] bool readable() const noexcept { return readable_; }
+    [[nodiscard]] std::string_view protocol() const noexcept { return protocol_.of(value_); }
+    [[nodiscard]] std::string_view version() const noexcept { return version_.of(value_); }
+    [[nodiscard]] std::string_view transport() const noexcept { return transport_.of(value_); }
+    /// Host and port of sent-by.
+    [[nodiscard]] Host host() const noexcept {
+        return {host_.of(value_), host_.present() && value_[host_.begin - 1] == '['};
+    }
+    [[nodiscard]] Number port() const noexcept {
+        return port_.present() ? read_port(port_.of(value_)) : Number{};
+    }
+    /// Empty when absent.
+    [[nodiscard]] std::string_view branch() const noexcept { return branch_.of(value_); }
+    [[nodiscard]] bool has_rport() const noexcept { return has_rport_; }
+    /// Absent when there is no rport, or one without a value (RFC 3581 §3).
+    [[nodiscard]] Number rport() const noexcept {
+        return rport_.present() ? read_port(rport_.of(value_)) : Number{};
+    }
+    /// Both for read_host(); empty when absent.
+    [[nodiscard]] std::string_view received() const noexcept { return received_.of(value_); }
+    [[nodiscard]] std::string_view maddr() const noexcept { return maddr_.of(value_); }
+    [[nodiscard]] Number ttl() const noexcept {
+        return ttl_.present() ? read_number(ttl_.of(value_)) : Number{};
+    }
+    [[nodiscard]] Parameters parameters() const noexcept {
+        return {value_, parameters_at_, ParameterPlace::HeaderField};
+    }
+
+private:
+    friend Via read_via(std::string_view value) noexcept;
+    [[nodiscard]] bool read_protocol(std::size_t& at) noexcept;
+    [[nodiscard]] bool read_sent(Marks& marks, std::size_t& at) noexcept;
+    void take(const Parameter& parameter) noexcept;
+
+    std::string_view value_;
+    Part protocol_;
+    Part version_;
+    Part transport_;
+    Part host_;
+    Part port_;
+    Part branch_;
+    Part rport_;
+    Part received_;
+    Part maddr_;
+    Part ttl_;
+    std::uint32_t parameters_at_ = 0;
+    bool readable_ = false;
+    bool has_rport_ = false;
 };
 
 [[nodiscard]] Via read_via(std::string_view value) noexcept;
