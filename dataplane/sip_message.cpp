@@ -13,51 +13,42 @@ using namespace sip_text;
 
 namespace {
 
-/// Gives the positions of line feeds one after the other, 64 bytes at a time.
-class LineFeeds {
-public:
-    explicit LineFeeds(std::string_view text) noexcept : text_(text) { load(); }
-
-    /// The first line feed not given yet, or the text's size when there is none left.
-    [[nodiscard]] std::size_t next() noexcept {
-        while (mask_ == 0) {
-            base_ += kBlock;
-            if (base_ >= text_.size()) return text_.size();
-            load();
-        }
-        const auto bit = static_cast<std::size_t>(std::countr_zero(mask_));
-        mask_ &= mask_ - 1;
-        return base_ + bit;
-    }
-
-private:
-    static constexpr std::size_t kBlock = 4 * Chunk::kSize;
-
-    void load() noexcept {
-        const std::size_t left = text_.size() - base_;
-        if (left >= kBlock) {
-            mask_ = scan(text_.data() + base_);
-        } else { // the last bytes: nothing behind the text may be read
-            std::array<char, kBlock> block{};
-            if (left > 0) std::memcpy(block.data(), text_.data() + base_, left);
-            mask_ = scan(block.data());
-        }
-    }
-    static std::uint64_t scan(const char* block) noexcept {
-        std::uint64_t mask = 0;
-        for (std::size_t part = 0; part < kBlock; part += Chunk::kSize)
-            mask |= std::uint64_t{Chunk(block + part).equal('\n')} << part;
-        return mask;
-    }
-
-    std::string_view text_;
-    std::size_t base_ = 0;
-    std::uint64_t mask_ = 0;
-};
-
 /// "SIP/2.0", any letter case and version: which versions to refuse is the backend's business.
 bool is_sip_version(std::string_view text) noexcept {
     return text.size() > 4 && equals_ignoring_case(slice(text, 0, 4), "sip/") && is_digit(text[4]);
+}
+
+constexpr std::size_t kNoColon = ~std::size_t{0};
+
+struct LineName {
+    std::size_t colon = kNoColon; ///< kNoColon: the line is no header field
+    HeaderId id = HeaderId::Other;
+};
+
+/// The name of the header field whose first line stands from `begin` to `end`.
+LineName read_name(std::string_view text, std::size_t begin, std::size_t end) noexcept {
+    std::array<char, Chunk::kSize> tail;
+    const char* bytes = text.data() + begin;
+    if (begin + Chunk::kSize > text.size()) {
+        tail.fill('\0');
+        std::memcpy(tail.data(), bytes, text.size() - begin);
+        bytes = tail.data();
+    }
+    const Chunk chunk(bytes);
+    const std::uint32_t colons = chunk.equal(':');
+    std::size_t colon = begin + static_cast<std::size_t>(std::countr_zero(colons));
+    if (colons == 0)
+        colon = find_any<':'>(slice(text, 0, end), std::min(begin + Chunk::kSize, end));
+    if (colon >= end) return {};
+
+    std::size_t name_end = colon; // RFC 3261 §25.1, HCOLON: blanks may stand before the colon
+    while (name_end > begin && is_blank(text[name_end - 1]))
+        --name_end;
+    const std::size_t size = name_end - begin;
+    if (size - 1 >= Chunk::kSize) return {colon, header_named(slice(text, begin, name_end))};
+    const NameSlot& slot = kNameSlots[slot_of(text[begin], text[name_end - 1], size)];
+    const std::uint32_t other = ~chunk.equal_ignoring_case(slot.name.data()) & ((1U << size) - 1);
+    return {colon, (other | (slot.size ^ size)) == 0 ? slot.id : HeaderId::Other};
 }
 
 } // namespace
@@ -87,27 +78,44 @@ SipMessage::SipMessage(std::span<const std::byte> payload) noexcept {
     const std::string_view line = trim(text_, 0, end);
     if (!read_status_line(line) && !read_request_line(line))
         kind_ = read_digest(payload, {.want = Want::Nothing, .lenient = true}).kind;
-    first_.fill(kNoRow);
-    body_ = text_.size();
+    index_fields(line_feeds, end + 1);
+}
+
+/// Notes where the fields stand that begin at `at` and beyond.
+inline void SipMessage::index_fields(LineFeeds& line_feeds, std::size_t at) noexcept {
+    const std::string_view text = text_;
+    std::size_t count = 0;
     bool open = false; // whether a line that begins with a blank continues a field
-    std::size_t lines = 0;
-    for (std::size_t at = end + 1; at < text_.size(); at = end + 1) {
-        end = line_feeds.next();
-        const char first = text_[at];
+    first_.fill(kNoRow);
+    body_ = text.size();
+    for (std::size_t lines = 1; at < text.size(); ++lines) {
+        const std::size_t end = line_feeds.next();
+        const char first = text[at];
         if (first == '\n' || (first == '\r' && end == at + 1)) { // RFC 3261 §7.5
             has_empty_line_ = true;
-            body_ = std::min(end + 1, text_.size());
-            return;
+            body_ = std::min(end + 1, text.size());
+            break;
         }
-        if (++lines > kMaxHeaderLines) {
+        if (lines > kMaxHeaderLines) {
             has_too_many_lines_ = true;
-            return;
+            break;
         }
-        if (!is_blank(first))
-            open = add_row(at, end);
-        else if (open)
-            rows_[count_ - 1].end = static_cast<std::uint16_t>(end);
+        if (is_blank(first)) {
+            if (open) rows_[count - 1].end = static_cast<std::uint16_t>(end);
+        } else if (const LineName name = read_name(text, at, end); name.colon != kNoColon) {
+            std::uint16_t& first_row = first_[static_cast<std::size_t>(name.id)];
+            first_row = std::min(first_row, static_cast<std::uint16_t>(count));
+            rows_[count++] = {static_cast<std::uint16_t>(at),
+                              static_cast<std::uint16_t>(name.colon),
+                              static_cast<std::uint16_t>(end),
+                              name.id};
+            open = true;
+        } else {
+            open = false;
+        }
+        at = end + 1;
     }
+    count_ = count;
 }
 
 /// RFC 3261 §7.2: SIP-Version SP Status-Code SP Reason-Phrase.
@@ -144,44 +152,6 @@ bool SipMessage::read_request_line(std::string_view line) noexcept {
     kind_ = PayloadKind::Request;
     method_ = slice(line, 0, method_end);
     request_uri_ = uri;
-    return true;
-}
-
-/// Notes the field that begins here; false when the line has no colon.
-bool SipMessage::add_row(std::size_t begin, std::size_t end) noexcept {
-    std::array<char, Chunk::kSize> tail{};
-    const char* bytes = text_.data() + begin;
-    if (begin + Chunk::kSize > text_.size()) {
-        std::memcpy(tail.data(), bytes, text_.size() - begin);
-        bytes = tail.data();
-    }
-    const Chunk chunk(bytes);
-    const std::uint32_t colons = chunk.equal(':');
-    const std::size_t colon =
-        colons != 0 ? begin + static_cast<std::size_t>(std::countr_zero(colons))
-                    : find_any<':'>(slice(text_, 0, end), std::min(begin + Chunk::kSize, end));
-    if (colon >= end) return false;
-
-    std::size_t name_end = colon; // RFC 3261 §25.1, HCOLON: blanks may stand before the colon
-    while (name_end > begin && is_blank(text_[name_end - 1]))
-        --name_end;
-    const std::size_t size = name_end - begin;
-    HeaderId id = HeaderId::Other;
-    if (size > Chunk::kSize) {
-        id = header_named(slice(text_, begin, name_end));
-    } else if (size > 0) {
-        const NameSlot& slot = kNameSlots[slot_of(text_[begin], text_[name_end - 1], size)];
-        const std::uint32_t other =
-            ~chunk.equal_ignoring_case(slot.name.data()) & ((1U << size) - 1);
-        id = (other | (slot.size ^ size)) == 0 ? slot.id : HeaderId::Other;
-    }
-    const std::size_t row = count_++;
-    rows_[row] = {static_cast<std::uint16_t>(begin),
-                  static_cast<std::uint16_t>(colon),
-                  static_cast<std::uint16_t>(end),
-                  id};
-    std::uint16_t& first = first_[static_cast<std::size_t>(id)];
-    first = std::min(first, static_cast<std::uint16_t>(row));
     return true;
 }
 

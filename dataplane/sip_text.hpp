@@ -23,7 +23,7 @@ constexpr bool is_blank(char c) noexcept {
     return c == ' ' || c == '\t';
 }
 constexpr bool is_space(char c) noexcept {
-    return is_blank(c) || c == '\r' || c == '\n';
+    return static_cast<unsigned char>(c) <= ' ' && (is_blank(c) || c == '\r' || c == '\n');
 }
 constexpr bool is_digit(char c) noexcept {
     return c >= '0' && c <= '9';
@@ -90,6 +90,22 @@ constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) noex
     for (std::size_t i = 0; i < a.size(); ++i)
         if (lower(a[i]) != lower(b[i])) return false;
     return true;
+}
+
+/// Whether the text is this word of up to 8 letters in lower case, letter case apart. For letters
+/// only: setting bit 5 makes other characters alike that differ.
+template <std::size_t kSize>
+bool is_word(std::string_view text, const char (&word)[kSize]) noexcept {
+    constexpr std::size_t kLetters = kSize - 1;
+    static_assert(kLetters <= sizeof(std::uint64_t));
+    if (text.size() != kLetters) return false;
+    std::uint64_t found = 0;
+    std::uint64_t wanted = 0;
+    std::uint64_t bits = 0;
+    std::memcpy(&found, text.data(), kLetters);
+    std::memcpy(&wanted, word, kLetters);
+    std::memset(&bits, 0x20, kLetters);
+    return (found | bits) == wanted;
 }
 
 /// Copies fewer than 16 bytes without a call: with loads that overlap.
@@ -195,5 +211,47 @@ template <char... kChars> std::size_t find_any(std::string_view text, std::size_
         ++at;
     return at;
 }
+
+/// Gives the positions of line feeds one after the other, 64 bytes at a time.
+class LineFeeds {
+public:
+    explicit LineFeeds(std::string_view text) noexcept : text_(text) { load(); }
+
+    /// The first line feed not given yet, or the text's size when there is none left.
+    [[nodiscard]] std::size_t next() noexcept {
+        while (mask_ == 0) {
+            base_ += kBlock;
+            if (base_ >= text_.size()) return text_.size();
+            load();
+        }
+        const auto bit = static_cast<std::size_t>(std::countr_zero(mask_));
+        mask_ &= mask_ - 1;
+        return base_ + bit;
+    }
+
+private:
+    static constexpr std::size_t kBlock = 4 * Chunk::kSize;
+
+    void load() noexcept {
+        const std::size_t left = text_.size() - base_;
+        if (left >= kBlock) {
+            mask_ = scan(text_.data() + base_);
+        } else { // the last bytes: nothing behind the text may be read
+            std::array<char, kBlock> block{};
+            if (left > 0) std::memcpy(block.data(), text_.data() + base_, left);
+            mask_ = scan(block.data());
+        }
+    }
+    static std::uint64_t scan(const char* block) noexcept {
+        std::uint64_t mask = 0;
+        for (std::size_t part = 0; part < kBlock; part += Chunk::kSize)
+            mask |= std::uint64_t{Chunk(block + part).equal('\n')} << part;
+        return mask;
+    }
+
+    std::string_view text_;
+    std::size_t base_ = 0;
+    std::uint64_t mask_ = 0;
+};
 
 } // namespace viaduct::sip_text

@@ -21,8 +21,11 @@ std::uint64_t marks_of(const char* text, std::size_t size) noexcept {
         return Chunk(padded.data()).marks() & ((1U << size) - 1);
     }
     const std::size_t last = size - kChunk;
-    std::uint64_t mask = Chunk(text).marks();
-    for (std::size_t part = 1; part < 4; ++part) {
+    std::uint64_t mask =
+        Chunk(text).marks() | std::uint64_t{Chunk(text + std::min(kChunk, last)).marks()}
+                                  << std::min(kChunk, last);
+    if (size <= 2 * kChunk) return mask;
+    for (std::size_t part = 2; part < 4; ++part) {
         const std::size_t from = std::min(part * kChunk, last);
         mask |= std::uint64_t{Chunk(text + from).marks()} << from;
     }
@@ -68,14 +71,25 @@ constexpr bool is_empty(Part range) noexcept {
 void Marks::load(std::size_t at) noexcept {
     base_ = at;
     const std::size_t size = text_.size();
-    if (at >= size)
-        mask_ = 0;
-    else if (size - at >= kBlock)
+    const std::size_t left = size - at;
+    if (left >= kBlock) {
         mask_ = marks_of(text_.data() + at, kBlock);
-    else if (size >= kBlock)
-        mask_ = marks_of(text_.data() + size - kBlock, kBlock) >> (kBlock - (size - at));
-    else
-        mask_ = marks_of(text_.data(), size) >> at;
+        return;
+    }
+    mask_ = 0;
+    if (left > 0)
+        mask_ = size >= kBlock ? marks_of(text_.data() + size - kBlock, kBlock) >> (kBlock - left)
+                               : marks_of(text_.data(), size) >> at;
+    mask_ |= std::uint64_t{1} << left;
+}
+
+std::size_t Marks::next_in_other_block(std::size_t at) noexcept {
+    if (at - base_ < kBlock) at = base_ + kBlock; // there is none in this one
+    for (; at < text_.size(); at += kBlock) {
+        load(at);
+        if (mask_ != 0) return at + static_cast<std::size_t>(std::countr_zero(mask_));
+    }
+    return text_.size();
 }
 
 std::size_t Marks::skip_quoted(std::size_t at) noexcept {
@@ -95,8 +109,11 @@ Number read_number(std::string_view text) noexcept {
     std::size_t at = skip_space(text, 0);
     const std::size_t first = at;
     std::uint64_t value = 0;
-    for (; at < text.size() && is_digit(text[at]); ++at)
-        value = std::min(value * 10 + static_cast<unsigned>(text[at] - '0'), kMost);
+    for (; at < text.size(); ++at) {
+        const auto digit = static_cast<unsigned>(text[at]) - '0';
+        if (digit > 9) break;
+        value = std::min(value * 10 + digit, kMost);
+    }
     if (at == first || skip_space(text, at) != text.size()) return {Reading::Unreadable, 0};
     return {Reading::Value, static_cast<std::uint32_t>(value)};
 }
@@ -106,14 +123,50 @@ Number read_port(std::string_view text) noexcept {
     return port.value > 65'535 ? Number{Reading::Unreadable, 0} : port;
 }
 
-void Parameters::Iterator::advance() noexcept {
-    found_ = false;
-    if (place_ == ParameterPlace::Uri) return advance_in_uri();
-    while ((at_ = marks_.next(at_)) < text_.size()) {
-        switch (text_[at_++]) {
+/// `at_` stands behind the ";" of a parameter in a header field.
+inline void Parameters::read_value(Parameter& parameter) noexcept {
+    const std::string_view text = marks_.text();
+    const std::size_t first = skip_space(text, at_);
+    at_ = marks_.next(first);
+    parameter = {slice(text, first, at_), false, {}};
+    const std::size_t equal = skip_space(text, at_);
+    if (equal >= text.size() || text[equal] != '=') return;
+    const std::size_t begin = skip_space(text, equal + 1);
+    std::size_t end = begin;
+    if (begin < text.size() && text[begin] == '"') {
+        at_ = end = marks_.skip_quoted(begin + 1);
+    } else {
+        at_ = end = marks_.next_of<';', ' ', '\t', '\r', '\n', ',', '"', '<'>(begin);
+        if (end < text.size() && (text[end] == '"' || text[end] == '<'))
+            end = marks_.next_of<';', ' ', '\t', '\r', '\n', ','>(end); // those hide what follows
+    }
+    parameter.has_value = true;
+    parameter.value = slice(text, begin, end);
+}
+
+inline bool Parameters::take_in_uri(Parameter& parameter) noexcept {
+    const std::string_view text = slice(marks_.text(), 0, end_);
+    at_ = marks_.next_of<';'>(at_);
+    if (at_ >= end_) return false;
+    const std::size_t first = at_ + 1;
+    at_ = std::min(marks_.next_of<'=', ';'>(first), end_);
+    parameter = {slice(text, first, at_), false, {}};
+    if (at_ == end_ || text[at_] == ';') return true;
+    const std::size_t begin = at_ + 1;
+    at_ = std::min(marks_.next_of<';'>(begin), end_);
+    parameter.has_value = true;
+    parameter.value = slice(text, begin, at_);
+    return true;
+}
+
+bool Parameters::take_next(Parameter& parameter) noexcept {
+    if (place_ == ParameterPlace::Uri) return take_in_uri(parameter);
+    const std::string_view text = marks_.text();
+    while ((at_ = marks_.next(at_)) < text.size()) {
+        switch (text[at_++]) {
         case ';':
-            found_ = true;
-            return read_value();
+            read_value(parameter);
+            return true;
         case '"':
             at_ = marks_.skip_quoted(at_);
             break;
@@ -121,46 +174,13 @@ void Parameters::Iterator::advance() noexcept {
             at_ = marks_.skip_bracketed(at_);
             break;
         case ',': // the next value of the list begins
-            at_ = text_.size();
-            return;
+            at_ = end_;
+            return false;
         default:
             break;
         }
     }
-}
-
-/// `at_` stands behind the ";".
-void Parameters::Iterator::read_value() noexcept {
-    const std::size_t first = skip_space(text_, at_);
-    at_ = marks_.next(first);
-    parameter_ = {slice(text_, first, at_), false, {}};
-    const std::size_t equal = skip_space(text_, at_);
-    if (equal >= text_.size() || text_[equal] != '=') return;
-    const std::size_t begin = skip_space(text_, equal + 1);
-    std::size_t end = begin;
-    if (begin < text_.size() && text_[begin] == '"') {
-        at_ = end = marks_.skip_quoted(begin + 1);
-    } else {
-        at_ = end = marks_.next_of<';', ' ', '\t', '\r', '\n', ',', '"', '<'>(begin);
-        if (end < text_.size() && (text_[end] == '"' || text_[end] == '<'))
-            end = marks_.next_of<';', ' ', '\t', '\r', '\n', ','>(end); // those hide what follows
-    }
-    parameter_.has_value = true;
-    parameter_.value = slice(text_, begin, end);
-}
-
-void Parameters::Iterator::advance_in_uri() noexcept {
-    at_ = marks_.next_of<';'>(at_);
-    if (at_ >= text_.size()) return;
-    const std::size_t first = at_ + 1;
-    at_ = marks_.next_of<'=', ';'>(first);
-    found_ = true;
-    parameter_ = {slice(text_, first, at_), false, {}};
-    if (at_ == text_.size() || text_[at_] == ';') return;
-    const std::size_t begin = at_ + 1;
-    at_ = marks_.next_of<';'>(begin);
-    parameter_.has_value = true;
-    parameter_.value = slice(text_, begin, at_);
+    return false;
 }
 
 std::optional<Parameter> Parameters::find(std::string_view name) const noexcept {
@@ -180,10 +200,13 @@ Host read_host(std::string_view text) noexcept {
     const std::string_view whole = trim(text, 0, text.size());
     const bool bracketed = whole.size() > 2 && whole.front() == '[' && whole.back() == ']';
     const std::string_view inside = bracketed ? slice(whole, 1, whole.size() - 1) : whole;
-    if (find_any<':'>(inside, 0) < inside.size())
-        return skip(inside, 0, kIpv6) == inside.size() ? Host{inside, true} : Host{};
+    const std::size_t colon = find_any<':'>(inside, 0);
+    const bool is_ipv6 = find_any<':'>(inside, colon + 1) < inside.size() && // two, at least
+                         skip(inside, 0, kIpv6) == inside.size();
+    if (bracketed || is_ipv6) return is_ipv6 ? Host{inside, true} : Host{};
     Marks marks(whole);
-    return !bracketed && marks.next(0) == whole.size() ? Host{whole, false} : Host{};
+    const bool odd = whole.empty() || whole[0] == '[' || marks.next(0) != whole.size();
+    return odd ? Host{} : Host{whole, false};
 }
 
 namespace {
@@ -193,9 +216,9 @@ UriScheme scheme_of(std::string_view text, std::size_t colon) noexcept {
     static constexpr CharSet kScheme = make_set("+-.", true);
     if (colon == 0 || colon == text.size() || text[colon] != ':') return UriScheme::Unreadable;
     const std::string_view name = slice(text, 0, colon);
-    if (equals_ignoring_case(name, "sip")) return UriScheme::Sip;
-    if (equals_ignoring_case(name, "sips")) return UriScheme::Sips;
-    if (equals_ignoring_case(name, "tel")) return UriScheme::Tel;
+    if (is_word(name, "sip")) return UriScheme::Sip;
+    if (is_word(name, "sips")) return UriScheme::Sips;
+    if (is_word(name, "tel")) return UriScheme::Tel;
     const bool legal = skip(name, 0, kScheme) == name.size() && !is_digit(name[0]);
     return legal ? UriScheme::Other : UriScheme::Unreadable;
 }
@@ -204,8 +227,9 @@ UriScheme scheme_of(std::string_view text, std::size_t colon) noexcept {
 
 /// userinfo is all before an "@", which nothing else may contain; it may well hold ";" and "?"
 /// (RFC 3261 §25.1, user-unreserved).
-void Uri::read_sip(Marks& marks) noexcept {
-    const std::string_view text = text_;
+void Uri::read_sip() noexcept {
+    Marks& marks = marks_;
+    const std::string_view text = marks.text();
     std::size_t at = colon_ + std::size_t{1};
     std::size_t colon = text.size(); // the first in front of the "@"
     std::size_t mark = at;
@@ -231,14 +255,14 @@ void Uri::read_sip(Marks& marks) noexcept {
 Uri read_uri(std::string_view text) noexcept {
     Uri uri;
     const std::string_view whole = trim(text, 0, text.size());
-    uri.text_ = whole;
-    Marks marks(whole);
+    Marks& marks = uri.marks_;
+    marks = Marks(whole);
     const std::size_t colon = marks.next(0);
     uri.scheme_ = scheme_of(whole, colon);
     if (uri.scheme_ == UriScheme::Unreadable) return uri;
     uri.colon_ = static_cast<std::uint32_t>(colon);
     if (uri.scheme_ == UriScheme::Sip || uri.scheme_ == UriScheme::Sips) {
-        uri.read_sip(marks);
+        uri.read_sip();
     } else {
         std::size_t end = whole.size();
         if (uri.scheme_ == UriScheme::Tel) {
@@ -253,7 +277,6 @@ Uri read_uri(std::string_view text) noexcept {
 
 NameAddr read_name_addr(std::string_view value) noexcept {
     NameAddr result;
-    result.value_ = value;
     Marks marks(value);
     std::size_t at = 0;
     // Whichever comes first outside of quotes, "<" or ";", says which form it is.
@@ -272,13 +295,14 @@ NameAddr read_name_addr(std::string_view value) noexcept {
         result.uri_ = trimmed(value, 0, at);
     }
     result.parameters_at_ = static_cast<std::uint32_t>(at);
+    result.marks_ = marks;
     return result;
 }
 
 /// sent-protocol (RFC 3261 §25.1): white space may stand around every part. False when unreadable.
 bool Via::read_protocol(std::size_t& at) noexcept {
     constexpr std::string_view kUsual = "SIP/2.0/";
-    const std::string_view value = value_;
+    const std::string_view value = this->value();
     if (value.size() > kUsual.size() &&
         std::memcmp(value.data(), kUsual.data(), kUsual.size()) == 0) {
         protocol_ = {0, 3};
@@ -302,9 +326,10 @@ bool Via::read_protocol(std::size_t& at) noexcept {
 }
 
 /// sent-protocol LWS sent-by. False when unreadable; else `at` is where the parameters begin.
-bool Via::read_sent(Marks& marks, std::size_t& at) noexcept {
+bool Via::read_sent(std::size_t& at) noexcept {
+    Marks& marks = marks_;
     if (!read_protocol(at)) return false;
-    const std::string_view value = value_;
+    const std::string_view value = this->value();
     const std::size_t first = skip_space(value, at);
     const std::size_t gap = marks.next(first);
     transport_ = part(first, gap);
@@ -313,7 +338,7 @@ bool Via::read_sent(Marks& marks, std::size_t& at) noexcept {
     host_ = take_host(value, marks, at);
     at = skip_space(value, at);
     if (at < value.size() && value[at] == ':') {
-        const std::size_t end = marks.next_of<';', ','>(at + 1);
+        const std::size_t end = marks.next_of<';', ',', '<', '"'>(at + 1);
         port_ = part(at + 1, end);
         at = end;
     }
@@ -322,29 +347,27 @@ bool Via::read_sent(Marks& marks, std::size_t& at) noexcept {
 
 /// Of several with one name the first counts: of branch, the first that has a value.
 void Via::take(const Parameter& parameter) noexcept {
-    const auto is = [&](std::string_view name) {
-        return equals_ignoring_case(parameter.name, name);
-    };
+    const std::string_view name = parameter.name;
     const auto keep = [&](Part& where, std::string_view value) {
-        const auto begin = static_cast<std::size_t>(value.data() - value_.data());
+        const auto begin = static_cast<std::size_t>(value.data() - this->value().data());
         if (parameter.has_value && !where.present()) where = part(begin, begin + value.size());
     };
     switch (parameter.name.size()) {
     case 3:
-        if (is("ttl")) keep(ttl_, parameter.value);
+        if (is_word(name, "ttl")) keep(ttl_, parameter.value);
         break;
     case 5:
-        if (is("maddr")) keep(maddr_, parameter.value);
-        if (is("rport") && !has_rport_) {
+        if (is_word(name, "maddr")) keep(maddr_, parameter.value);
+        if (is_word(name, "rport") && !has_rport_) {
             has_rport_ = true;
             keep(rport_, parameter.value);
         }
         break;
     case 6:
-        if (is("branch")) keep(branch_, token_of(parameter.value));
+        if (is_word(name, "branch")) keep(branch_, token_of(parameter.value));
         break;
     case 8:
-        if (is("received")) keep(received_, parameter.value);
+        if (is_word(name, "received")) keep(received_, parameter.value);
         break;
     default:
         break;
@@ -353,12 +376,12 @@ void Via::take(const Parameter& parameter) noexcept {
 
 Via read_via(std::string_view value) noexcept {
     Via via;
-    via.value_ = value;
-    Marks marks(value);
+    via.marks_ = Marks(value);
     std::size_t at = 0;
-    via.readable_ = via.read_sent(marks, at);
+    via.readable_ = via.read_sent(at);
     via.parameters_at_ = via.readable_ ? static_cast<std::uint32_t>(at) : 0;
-    for (const Parameter& parameter : via.parameters())
+    Parameters parameters = via.parameters();
+    for (Parameter parameter; parameters.take(parameter);)
         via.take(parameter);
     return via;
 }
@@ -367,7 +390,8 @@ DialogReference read_dialog_reference(std::string_view value) noexcept {
     DialogReference reference;
     const std::size_t end = find_any<';', ','>(value, 0); // a Call-ID may hold quotes and brackets
     reference.call_id = trim(value, 0, end);
-    for (const Parameter& parameter : Parameters(value, end, ParameterPlace::HeaderField)) {
+    const Parameters parameters(Marks(value, end), end, value.size(), ParameterPlace::HeaderField);
+    for (const Parameter& parameter : parameters) {
         const auto is = [&](std::string_view name) {
             return equals_ignoring_case(parameter.name, name);
         };
@@ -384,6 +408,10 @@ DialogReference read_dialog_reference(std::string_view value) noexcept {
 
 std::string_view take_list_value(std::string_view list, std::size_t& at) noexcept {
     const std::size_t first = at;
+    if (first == 0 && find_any<','>(list, 0) == list.size()) { // as most are
+        at = list.size() + 1;
+        return trim(list, 0, list.size());
+    }
     Marks marks(list, at);
     std::size_t end = at;
     while ((end = marks.next_of<',', '<', '"'>(end)) < list.size() && list[end] != ',')

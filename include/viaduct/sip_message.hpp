@@ -22,6 +22,10 @@
 
 namespace viaduct {
 
+namespace sip_text {
+class LineFeeds;
+}
+
 /// Header fields known by number; their compact names are folded in (RFC 3261 §7.3.3, RFC 3515,
 /// 3841, 3892, 4028, 6665, 8224).
 enum class HeaderId : std::uint8_t {
@@ -198,7 +202,7 @@ private:
 
     [[nodiscard]] bool read_status_line(std::string_view line) noexcept;
     [[nodiscard]] bool read_request_line(std::string_view line) noexcept;
-    [[nodiscard]] bool add_row(std::size_t begin, std::size_t end) noexcept;
+    void index_fields(sip_text::LineFeeds& line_feeds, std::size_t at) noexcept;
     [[nodiscard]] HeaderField field(std::size_t row) const noexcept;
     [[nodiscard]] std::string_view value(std::size_t row) const noexcept;
     [[nodiscard]] std::size_t first_row(HeaderId id) const noexcept {

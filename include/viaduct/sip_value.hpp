@@ -40,17 +40,17 @@ struct RangeEnd {};
 /// control characters. Looks at 64 bytes at a time, none of them outside the text, and remembers.
 class Marks {
 public:
+    Marks() = default;
     explicit Marks(std::string_view text, std::size_t at = 0) noexcept : text_(text) { load(at); }
+
+    [[nodiscard]] std::string_view text() const noexcept { return text_; }
 
     /// Where the first of them stands from `at` on; the text's size when there is none.
     [[nodiscard]] std::size_t next(std::size_t at) noexcept {
-        while (at < text_.size()) {
-            if (at - base_ >= kBlock) load(at); // before the block, too: unsigned
+        if (at - base_ < kBlock) // unsigned: not before the block, either
             if (const std::uint64_t left = mask_ >> (at - base_); left != 0)
                 return at + static_cast<std::size_t>(std::countr_zero(left));
-            at = base_ + kBlock;
-        }
-        return text_.size();
+        return next_in_other_block(at);
     }
     /// The same for some of them only.
     template <char... kChars> [[nodiscard]] std::size_t next_of(std::size_t at) noexcept {
@@ -66,10 +66,11 @@ public:
 private:
     static constexpr std::size_t kBlock = 64;
     void load(std::size_t at) noexcept;
+    [[nodiscard]] std::size_t next_in_other_block(std::size_t at) noexcept;
 
     std::string_view text_;
     std::size_t base_ = 0;
-    std::uint64_t mask_ = 0;
+    std::uint64_t mask_ = 0; ///< of the block at `base_`; the text's end counts as a mark
 };
 
 /// `;name` or `;name=value`. Compare names without case (RFC 3261 §7.3.1).
@@ -84,39 +85,19 @@ struct Parameter {
 /// there is neither, and "?" has been cut off.
 enum class ParameterPlace : std::uint8_t { HeaderField, Uri };
 
+class ParameterIterator;
+
 /// The parameters of one value in the order in which they stand, duplicates among them.
 class Parameters {
 public:
-    class Iterator {
-    public:
-        Iterator(std::string_view text, std::size_t at, ParameterPlace place) noexcept
-            : text_(text), marks_(text, at), at_(at), place_(place) {
-            advance();
-        }
-        [[nodiscard]] const Parameter& operator*() const noexcept { return parameter_; }
-        [[nodiscard]] const Parameter* operator->() const noexcept { return &parameter_; }
-        Iterator& operator++() noexcept { return advance(), *this; }
-        [[nodiscard]] bool operator==(RangeEnd) const noexcept { return !found_; }
-
-    private:
-        void advance() noexcept;
-        void advance_in_uri() noexcept;
-        void read_value() noexcept;
-
-        std::string_view text_;
-        Marks marks_;
-        std::size_t at_ = 0;
-        ParameterPlace place_;
-        bool found_ = false;
-        Parameter parameter_;
-    };
-
     Parameters() = default;
-    /// Those of `text` from `at` on; what stands before the first ";" is passed over.
-    Parameters(std::string_view text, std::size_t at, ParameterPlace place) noexcept
-        : text_(text), at_(at), place_(place) {}
+    /// Those of a text from `at` to `end`; what stands before the first ";" is passed over.
+    Parameters(const Marks& marks, std::size_t at, std::size_t end, ParameterPlace place) noexcept
+        : marks_(marks), at_(at), end_(end), place_(place) {}
+    Parameters(std::string_view text, ParameterPlace place) noexcept
+        : Parameters(Marks(text), 0, text.size(), place) {}
 
-    [[nodiscard]] Iterator begin() const noexcept { return {text_, at_, place_}; }
+    [[nodiscard]] ParameterIterator begin() const noexcept;
     [[nodiscard]] static RangeEnd end() noexcept { return {}; }
 
     /// The first of that name; `name` is lower case.
@@ -126,11 +107,44 @@ public:
     /// absent. What tags and branches are read by, here and in read_digest().
     [[nodiscard]] std::string_view find_token(std::string_view name) const noexcept;
 
+    /// Takes the first one off; false when there is none.
+    [[nodiscard]] bool take(Parameter& parameter) noexcept {
+        return at_ < end_ && take_next(parameter);
+    }
+
 private:
-    std::string_view text_;
+    [[nodiscard]] bool take_next(Parameter& parameter) noexcept;
+    void read_value(Parameter& parameter) noexcept;
+    [[nodiscard]] bool take_in_uri(Parameter& parameter) noexcept;
+
+    Marks marks_;
     std::size_t at_ = 0;
+    std::size_t end_ = 0;
     ParameterPlace place_ = ParameterPlace::HeaderField;
 };
+
+class ParameterIterator {
+public:
+    explicit ParameterIterator(const Parameters& parameters) noexcept : rest_(parameters) {
+        ++*this;
+    }
+    [[nodiscard]] const Parameter& operator*() const noexcept { return parameter_; }
+    [[nodiscard]] const Parameter* operator->() const noexcept { return &parameter_; }
+    ParameterIterator& operator++() noexcept {
+        found_ = rest_.take(parameter_);
+        return *this;
+    }
+    [[nodiscard]] bool operator==(RangeEnd) const noexcept { return !found_; }
+
+private:
+    Parameters rest_;
+    Parameter parameter_;
+    bool found_ = false;
+};
+
+inline ParameterIterator Parameters::begin() const noexcept {
+    return ParameterIterator(*this);
+}
 
 /// A host name, an IPv4 address or an IPv6 reference. The characters of a name are not judged.
 struct Host {
@@ -176,7 +190,7 @@ public:
     [[nodiscard]] bool readable() const noexcept { return readable_; }
     [[nodiscard]] UriScheme scheme() const noexcept { return scheme_; }
     [[nodiscard]] std::string_view scheme_text() const noexcept {
-        return Part{0, colon_}.of(text_);
+        return Part{0, colon_}.of(text());
     }
     /// All after "scheme:".
     [[nodiscard]] std::string_view rest() const noexcept {
@@ -185,35 +199,36 @@ public:
     }
     /// Of tel: the number.
     [[nodiscard]] std::optional<std::string_view> user() const noexcept {
-        return user_.if_present(text_);
+        return user_.if_present(text());
     }
     [[nodiscard]] std::optional<std::string_view> password() const noexcept {
-        return password_.if_present(text_);
+        return password_.if_present(text());
     }
     [[nodiscard]] Host host() const noexcept {
-        return {host_.of(text_), host_.present() && text_[host_.begin - 1] == '['};
+        return {host_.of(text()), host_.present() && text()[host_.begin - 1] == '['};
     }
     [[nodiscard]] Number port() const noexcept {
-        return port_.present() ? read_port(port_.of(text_)) : Number{};
+        return port_.present() ? read_port(port_.of(text())) : Number{};
     }
     [[nodiscard]] Parameters parameters() const noexcept {
-        return {Part{0, parameters_.end}.of(text_), parameters_.begin, ParameterPlace::Uri};
+        return {marks_, parameters_.begin, parameters_.end, ParameterPlace::Uri};
     }
     /// All after "?"; empty when absent.
     [[nodiscard]] std::string_view headers() const noexcept {
-        return scheme_ == UriScheme::Unreadable || parameters_.end == text_.size()
+        return scheme_ == UriScheme::Unreadable || parameters_.end == text().size()
                    ? std::string_view()
                    : text_at(parameters_.end + std::size_t{1});
     }
 
 private:
     friend Uri read_uri(std::string_view text) noexcept;
-    void read_sip(Marks& marks) noexcept;
+    void read_sip() noexcept;
+    [[nodiscard]] std::string_view text() const noexcept { return marks_.text(); }
     [[nodiscard]] std::string_view text_at(std::size_t at) const noexcept {
-        return {text_.data() + at, text_.size() - at};
+        return {text().data() + at, text().size() - at};
     }
 
-    std::string_view text_;
+    Marks marks_; ///< of the text
     Part user_;
     Part password_;
     Part host_;
@@ -231,21 +246,22 @@ private:
 class NameAddr {
 public:
     /// Without its quotes, escapes still in it; empty when absent.
-    [[nodiscard]] std::string_view display_name() const noexcept { return name_.of(value_); }
+    [[nodiscard]] std::string_view display_name() const noexcept { return name_.of(value()); }
     /// For read_uri(); empty when unreadable.
-    [[nodiscard]] std::string_view uri() const noexcept { return uri_.of(value_); }
+    [[nodiscard]] std::string_view uri() const noexcept { return uri_.of(value()); }
     /// `Contact: *`
     [[nodiscard]] bool is_star() const noexcept { return !is_bracketed_ && uri() == "*"; }
     [[nodiscard]] bool is_bracketed() const noexcept { return is_bracketed_; }
     [[nodiscard]] Parameters parameters() const noexcept {
-        return {value_, parameters_at_, ParameterPlace::HeaderField};
+        return {marks_, parameters_at_, value().size(), ParameterPlace::HeaderField};
     }
     [[nodiscard]] std::string_view tag() const noexcept { return parameters().find_token("tag"); }
 
 private:
+    [[nodiscard]] std::string_view value() const noexcept { return marks_.text(); }
     friend NameAddr read_name_addr(std::string_view value) noexcept;
 
-    std::string_view value_;
+    Marks marks_; ///< of the value
     Part name_;
     Part uri_;
     std::uint32_t parameters_at_ = 0;
@@ -259,40 +275,41 @@ public:
     /// Whether sent-protocol and sent-by could be read; the parameters are read in any case. What
     /// port() says is not in it.
     [[nodiscard]] bool readable() const noexcept { return readable_; }
-    [[nodiscard]] std::string_view protocol() const noexcept { return protocol_.of(value_); }
-    [[nodiscard]] std::string_view version() const noexcept { return version_.of(value_); }
-    [[nodiscard]] std::string_view transport() const noexcept { return transport_.of(value_); }
+    [[nodiscard]] std::string_view protocol() const noexcept { return protocol_.of(value()); }
+    [[nodiscard]] std::string_view version() const noexcept { return version_.of(value()); }
+    [[nodiscard]] std::string_view transport() const noexcept { return transport_.of(value()); }
     /// Host and port of sent-by.
     [[nodiscard]] Host host() const noexcept {
-        return {host_.of(value_), host_.present() && value_[host_.begin - 1] == '['};
+        return {host_.of(value()), host_.present() && value()[host_.begin - 1] == '['};
     }
     [[nodiscard]] Number port() const noexcept {
-        return port_.present() ? read_port(port_.of(value_)) : Number{};
+        return port_.present() ? read_port(port_.of(value())) : Number{};
     }
     /// Empty when absent.
-    [[nodiscard]] std::string_view branch() const noexcept { return branch_.of(value_); }
+    [[nodiscard]] std::string_view branch() const noexcept { return branch_.of(value()); }
     [[nodiscard]] bool has_rport() const noexcept { return has_rport_; }
     /// Absent when there is no rport, or one without a value (RFC 3581 §3).
     [[nodiscard]] Number rport() const noexcept {
-        return rport_.present() ? read_port(rport_.of(value_)) : Number{};
+        return rport_.present() ? read_port(rport_.of(value())) : Number{};
     }
     /// Both for read_host(); empty when absent.
-    [[nodiscard]] std::string_view received() const noexcept { return received_.of(value_); }
-    [[nodiscard]] std::string_view maddr() const noexcept { return maddr_.of(value_); }
+    [[nodiscard]] std::string_view received() const noexcept { return received_.of(value()); }
+    [[nodiscard]] std::string_view maddr() const noexcept { return maddr_.of(value()); }
     [[nodiscard]] Number ttl() const noexcept {
-        return ttl_.present() ? read_number(ttl_.of(value_)) : Number{};
+        return ttl_.present() ? read_number(ttl_.of(value())) : Number{};
     }
     [[nodiscard]] Parameters parameters() const noexcept {
-        return {value_, parameters_at_, ParameterPlace::HeaderField};
+        return {marks_, parameters_at_, value().size(), ParameterPlace::HeaderField};
     }
 
 private:
+    [[nodiscard]] std::string_view value() const noexcept { return marks_.text(); }
     friend Via read_via(std::string_view value) noexcept;
     [[nodiscard]] bool read_protocol(std::size_t& at) noexcept;
-    [[nodiscard]] bool read_sent(Marks& marks, std::size_t& at) noexcept;
+    [[nodiscard]] bool read_sent(std::size_t& at) noexcept;
     void take(const Parameter& parameter) noexcept;
 
-    std::string_view value_;
+    Marks marks_; ///< of the value
     Part protocol_;
     Part version_;
     Part transport_;
