@@ -6,6 +6,7 @@
 // Spec:  RFC 3261 §25.1.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -212,6 +213,27 @@ template <char... kChars> std::size_t find_any(std::string_view text, std::size_
     return at;
 }
 
+/// The marks of up to 64 bytes, none of them outside: short texts are covered by loads that
+/// overlap.
+inline std::uint64_t marks_of(const char* text, std::size_t size) noexcept {
+    constexpr std::size_t kChunk = Chunk::kSize;
+    if (size < kChunk) {
+        std::array<char, kChunk> padded{};
+        copy_short(padded.data(), text, size);
+        return Chunk(padded.data()).marks() & ((1U << size) - 1);
+    }
+    const std::size_t last = size - kChunk;
+    std::uint64_t mask =
+        Chunk(text).marks() | std::uint64_t{Chunk(text + std::min(kChunk, last)).marks()}
+                                  << std::min(kChunk, last);
+    if (size <= 2 * kChunk) return mask;
+    for (std::size_t part = 2; part < 4; ++part) {
+        const std::size_t from = std::min(part * kChunk, last);
+        mask |= std::uint64_t{Chunk(text + from).marks()} << from;
+    }
+    return mask;
+}
+
 /// Gives the positions of line feeds one after the other, 64 bytes at a time.
 class LineFeeds {
 public:
@@ -253,5 +275,11 @@ private:
     std::size_t base_ = 0;
     std::uint64_t mask_ = 0;
 };
+
+/// Up to where a token would end, whatever it is made of: read_digest() reads tags so.
+inline std::string_view token_of(std::string_view value) noexcept {
+    if (value.empty() || value[0] != '"') return value; // it ended there already
+    return slice(value, 0, find_any<' ', '\t', '\r', '\n', ';', ','>(value, 0));
+}
 
 } // namespace viaduct::sip_text

@@ -11,33 +11,6 @@ using namespace sip_text;
 
 namespace {
 
-/// The marks of up to 64 bytes, none of them outside: short texts are covered by loads that
-/// overlap.
-std::uint64_t marks_of(const char* text, std::size_t size) noexcept {
-    constexpr std::size_t kChunk = Chunk::kSize;
-    if (size < kChunk) {
-        std::array<char, kChunk> padded{};
-        copy_short(padded.data(), text, size);
-        return Chunk(padded.data()).marks() & ((1U << size) - 1);
-    }
-    const std::size_t last = size - kChunk;
-    std::uint64_t mask =
-        Chunk(text).marks() | std::uint64_t{Chunk(text + std::min(kChunk, last)).marks()}
-                                  << std::min(kChunk, last);
-    if (size <= 2 * kChunk) return mask;
-    for (std::size_t part = 2; part < 4; ++part) {
-        const std::size_t from = std::min(part * kChunk, last);
-        mask |= std::uint64_t{Chunk(text + from).marks()} << from;
-    }
-    return mask;
-}
-
-/// Up to where a token would end, whatever it is made of: read_digest() reads tags so.
-std::string_view token_of(std::string_view value) noexcept {
-    if (value.empty() || value[0] != '"') return value; // it ended there already
-    return slice(value, 0, find_any<' ', '\t', '\r', '\n', ';', ','>(value, 0));
-}
-
 constexpr Part part(std::size_t begin, std::size_t end) noexcept {
     return {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)};
 }
@@ -132,14 +105,14 @@ inline void Parameters::read_value(Parameter& parameter) noexcept {
     const std::size_t equal = skip_space(text, at_);
     if (equal >= text.size() || text[equal] != '=') return;
     const std::size_t begin = skip_space(text, equal + 1);
-    std::size_t end = begin;
-    if (begin < text.size() && text[begin] == '"') {
-        at_ = end = marks_.skip_quoted(begin + 1);
-    } else {
-        at_ = end = marks_.next_of<';', ' ', '\t', '\r', '\n', ',', '"', '<'>(begin);
-        if (end < text.size() && (text[end] == '"' || text[end] == '<'))
-            end = marks_.next_of<';', ' ', '\t', '\r', '\n', ','>(end); // those hide what follows
-    }
+    if (begin < text.size() && text[begin] == '"')
+        at_ = marks_.skip_quoted(begin + 1);
+    else
+        at_ = marks_.next_of<';', ' ', '\t', '\r', '\n', ',', '"', '<'>(begin);
+    std::size_t end = at_;
+    if (end < text.size() &&
+        text[end] != ';') // quotes and brackets hide what follows, but end no value
+        end = marks_.next_of<' ', '\t', '\r', '\n', ';', ','>(end);
     parameter.has_value = true;
     parameter.value = slice(text, begin, end);
 }

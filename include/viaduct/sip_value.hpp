@@ -77,7 +77,7 @@ private:
 struct Parameter {
     std::string_view name;
     bool has_value = false;
-    std::string_view value; ///< a quoted string keeps its quotes; empty, too, after "name="
+    std::string_view value; ///< a quoted string keeps its quotes, and what is stuck to it
 };
 
 /// Where parameters stand decides what ends one: in a header field value white space may surround

@@ -284,6 +284,17 @@ TEST(SipParameters, ComeInOrderWithQuotedValuesWhole) {
     EXPECT_FALSE(all.find("k"));
 }
 
+TEST(SipParameters, ReadsATokenAsTheDigestDoesEvenInQuotes) {
+    const auto branch = [](std::string_view value) {
+        return std::string(read_via(at_end("SIP/2.0/UDP a;branch=" + std::string(value))).branch());
+    };
+    EXPECT_EQ(branch("\"ab\"cd;x"), "\"ab\"cd");
+    EXPECT_EQ(branch("\"a b\"c"), "\"a");
+    EXPECT_EQ(branch("a\"b;c\"d"), "a\"b");
+    EXPECT_EQ(branch("<a;b>c"), "<a");
+    EXPECT_EQ(branch(";branch=x"), "");
+}
+
 TEST(SipDialogReference, ReadsReplacesJoinAndTargetDialog) {
     const auto replaces =
         read_dialog_reference(at_end("a<\"b@c ;from-tag=f\r\n ;to-tag=t;early-only"));
