@@ -34,6 +34,8 @@ struct VipConfig {
     Endpoint endpoint;
     std::string pool;
     bool enabled = true;
+    bool lenient = false;
+    std::uint16_t max_header_lines = kMaxHeaderLines;
 
     bool operator==(const VipConfig&) const = default;
 };

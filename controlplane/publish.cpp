@@ -31,7 +31,8 @@ void add_vips(Snapshot& snapshot, const Config& config) {
         const PoolId pool = pool_by_name(config, vip.pool);
         snapshot.vip_by_endpoint.insert(vip.endpoint, id);
         snapshot.vip_addresses.insert({vip.endpoint.address, 0}, id);
-        snapshot.vips.push_back({vip.name, vip.endpoint, pool, vip.enabled});
+        const ReadRules rules{Want::Nothing, vip.lenient, vip.max_header_lines};
+        snapshot.vips.push_back({vip.name, vip.endpoint, pool, vip.enabled, rules});
         Pool& serving = snapshot.pools[index(pool)];
         if (serving.mode == ForwardMode::Nat) serving.nat_vip = VipId{id};
     }

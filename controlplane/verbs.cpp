@@ -172,7 +172,7 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
     SipDigest digest;
     if (has_message) {
         message = decode_base64(arguments[2]);
-        digest = read_digest(message);
+        digest = read_digest(message, vip.read_rules);
     } else {
         digest.kind = PayloadKind::Request;
         digest.call_id = arguments[1];

@@ -40,7 +40,7 @@ struct Frame {
     std::uint32_t slot = 0;           // by steer
     PortId tx_port{};                 // by rewrite
     Ipv4Addr next_hop;                // by rewrite: whose MAC it needs
-    SipDigest digest;                 // by parse
+    SipDigest digest;                 // by parse; as it is here when from a nat backend
 
     static constexpr std::size_t kIpOffset = sizeof(EtherHeader);
 

@@ -82,7 +82,7 @@ template <char... kChars> struct Run {
 
     /// Where the first character from `at` on stands that is not of the set; the size if none.
     static std::size_t skip(std::string_view text, std::size_t at) noexcept {
-        if (at >= text.size() || !has(text[at])) return at;
+        if (at >= text.size() || text[at] > ' ' || !has(text[at])) return at; // nearly always
         for (; text.size() - at >= kStep; at += kStep)
             if (const std::uint32_t other = mask(text.data() + at) ^ 0xffffU; other != 0)
                 return at + static_cast<std::size_t>(std::countr_zero(other));
@@ -135,6 +135,15 @@ std::string_view trim(std::string_view text) noexcept {
     return slice(text, std::min(Spaces::skip(text, 0), size), size);
 }
 
+/// Where the first line feed from `at` on stands; the size if none. Nobody can foretell in which
+/// sixteen bytes it is, so it looks at 64 without a branch.
+std::size_t find_line_feed(const ScanOps& ops, std::string_view text, std::size_t at) noexcept {
+    for (; text.size() - at >= 64; at += 64)
+        if (const std::uint64_t found = ops.line_feeds(text.data() + at); found != 0) [[likely]]
+            return at + static_cast<std::size_t>(std::countr_zero(found));
+    return LineFeeds::find(text, at);
+}
+
 /// Eight characters as a number, the first one lowest; behind the text's end are zeros.
 std::uint64_t word_at(std::string_view text, std::size_t at) noexcept {
     std::uint64_t word = 0;
@@ -184,7 +193,7 @@ Method read_method(std::string_view name) noexcept {
     return Method::Other;
 }
 
-/// The methods of up to seven letters, by a hash of them without collisions.
+/// The methods of up to eight letters, by a hash of them without collisions.
 class ShortMethods {
 public:
     struct Entry {
@@ -194,7 +203,7 @@ public:
 
     consteval ShortMethods() {
         for (const MethodName& row : kMethods) {
-            if (row.name.size() > 7) continue;
+            if (row.name.size() > 8) continue;
             const std::uint64_t name = word_of(row.name);
             without_collisions = without_collisions && entries_[place(name)].name == 0;
             entries_[place(name)] = {name, row.method};
@@ -217,19 +226,24 @@ private:
 constexpr ShortMethods kShortMethods;
 static_assert(kShortMethods.without_collisions, "another factor is needed");
 
-/// The capital letters that `word` begins with.
+/// The capital letters at `at`, up to eight.
 struct Letters {
-    explicit Letters(std::uint64_t all) noexcept {
+    Letters(std::string_view text, std::size_t at) noexcept {
+        const std::uint64_t all = word_at(text, at);
         const std::uint64_t others = ~all & 0x40 * kEvery;
-        if (others == 0) return; // eight of them
-        const auto bits = static_cast<unsigned>(std::countr_zero(others)) - 6;
-        count = bits / 8;
-        word = all & ((std::uint64_t{1} << bits) - 1);
-        after = static_cast<char>(all >> bits & 0xff);
+        if (others != 0) [[likely]] {
+            const auto bits = static_cast<unsigned>(std::countr_zero(others)) - 6;
+            count = bits / 8;
+            word = all & ((std::uint64_t{1} << bits) - 1);
+            after = static_cast<char>(all >> bits & 0xff);
+        } else {
+            word = all;
+            after = at + count < text.size() ? text[at + count] : '\0';
+        }
     }
     std::size_t count = 8;
     std::uint64_t word = 0;
-    char after = 'A'; ///< what follows them
+    char after = '\0'; ///< what follows them
 };
 
 /// "SIP/2.0", any letter case and version: which versions to refuse is the backend's business.
@@ -290,7 +304,7 @@ bool read_usual_first_line(std::string_view text,
         digest.status = static_cast<std::uint16_t>(hundreds * 100 + digit(9) * 10 + digit(10));
         return true;
     }
-    const Letters name(start);
+    const Letters name(text, 0);
     const Method method = kShortMethods.find(name.word);
     const std::size_t version = line_feed - 8;
     if (method == Method::Other || name.after != ' ' ||
@@ -320,7 +334,7 @@ std::optional<CSeq> read_cseq(std::string_view value) noexcept {
     return CSeq{static_cast<std::uint32_t>(number), read_method(method)};
 }
 
-/// Up to seven digits, a blank, a method of up to seven letters, CR LF and no fold: nearly every
+/// Up to seven digits, a blank, a method of up to eight letters, CR LF and no fold: nearly every
 /// CSeq. Empty: look closer.
 std::optional<CSeq> read_usual_cseq(std::string_view text, std::size_t at) noexcept {
     const std::uint64_t start = word_at(text, at);
@@ -337,7 +351,7 @@ std::optional<CSeq> read_usual_cseq(std::string_view text, std::size_t at) noexc
     number = (number * 10'000 + (number >> 32U)) & 0xffff'ffffU;
 
     const std::size_t name_at = at + digits + 1;
-    const Letters name(word_at(text, name_at));
+    const Letters name(text, name_at);
     const Method method = kShortMethods.find(name.word);
     const std::size_t end = name_at + name.count;
     if (method == Method::Other || name.after != '\r' || end + 2 >= text.size())
@@ -346,50 +360,94 @@ std::optional<CSeq> read_usual_cseq(std::string_view text, std::size_t at) noexc
     return CSeq{static_cast<std::uint32_t>(number), method};
 }
 
-/// The names of the wanted fields, one row for each way to write them, found by the bits in which
-/// their first two letters differ.
-struct FieldName {
-    std::uint64_t letters = 0; ///< in lower case
-    std::uint64_t fold = 0;    ///< 0x20 where a letter stands
+/// A name of up to seven characters that is compared without regard to letter case, as a word.
+struct FoldedName {
+    constexpr FoldedName() = default;
+    constexpr explicit FoldedName(std::string_view name) // in lower case
+        : letters(word_of(name)), mask((std::uint64_t{1} << (8 * name.size())) - 1),
+          length(static_cast<std::uint8_t>(name.size())) {
+        for (std::size_t i = 0; i < name.size(); ++i)
+            if (name[i] >= 'a') fold |= std::uint64_t{0x20} << (8 * i);
+    }
+    /// Whether `word` begins with it.
+    [[nodiscard]] constexpr bool begins(std::uint64_t word) const noexcept {
+        return ((word | fold) & mask) == letters;
+    }
+
+    std::uint64_t letters = 0;
+    std::uint64_t fold = 0; ///< 0x20 where a letter stands
     std::uint64_t mask = ~std::uint64_t{0};
     std::uint8_t length = 0;
-    std::uint8_t line_class = 0; ///< never 0 in a row of a name
 };
+constexpr FoldedName kTag("tag");
+constexpr FoldedName kBranch("branch");
+
+/// The names of the wanted fields, one row for each way to write them, found by the bits in which
+/// their first two letters differ. Rows of no name match no line.
+struct FieldName {
+    FoldedName name;
+    std::uint8_t field = 0;
+};
+
+constexpr std::uint8_t kCallId = 0;
+constexpr std::uint8_t kTo = 1;
+constexpr std::uint8_t kCSeq = 2;
+constexpr std::uint8_t kVia = 3;
 
 constexpr std::size_t field_row(std::uint64_t word) noexcept {
     return static_cast<std::size_t>((word >> 1U & 7U) << 2U | (word >> 13U & 2U) |
                                     (word >> 9U & 1U));
 }
 
-/// Both ways to write a field's name are of one class here.
 constexpr std::uint8_t kAnyCallId = line_class::kCallId | line_class::kCompactCallId;
 
 constexpr auto kFieldNames = [] {
     std::array<FieldName, 32> rows{};
-    const auto add = [&](std::string_view name, std::uint8_t line_class) {
-        FieldName row;
-        row.letters = word_of(name);
-        row.length = static_cast<std::uint8_t>(name.size());
-        row.mask = (std::uint64_t{1} << (8 * name.size())) - 1;
-        for (std::size_t i = 0; i < name.size(); ++i)
-            if (name[i] >= 'a') row.fold |= std::uint64_t{0x20} << (8 * i);
-        row.line_class = line_class;
+    const auto add = [&](std::string_view name, std::uint8_t field) {
+        const FieldName row{FoldedName(name), field};
         if (name.size() > 1)
-            rows[field_row(row.letters)] = row;
+            rows[field_row(row.name.letters)] = row;
         else
             for (const char after : {':', ' ', '\t'})
-                rows[field_row(word_of(name) | std::uint64_t{static_cast<std::uint8_t>(after)}
-                                                   << 8U)] = row;
+                rows[field_row(row.name.letters | std::uint64_t{static_cast<std::uint8_t>(after)}
+                                                      << 8U)] = row;
     };
-    add("call-id", kAnyCallId);
-    add("i", kAnyCallId);
-    add("cseq", line_class::kCSeq);
-    add("to", line_class::kTo);
-    add("t", line_class::kTo);
-    add("via", line_class::kVia);
-    add("v", line_class::kVia);
+    add("call-id", kCallId);
+    add("i", kCallId);
+    add("cseq", kCSeq);
+    add("to", kTo);
+    add("t", kTo);
+    add("via", kVia);
+    add("v", kVia);
     return rows;
 }();
+
+/// line_class bits by Want.
+constexpr auto kWantedClasses = [] {
+    std::array<std::uint8_t, 8> classes{};
+    for (std::size_t i = 0; i < classes.size(); ++i) {
+        const auto want = static_cast<Want>(i);
+        unsigned all = kAnyCallId;
+        if (wants(want, Want::ToTag)) all |= line_class::kTo;
+        if (wants(want, Want::CSeq)) all |= line_class::kCSeq;
+        if (wants(want, Want::TopVia)) all |= line_class::kVia;
+        classes[i] = static_cast<std::uint8_t>(all);
+    }
+    return classes;
+}();
+
+/// Where the line feed stands, from `at` on, that no blank follows; the size if none.
+std::size_t end_of_folded(std::string_view text, std::size_t at) noexcept {
+    // A sender may make many short lines: sixteen bytes at a time.
+    for (; text.size() - at > Blanks::kStep; at += Blanks::kStep) {
+        const std::uint32_t ends =
+            LineFeeds::mask(text.data() + at) & ~Blanks::mask(text.data() + at + 1);
+        if (ends != 0) return at + static_cast<std::size_t>(std::countr_zero(ends));
+    }
+    for (; at < text.size(); ++at)
+        if (text[at] == '\n' && (at + 1 == text.size() || !is_blank(text[at + 1]))) return at;
+    return at;
+}
 
 /// Reads header lines, from the end of the first line to the empty line.
 class HeaderReader {
@@ -398,26 +456,26 @@ public:
                  std::string_view text,
                  const ReadRules& rules,
                  SipDigest& digest) noexcept
-        : ops_(ops), text_(text), rules_(rules), digest_(digest), open_(kAnyCallId) {
-        if (wants(rules.want, Want::ToTag)) open_ |= line_class::kTo;
-        if (wants(rules.want, Want::CSeq)) open_ |= line_class::kCSeq;
-        if (wants(rules.want, Want::TopVia)) open_ |= line_class::kVia;
-    }
+        : ops_(ops), text_(text), rules_(rules), digest_(digest),
+          wanted_(kWantedClasses[static_cast<std::size_t>(rules.want) % kWantedClasses.size()]) {}
 
     void read(std::size_t first_line_end) noexcept {
         LineList list;
         list.next = first_line_end;
         list.lines_left = rules_.max_header_lines;
-        while (!list.done && open_ != 0) {
-            constexpr std::size_t kLenientStep = 4 * LineList::kBlock;
+        list.wanted = wanted_;
+        list.done = first_line_end >= text_.size();
+        while (!list.done) {
+            constexpr std::size_t kLenientStep = 256;
             list.pause = rules_.lenient ? list.next + kLenientStep : text_.size();
             list.count = 0;
-            list.wanted = static_cast<std::uint8_t>(open_);
             ops_.lines(text_.data(), text_.size(), list);
-            for (std::size_t i = 0; i < list.count; ++i)
-                if (!look_at(list.starts[i])) return;
+            if (!look_at(list) || (list.done && !list.too_many_lines)) break;
+            list.wanted = open_classes();
+            if (list.wanted == 0) break; // all is known that is wanted
+            if (list.too_many_lines) digest_.defect = Defect::TooManyHeaderLines;
         }
-        if (list.too_many_lines && open_ != 0) digest_.defect = Defect::TooManyHeaderLines;
+        take_fields();
     }
 
 private:
@@ -427,150 +485,209 @@ private:
     static constexpr int kOddLines = 32;
     static constexpr int kOddLinesNoColon = 4; ///< what a name without its colon counts for
     static constexpr unsigned kMaxCallIds = 8;
-    /// Marks of one value that are looked at: a value has five; past the limit it has no parameter.
-    static constexpr unsigned kMaxMarks = 32;
+    /// Parameters and <URIs> of one value that are looked at: honest ones have a few.
+    static constexpr unsigned kMaxParameters = 32;
 
-    /// A line that may be a wanted field. False: reading ends.
+    /// Lines that may be wanted fields. False: reading ends.
+    bool look_at(const LineList& list) noexcept {
+        for (std::size_t i = 0; i < list.count; ++i) {
+            for (std::uint64_t bits = list.line_feeds[i]; bits != 0; bits &= bits - 1)
+                if (!look_at(list.bases[i] + 1 + static_cast<std::size_t>(std::countr_zero(bits))))
+                    return false;
+        }
+        return true;
+    }
+
     bool look_at(std::size_t start) noexcept {
         const std::uint64_t word = word_at(text_, start);
         const FieldName& name = kFieldNames[field_row(word)];
-        const bool named = ((word | name.fold) & name.mask) == name.letters;
-        if (named && (name.line_class & open_) == 0) return true; // the first one counts
-        std::size_t at = start + name.length;
+        const bool named = name.name.begins(word);
+        std::size_t at = start + name.name.length;
         if (!named || at >= text_.size()) return odd_line(start, 1);
-        if (text_[at] != ':') { // HCOLON (RFC 3261 §25.1)
+        if (text_[at] != ':') [[unlikely]] { // HCOLON (RFC 3261 §25.1)
             if (!is_blank(text_[at])) return odd_line(start, 1);
             at = Blanks::skip(text_, at);
             if (at == text_.size() || text_[at] != ':') return odd_line(start, kOddLinesNoColon);
         }
-        take(name.line_class, at + 1);
-        return digest_.defect == Defect::None;
+        std::size_t& value_at = values_[name.field];
+        if (value_at != 0) // the first one counts
+            return name.field != kCallId || rules_.lenient || compare_call_id(at + 1);
+        value_at = at + 1;
+        return true;
+    }
+
+    /// line_class bits of the fields still looked for.
+    [[nodiscard]] std::uint8_t open_classes() const noexcept {
+        unsigned open = wanted_;
+        if (values_[kCallId] != 0 && rules_.lenient) open &= ~unsigned{kAnyCallId};
+        if (values_[kTo] != 0) open &= ~unsigned{line_class::kTo};
+        if (values_[kCSeq] != 0) open &= ~unsigned{line_class::kCSeq};
+        if (values_[kVia] != 0) open &= ~unsigned{line_class::kVia};
+        return static_cast<std::uint8_t>(open);
     }
 
     bool odd_line(std::size_t start, int weight) noexcept {
         const char second = start + 1 < text_.size() ? text_[start + 1] : '\0';
-        if ((line_class_of(text_[start], second) & open_) == 0) return true;
+        if ((line_class_of(text_[start], second) & open_classes()) == 0) return true;
         odd_lines_left_ -= weight;
         if (odd_lines_left_ < 0) digest_.defect = Defect::TooManyHeaderLines;
         return odd_lines_left_ >= 0;
     }
 
-    void take(std::uint8_t line_class, std::size_t at) noexcept {
-        if (line_class != kAnyCallId || rules_.lenient) open_ &= ~static_cast<unsigned>(line_class);
-        switch (line_class) {
-        case kAnyCallId:
-            take_call_id(value(at));
-            break;
-        case line_class::kTo:
-            digest_.has_to_tag = !find_parameter(value(at), "tag").empty();
-            break;
-        case line_class::kCSeq:
-            digest_.cseq =
-                read_usual_cseq(text_, at + (at < text_.size() && is_blank(text_[at]) ? 1U : 0U));
-            if (!digest_.cseq) digest_.cseq = read_cseq(value(at));
-            break;
-        case line_class::kVia:
-            digest_.top_via_branch = find_parameter(value(at), "branch");
-            break;
-        default:
-            break;
-        }
+    /// Another Call-ID.
+    bool compare_call_id(std::size_t at) noexcept {
+        if (++more_call_ids_ >= kMaxCallIds || value(at) != value(values_[kCallId]))
+            digest_.defect = Defect::AmbiguousCallId;
+        return digest_.defect == Defect::None;
     }
 
-    void take_call_id(std::string_view call_id) noexcept {
-        if (++call_ids_ == 1)
-            digest_.call_id = call_id;
-        else if (call_ids_ > kMaxCallIds || call_id != digest_.call_id)
-            digest_.defect = Defect::AmbiguousCallId;
+    void take_fields() noexcept {
+        if (const std::size_t at = values_[kCallId]; at != 0) digest_.call_id = value(at);
+        if (const std::size_t at = values_[kTo]; at != 0)
+            digest_.has_to_tag = !find_parameter(at, kTag).empty();
+        if (const std::size_t at = values_[kCSeq]; at != 0) {
+            const bool blank = at < text_.size() && is_blank(text_[at]);
+            digest_.cseq = read_usual_cseq(text_, at + (blank ? 1 : 0));
+            if (!digest_.cseq) digest_.cseq = read_cseq(value(at));
+        }
+        if (const std::size_t at = values_[kVia]; at != 0)
+            digest_.top_via_branch = find_parameter(at, kBranch);
     }
 
     /// The value that begins behind the colon at `at`, white space around it dropped.
     [[nodiscard]] std::string_view value(std::size_t at) const noexcept {
-        std::size_t end = LineFeeds::find(text_, at);
-        if (end + 1 < text_.size() && is_blank(text_[end + 1])) end = end_of_folded(end);
+        std::size_t end = find_line_feed(ops_, text_, at);
+        // A line that begins with a blank belongs to the one before (RFC 3261 §7.3.1).
+        if (end + 1 < text_.size() && is_blank(text_[end + 1])) end = end_of_folded(text_, end);
+        // Nearly always one blank before it and CR behind it.
+        const std::size_t first = at < end && is_blank(text_[at]) ? at + 1 : at;
+        const std::size_t last = at < end && text_[end - 1] == '\r' ? end - 1 : end;
+        if (first < last && !is_space(text_[first]) && !is_space(text_[last - 1])) [[likely]]
+            return slice(text_, first, last);
         return trim(slice(text_, at, end));
     }
 
-    /// A line that begins with a blank belongs to the one before (RFC 3261 §7.3.1).
-    [[nodiscard]] std::size_t end_of_folded(std::size_t line_feed) const noexcept;
+    [[nodiscard]] std::string_view find_parameter(std::size_t at,
+                                                  const FoldedName& name) const noexcept;
+    [[nodiscard]] std::size_t skip_space(std::size_t at) const noexcept;
+    [[nodiscard]] std::optional<std::string_view>
+    parameter_at(std::size_t at, const FoldedName& name) const noexcept;
 
-    [[nodiscard]] std::string_view find_parameter(std::string_view value,
-                                                  std::string_view name) const noexcept;
-
-    /// Marks of the 64 bytes from `at` on, as far as they are of the value.
-    [[nodiscard]] std::uint64_t marks_of(std::string_view value, std::size_t at) const noexcept {
-        const char* bytes = value.data() + at;
-        const std::size_t left = value.size() - at;
-        const auto readable = static_cast<std::size_t>(text_.data() + text_.size() - bytes);
-        std::uint64_t marks = 0;
-        if (readable >= 64) [[likely]] {
-            marks = ops_.marks(bytes);
-        } else {
-            std::array<char, 64> copy{};
-            std::memcpy(copy.data(), bytes, readable);
-            marks = ops_.marks(copy.data());
-        }
-        return left < 64 ? marks & ((std::uint64_t{1} << left) - 1) : marks;
+    [[nodiscard]] ValueMarks marks_at(std::size_t at) const noexcept {
+        if (text_.size() - at >= 64) [[likely]]
+            return ops_.marks(text_.data() + at);
+        std::array<char, 64> copy{};
+        std::memcpy(copy.data(), text_.data() + at, text_.size() - at);
+        copy[text_.size() - at] = '\n'; // the text ends the value
+        return ops_.marks(copy.data());
     }
 
     const ScanOps& ops_;
     std::string_view text_;
     const ReadRules& rules_;
     SipDigest& digest_;
-    unsigned open_; ///< line_class bits of the fields still looked for
-    unsigned call_ids_ = 0;
+    std::uint8_t wanted_;                 ///< line_class bits
+    std::array<std::size_t, 4> values_{}; ///< by field: behind the colon; 0: not found
+    unsigned more_call_ids_ = 0;
     int odd_lines_left_ = kOddLines;
 };
 
-std::size_t HeaderReader::end_of_folded(std::size_t line_feed) const noexcept {
-    // Many short lines: those that end the value, sixteen bytes at a time.
-    std::size_t at = line_feed;
-    for (; text_.size() - at > Blanks::kStep; at += Blanks::kStep) {
-        const std::uint32_t ends =
-            LineFeeds::mask(text_.data() + at) & ~Blanks::mask(text_.data() + at + 1);
-        if (ends != 0) return at + static_cast<std::size_t>(std::countr_zero(ends));
-    }
-    for (; at < text_.size(); ++at)
-        if (text_[at] == '\n' && (at + 1 == text_.size() || !is_blank(text_[at + 1]))) return at;
-    return at;
+/// Marks that a backslash before them makes plain characters. `carry`: the block before ended with
+/// such a backslash.
+std::uint64_t escaped(std::uint64_t backslash, std::uint64_t& carry) noexcept {
+    if ((backslash | carry) == 0) [[likely]]
+        return 0;
+    // A run of backslashes escapes every other character of it and, if odd, the one behind it.
+    // Adding carries from a run's first bit to the bit behind the run.
+    constexpr std::uint64_t kEven = 0x5555'5555'5555'5555U;
+    backslash &= ~carry;
+    const std::uint64_t follows = backslash << 1U | carry;
+    const std::uint64_t odd_starts = backslash & ~kEven & ~follows;
+    std::uint64_t runs_from_even = 0;
+    carry = __builtin_add_overflow(odd_starts, backslash, &runs_from_even) ? 1 : 0;
+    const std::uint64_t inverted = runs_from_even << 1U;
+    return (kEven ^ inverted) & follows;
 }
 
-/// The value of a header parameter such as ";tag=" in the first value of a header field. Quoted
-/// strings and <URIs> are passed over; the search ends at a comma outside of them (RFC 3261
-/// §7.3.1).
-std::string_view HeaderReader::find_parameter(std::string_view value,
-                                              std::string_view name) const noexcept {
-    char closing = 0;       // what ends the quoted string or URI we are in; 0: in neither
-    std::size_t resume = 0; // marks before it were escaped
-    unsigned marks_left = kMaxMarks;
-    for (std::size_t base = 0; base < value.size(); base += 64) {
-        for (std::uint64_t marks = marks_of(value, base); marks != 0; marks &= marks - 1) {
-            const std::size_t at = base + static_cast<std::size_t>(std::countr_zero(marks));
-            if (marks_left-- == 0) return {};
-            const char mark = value[at];
-            if (at < resume) continue;
-            if (closing != 0) {
-                if (mark == '\\' && closing == '"') resume = at + 2;
-                if (mark == closing) closing = 0;
-            } else if (mark == '<') {
-                closing = '>';
-            } else if (mark == '"') {
-                closing = '"';
-            } else if (mark == ',') {
-                return {};
-            } else if (mark == ';') {
-                std::size_t next = Spaces::skip(value, at + 1);
-                if (value.size() - next < name.size() ||
-                    !equals_ignoring_case(slice(value, next, next + name.size()), name))
-                    continue;
-                next = Spaces::skip(value, next + name.size());
-                if (next == value.size() || value[next] != '=') continue;
-                next = Spaces::skip(value, next + 1);
-                return slice(value, next, ValueEnds::find(value, next));
-            }
+/// Bit i: the number of set bits up to and with bit i is odd.
+std::uint64_t prefix_xor(std::uint64_t bits) noexcept {
+    for (unsigned shift = 1; shift < 64; shift *= 2)
+        bits ^= bits << shift;
+    return bits;
+}
+
+/// The value of a header parameter such as ";tag=" in the first value of the field behind the colon
+/// at `at`. Quoted strings and <URIs> are passed over; the search ends at a comma outside of them
+/// (RFC 3261 §7.3.1).
+std::string_view HeaderReader::find_parameter(std::size_t at,
+                                              const FoldedName& name) const noexcept {
+    std::uint64_t quoted = 0; // all ones: the block before ended in a quoted string
+    std::uint64_t escape = 0;
+    bool in_uri = false;
+    unsigned left = kMaxParameters;
+    for (; at < text_.size(); at += 64) {
+        const ValueMarks marks = marks_at(at);
+        std::uint64_t ends = marks.line_feed;
+        // A folded value: line feeds before a blank do not end it.
+        while (ends != 0 && left > 0) {
+            const std::size_t next = at + static_cast<std::size_t>(std::countr_zero(ends)) + 1;
+            if (next >= text_.size() || !is_blank(text_[next])) break;
+            ends &= ends - 1;
+            --left;
         }
+        std::uint64_t plain = ~escaped(marks.backslash, escape);
+        quoted ^= prefix_xor(marks.quote & plain);
+        plain &= ~quoted;
+        quoted = 0 - (quoted >> 63U);
+
+        std::uint64_t outside = plain;
+        std::uint64_t less = in_uri ? 1 : marks.less & plain;
+        less &= 0 - less;
+        in_uri = false;
+        while (less != 0 && left > 0) { // nearly always one <URI>, or none
+            // Bits from `<` up to the next `>`, or to the end.
+            std::uint64_t greater = marks.greater & plain & ~(less - 1);
+            greater &= 0 - greater;
+            outside &= ~(greater - less);
+            in_uri = greater == 0;
+            less = in_uri ? 0 : marks.less & plain & ~(greater - 1);
+            less &= 0 - less;
+            --left;
+        }
+        std::uint64_t stop = ends | (marks.comma & outside);
+        stop &= 0 - stop;
+        if (stop != 0) outside &= stop - 1;
+        for (std::uint64_t starts = marks.semicolon & outside; starts != 0; starts &= starts - 1) {
+            if (left-- == 0) return {};
+            const auto start = at + static_cast<std::size_t>(std::countr_zero(starts));
+            if (const auto found = parameter_at(start + 1, name)) return *found;
+        }
+        if (stop != 0 || left == 0) return {};
     }
     return {};
+}
+
+/// Where the value goes on behind white space; the text's size if its line ends before.
+std::size_t HeaderReader::skip_space(std::size_t at) const noexcept {
+    if (at < text_.size() && text_[at] > ' ') [[likely]]
+        return at;
+    const std::size_t next = Spaces::skip(text_, at);
+    const std::string_view up_to_it = slice(text_, 0, next);
+    const std::size_t line_feed = at == next ? next : LineFeeds::find(up_to_it, at);
+    if (line_feed == next) [[likely]]
+        return next;
+    return end_of_folded(up_to_it, line_feed) == next ? next : text_.size();
+}
+
+/// The parameter that begins at `at`; empty: it has another name or no value.
+std::optional<std::string_view> HeaderReader::parameter_at(std::size_t at,
+                                                           const FoldedName& name) const noexcept {
+    at = skip_space(at);
+    if (!name.begins(word_at(text_, at))) return std::nullopt;
+    at = skip_space(at + name.length);
+    if (at >= text_.size() || text_[at] != '=') return std::nullopt;
+    at = skip_space(at + 1);
+    return slice(text_, at, ValueEnds::find(text_, at));
 }
 
 /// What stands on a SIP port without being SIP (RFC 5626 §3.5.1, §4.4.1; RFC 5389 §6).
@@ -604,7 +721,7 @@ read(const ScanOps& ops, std::span<const std::byte> payload, const ReadRules& ru
     const std::string_view text = slice(whole, start, whole.size());
 
     SipDigest digest;
-    const std::size_t first_end = LineFeeds::find(text, 0);
+    const std::size_t first_end = find_line_feed(ops, text, 0);
     if (!read_usual_first_line(text, first_end, digest)) {
         const std::string_view first_line = trim(slice(text, 0, first_end));
         if (!read_status_line(first_line, digest) && !read_request_line(first_line, digest)) {

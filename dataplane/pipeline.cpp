@@ -27,6 +27,23 @@ template <typename Stage> void run_stage(Burst& burst, Stage stage) noexcept {
     burst.live_count = kept;
 }
 
+/// Fills in what later stages need of the message. Of a nat backend's they need nothing.
+void parse(const Snapshot& snapshot, Frame& frame) noexcept {
+    // Probes go out with a Call-ID and a branch that nobody else knows: an answer has to match
+    // both.
+    constexpr ReadRules kProbeRules{Want::TopVia, true};
+    switch (frame.origin) {
+    case Origin::Client:
+        frame.digest = read_digest(frame.payload(), snapshot.vips[index(*frame.vip)].read_rules);
+        break;
+    case Origin::ProbeTarget:
+        frame.digest = read_digest(frame.payload(), kProbeRules);
+        break;
+    case Origin::NatBackend:
+        break;
+    }
+}
+
 void prefetch_payload(const Frame& frame) noexcept {
     const std::span<const std::byte> payload = frame.payload();
     for (std::size_t line = 0; line < kPayloadLines && line * kCacheLine < payload.size(); ++line)
@@ -52,11 +69,11 @@ void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
 
     run_stage(burst, [&](Frame& frame) noexcept {
         const auto end = classify(snapshot, view.ports[index(frame.rx_port)], frame);
-        if (!end) prefetch_payload(frame);
+        if (!end && frame.origin != Origin::NatBackend) prefetch_payload(frame);
         return end;
     });
-    run_stage(burst, [](Frame& frame) noexcept {
-        frame.digest = read_digest(frame.payload());
+    run_stage(burst, [&](Frame& frame) noexcept {
+        parse(snapshot, frame);
         return std::optional<Outcome>{};
     });
     run_stage(burst, [&](Frame& frame) noexcept { return admit(snapshot, frame); });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// policy: may this message go on? Keep-alives, non-SIP, missing Call-ID, disabled VIPs end here.
+// policy: may this message go on? Keep-alives, non-SIP, defects, missing Call-ID, disabled VIPs
+// end here.
 #pragma once
 
 #include "frame.hpp"

@@ -204,10 +204,11 @@ std::vector<PortView> make_ports(const NextHops& next_hops, std::uint32_t mtu) {
     return ports;
 }
 
-/// The Call-ID of a message the pipeline read, or dropped for its sender before reading it.
-std::string_view call_id_of(const Frame& frame, Outcome outcome) {
-    if (outcome == Outcome::BackendToVip) return read_digest(frame.payload()).call_id;
-    return frame.digest.call_id;
+/// Also of a message whose sender told the pipeline enough, so that it was never read.
+std::string_view call_id_of(const Snapshot& snapshot, const Frame& frame, Outcome outcome) {
+    const bool unread = outcome == Outcome::BackendToVip || frame.origin == Origin::NatBackend;
+    if (!unread || !frame.vip) return frame.digest.call_id;
+    return read_digest(frame.payload(), snapshot.vips[index(*frame.vip)].read_rules).call_id;
 }
 
 class Replay {
@@ -257,7 +258,7 @@ private:
                            frame.vip,
                            frame.pool,
                            frame.backend,
-                           call_id_of(frame, outcome)});
+                           call_id_of(view_.snapshot, frame, outcome)});
         }
         burst_.count = 0;
     }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scan.hpp"
 
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -66,65 +70,155 @@ constexpr Nibbles kSecond = [] {
     return table;
 }();
 
-/// The marks inside a value.
+/// The characters of ValueMarks, a bit for each.
+namespace mark {
+constexpr std::uint8_t kLineFeed = 0x01;
+constexpr std::uint8_t kSemicolon = 0x02;
+constexpr std::uint8_t kLess = 0x04;
+constexpr std::uint8_t kGreater = 0x08;
+constexpr std::uint8_t kQuote = 0x10;
+constexpr std::uint8_t kComma = 0x20;
+constexpr std::uint8_t kBackslash = 0x40;
+} // namespace mark
+
 constexpr ClassTable kMarks = [] {
     ClassTable table;
-    for (const char c : {'"', ','})
-        table.add(c, 0x01);
-    for (const char c : {';', '<', '>'})
-        table.add(c, 0x02);
-    table.add('\\', 0x04);
+    table.add('\n', mark::kLineFeed);
+    table.add(';', mark::kSemicolon);
+    table.add('<', mark::kLess);
+    table.add('>', mark::kGreater);
+    table.add('"', mark::kQuote);
+    table.add(',', mark::kComma);
+    table.add('\\', mark::kBackslash);
     return table;
 }();
 
-/// Goes over a text in blocks of 64 line feeds' places, each with the two bytes that follow. The
-/// last block overlaps the one before; what it saw already is masked out.
-class Blocks {
+/// One scan: goes over a text in blocks of 64 places for line feeds, each with the two bytes that
+/// follow, and keeps what they brought. The last block overlaps the one before; `unseen` masks out
+/// what that one saw. Everything here is inlined into code for one level; nothing gets its address,
+/// so that it stays in registers.
+class Scan {
 public:
-    static constexpr std::size_t kReach = LineList::kBlock + 2;
+    static constexpr std::size_t kBlock = 64;
+    static constexpr std::size_t kReach = kBlock + 2;
 
-    [[gnu::always_inline]] Blocks(std::size_t size, LineList& list) noexcept
-        : size_(size), list_(list), end_(list.next) {}
+    [[gnu::always_inline]] Scan(std::size_t size, LineList& list) noexcept
+        : list_(list), size_(size), end_(list.next),
+          limit_(std::min(size < kReach ? 0 : size - kReach + 1, list.pause)),
+          lines_left_(list.lines_left), count_(list.count) {}
 
-    /// False: fewer than 64 places are left, or the text is too short for blocks.
+    /// The next block. False: the scan may pause, or fewer than 64 places are left, or the text is
+    /// too short for blocks.
     [[gnu::always_inline]] bool next() noexcept {
-        if (end_ + kReach <= size_) [[likely]] {
+        if (end_ < limit_) [[likely]] {
             base_ = end_;
-            end_ += LineList::kBlock;
+            end_ += kBlock;
             return true;
         }
-        if (end_ + 2 >= size_ || size_ < kReach) return false;
+        if (end_ + 2 >= size_ || size_ < kReach || end_ >= list_.pause) return false;
         base_ = size_ - kReach;
         unseen_ = ~std::uint64_t{0} << (end_ - base_);
         end_ = size_ - 2;
         return true;
     }
     [[gnu::always_inline]] [[nodiscard]] std::size_t base() const noexcept { return base_; }
+    [[gnu::always_inline]] [[nodiscard]] std::uint64_t unseen() const noexcept { return unseen_; }
 
-    /// False: the scan ends here.
-    [[gnu::always_inline]] bool
-    take(std::uint64_t line_feeds, std::uint64_t candidates, std::uint64_t empty) noexcept {
-        const bool more =
-            list_.take(base_, line_feeds & unseen_, candidates & unseen_, empty & unseen_, size_);
+    /// For text that is looked at byte by byte.
+    void set_block(std::size_t base) noexcept {
+        base_ = base;
+        end_ = base + kBlock;
+    }
+
+    /// Takes the block in: new line feeds before a line that is wanted or empty, and those before
+    /// an empty one. False: the scan ends.
+    [[gnu::always_inline]] bool take(std::uint64_t candidates, std::uint64_t empty) noexcept {
+        if (empty != 0) { // nothing after it is a header line
+            candidates &= (empty & (0 - empty)) - 1;
+            done_ = true;
+        }
+        // Which blocks have candidates nobody can foretell: no branch.
+        list_.line_feeds[count_] = candidates;
+        list_.bases[count_] = base_;
+        count_ += candidates != 0 ? 1 : 0;
+        found_ += static_cast<std::size_t>(std::popcount(candidates));
+        return empty == 0 && found_ < LineList::kEnough;
+    }
+
+    /// The same, and counts lines: all new line feeds of the block are given, too.
+    [[gnu::always_inline]] bool take_and_count(std::uint64_t line_feeds,
+                                               std::uint64_t candidates,
+                                               std::uint64_t empty) noexcept {
+        const std::uint64_t lines =
+            empty == 0 ? line_feeds : line_feeds & ((empty & (0 - empty)) - 1);
+        const auto begun = static_cast<std::size_t>(std::popcount(lines));
+        if (begun <= lines_left_) [[likely]] {
+            lines_left_ -= begun;
+            return take(candidates, empty);
+        }
+        const std::uint64_t extra = past_limit(lines);
+        lines_left_ = 0;
+        // A line feed that is the text's last byte begins no line.
+        const bool last_byte =
+            base_ + static_cast<std::size_t>(std::countr_zero(extra)) + 1 == size_;
+        if (last_byte) return take(candidates, empty);
+        list_.too_many_lines = done_ = true;
+        take(candidates & lines & ~extra, 0);
+        return false;
+    }
+
+    /// Leaves what was found in the list. Returns whether the scan goes on byte by byte.
+    [[gnu::always_inline]] bool finish() noexcept {
         list_.next = end_;
-        return more && end_ < list_.pause;
+        list_.lines_left = lines_left_;
+        list_.count = count_;
+        list_.done = done_;
+        return !done_ && found_ < LineList::kEnough && end_ < list_.pause;
     }
 
 private:
-    std::size_t size_;
+    /// Line feeds that begin one line more than may begin.
+    [[nodiscard]] std::uint64_t past_limit(std::uint64_t line_feeds) const noexcept {
+        for (std::size_t i = 0; i < lines_left_; ++i)
+            line_feeds &= line_feeds - 1;
+        return line_feeds;
+    }
+
     LineList& list_;
+    std::size_t size_;
     std::size_t base_ = 0;
     std::size_t end_;
+    std::size_t limit_; ///< blocks that begin before it are whole, and no pause is due
+    std::size_t lines_left_;
+    std::size_t count_;
+    std::size_t found_ = 0;
     std::uint64_t unseen_ = ~std::uint64_t{0};
+    bool done_ = false;
 };
 
-/// One place after the other, to the end of the text.
+/// Where a byte of eight is a line feed: bit 7 of that byte, and perhaps bits above the first one.
+std::uint64_t line_feeds_in(const char* bytes) noexcept {
+    constexpr std::uint64_t kEvery = 0x0101'0101'0101'0101U;
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes, sizeof(word));
+    if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
+    word ^= kEvery * '\n';
+    return (word - kEvery) & ~word & (kEvery * 0x80);
+}
+
+/// The end of a text, and the whole of it on machines without vectors.
 void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
-    for (std::size_t base = list.next; base < size; base += LineList::kBlock) {
+    Scan scan(size, list);
+    for (std::size_t base = list.next; base < size && base < list.pause; base += Scan::kBlock) {
         std::uint64_t line_feeds = 0;
         std::uint64_t candidates = 0;
         std::uint64_t empty = 0;
-        for (std::size_t i = 0; i < LineList::kBlock && base + i < size; ++i) {
+        const std::size_t places = std::min(Scan::kBlock, size - base);
+        for (std::size_t i = 0; i < places; ++i) {
+            if (i % 8 == 0 && i + 8 <= places) { // eight at a time to the next line feed
+                const std::uint64_t feeds = line_feeds_in(text + base + i);
+                i += feeds == 0 ? 7 : static_cast<std::size_t>(std::countr_zero(feeds)) / 8;
+            }
             const std::size_t at = base + i;
             if (text[at] != '\n') continue;
             line_feeds |= std::uint64_t{1} << i;
@@ -134,23 +228,71 @@ void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
             if ((line & list.wanted) != 0) candidates |= std::uint64_t{1} << i;
             if ((line & line_class::kEmpty) != 0) empty |= std::uint64_t{1} << i;
         }
-        const bool more = list.take(base, line_feeds, candidates, empty, size);
-        list.next = base + LineList::kBlock;
-        if (!more || list.next >= list.pause) break;
+        scan.set_block(base);
+        if (!scan.take_and_count(line_feeds, candidates, empty)) break;
     }
+    scan.finish();
     if (list.next >= size) list.done = true;
 }
 
-std::uint64_t marks_scalar(const char* bytes) noexcept {
-    std::uint64_t marks = 0;
-    for (std::size_t i = 0; i < 64; ++i)
-        marks |= std::uint64_t{kMarks.of(bytes[i]) != 0} << i;
+std::uint64_t line_feeds_scalar(const char* bytes) noexcept {
+    for (unsigned i = 0; i < 64; i += 8)
+        if (const std::uint64_t feeds = line_feeds_in(bytes + i); feeds != 0) {
+            const unsigned first = i + static_cast<unsigned>(std::countr_zero(feeds)) / 8;
+            std::uint64_t all = 0;
+            for (unsigned at = first; at < 64; ++at)
+                all |= std::uint64_t{bytes[at] == '\n'} << at;
+            return all;
+        }
+    return 0;
+}
+
+ValueMarks marks_scalar(const char* bytes) noexcept {
+    ValueMarks marks{};
+    for (std::size_t i = 0; i < 64; ++i) {
+        const std::uint8_t classes = kMarks.of(bytes[i]);
+        if (classes == 0) continue;
+        const auto bit = [&](std::uint8_t one) { return std::uint64_t{(classes & one) != 0} << i; };
+        marks.line_feed |= bit(mark::kLineFeed);
+        marks.semicolon |= bit(mark::kSemicolon);
+        marks.less |= bit(mark::kLess);
+        marks.greater |= bit(mark::kGreater);
+        marks.quote |= bit(mark::kQuote);
+        marks.comma |= bit(mark::kComma);
+        marks.backslash |= bit(mark::kBackslash);
+    }
     return marks;
 }
 
-constexpr ScanOps kScalarOps{lines_scalar, marks_scalar};
+constexpr ScanOps kScalarOps{lines_scalar, line_feeds_scalar, marks_scalar};
 
 #if defined(__x86_64__)
+
+/// What a scan has to go back to.
+struct Start {
+    std::size_t next;
+    std::size_t count;
+};
+
+/// A scan that counts lines by columns of eight bits ends before one can overflow.
+Start begin_uncounted(LineList& list) noexcept {
+    constexpr std::size_t kBlocks = 255;
+    list.pause = std::min(list.pause, list.next + kBlocks * Scan::kBlock);
+    return {list.next, list.count};
+}
+
+/// `lines` began since, or fewer: those of the body in the last block are among them. False: that
+/// may be more than may begin; the list is as before, and a scan that counts exactly has to decide.
+bool count_lines(const Start& before, std::size_t lines, LineList& list) noexcept {
+    if (lines <= list.lines_left) [[likely]] {
+        list.lines_left -= lines;
+        return true;
+    }
+    list.next = before.next;
+    list.count = before.count;
+    list.done = false;
+    return false;
+}
 
 [[gnu::target("sse4.2,popcnt")]] inline __m128i load128(const void* bytes) noexcept {
     return _mm_loadu_si128(static_cast<const __m128i*>(bytes));
@@ -162,6 +304,10 @@ classes128(__m128i bytes, __m128i low, __m128i high) noexcept {
     return _mm_and_si128(_mm_shuffle_epi8(low, bytes), _mm_shuffle_epi8(high, upper));
 }
 
+[[gnu::target("sse4.2,popcnt")]] inline std::uint64_t bits128(__m128i mask) noexcept {
+    return static_cast<std::uint32_t>(_mm_movemask_epi8(mask));
+}
+
 [[gnu::target("sse4.2,popcnt")]] void
 lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
     const __m128i low = load128(kFirst.low.data());
@@ -170,43 +316,53 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
     const __m128i second = _mm_and_si128(load128(kSecond.data()), wanted);
     const __m128i nibble = _mm_set1_epi8(0x0f);
     const __m128i line_feed = _mm_set1_epi8('\n');
-    Blocks blocks(size, list);
-    while (blocks.next()) {
+    Scan scan(size, list);
+    while (scan.next()) {
         std::uint64_t line_feeds = 0;
         std::uint64_t other = 0;
         std::uint64_t empty = 0;
         for (unsigned part = 0; part < 64; part += 16) {
-            const char* at = text + blocks.base() + part;
+            const char* at = text + scan.base() + part;
             const __m128i feeds = _mm_cmpeq_epi8(load128(at), line_feed);
             const __m128i after = _mm_shuffle_epi8(second, _mm_and_si128(load128(at + 2), nibble));
             const __m128i line =
                 _mm_and_si128(feeds, _mm_and_si128(classes128(load128(at + 1), low, high), after));
-            const auto bits = [part](__m128i mask) {
-                return std::uint64_t{static_cast<std::uint32_t>(_mm_movemask_epi8(mask))} << part;
-            };
-            line_feeds |= bits(feeds);
-            other |= bits(_mm_cmpeq_epi8(line, _mm_setzero_si128()));
-            empty |= bits(_mm_or_si128(line, _mm_add_epi8(line, line)));
+            line_feeds |= bits128(feeds) << part;
+            other |= bits128(_mm_cmpeq_epi8(line, _mm_setzero_si128())) << part;
+            empty |= bits128(_mm_or_si128(line, _mm_add_epi8(line, line))) << part;
         }
-        if (!blocks.take(line_feeds, ~other, empty)) return;
+        line_feeds &= scan.unseen();
+        if (!scan.take_and_count(line_feeds, line_feeds & ~other, empty & line_feeds)) break;
     }
-    lines_scalar(text, size, list);
+    if (scan.finish()) lines_scalar(text, size, list);
 }
 
-[[gnu::target("sse4.2,popcnt")]] std::uint64_t marks_sse42(const char* bytes) noexcept {
+[[gnu::target("sse4.2,popcnt")]] std::uint64_t line_feeds_sse42(const char* bytes) noexcept {
+    std::uint64_t line_feeds = 0;
+    for (unsigned part = 0; part < 64; part += 16)
+        line_feeds |= bits128(_mm_cmpeq_epi8(load128(bytes + part), _mm_set1_epi8('\n'))) << part;
+    return line_feeds;
+}
+
+[[gnu::target("sse4.2,popcnt")]] ValueMarks marks_sse42(const char* bytes) noexcept {
     const __m128i low = load128(kMarks.low.data());
     const __m128i high = load128(kMarks.high.data());
-    std::uint64_t other = 0;
+    ValueMarks marks{};
     for (unsigned part = 0; part < 64; part += 16) {
-        const __m128i marks = classes128(load128(bytes + part), low, high);
-        const auto bits = static_cast<std::uint32_t>(
-            _mm_movemask_epi8(_mm_cmpeq_epi8(marks, _mm_setzero_si128())));
-        other |= std::uint64_t{bits} << part;
+        // Shifts bring one class after the other to the bit that movemask takes.
+        const __m128i classes = classes128(load128(bytes + part), low, high);
+        marks.backslash |= bits128(_mm_slli_epi16(classes, 1)) << part;
+        marks.comma |= bits128(_mm_slli_epi16(classes, 2)) << part;
+        marks.quote |= bits128(_mm_slli_epi16(classes, 3)) << part;
+        marks.greater |= bits128(_mm_slli_epi16(classes, 4)) << part;
+        marks.less |= bits128(_mm_slli_epi16(classes, 5)) << part;
+        marks.semicolon |= bits128(_mm_slli_epi16(classes, 6)) << part;
+        marks.line_feed |= bits128(_mm_slli_epi16(classes, 7)) << part;
     }
-    return ~other;
+    return marks;
 }
 
-constexpr ScanOps kSse42Ops{lines_sse42, marks_sse42};
+constexpr ScanOps kSse42Ops{lines_sse42, line_feeds_sse42, marks_sse42};
 
 [[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline __m256i load256(const void* bytes) noexcept {
     return _mm256_loadu_si256(static_cast<const __m256i*>(bytes));
@@ -227,94 +383,167 @@ classes256(__m256i bytes, __m256i low, __m256i high) noexcept {
     return static_cast<std::uint32_t>(_mm256_movemask_epi8(mask));
 }
 
+[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline std::size_t sum256(__m256i bytes) noexcept {
+    const __m256i sums = _mm256_sad_epu8(bytes, _mm256_setzero_si256());
+    const __m128i two =
+        _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    return static_cast<std::size_t>(_mm_cvtsi128_si64(two) + _mm_extract_epi64(two, 1));
+}
+
 [[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] void
 lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
+    const Start before = begin_uncounted(list);
     const __m256i low = twice256(kFirst.low);
     const __m256i high = twice256(kFirst.high);
     const __m256i wanted = _mm256_set1_epi8(static_cast<char>(list.wanted | line_class::kEmpty));
     const __m256i second = _mm256_and_si256(twice256(kSecond), wanted);
     const __m256i nibble = _mm256_set1_epi8(0x0f);
     const __m256i line_feed = _mm256_set1_epi8('\n');
-    Blocks blocks(size, list);
-    while (blocks.next()) {
-        std::uint64_t line_feeds = 0;
+    __m256i lines = _mm256_setzero_si256(); // how many line feeds in each column, negative
+    Scan scan(size, list);
+    while (scan.next()) {
         std::uint64_t other = 0;
         std::uint64_t empty = 0;
         for (unsigned part = 0; part < 64; part += 32) {
-            const char* at = text + blocks.base() + part;
+            const char* at = text + scan.base() + part;
             const __m256i feeds = _mm256_cmpeq_epi8(load256(at), line_feed);
             const __m256i after =
                 _mm256_shuffle_epi8(second, _mm256_and_si256(load256(at + 2), nibble));
             const __m256i line = _mm256_and_si256(
                 feeds, _mm256_and_si256(classes256(load256(at + 1), low, high), after));
-            line_feeds |= bits256(feeds) << part;
+            lines = _mm256_sub_epi8(lines, feeds);
             other |= bits256(_mm256_cmpeq_epi8(line, _mm256_setzero_si256())) << part;
             empty |= bits256(_mm256_or_si256(line, _mm256_add_epi8(line, line))) << part;
         }
-        if (!blocks.take(line_feeds, ~other, empty)) return;
+        if (!scan.take(scan.unseen() & ~other, empty & scan.unseen())) break;
     }
-    lines_scalar(text, size, list);
+    const bool more = scan.finish();
+    if (!count_lines(before, sum256(lines), list)) return lines_sse42(text, size, list);
+    if (more) lines_scalar(text, size, list);
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] std::uint64_t marks_avx2(const char* bytes) noexcept {
+[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] std::uint64_t
+line_feeds_avx2(const char* bytes) noexcept {
+    const __m256i line_feed = _mm256_set1_epi8('\n');
+    return bits256(_mm256_cmpeq_epi8(load256(bytes), line_feed)) |
+           bits256(_mm256_cmpeq_epi8(load256(bytes + 32), line_feed)) << 32U;
+}
+
+[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline std::uint64_t
+bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
+    // The shift brings the class to the bit that movemask takes.
+    const int shift = std::countl_zero(one);
+    return bits256(_mm256_slli_epi16(first, shift)) | bits256(_mm256_slli_epi16(last, shift))
+                                                          << 32U;
+}
+
+[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] ValueMarks marks_avx2(const char* bytes) noexcept {
     const __m256i low = twice256(kMarks.low);
     const __m256i high = twice256(kMarks.high);
-    const __m256i zero = _mm256_setzero_si256();
     const __m256i first = classes256(load256(bytes), low, high);
     const __m256i last = classes256(load256(bytes + 32), low, high);
-    return ~(bits256(_mm256_cmpeq_epi8(first, zero)) | bits256(_mm256_cmpeq_epi8(last, zero))
-                                                           << 32U);
+    return {.line_feed = bits_of_class(first, last, mark::kLineFeed),
+            .semicolon = bits_of_class(first, last, mark::kSemicolon),
+            .less = bits_of_class(first, last, mark::kLess),
+            .greater = bits_of_class(first, last, mark::kGreater),
+            .quote = bits_of_class(first, last, mark::kQuote),
+            .comma = bits_of_class(first, last, mark::kComma),
+            .backslash = bits_of_class(first, last, mark::kBackslash)};
 }
 
-constexpr ScanOps kAvx2Ops{lines_avx2, marks_avx2};
+constexpr ScanOps kAvx2Ops{lines_avx2, line_feeds_avx2, marks_avx2};
 
-[[gnu::target("avx512f,avx512bw,avx512vl,bmi,bmi2,lzcnt,popcnt")]] inline __m512i
-four_times512(const Nibbles& table) noexcept {
-    // Plain broadcast: GCC 12 takes its own intrinsic's placeholder for an uninitialised read.
-    return _mm512_maskz_broadcast_i32x4(__mmask16{0xffff}, load128(table.data()));
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline __m512i
+load512(const void* bytes) noexcept {
+    return _mm512_loadu_si512(bytes);
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,bmi,bmi2,lzcnt,popcnt")]] inline __m512i
-upper_nibbles512(__m512i bytes) noexcept {
-    return _mm512_and_si512(_mm512_srli_epi16(bytes, 4), _mm512_set1_epi8(0x0f));
+/// The classes of 64 characters: one look-up by all seven bits. Those above 127 are taken for the
+/// last one, which is of no class.
+using Classes128 = std::array<std::uint8_t, 128>;
+
+consteval Classes128 by_character(const ClassTable& table) {
+    Classes128 all{};
+    for (std::size_t i = 0; i < all.size(); ++i)
+        all[i] = table.of(static_cast<char>(i));
+    return all;
+}
+// The maskz forms below keep every lane: of the plain ones GCC 12 says that they read something
+// uninitialised, its own placeholder.
+alignas(64) constexpr Classes128 kFirst128 = by_character(kFirst);
+alignas(64) constexpr Classes128 kMarks128 = by_character(kMarks);
+static_assert(kFirst128[127] == 0 && kMarks128[127] == 0);
+/// kSecond four times: a look-up by six bits then needs no masking.
+alignas(64) constexpr auto kSecond64 = [] {
+    std::array<std::uint8_t, 64> all{};
+    for (std::size_t i = 0; i < all.size(); ++i)
+        all[i] = kSecond[i & 0x0fU];
+    return all;
+}();
+
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline __m512i
+classes512(__m512i bytes, const Classes128& classes) noexcept {
+    return _mm512_permutex2var_epi8(load512(classes.data()),
+                                    _mm512_min_epu8(bytes, _mm512_set1_epi8(0x7f)),
+                                    load512(classes.data() + 64));
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,bmi,bmi2,lzcnt,popcnt")]] void
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline std::size_t
+sum512(__m512i bytes) noexcept {
+    std::array<std::uint8_t, 64> columns;
+    _mm512_storeu_si512(columns.data(), bytes);
+    return sum256(load256(columns.data())) + sum256(load256(columns.data() + 32));
+}
+
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] void
 lines_avx512(const char* text, std::size_t size, LineList& list) noexcept {
-    const __m512i low = four_times512(kFirst.low);
-    const __m512i high = four_times512(kFirst.high);
+    const Start before = begin_uncounted(list);
     const __m512i empties = _mm512_set1_epi8(static_cast<char>(line_class::kEmpty));
     const __m512i wanted = _mm512_set1_epi8(static_cast<char>(list.wanted | line_class::kEmpty));
-    const __m512i second = _mm512_and_si512(four_times512(kSecond), wanted);
-    const __m512i nibble = _mm512_set1_epi8(0x0f);
+    const __m512i second = _mm512_and_si512(load512(kSecond64.data()), wanted);
     const __m512i line_feed = _mm512_set1_epi8('\n');
-    Blocks blocks(size, list);
-    while (blocks.next()) {
-        const char* at = text + blocks.base();
-        const __mmask64 feeds = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(at), line_feed);
-        const __m512i bytes = _mm512_loadu_si512(at + 1);
-        constexpr int kAllThree = 0x80;
-        const __m512i line = _mm512_ternarylogic_epi64(
-            _mm512_shuffle_epi8(low, bytes),
-            _mm512_shuffle_epi8(high, upper_nibbles512(bytes)),
-            _mm512_shuffle_epi8(second, _mm512_and_si512(_mm512_loadu_si512(at + 2), nibble)),
-            kAllThree);
+    const __m512i one = _mm512_set1_epi8(1);
+    __m512i lines = _mm512_setzero_si512(); // how many line feeds in each column
+    Scan scan(size, list);
+    while (scan.next()) {
+        const char* at = text + scan.base();
+        const __mmask64 feeds = _mm512_mask_cmpeq_epi8_mask(scan.unseen(), load512(at), line_feed);
+        const __m512i line =
+            _mm512_and_si512(classes512(load512(at + 1), kFirst128),
+                             _mm512_maskz_permutexvar_epi8(~__mmask64{0}, load512(at + 2), second));
+        lines = _mm512_mask_add_epi8(lines, feeds, lines, one);
         const __mmask64 candidates = _mm512_mask_test_epi8_mask(feeds, line, line);
         const __mmask64 empty = _mm512_mask_test_epi8_mask(feeds, line, empties);
-        if (!blocks.take(feeds, candidates, empty)) return;
+        if (!scan.take(candidates, empty)) break;
     }
-    lines_scalar(text, size, list);
+    const bool more = scan.finish();
+    if (!count_lines(before, sum512(lines), list)) return lines_sse42(text, size, list);
+    if (more) lines_scalar(text, size, list);
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,bmi,bmi2,lzcnt,popcnt")]] std::uint64_t
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] std::uint64_t
+line_feeds_avx512(const char* bytes) noexcept {
+    return _mm512_cmpeq_epi8_mask(load512(bytes), _mm512_set1_epi8('\n'));
+}
+
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline std::uint64_t
+bits_of_class(__m512i classes, std::uint8_t one) noexcept {
+    return _mm512_test_epi8_mask(classes, _mm512_set1_epi8(static_cast<char>(one)));
+}
+
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] ValueMarks
 marks_avx512(const char* bytes) noexcept {
-    const __m512i all = _mm512_loadu_si512(bytes);
-    return _mm512_test_epi8_mask(
-        _mm512_shuffle_epi8(four_times512(kMarks.low), all),
-        _mm512_shuffle_epi8(four_times512(kMarks.high), upper_nibbles512(all)));
+    const __m512i classes = classes512(load512(bytes), kMarks128);
+    return {.line_feed = bits_of_class(classes, mark::kLineFeed),
+            .semicolon = bits_of_class(classes, mark::kSemicolon),
+            .less = bits_of_class(classes, mark::kLess),
+            .greater = bits_of_class(classes, mark::kGreater),
+            .quote = bits_of_class(classes, mark::kQuote),
+            .comma = bits_of_class(classes, mark::kComma),
+            .backslash = bits_of_class(classes, mark::kBackslash)};
 }
 
-constexpr ScanOps kAvx512Ops{lines_avx512, marks_avx512};
+constexpr ScanOps kAvx512Ops{lines_avx512, line_feeds_avx512, marks_avx512};
 
 #endif
 
@@ -341,9 +570,10 @@ bool has_scan_level(ScanLevel level) noexcept {
     case ScanLevel::Avx2:
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
     case ScanLevel::Avx512:
-        // VBMI2 is not used: machines without it lower their clock for 64-byte vectors.
+        // Machines without VBMI2, which is not used, lower their clock for 64-byte vectors.
         return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("avx512vbmi2");
+               __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") &&
+               __builtin_cpu_supports("bmi2");
 #else
     case ScanLevel::Sse42:
     case ScanLevel::Avx2:

@@ -12,7 +12,6 @@
 #include "viaduct/message.hpp"
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -35,9 +34,8 @@ inline constexpr std::uint8_t kEmpty = kEmptyLf | kEmptyCrLf;
 
 /// What a scan finds, and where the next one goes on. The reader scans until `done`.
 struct LineList {
-    /// A scan ends after the block that brings as many; one block adds at most half its bytes.
+    /// A scan ends after the block that brings as many lines.
     static constexpr std::size_t kEnough = 16;
-    static constexpr std::size_t kBlock = 64;
 
     std::size_t next = 0;        ///< first byte not scanned yet; at first the end of the first line
     std::size_t pause = 0;       ///< a scan may end once `next` has come this far
@@ -46,72 +44,28 @@ struct LineList {
     bool done = false;           ///< no header line is left
     bool too_many_lines = false; ///< scanning ended because no line was left to begin
     std::size_t count = 0;
-    std::array<std::uint32_t, kEnough + kBlock> starts; // not initialised: `count` are valid
-
-    /// Takes the line feeds of a block at `base` in: all of them, those that begin a line of a
-    /// wanted class, those that begin the empty line. False: the scan ends.
-    [[gnu::always_inline]] bool take(std::size_t base,
-                                     std::uint64_t line_feeds,
-                                     std::uint64_t candidates,
-                                     std::uint64_t empty,
-                                     std::size_t size) noexcept {
-        if (empty != 0) { // nothing after it is a header line
-            const std::uint64_t up_to_it = empty ^ (empty - 1);
-            line_feeds &= up_to_it;
-            candidates &= up_to_it;
-            candidates &= ~empty; // it is no field
-
-            done = true;
-        }
-        const auto begun = static_cast<std::size_t>(std::popcount(line_feeds)) -
-                           static_cast<std::size_t>(empty != 0);
-        if (begun > lines_left) [[unlikely]]
-            candidates = keep_lines(base, line_feeds, candidates, size);
-        else
-            lines_left -= begun;
-        // Nearly every block holds two at most, and where they stand nobody can foretell: no
-        // branch.
-        const auto found = static_cast<std::size_t>(std::popcount(candidates));
-        std::uint32_t* out = starts.data() + count;
-        count += found;
-        const auto first = static_cast<std::uint32_t>(base) + 1;
-        out[0] = first + static_cast<std::uint32_t>(std::countr_zero(candidates));
-        candidates &= candidates - 1;
-        out[1] = first + static_cast<std::uint32_t>(std::countr_zero(candidates));
-        candidates &= candidates - 1;
-        for (std::size_t i = 2; candidates != 0; ++i, candidates &= candidates - 1)
-            out[i] = first + static_cast<std::uint32_t>(std::countr_zero(candidates));
-        return !done && count < kEnough;
-    }
-
-private:
-    /// More lines begin than may: those that may, and the end of the scan.
-    std::uint64_t keep_lines(std::size_t base,
-                             std::uint64_t line_feeds,
-                             std::uint64_t candidates,
-                             std::size_t size) noexcept {
-        std::uint64_t rest = line_feeds;
-        for (; lines_left > 0; --lines_left)
-            rest &= rest - 1;
-        // The line feed that is the text's last byte begins none.
-        const auto last = static_cast<std::size_t>(std::countr_zero(rest));
-        const bool only_one = (rest & (rest - 1)) == 0;
-        too_many_lines = !only_one || base + last + 1 < size;
-        if (too_many_lines) {
-            candidates &= ~rest;
-            done = true;
-        }
-        return candidates;
-    }
+    // Blocks of 64 bytes with such lines; not initialised, the first `count` are valid.
+    std::array<std::uint64_t, kEnough + 4> line_feeds; ///< before them: bit i is byte base + i
+    std::array<std::size_t, kEnough + 4> bases;
 };
 
-/// 64 bytes: where line feeds are, and where the marks that matter inside a value: `"` `\` `<` `>`
-/// `,` `;`. Bit i stands for byte i.
+/// 64 bytes of a value: where the characters are that structure it. Bit i stands for byte i.
+struct ValueMarks {
+    std::uint64_t line_feed;
+    std::uint64_t semicolon;
+    std::uint64_t less;
+    std::uint64_t greater;
+    std::uint64_t quote;
+    std::uint64_t comma;
+    std::uint64_t backslash;
+};
+
 struct ScanOps {
     /// Scans on from `list.next`.
     void (*lines)(const char* text, std::size_t size, LineList& list) noexcept;
-    /// Marks of the 64 bytes at `bytes`, which must all be readable.
-    std::uint64_t (*marks)(const char* bytes) noexcept;
+    /// These look at 64 bytes, which must all be readable.
+    std::uint64_t (*line_feeds)(const char* bytes) noexcept;
+    ValueMarks (*marks)(const char* bytes) noexcept;
 };
 
 /// The functions of a level this machine has.

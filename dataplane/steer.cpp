@@ -31,6 +31,14 @@ std::optional<Outcome> admit_message(const Vip& vip, const SipDigest& digest) no
     case PayloadKind::Response:
         break;
     }
+    switch (digest.defect) {
+    case Defect::TooManyHeaderLines:
+        return Outcome::TooManyHeaderLines;
+    case Defect::AmbiguousCallId:
+        return Outcome::AmbiguousCallId;
+    case Defect::None:
+        break;
+    }
     if (digest.call_id.empty()) return Outcome::NoCallId;
     if (!vip.enabled) return Outcome::VipDisabled;
     return std::nullopt;

@@ -7,6 +7,7 @@
 // between snapshots. Nothing that outlives a burst may keep a pointer into a snapshot: keep ids.
 #pragma once
 
+#include "viaduct/message.hpp"
 #include "viaduct/net.hpp"
 #include "viaduct/next_hops.hpp"
 
@@ -71,6 +72,9 @@ struct Vip {
     Endpoint endpoint;
     PoolId pool{};
     bool enabled = true;
+    /// For what clients send. Workers, explain and replay read by them. A hash pool needs the
+    /// Call-ID only.
+    ReadRules read_rules{Want::Nothing};
 };
 
 /// (address, UDP port) -> a 16-bit number. UDP port 0 stands for the address alone. Open

@@ -36,8 +36,8 @@ struct Steering {
     Outcome refusal = Outcome::Internal; ///< NoVerdict or NoBackend when there is no backend
 };
 
-/// How a message for a VIP ends before it is steered: keep-alives, non-SIP, no Call-ID, a VIP
-/// switched off. Empty: it is steered.
+/// How a message for a VIP ends before it is steered: keep-alives, non-SIP, a defect, no Call-ID, a
+/// VIP switched off. Empty: it is steered.
 [[nodiscard]] std::optional<Outcome> admit_message(const Vip& vip,
                                                    const SipDigest& digest) noexcept;
 

@@ -341,6 +341,35 @@ TEST(Explain, SaysWhyThereIsNoBackend) {
     EXPECT_EQ(desk.ask_json("explain off a@b")["outcome"], "vip_disabled");
 }
 
+TEST(Explain, ReadsAMessageByTheRulesOfItsVip) {
+    Config config = desk_config();
+    config.vips[2].lenient = true;
+    config.vips[1].enabled = true;
+    config.vips[1].max_header_lines = 16;
+    ControlDesk desk(config);
+    desk.all_up();
+    const auto explain = [&](const std::string& vip, std::string_view message) {
+        return desk.ask_json("explain " + vip + " --message-base64 " + to_base64(message));
+    };
+    const std::string start = "INVITE sip:x@192.0.2.1 SIP/2.0\r\nCall-ID: one@x\r\n";
+    const Json ambiguous = explain("sip", start + "i: two@x\r\n\r\n");
+    EXPECT_EQ(ambiguous["outcome"], "ambiguous_call_id");
+    EXPECT_EQ(ambiguous["call_id"], "one@x");
+    EXPECT_TRUE(ambiguous["backend"].is_null());
+    EXPECT_TRUE(contains(ambiguous["reason"].get<std::string>(), "differ"));
+    const Json lenient = explain("edge", start + "i: two@x\r\n\r\n");
+    EXPECT_EQ(lenient["outcome"], "forwarded");
+    EXPECT_EQ(lenient["call_id"], "one@x");
+
+    std::string lines;
+    for (int line = 0; line < 16; ++line)
+        lines += "X: x\r\n";
+    EXPECT_EQ(explain("sip", start + lines + "\r\n")["outcome"], "forwarded");
+    const Json cut = explain("off", start + lines + "\r\n");
+    EXPECT_EQ(cut["outcome"], "too_many_header_lines");
+    EXPECT_EQ(cut["call_id"], "one@x");
+}
+
 TEST(Explain, ReadsTheCallIdOfAMessageAsTheWorkersDo) {
     ControlDesk desk;
     desk.all_up();

@@ -45,10 +45,10 @@ TEST(ConfigCheck, SaysWhichTwoAreAlike) {
           "two vips have 198.51.100.10:5070, the first on line 19"},
          {"name = \"b2\"",
           "name = ^\"b1\"",
-          R"(two backends of this pool are named "b1", the first on line 45)"},
+          R"(two backends of this pool are named "b1", the first on line 47)"},
          {"address = \"198.51.100.22\"",
           "address = ^\"198.51.100.21\"",
-          "two backends of this pool have 198.51.100.21:5070, the first on line 46"}});
+          "two backends of this pool have 198.51.100.21:5070, the first on line 48"}});
     expect_mistakes(kLeast + "[[pool]]\nname = ^\"proxies\"\n[[pool.backend]]\nname = "
                              "\"b\"\naddress = \"198.51.100.22\"\n",
                     {R"(two pools are named "proxies", the first on line 9)"});
@@ -104,7 +104,7 @@ TEST(ConfigCheck, SaysWhatDoesNotFitTogether) {
           "make them equal or use nat"},
          {"address = \"198.51.100.22\"",
           "address = ^\"198.51.100.11\"",
-          "backend address 198.51.100.11 is a vip's (on line 26); give the address it has besides "
+          "backend address 198.51.100.11 is a vip's (on line 28); give the address it has besides "
           "the vip's"},
          {"address = \"203.0.113.21\"",
           "address = ^\"198.51.100.10\"",
@@ -180,7 +180,7 @@ TEST(ConfigCheck, KeepsNatAnswersApart) {
 TEST(ConfigCheck, GivesANatPoolToOneVip) {
     expect_mistakes(
         kRich + "[[vip]]\nname = \"two\"\naddress = \"198.51.100.12\"\npool = ^\"core.nat\"\n",
-        {"nat pool \"core.nat\" has a vip already (on line 24); its answers can carry the address "
+        {"nat pool \"core.nat\" has a vip already (on line 26); its answers can carry the address "
          "of one only"});
     EXPECT_EQ(
         mistakes_of(kLeast +

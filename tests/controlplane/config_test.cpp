@@ -29,6 +29,10 @@ TEST(Config, LoadsTheSketchOfTheManual) {
     ASSERT_EQ(config.vips.size(), 2U);
     EXPECT_EQ(config.vips[0].endpoint, (Endpoint{*parse_ipv4("198.51.100.10"), 5070}));
     EXPECT_FALSE(config.vips[0].enabled);
+    EXPECT_TRUE(config.vips[0].lenient);
+    EXPECT_EQ(config.vips[0].max_header_lines, 512);
+    EXPECT_FALSE(config.vips[1].lenient);
+    EXPECT_EQ(config.vips[1].max_header_lines, 256);
     EXPECT_EQ(config.vips[1].pool, "core.nat");
     ASSERT_EQ(config.pools.size(), 2U);
     EXPECT_EQ(config.pools[0].min_up, 2U);

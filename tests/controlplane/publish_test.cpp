@@ -50,6 +50,21 @@ TEST(Publish, ShowsWorkersTheConfiguration) {
     EXPECT_EQ(snapshot->secret, kSecret);
 }
 
+TEST(Publish, TellsWorkersHowTheMessagesOfEachVipAreRead) {
+    Config config = desk_config();
+    config.vips[0].lenient = true;
+    config.vips[2].max_header_lines = 16;
+    Office office(config);
+    const auto snapshot = office.publisher.build(office.model);
+    const auto rules = [&](std::size_t vip) { return snapshot->vips[vip].read_rules; };
+    EXPECT_TRUE(rules(0).lenient);
+    EXPECT_FALSE(rules(1).lenient);
+    EXPECT_EQ(rules(1).max_header_lines, kMaxHeaderLines);
+    EXPECT_EQ(rules(2).max_header_lines, 16);
+    for (const Vip& vip : snapshot->vips)
+        EXPECT_EQ(vip.read_rules.want, Want::Nothing) << "a hash pool needs the Call-ID only";
+}
+
 TEST(Publish, KnowsOnlyNatBackendsAsSenders) {
     Office office;
     const auto snapshot = office.publisher.build(office.model);

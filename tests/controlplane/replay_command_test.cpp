@@ -186,6 +186,22 @@ TEST_F(ReplayCommand, TellsTheCallOfADroppedMessage) {
     EXPECT_EQ(object["frames"][0]["backend"], nullptr);
 }
 
+TEST_F(ReplayCommand, ReadsMessagesByTheRulesOfTheirVip) {
+    const auto two = invite().call_id("first@x").line("i: second@x");
+    write({to_vip(two)});
+    const Json strict = replayed({"--json", "--frames"});
+    EXPECT_EQ(strict["outcomes"]["ambiguous_call_id"], 1);
+    EXPECT_EQ(strict["frames"][0]["call_id"], "first@x");
+    EXPECT_EQ(strict["sent"], 0);
+
+    std::string text = kConfig;
+    text.insert(text.find("pool = \"proxies\""), "lenient = true\n");
+    std::ofstream(config_) << text;
+    const Json lenient = replayed({"--json", "--frames"});
+    EXPECT_EQ(lenient["outcomes"]["forwarded"], 1);
+    EXPECT_EQ(lenient["frames"][0]["call_id"], "first@x");
+}
+
 TEST_F(ReplayCommand, PrintsAByteThatIsNotUtf8AsItsNumber) {
     write({to_vip(invite().call_id("a\xff\"@x"))});
     const Finished result = replay({"--json", "--frames"});

@@ -95,6 +95,18 @@ FrameBuilder at_client() {
     return frame().macs(kPort0Mac, kGatewayMac).ipv4(kNatVip, kClient).ttl(63).udp(5060, 40'000);
 }
 
+MessageBuilder two_call_ids() {
+    return invite().call_id("first@x").line("i: second@x");
+}
+/// A message with this many lines between its first line and the empty one.
+MessageBuilder header_lines(std::size_t count) {
+    constexpr std::size_t kOfInvite = 7;
+    MessageBuilder message = invite();
+    for (std::size_t line = kOfInvite; line < count; ++line)
+        message.line("X:");
+    return message;
+}
+
 std::vector<Case> forwarded_cases() {
     return {
         {"dsr-l2: a request goes to the backend",
@@ -119,6 +131,26 @@ std::vector<Case> forwarded_cases() {
          at_b2().sip(bye()),
          PortId{0},
          [](World& here) { here.snapshot.pools[index(kInside)].has_verdict = false; }},
+        {"two Call-IDs that are equal are one",
+         to_dsr().sip(invite().call_id("a@b").line("i:a@b ")),
+         Outcome::Forwarded,
+         at_b2().sip(invite().call_id("a@b").line("i:a@b "))},
+        {"two that differ pass a lenient VIP",
+         to_dsr().sip(two_call_ids()),
+         Outcome::Forwarded,
+         at_b2().sip(two_call_ids()),
+         PortId{0},
+         [](World& here) { here.snapshot.vips[index(kSipVip)].read_rules.lenient = true; }},
+        {"as many header lines as the VIP allows",
+         to_dsr().sip(header_lines(256)),
+         Outcome::Forwarded,
+         at_b2().sip(header_lines(256))},
+        {"more of them, where the VIP allows more",
+         to_dsr().sip(header_lines(257)),
+         Outcome::Forwarded,
+         at_b2().sip(header_lines(257)),
+         PortId{0},
+         [](World& here) { here.snapshot.vips[index(kSipVip)].read_rules.max_header_lines = 257; }},
         {"nat: a request goes to the backend's address and port",
          to_nat().sip(invite()),
          Outcome::Forwarded,
@@ -137,6 +169,10 @@ std::vector<Case> forwarded_cases() {
          from_n1().sip(bye()),
          Outcome::Returned,
          at_client().sip(bye())},
+        {"nat: and a message of the backend that would be refused from a client",
+         from_n1().sip(two_call_ids()),
+         Outcome::Returned,
+         at_client().sip(two_call_ids())},
         {"nat: and whatever else comes from its SIP port",
          from_n1().payload("\r\n\r\n"),
          Outcome::Returned,
@@ -191,6 +227,21 @@ std::vector<Case> refused_cases() {
          Outcome::Stun},
         {"no SIP", to_dsr().payload("GET / HTTP/1.1\r\n\r\n"), Outcome::NotSip},
         {"no Call-ID", to_dsr().sip(invite().without("Call-ID")), Outcome::NoCallId},
+        {"two Call-IDs that differ", to_dsr().sip(two_call_ids()), Outcome::AmbiguousCallId},
+        {"nat: the same", to_nat().sip(two_call_ids()), Outcome::AmbiguousCallId},
+        {"too many header lines", to_dsr().sip(header_lines(257)), Outcome::TooManyHeaderLines},
+        {"too many header lines, none of them the Call-ID",
+         to_dsr().sip(header_lines(257).without("Call-ID").line("X: x")),
+         Outcome::TooManyHeaderLines},
+        {"two Call-IDs without SIP before them",
+         to_dsr().sip(two_call_ids().first_line("GET / HTTP/1.1")),
+         Outcome::NotSip},
+        {"two Call-IDs for a VIP that is switched off",
+         to_dsr().sip(two_call_ids()),
+         Outcome::AmbiguousCallId,
+         std::nullopt,
+         PortId{0},
+         [](World& here) { here.snapshot.vips[index(kSipVip)].enabled = false; }},
         {"a VIP that is switched off",
          to_dsr().sip(invite()),
          Outcome::VipDisabled,

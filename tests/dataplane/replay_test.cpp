@@ -146,6 +146,35 @@ TEST_F(Replay, TellsOfEveryFrameInOrder) {
     EXPECT_EQ(run(in_, out_, here).told, expected);
 }
 
+TEST_F(Replay, TellsTheCallIdOfEveryMessageThatHasAReadableOne) {
+    World here = world();
+    here.deal_slots(kProxies, {kB1});
+    here.snapshot.vips[index(kNattedVip)].read_rules = {Want::Nothing, true, 16};
+    const auto two = invite().call_id("first@x").line("i: second@x");
+    auto many = invite().call_id("early@x");
+    for (int line = 0; line < 300; ++line)
+        many.line("X: x");
+    write_pcap(in_,
+               captured({to_vip().sip(two),
+                         to_vip().sip(many),
+                         to_vip().sip(invite().first_line("GET / HTTP/1.1").call_id("http@x")),
+                         to_vip().sip(two).ipv4(kClient, kNatVip),
+                         from_n1().sip(two),
+                         to_vip().sip(two).ipv4("203.0.113.21", kDsrVip).udp(kNatUdpPort, 5060)}));
+    const auto told = run(in_, out_, here).told;
+    ASSERT_EQ(told.size(), 6U);
+    const auto expect = [&](std::size_t at, Outcome outcome, const std::string& call_id) {
+        EXPECT_EQ(name_of(told[at].outcome), name_of(outcome)) << at;
+        EXPECT_EQ(told[at].call_id, call_id) << at;
+    };
+    expect(0, Outcome::AmbiguousCallId, "first@x");
+    expect(1, Outcome::TooManyHeaderLines, "early@x");
+    expect(2, Outcome::NotSip, "http@x");
+    expect(3, Outcome::Forwarded, "first@x");
+    expect(4, Outcome::Returned, "first@x");
+    expect(5, Outcome::BackendToVip, "first@x");
+}
+
 TEST_F(Replay, TakesAnyDestinationMac) {
     write_pcap(in_,
                captured({to_vip().macs(kClientMac, "02:00:00:00:00:77"),

@@ -34,6 +34,8 @@ address = "198.51.100.10"
 port = 5070
 pool = "proxies"
 enabled = false
+lenient = true
+max_header_lines = 512
 
 [[vip]]
 name = "core"

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// message, rule by rule: P8 to P14 of docs/sip.md, each with the tests named after it, and the cap
+// on header lines: what a payload as a whole can be.
+#include "rule_reader.hpp"
+
+namespace viaduct::test {
+namespace {
+
+constexpr std::size_t kLargestPayload = 65'507; // of a UDP datagram over IPv4
+
+TEST(MessageRules, P8CallIdsThatDifferAreAmbiguous) {
+    for (const std::string second : {"Call-ID: p8@y",
+                                     "i: p8@y",
+                                     "I\t:\r\n p8@y",
+                                     "i: P8@x",   // letter case counts
+                                     "i: p8@x.",  // one byte more
+                                     "i: p8@",    // one less
+                                     "i: p8@x x", // white space within
+                                     "i:",        // nothing at all
+                                     "i:\r\n ",
+                                     "i: p8@x, p8@x"}) {
+        expect_ambiguous(invite().call_id("p8@x").line(second), "p8@x");
+        expect_ambiguous(with_line("i : p8@x").line("Subject: x").line("i:p8@x").line(second),
+                         "p8@x");
+    }
+    expect_ambiguous(with_line("i:").line("Call-ID: p8@x"), ""); // the first counts, as it stands
+}
+
+TEST(MessageRules, P8EqualCallIdsAreOne) {
+    for (const std::string second :
+         {"Call-ID: p8@x", "i:p8@x", "CALL-ID \t:\t p8@x \t", "i:\r\n p8@x", "i: p8@x\r\n \r\n\t"})
+        expect_call_id(invite().call_id("p8@x").line(second), "p8@x");
+    // What is no Call-ID field makes nothing ambiguous.
+    for (const std::string other : {"Call-ID", "Call-ID p8@y", "Call-ID\r\n : p8@y", " i: p8@y"})
+        expect_call_id(invite().call_id("p8@x").line("Subject: x").line(other), "p8@x");
+}
+
+TEST(MessageRules, P8MoreThanEightCallIdsAreAmbiguousThoughEqual) {
+    auto message = invite().call_id("p8@x");
+    for (int count = 2; count <= 8; ++count)
+        expect_call_id(message.line(count % 2 == 0 ? "i: p8@x" : "Call-ID: p8@x"), "p8@x");
+    expect_ambiguous(message.line("i: p8@x"), "p8@x");
+}
+
+TEST(MessageRules, P9ContentLengthIsNotBelieved) {
+    for (const std::string length :
+         {"0", "4", "99999", "4294967301", "18446744073709551617", "-1", "-999", "x", "", "\r\n 1"})
+        for (const std::string name : {"Content-Length", "l"})
+            for (const std::string body :
+                 {"", "body", "BYE sip:x SIP/2.0\r\nCall-ID: no@x\r\n\r\n"})
+                expect_call_id(with_line(name + ": " + length).line("i: p9@x").body(body), "p9@x");
+    const std::string start = "INVITE sip:b@example.org SIP/2.0\r\ni: p9@x\r\n\r\n"; // has none
+    for (const std::string body : {"", "i: no@x\r\n"})
+        read_everywhere(start + body,
+                        [](const SipDigest& digest) { EXPECT_EQ(digest.call_id, "p9@x"); });
+}
+
+TEST(MessageRules, P10TheLargestDatagramIsRead) {
+    for (const std::size_t size : {kLargestPayload, std::size_t{65'535}}) {
+        auto field = invite().call_id("p10@x").line_before(
+            "Subject: " + std::string(size - invite().call_id("p10@x").text().size() - 11, 's'));
+        ASSERT_EQ(field.text().size(), size); // one long line, the Call-ID near the end
+        expect_call_id(field, "p10@x");
+        auto body = invite().call_id("p10@x");
+        body.body(std::string(size - body.text().size() - 4, '\n')); // four more digits of length
+        ASSERT_EQ(body.text().size(), size);                         // the rest body
+        expect_call_id(body, "p10@x");
+        const std::string start = "INVITE sip:b@example.org SIP/2.0\r\ni: ";
+        read_everywhere(
+            start + std::string(size - start.size(), 'c'), [&](const SipDigest& digest) {
+                EXPECT_EQ(digest.call_id.size(), size - start.size()); // nothing but Call-ID
+            });
+    }
+}
+
+TEST(MessageRules, P11UnknownMethodsAndHeadersPass) {
+    for (const std::string name : {"FROB", "INVITED", "!-.*_+`'~%1aZ", "X"})
+        read_everywhere(request(name).call_id("p11@x").text(), [](const SipDigest& digest) {
+            EXPECT_EQ(digest.kind, PayloadKind::Request);
+            EXPECT_EQ(digest.method, Method::Other);
+            EXPECT_EQ(digest.defect, Defect::None);
+            EXPECT_EQ(digest.call_id, "p11@x");
+        });
+    for (const std::string& line : {std::string("X-Unknown: y"),
+                                    std::string("no colon at all"),
+                                    std::string(": no name"),
+                                    std::string("Contact: <<<>>\"\\"),
+                                    std::string("From: \"never closed"),
+                                    std::string("Max-Forwards: -1"),
+                                    std::string("\xff\x01\x80\0: \x7f", 7),
+                                    "X: " + std::string(5000, '"')})
+        expect_call_id(invite().call_id("p11@x").line_before(line).line(line), "p11@x");
+    // Nor does a broken To, CSeq or Via make the Call-ID any less readable.
+    auto broken = invite().call_id("p11@x").to("\"<").cseq("x").via(";;=\",<");
+    expect_call_id(broken, "p11@x");
+}
+
+TEST(MessageRules, P12WhiteSpaceInsideViaIsLegal) {
+    expect_branch("SIP / 2.0 / UDP first.example.com : 4000 ; ttl = 16 ; branch = z9hG4bKp12 ; x",
+                  "z9hG4bKp12");
+    expect_branch("SIP\t/\t2.0\t/\tUDP a\t:\t5060\t;\tbranch\t=\tz9hG4bKp12\t, SIP/2.0/UDP b",
+                  "z9hG4bKp12");
+    expect_branch("SIP/2.0/UDP a;received=192.0.2.1;BRANCH=z9hG4bKp12;rport", "z9hG4bKp12");
+}
+
+TEST(MessageRules, P12Ipv6ReferencesAreRead) {
+    expect_branch("SIP/2.0/UDP [2001:db8::9:1];branch=z9hG4bKp12", "z9hG4bKp12");
+    expect_branch("SIP/2.0/UDP [2001:db8::9:1]:5060;received=[2001:db8::9:255];branch=z9hG4bKp12",
+                  "z9hG4bKp12");
+    expect_branch("SIP/2.0/UDP a;received=2001:db8::9:255;branch=z9hG4bKp12", "z9hG4bKp12");
+    const auto message = invite()
+                             .first_line("INVITE sip:b@[2001:db8::10]:5060;x SIP/2.0")
+                             .to("<sip:b@[2001:db8::10]>;tag=t")
+                             .call_id("p12@[2001:db8::9:1]");
+    expect_call_id(message, "p12@[2001:db8::9:1]");
+    read_everywhere(message.text(),
+                    [](const SipDigest& digest) { EXPECT_TRUE(digest.has_to_tag); });
+}
+
+TEST(MessageRules, P13CrLfAndBareLfEndALine) {
+    for (const std::string end : {"\r\n", "\n"}) {
+        const auto message = invite().call_id("p13@x").line_end(end).body("i: no@x");
+        expect_call_id(message, "p13@x");
+        read_everywhere(message.text(), [](const SipDigest& digest) {
+            EXPECT_EQ(digest.cseq, (CSeq{314159, Method::Invite}));
+            EXPECT_EQ(digest.top_via_branch, "z9hG4bK776asdhds");
+        });
+    }
+    // Mixed: an empty line is one whatever the others end with.
+    expect_call_id(with_line("A: x\ni: p13@x\nB: x"), "p13@x");
+    expect_call_id(with_line("i: p13@x\n\ni: no@x"), "p13@x");
+    expect_call_id(invite().call_id("p13@x").line_end("\n").line("\r\ni: no@x"), "p13@x");
+}
+
+TEST(MessageRules, P13ABareCrEndsNoLine) {
+    expect_call_id(with_line("Subject: x\rCall-ID: no@x"), "");
+    expect_call_id(with_line("Subject: x\r\rCall-ID: no@x"), "");
+    expect_call_id(invite().call_id("p13@x\ri: y"), "p13@x\ri: y");
+    expect_call_id(with_line("A: x\r\n\r\r\ni: p13@x"), "p13@x"); // no empty line either
+    expect_kind(invite().line_end("\r").text(), PayloadKind::NotSip);
+}
+
+TEST(MessageRules, P13EmptyLinesBeforeTheFirstLineAreSkipped) {
+    for (const std::string before : {"\r\n", "\r\n\r\n", "\n", "\r", "\r\r\n\n"})
+        read_everywhere(before + invite().call_id("p13@x").text(), [](const SipDigest& digest) {
+            EXPECT_EQ(digest.kind, PayloadKind::Request);
+            EXPECT_EQ(digest.method, Method::Invite);
+            EXPECT_EQ(digest.call_id, "p13@x");
+        });
+    expect_kind(" \r\nx", PayloadKind::NotSip); // a blank is no empty line
+}
+
+TEST(MessageRules, P14KeepAlivesAreKnown) {
+    for (const std::string_view text : {std::string_view(),
+                                        std::string_view("\r\n"),
+                                        std::string_view("\r\n\r\n"),
+                                        std::string_view("\n"),
+                                        std::string_view("\0", 1),
+                                        std::string_view("\0\0\0\0", 4)})
+        expect_kind(text, PayloadKind::KeepAlive);
+    expect_kind(std::string(1000, '\0'), PayloadKind::KeepAlive);
+    expect_kind(std::string_view("\0\0\0\1", 4), PayloadKind::NotSip);
+    expect_kind(std::string_view("\r\n\0", 3), PayloadKind::NotSip);
+}
+
+TEST(MessageRules, P14StunIsKnownByItsTwoZeroBitsAndItsCookie) {
+    std::string stun("\x00\x01\x00\x00\x21\x12\xa4\x42", 8);
+    stun += "transaction!";
+    expect_kind(stun, PayloadKind::Stun);
+    expect_kind(stun + "\r\ni: no@x\r\n", PayloadKind::Stun);
+    expect_kind(std::string_view(stun).substr(0, 19), PayloadKind::NotSip);
+    stun[0] = '\x40';
+    expect_kind(stun, PayloadKind::NotSip);
+    stun[0] = '\0';
+    stun[7] = '\x43';
+    expect_kind(stun, PayloadKind::NotSip);
+}
+
+TEST(MessageRules, P14WhatHasNoSipFirstLineIsNotSip) {
+    for (const std::string first : {"GET / HTTP/1.1", "INVITE sip:b@example.org", "SIP/2.0", "x"})
+        read_everywhere(invite().first_line(first).call_id("p14@x").text(),
+                        [](const SipDigest& digest) {
+                            EXPECT_EQ(digest.kind, PayloadKind::NotSip);
+                            EXPECT_EQ(digest.call_id, "p14@x"); // for those who look into drops
+                        });
+    expect_kind(std::string(1000, 'A'), PayloadKind::NotSip);
+    expect_kind("\x16\x03\x01\x02", PayloadKind::NotSip);
+}
+
+TEST(MessageRules, HeaderLinesBeyondTheCapAreADefect) {
+    for (const std::uint16_t cap : {std::uint16_t{16}, kMaxHeaderLines, std::uint16_t{4096}}) {
+        const ReadRules rules{Want::Everything, false, cap};
+        const auto lines = [&](std::size_t count, const std::string& line) {
+            auto message = invite().call_id("cap@x");
+            for (std::size_t have = 7; have < count; ++have)
+                message.line(line);
+            return message;
+        };
+        for (const std::string line : {"X: x", "no colon", ":"}) {
+            expect_call_id(lines(cap, line), "cap@x", rules);
+            expect_defect(lines(cap + 1U, line), Defect::TooManyHeaderLines, "cap@x", rules);
+        }
+        expect_call_id(lines(cap, " continued"), "cap@x", rules);
+        expect_defect(lines(cap + 1U, "\tcontinued"), Defect::TooManyHeaderLines, "cap@x", rules);
+        // Where all that is wanted stands before, a lenient reader never gets there.
+        expect_call_id(lines(cap + 1U, "X: x"), "cap@x", {Want::Everything, true, cap});
+    }
+}
+
+TEST(MessageRules, ContinuationLinesOfAFieldThatIsReadCountAgainstTheCap) {
+    for (const std::string name : {"Call-ID", "Via", "To", "CSeq"}) {
+        std::string folds;
+        for (int line = 0; line < 300; ++line)
+            folds += "\r\n ";
+        const auto message = invite().without(name).line(name + ":" + folds + "x");
+        read_everywhere(message.text(), [](const SipDigest& digest) {
+            EXPECT_EQ(digest.defect, Defect::TooManyHeaderLines);
+        });
+    }
+}
+
+TEST(MessageRules, ContinuationLinesOfTheLastFieldCountAgainstTheCap) {
+    for (const std::string name : {"Call-ID", "i", "Via", "To", "CSeq", "Subject"})
+        for (const std::size_t lines : {16U, 17U}) {
+            std::string text = "INVITE sip:b@example.org SIP/2.0\r\ni: a@b\r\n" + name + ": a@b";
+            for (std::size_t line = 2; line < lines; ++line)
+                text += "\r\n ";
+            read_everywhere(text + "\r\n\r\n",
+                            [&](const SipDigest& digest) {
+                                EXPECT_EQ(digest.call_id, "a@b");
+                                EXPECT_EQ(name_of(digest.defect),
+                                          lines > 16 ? "too_many_header_lines" : "none");
+                            },
+                            {Want::Everything, false, 16});
+        }
+}
+
+TEST(MessageRules, WhatIsNotWantedIsAbsent) {
+    const std::string text = bye().call_id("w@x").text();
+    for (unsigned want = 0; want < 8; ++want)
+        for (const bool lenient : {false, true})
+            read_everywhere(text,
+                            [&](const SipDigest& digest) {
+                                EXPECT_EQ(digest.call_id, "w@x");
+                                EXPECT_EQ(digest.has_to_tag, (want & 1) != 0);
+                                EXPECT_EQ(digest.cseq.has_value(), (want & 2) != 0);
+                                EXPECT_EQ(!digest.top_via_branch.empty(), (want & 4) != 0);
+                            },
+                            {static_cast<Want>(want), lenient});
+}
+
+} // namespace
+} // namespace viaduct::test

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// digests: what tests say about a SipDigest: is it the same as another, and what stands in it.
+#pragma once
+
+#include "viaduct/message.hpp"
+
+#include <array>
+#include <cstdio>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace viaduct::test {
+
+/// The scan levels this machine has, the scalar one first.
+[[nodiscard]] inline std::vector<ScanLevel> levels() {
+    std::vector<ScanLevel> here;
+    for (const ScanLevel level : kScanLevels)
+        if (has_scan_level(level)) here.push_back(level);
+    return here;
+}
+
+[[nodiscard]] inline std::string_view view_of(std::span<const std::byte> bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+/// Whether two digests of equal payloads say the same, down to where in the payload it stands.
+[[nodiscard]] inline bool same(const SipDigest& a,
+                               std::span<const std::byte> in_a,
+                               const SipDigest& b,
+                               std::span<const std::byte> in_b) {
+    const auto same_part = [&](std::string_view x, std::string_view y) {
+        return x == y &&
+               (x.empty() || x.data() - view_of(in_a).data() == y.data() - view_of(in_b).data());
+    };
+    return a.kind == b.kind && a.defect == b.defect && a.method == b.method &&
+           a.status == b.status && a.has_to_tag == b.has_to_tag && a.cseq == b.cseq &&
+           same_part(a.call_id, b.call_id) && same_part(a.top_via_branch, b.top_via_branch);
+}
+
+[[nodiscard]] inline std::string name_of(PayloadKind kind) {
+    static constexpr std::array kNames{"request", "response", "keepalive", "stun", "not_sip"};
+    return kNames.at(static_cast<std::size_t>(kind));
+}
+[[nodiscard]] inline std::string name_of(Defect defect) {
+    static constexpr std::array kNames{"none", "ambiguous_call_id", "too_many_header_lines"};
+    return kNames.at(static_cast<std::size_t>(defect));
+}
+[[nodiscard]] inline std::string name_of(Method method) {
+    static constexpr std::array kNames{"Other",
+                                       "INVITE",
+                                       "ACK",
+                                       "BYE",
+                                       "CANCEL",
+                                       "REGISTER",
+                                       "OPTIONS",
+                                       "PRACK",
+                                       "SUBSCRIBE",
+                                       "NOTIFY",
+                                       "PUBLISH",
+                                       "INFO",
+                                       "REFER",
+                                       "MESSAGE",
+                                       "UPDATE"};
+    return kNames.at(static_cast<std::size_t>(method));
+}
+
+/// By the keys of the corpus; an empty value means absent.
+[[nodiscard]] inline std::map<std::string, std::string> described(const SipDigest& digest) {
+    std::string cseq;
+    if (digest.cseq)
+        cseq = std::to_string(digest.cseq->number) + " " + name_of(digest.cseq->method);
+    return {{"kind", name_of(digest.kind)},
+            {"defect", name_of(digest.defect)},
+            {"method", name_of(digest.method)},
+            {"status", std::to_string(digest.status)},
+            {"call_id", std::string(digest.call_id)},
+            {"to_tag", digest.has_to_tag ? "yes" : "no"},
+            {"cseq", cseq},
+            {"branch", std::string(digest.top_via_branch)}};
+}
+
+/// As the text of a C++ string literal.
+[[nodiscard]] inline std::string escaped(std::string_view text) {
+    std::string all;
+    for (const char c : text) {
+        if (c == '\r') {
+            all += "\\r";
+        } else if (c == '\n') {
+            all += "\\n";
+        } else if (c == '"' || c == '\\') {
+            all += {'\\', c};
+        } else if (c >= ' ' && c <= '~') {
+            all += c;
+        } else {
+            std::array<char, 5> octal{}; // a hexadecimal escape would swallow digits behind it
+            std::snprintf(octal.data(), octal.size(), "\\%03o", static_cast<unsigned char>(c));
+            all += octal.data();
+        }
+    }
+    return all;
+}
+
+[[nodiscard]] inline std::string text_of(const SipDigest& digest) {
+    std::string all;
+    for (const auto& [key, value] : described(digest))
+        all += key + "=" + escaped(value) + " ";
+    return all;
+}
+
+} // namespace viaduct::test

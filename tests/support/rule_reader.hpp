@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// rule_reader: reads a message at every scan level this machine has, flush against an unreadable
+// page behind and before, and expects the same of each reading.
+#pragma once
+
+#include "digests.hpp"
+#include "guarded.hpp"
+#include "message_builder.hpp"
+
+#include "viaduct/message.hpp"
+
+#include <functional>
+#include <gtest/gtest.h>
+#include <string>
+#include <string_view>
+
+namespace viaduct::test {
+
+inline constexpr ReadRules kLenient{Want::Everything, true};
+
+inline void read_everywhere(std::string_view text,
+                            const std::function<void(const SipDigest&)>& expect,
+                            const ReadRules& rules = {}) {
+    for (const ScanLevel level : levels()) {
+        SCOPED_TRACE(std::string(name_of(level)) + ": " + escaped(text.substr(0, 2000)));
+        expect(read_digest_at(level, guarded(text), rules));
+        expect(read_digest_at(level, guarded_start(text), rules));
+    }
+}
+
+/// A request with this Call-ID and nothing against it.
+inline void expect_call_id(const MessageBuilder& message,
+                           std::string_view call_id,
+                           const ReadRules& rules = {}) {
+    read_everywhere(
+        message.text(),
+        [&](const SipDigest& digest) {
+            EXPECT_EQ(digest.kind, PayloadKind::Request);
+            EXPECT_EQ(digest.defect, Defect::None);
+            EXPECT_EQ(digest.call_id, call_id);
+        },
+        rules);
+}
+inline void expect_defect(const MessageBuilder& message,
+                          Defect defect,
+                          std::string_view call_id,
+                          const ReadRules& rules = {}) {
+    read_everywhere(
+        message.text(),
+        [&](const SipDigest& digest) {
+            EXPECT_EQ(digest.kind, PayloadKind::Request);
+            EXPECT_EQ(digest.defect, defect);
+            EXPECT_EQ(digest.call_id, call_id);
+        },
+        rules);
+}
+inline void expect_ambiguous(const MessageBuilder& message, std::string_view first) {
+    expect_defect(message, Defect::AmbiguousCallId, first);
+    expect_call_id(message, first, kLenient);
+}
+inline void expect_branch(std::string_view via, std::string_view branch) {
+    read_everywhere(invite().via(via).text(), [&](const SipDigest& digest) {
+        EXPECT_EQ(digest.top_via_branch, branch);
+        EXPECT_EQ(digest.call_id, "a84b4c76e66710@192.0.2.1");
+    });
+}
+inline void expect_kind(std::string_view text, PayloadKind kind) {
+    read_everywhere(text, [&](const SipDigest& digest) {
+        EXPECT_EQ(name_of(digest.kind), name_of(kind));
+        EXPECT_EQ(digest.defect, Defect::None);
+        EXPECT_EQ(digest.call_id, "");
+    });
+}
+/// `call_id` among other lines, and nothing besides it that could be taken for one.
+[[nodiscard]] inline MessageBuilder with_line(const std::string& line) {
+    return invite().without("Call-ID").line_before(line);
+}
+
+} // namespace viaduct::test
