@@ -92,9 +92,9 @@ void check_sent(const test::World& world, Frame& frame, const Bytes& before, con
     const Backend& backend = snapshot.backends[index(*frame.backend)];
     require(backend.pool == *frame.pool, "the backend is one of the pool's");
     if (frame.origin == Origin::Client) {
-        require(frame.digest.kind == PayloadKind::Request ||
-                    frame.digest.kind == PayloadKind::Response,
-                "only SIP is forwarded");
+        require(frame.digest.kind != PayloadKind::KeepAlive &&
+                    frame.digest.kind != PayloadKind::Stun,
+                "keep-alives and STUN are not forwarded");
         require(!frame.digest.call_id.empty(), "only what has a Call-ID is forwarded");
         require(lies_in(frame.digest.call_id, view_of(frame.payload())),
                 "the Call-ID lies in the payload");

@@ -158,6 +158,8 @@ void check_against_digest(const SipMessage& message, std::span<const std::byte> 
     require(digest.kind == message.kind(), "the digest has the same kind");
     require(digest.method == message.method(), "the digest has the same method");
     require(digest.status == message.status(), "the digest has the same status");
+    // A value may be cut by the cap on lines here, and by nothing in a lenient digest.
+    if (message.has_too_many_lines()) return;
     if (digest.defect != Defect::None || digest.kind == PayloadKind::KeepAlive ||
         digest.kind == PayloadKind::Stun)
         return;
