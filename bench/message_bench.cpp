@@ -6,6 +6,7 @@
 // Prints two Markdown tables. The first comes of Google Benchmark, 7 repetitions, interleaved; its
 // own options work, too. VIADUCT_CORPUS names a folder of more messages (*.sip, *.dat) for the
 // second.
+#include "full_reading.hpp"
 #include "peers.hpp"
 #include "sip_mix.hpp"
 #include "worst_message.hpp"
@@ -97,6 +98,17 @@ void register_reader() {
             });
         }
     }
+}
+
+/// Everything that can be asked, of every message.
+void register_full_reading() {
+    add_row("Viaduct: full reading", [](benchmark::State& state) {
+        read_all(state, [](const std::string& text) {
+            const std::size_t sum = read_fully(std::as_bytes(std::span(text)));
+            benchmark::DoNotOptimize(sum);
+            return sum != 0;
+        });
+    });
 }
 
 constexpr std::string_view kOsip = "libosip2";
@@ -244,6 +256,10 @@ void print_worst_messages() {
             print_worst(name, read, all, typical, level == best_scan_level() ? 5 : 1);
         }
     }
+    const auto read = [](std::span<const std::byte> bytes) {
+        benchmark::DoNotOptimize(read_fully(bytes));
+    };
+    print_worst("full reading", read, all, typical, 5);
 }
 
 int run(int argc, char** argv) {
@@ -256,6 +272,7 @@ int run(int argc, char** argv) {
     benchmark::Initialize(&count, arguments.data());
     if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 1;
     register_reader();
+    register_full_reading();
     register_peers();
     Table table;
     benchmark::RunSpecifiedBenchmarks(&table);

@@ -25,8 +25,9 @@ std::optional<Outcome> admit_message(const Vip& vip, const SipDigest& digest) no
         return Outcome::KeepAlive;
     case PayloadKind::Stun:
         return Outcome::Stun;
-    case PayloadKind::NotSip:
-        return Outcome::NotSip;
+    case PayloadKind::NotSip: // with a Call-ID: a message with a broken first line
+        if (digest.call_id.empty()) return Outcome::NotSip;
+        break;
     case PayloadKind::Request:
     case PayloadKind::Response:
         break;

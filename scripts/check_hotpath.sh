@@ -9,8 +9,9 @@
 #       functions; and on x86 no instruction in it is locked or enters the kernel.
 set -euo pipefail
 
-# Everything the core may call that it does not define itself.
-allowed='^(memcpy|memmove|memset|memcmp|bcmp|memchr|strlen|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_)(@.*)?$'
+# Everything the core may call that it does not define itself: memory functions, and what libgcc has
+# for counting bits and for asking the CPU, once at start, what it can do.
+allowed='^(__popcountdi2|__cpu_model|__cpu_indicator_init|memcpy|memmove|memset|memcmp|bcmp|memchr|strlen|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_)(@.*)?$'
 
 usage() {
     echo "usage: $0 BUILD_DIR | --self-test" >&2

@@ -77,7 +77,7 @@ inline constexpr std::array<OutcomeInfo, kOutcomeCount> kOutcomes{{
      "keepalive",
      "empty, CRLF or zero bytes for a VIP (RFC 5626 §3.5.1, §4.4.1)"},
     {Outcome::Stun, "stun", "STUN for a VIP (RFC 5389 §6)"},
-    {Outcome::NotSip, "not_sip", "for a VIP, but its first line is not SIP (RFC 3261 §7)"},
+    {Outcome::NotSip, "not_sip", "for a VIP, neither a SIP first line nor a Call-ID (RFC 3261 §7)"},
     {Outcome::NoCallId, "no_call_id", "SIP message without a Call-ID (RFC 3261 §8.1.1.4)"},
     {Outcome::AmbiguousCallId,
      "ambiguous_call_id",

@@ -25,7 +25,8 @@ enum class PayloadKind : std::uint8_t {
     Response,
     KeepAlive, ///< nothing, or only CR LF, or only zero bytes (RFC 5626 §3.5.1, §4.4.1)
     Stun,      ///< RFC 5389 §6: two zero bits and the magic cookie
-    NotSip,    ///< anything else: the first line is neither a request line nor a status line
+    NotSip,    ///< the first line is neither a request line nor a status line: something else, or,
+               ///< if it has a Call-ID, a SIP message with a broken first line
 };
 
 /// Methods by name are case-sensitive (RFC 3261 §7.1); a name not listed is `Other` and passes.
@@ -58,7 +59,7 @@ struct CSeq {
 enum class Defect : std::uint8_t {
     None,
     AmbiguousCallId,    ///< Call-IDs that differ, or more of them than any honest message has
-    TooManyHeaderLines, ///< more than ReadRules::max_header_lines
+    TooManyHeaderLines, ///< more than ReadRules::max_header_lines; the Call-ID is one before those
 };
 
 /// Fields that cost extra and that not every pool needs.
@@ -106,6 +107,7 @@ struct SipDigest {
 /// Reads one UDP payload. The first of several To, CSeq and Via fields counts; what of them the
 /// rules do not want is absent. Line ends are CRLF or a bare LF; a bare CR ends no line. Works on
 /// any length from 0 to 65,535. A payload that is NotSip gives its Call-ID, too, if it has one.
+/// docs/sip.md lists the limits on what is looked at in one value.
 [[nodiscard]] SipDigest read_digest(std::span<const std::byte> payload,
                                     const ReadRules& rules = {}) noexcept;
 

@@ -188,6 +188,61 @@ TEST(MessageRules, P14WhatHasNoSipFirstLineIsNotSip) {
     expect_kind("\x16\x03\x01\x02", PayloadKind::NotSip);
 }
 
+TEST(MessageRules, LookalikesOfWantedNamesPassInAnyNumber) {
+    for (const std::string line : {"Call-Info: <sip:x>",
+                                   "Call-ID-X: x",
+                                   "Cache: x",
+                                   "ii: x",
+                                   "Too: x",
+                                   "CSeq-X: 1 INVITE",
+                                   "Viaduct: x",
+                                   "t",
+                                   "Call-ID x"}) {
+        auto message = invite().without("Call-ID").without("To").without("Via").without("CSeq");
+        for (int i = 0; i < 200; ++i)
+            message.line(line);
+        message.line("Call-ID \t: behind@x").line("t:<sip:b@example.org>;tag=b1");
+        message.line("CSeq: 7 INVITE").line("V: SIP/2.0/UDP h;branch=z9hG4bKb");
+        read_everywhere(message.text(), [&](const SipDigest& digest) {
+            EXPECT_EQ(digest.defect, Defect::None) << line;
+            EXPECT_EQ(digest.call_id, "behind@x") << line;
+            EXPECT_TRUE(digest.has_to_tag) << line;
+            EXPECT_EQ(digest.cseq, (CSeq{7, Method::Invite})) << line;
+            EXPECT_EQ(digest.top_via_branch, "z9hG4bKb") << line;
+        });
+        message.line("i : other@x");
+        read_everywhere(message.text(), [&](const SipDigest& digest) {
+            EXPECT_EQ(digest.defect, Defect::AmbiguousCallId) << line;
+        });
+    }
+}
+
+TEST(MessageRules, ALineOfCrAndMoreIsNotEmpty) {
+    for (int c = 0; c < 256; ++c) {
+        if (c == '\n') continue;
+        std::string line = "\r";
+        line += static_cast<char>(c);
+        const std::string text =
+            "BYE sip:b@x SIP/2.0\r\nX: 1\r\n" + line + "\r\nCall-ID: c@x\r\n" +
+            "X-Filler: so that the lines before are in a block of their own\r\n" +
+            "CSeq: 2 BYE\r\n\r\n";
+        read_everywhere(text, [&](const SipDigest& digest) {
+            EXPECT_EQ(digest.call_id, "c@x") << c;
+            EXPECT_EQ(digest.cseq, (CSeq{2, Method::Bye})) << c;
+        });
+    }
+}
+
+TEST(MessageRules, QuotesWithinAngleBracketsAreOfTheUri) {
+    read_everywhere(invite()
+                        .without("To")
+                        .line("To: \"B, \\\";tag=no\" <sip:a\"b;tag=no>;x=\"<\";tag=yes")
+                        .text(),
+                    [](const SipDigest& digest) { EXPECT_TRUE(digest.has_to_tag); });
+    read_everywhere(invite().without("To").line("To: <sip:a\"b>;x=\"\\\";tag=no\"").text(),
+                    [](const SipDigest& digest) { EXPECT_FALSE(digest.has_to_tag); });
+}
+
 TEST(MessageRules, HeaderLinesBeyondTheCapAreADefect) {
     for (const std::uint16_t cap : {std::uint16_t{16}, kMaxHeaderLines, std::uint16_t{4096}}) {
         const ReadRules rules{Want::Everything, false, cap};
