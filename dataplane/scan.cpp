@@ -314,6 +314,79 @@ ValueMarks marks_scalar(const char* bytes) noexcept {
     return marks;
 }
 
+/// Line feeds of a block, as masks, to positions. Where they are nobody can foretell: no branches.
+class EndWriter {
+public:
+    [[gnu::always_inline]] EndWriter(std::size_t size, LineEnds& ends) noexcept
+        : ends_(ends), size_(size), next_(ends.next), before_(ends.before) {
+        ends_.count = 0;
+    }
+    /// Whether a block is left.
+    [[gnu::always_inline]] [[nodiscard]] bool more() const noexcept {
+        return next_ < size_ && !may_be_last_ && count_ < LineEnds::kEnough;
+    }
+    [[gnu::always_inline]] [[nodiscard]] std::size_t next() const noexcept { return next_; }
+    [[gnu::always_inline]] [[nodiscard]] std::size_t left() const noexcept { return size_ - next_; }
+    [[gnu::always_inline]] [[nodiscard]] std::uint16_t* end() noexcept {
+        return ends_.ends.data() + count_;
+    }
+
+    /// Writes them, four at a time.
+    [[gnu::always_inline]] void take(std::uint64_t line_feeds) noexcept {
+        std::uint16_t* to = end();
+        std::uint64_t rest = line_feeds;
+        do {
+            for (int i = 0; i < 4; ++i) { // behind the last one comes what nobody reads
+                *to++ = static_cast<std::uint16_t>(
+                    next_ + static_cast<std::size_t>(std::countr_zero(rest)));
+                rest &= rest - 1;
+            }
+        } while (rest != 0);
+        skip(line_feeds);
+    }
+    /// They have been written.
+    [[gnu::always_inline]] void skip(std::uint64_t line_feeds) noexcept {
+        count_ += static_cast<std::size_t>(std::popcount(line_feeds));
+        const std::uint64_t behind_another =
+            line_feeds << 1U | line_feeds << 2U | before_ >> 63U | before_ >> 62U;
+        may_be_last_ = (line_feeds & behind_another) != 0;
+        before_ = line_feeds;
+        next_ += 64;
+    }
+    [[gnu::always_inline]] void finish() noexcept {
+        ends_.next = std::min(next_, size_);
+        ends_.before = before_;
+        ends_.count = count_;
+    }
+
+private:
+    LineEnds& ends_;
+    std::size_t size_;
+    std::size_t next_;
+    std::uint64_t before_;
+    std::size_t count_ = 0;
+    bool may_be_last_ = false;
+};
+
+void line_ends_scalar(const char* text, std::size_t size, LineEnds& ends) noexcept {
+    EndWriter writer(size, ends);
+    while (writer.more()) {
+        const char* at = text + writer.next();
+        std::uint64_t line_feeds = 0;
+        if (writer.left() >= 64)
+            line_feeds = line_feeds_scalar(at);
+        else
+            for (std::size_t i = 0; i < writer.left(); ++i)
+                line_feeds |= std::uint64_t{at[i] == '\n'} << i;
+        writer.take(line_feeds);
+    }
+    writer.finish();
+}
+
+bool has_comma_scalar(const char* bytes, std::size_t size) noexcept {
+    return std::memchr(bytes, ',', size) != nullptr;
+}
+
 PartMarks parts_scalar(const char* bytes, std::size_t size) noexcept {
     PartMarks marks{};
     for (std::size_t i = 0; i < size; ++i) {
@@ -324,7 +397,12 @@ PartMarks parts_scalar(const char* bytes, std::size_t size) noexcept {
     return marks;
 }
 
-constexpr ScanOps kScalarOps{lines_scalar, line_feeds_scalar, marks_scalar, parts_scalar};
+constexpr ScanOps kScalarOps{lines_scalar,
+                             line_feeds_scalar,
+                             marks_scalar,
+                             parts_scalar,
+                             line_ends_scalar,
+                             has_comma_scalar};
 
 #if defined(__x86_64__)
 
@@ -468,7 +546,43 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
     return marks;
 }
 
-constexpr ScanOps kSse42Ops{lines_sse42, line_feeds_sse42, marks_sse42, parts_sse42};
+/// The last bytes of a text, fewer than 64.
+[[gnu::target("sse4.2,popcnt")]] std::uint64_t last_line_feeds_sse42(const char* bytes,
+                                                                     std::size_t size) noexcept {
+    std::uint64_t line_feeds = 0;
+    std::size_t at = 0;
+    for (; at + 16 <= size; at += 16)
+        line_feeds |= bits128(_mm_cmpeq_epi8(load128(bytes + at), _mm_set1_epi8('\n'))) << at;
+    if (at < size)
+        line_feeds |=
+            bits128(_mm_cmpeq_epi8(load_short128(bytes + at, size - at), _mm_set1_epi8('\n')))
+            << at;
+    return line_feeds;
+}
+
+[[gnu::target("sse4.2,popcnt")]] void
+line_ends_sse42(const char* text, std::size_t size, LineEnds& ends) noexcept {
+    EndWriter writer(size, ends);
+    while (writer.more()) {
+        const char* at = text + writer.next();
+        writer.take(writer.left() >= 64 ? line_feeds_sse42(at)
+                                        : last_line_feeds_sse42(at, writer.left()));
+    }
+    writer.finish();
+}
+
+[[gnu::target("sse4.2,popcnt")]] bool has_comma_sse42(const char* bytes,
+                                                      std::size_t size) noexcept {
+    const __m128i comma = _mm_set1_epi8(',');
+    if (size < 16) return bits128(_mm_cmpeq_epi8(load_short128(bytes, size), comma)) != 0;
+    const std::size_t last = size - 16;
+    for (std::size_t at = 0; at < last; at += 16)
+        if (bits128(_mm_cmpeq_epi8(load128(bytes + at), comma)) != 0) return true;
+    return bits128(_mm_cmpeq_epi8(load128(bytes + last), comma)) != 0;
+}
+
+constexpr ScanOps kSse42Ops{
+    lines_sse42, line_feeds_sse42, marks_sse42, parts_sse42, line_ends_sse42, has_comma_sse42};
 
 [[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline __m256i load256(const void* bytes) noexcept {
     return _mm256_loadu_si256(static_cast<const __m256i*>(bytes));
@@ -577,7 +691,29 @@ bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
     return {first.all | more.all << last, first.outer | more.outer << last};
 }
 
-constexpr ScanOps kAvx2Ops{lines_avx2, line_feeds_avx2, marks_avx2, parts_avx2};
+[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] void
+line_ends_avx2(const char* text, std::size_t size, LineEnds& ends) noexcept {
+    EndWriter writer(size, ends);
+    while (writer.more()) {
+        const char* at = text + writer.next();
+        writer.take(writer.left() >= 64 ? line_feeds_avx2(at)
+                                        : last_line_feeds_sse42(at, writer.left()));
+    }
+    writer.finish();
+}
+
+[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] bool has_comma_avx2(const char* bytes,
+                                                                  std::size_t size) noexcept {
+    if (size < 32) return has_comma_sse42(bytes, size);
+    const __m256i comma = _mm256_set1_epi8(',');
+    const std::size_t last = size - 32;
+    for (std::size_t at = 0; at < last; at += 32)
+        if (bits256(_mm256_cmpeq_epi8(load256(bytes + at), comma)) != 0) return true;
+    return bits256(_mm256_cmpeq_epi8(load256(bytes + last), comma)) != 0;
+}
+
+constexpr ScanOps kAvx2Ops{
+    lines_avx2, line_feeds_avx2, marks_avx2, parts_avx2, line_ends_avx2, has_comma_avx2};
 
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline __m512i
 load512(const void* bytes) noexcept {
@@ -679,7 +815,62 @@ parts_avx512(const char* bytes, std::size_t size) noexcept {
                 seen, classes, _mm512_set1_epi8(static_cast<char>(kLastInner)))};
 }
 
-constexpr ScanOps kAvx512Ops{lines_avx512, line_feeds_avx512, marks_avx512, parts_avx512};
+alignas(64) constexpr auto kCount64 = [] {
+    std::array<std::uint8_t, 64> all{};
+    for (std::size_t i = 0; i < all.size(); ++i)
+        all[i] = static_cast<std::uint8_t>(i);
+    return all;
+}();
+
+[[gnu::target(
+    "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,lzcnt,popcnt")]] inline void
+write_ends512(std::uint16_t* to, __m256i places, __m512i base) noexcept {
+    _mm512_storeu_si512(to, _mm512_add_epi16(_mm512_cvtepu8_epi16(places), base));
+}
+
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,lzcnt,popcnt")]] void
+line_ends_avx512(const char* text, std::size_t size, LineEnds& ends) noexcept {
+    const __m512i line_feed = _mm512_set1_epi8('\n');
+    const __m512i places = load512(kCount64.data());
+    EndWriter writer(size, ends);
+    while (writer.more()) {
+        const __mmask64 seen = _bzhi_u64(
+            ~std::uint64_t{0}, static_cast<unsigned>(std::min<std::size_t>(writer.left(), 64)));
+        const __m512i block = _mm512_maskz_loadu_epi8(seen, text + writer.next());
+        const __mmask64 feeds = _mm512_cmpeq_epi8_mask(block, line_feed);
+        const __m512i found = _mm512_maskz_compress_epi8(feeds, places);
+        const __m512i base = _mm512_set1_epi16(static_cast<short>(writer.next()));
+        write_ends512(writer.end(), _mm512_maskz_extracti64x4_epi64(0x0f, found, 0), base);
+        if (std::popcount(feeds) > 32) [[unlikely]]
+            write_ends512(writer.end() + 32, _mm512_maskz_extracti64x4_epi64(0x0f, found, 1), base);
+        writer.skip(feeds);
+    }
+    writer.finish();
+}
+
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] bool
+has_comma_avx512(const char* bytes, std::size_t size) noexcept {
+    const __m512i comma = _mm512_set1_epi8(',');
+    for (;; bytes += 128, size -= 128) { // 128 at a time, without a branch
+        const std::size_t first = std::min<std::size_t>(size, 64);
+        const std::size_t second = std::min<std::size_t>(size - first, 64);
+        const __mmask64 in_first = _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(first));
+        const __mmask64 in_second = _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(second));
+        const __mmask64 found =
+            _mm512_cmpeq_epi8_mask(_mm512_maskz_loadu_epi8(in_first, bytes), comma) |
+            _mm512_cmpeq_epi8_mask(_mm512_maskz_loadu_epi8(in_second, bytes + first), comma);
+        if (found != 0) return true;
+        if (size <= 128) [[likely]]
+            return false;
+    }
+}
+
+constexpr ScanOps kAvx512Ops{lines_avx512,
+                             line_feeds_avx512,
+                             marks_avx512,
+                             parts_avx512,
+                             line_ends_avx512,
+                             has_comma_avx512};
 
 #endif
 

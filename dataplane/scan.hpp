@@ -74,6 +74,18 @@ struct PartMarks {
     std::uint64_t outer; ///< `"` `,` `;` `<` `>` `\` of them: what parts a header field's value
 };
 
+/// Where lines end, as far as they were looked for.
+struct LineEnds {
+    static constexpr std::size_t kEnough = 128;
+
+    std::size_t next = 0;     ///< first byte not looked at yet
+    std::uint64_t before = 0; ///< the line feeds of the 64 bytes before it
+    std::size_t count = 0;
+    std::size_t taken = 0; ///< the reader's: how many of them it has seen
+    // Not initialised: the first `count` are valid. A block of 64 bytes may write behind those.
+    std::array<std::uint16_t, kEnough + 64> ends;
+};
+
 struct ScanOps {
     /// Scans on from `list.next`.
     void (*lines)(const char* text, std::size_t size, LineList& list) noexcept;
@@ -82,6 +94,10 @@ struct ScanOps {
     ValueMarks (*marks)(const char* bytes) noexcept;
     /// Looks at `size` bytes, up to 64, and at none behind them.
     PartMarks (*parts)(const char* bytes, std::size_t size) noexcept;
+    /// Where the line feeds are in a text of up to 65,535 bytes, from `ends.next` on: up to a block
+    /// in which the header may end, or that brings enough of them, or the text's end.
+    void (*line_ends)(const char* text, std::size_t size, LineEnds& ends) noexcept;
+    bool (*has_comma)(const char* bytes, std::size_t size) noexcept;
 };
 
 /// Does what `ScanOps::lines` does, and looks at whole names and their colons: what it finds is a

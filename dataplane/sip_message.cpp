@@ -19,6 +19,8 @@ bool is_sip_version(std::string_view text) noexcept {
     return text.size() > 4 && equals_ignoring_case(slice(text, 0, 4), "sip/") && is_digit(text[4]);
 }
 
+static_assert(static_cast<unsigned>(HeaderId::Other) == 0);
+
 constexpr std::size_t kNoColon = ~std::size_t{0};
 
 struct LineName {
@@ -37,25 +39,37 @@ read_any_name(std::string_view text, std::size_t begin, std::size_t end) noexcep
     return {colon, header_named(slice(text, begin, name_end))};
 }
 
-/// The same for a name of up to 15 characters with its colon at once behind it, as most have.
+/// The same for names of up to 31 characters with their colon at once behind them, as most have.
 inline LineName read_name(std::string_view text, std::size_t begin, std::size_t end) noexcept {
-    if (begin + Chunk::kSize > text.size()) [[unlikely]]
+    constexpr std::size_t kSize = Chunk::kSize;
+    if (begin + kSize > text.size()) [[unlikely]]
         return read_any_name(text, begin, end);
     const char* const bytes = text.data() + begin;
     const Chunk chunk(bytes);
-    const std::uint32_t colons = chunk.equal(':');
-    if (colons == 0) [[unlikely]]
-        return read_any_name(text, begin, end);
+    // Where no 32 bytes are left the same 16 again: their colons count from the first ones on.
+    const char* const more = begin + 2 * kSize > text.size() ? bytes : bytes + kSize;
+    const std::uint32_t colons = chunk.equal(':') | Chunk(more).equal(':') << kSize;
     const auto size = static_cast<std::size_t>(std::countr_zero(colons));
     // Before the first byte of a line there is always another one.
     const char last = *(bytes + size - 1);
+    if (colons == 0 || begin + size >= end || static_cast<unsigned char>(last) <= ' ') [[unlikely]]
+        return read_any_name(text, begin, end);
     const FoldedHeader& header = kFoldedHeaders[kNameAt[name_slot(bytes[0], last, size)]];
     const std::uint32_t equal = chunk.equal_folded(header.name.data(), header.fold.data());
-    if ((~equal & header.bits) == 0) [[likely]]
-        return {begin + size, header.id};
-    if (begin + size >= end || is_blank(last)) [[unlikely]]
-        return read_any_name(text, begin, end);
-    return {begin + size, HeaderId::Other};
+    // Which names are unknown nobody can foretell: no branch.
+    const unsigned known = 0U - unsigned{(~equal & header.bits) == 0};
+    return {begin + size, static_cast<HeaderId>(static_cast<unsigned>(header.id) & known)};
+}
+
+/// Where the line ends that no call has given yet: before its line feed, or the text's end.
+inline std::size_t next_end(std::string_view text, LineEnds& ends) noexcept {
+    while (ends.taken == ends.count)
+        [[unlikely]] {
+            if (ends.next == text.size()) return text.size();
+            ends.taken = 0;
+            kBestOps.line_ends(text.data(), text.size(), ends);
+        }
+    return ends.ends[ends.taken++];
 }
 
 } // namespace
@@ -80,68 +94,60 @@ SipMessage::SipMessage(std::span<const std::byte> payload) noexcept {
         ++start;
     text_ = slice(whole, start, whole.size());
 
-    std::size_t end = find_any<'\n'>(text_, 0);
+    LineEnds ends;
+    std::size_t end = next_end(text_, ends);
     const std::string_view line = trim(text_, 0, end);
-    if (!read_status_line(line) && !read_request_line(line))
+    if (!read_status_line(line) && !read_request_line(line)) [[unlikely]]
         kind_ = read_digest(payload, {.want = Want::Nothing, .lenient = true}).kind;
     // More line feeds behind the first line than one end no header section that has not begun.
     while (end + 1 < text_.size() && text_[end + 1] == '\n')
-        ++end;
-    index_fields(end + 1);
-}
-
-/// Takes in the header line from `at` to `end`. False: it is the last, or one too many.
-[[gnu::always_inline]] inline bool
-SipMessage::index_line(std::size_t at, std::size_t end, std::size_t& lines) noexcept {
-    const char first = text_[at];
-    const bool is_last = first == '\n' || (first == '\r' && end == at + 1); // RFC 3261 §7.5
-    if (is_last || lines == kMaxHeaderLines) [[unlikely]] {
-        (is_last ? has_empty_line_ : has_too_many_lines_) = true;
-        if (is_last) body_ = std::min(end + 1, text_.size());
-        return false;
-    }
-    ++lines;
-    if (is_blank(first)) [[unlikely]] { // it continues the field before, if one ends there
-        if (count_ > 0 && rows_[count_ - 1].end + std::size_t{1} == at)
-            rows_[count_ - 1].end = static_cast<std::uint16_t>(end);
-        return true;
-    }
-    const LineName name = read_name(text_, at, end);
-    if (name.colon == kNoColon) [[unlikely]]
-        return true;
-    std::uint16_t& first_row = first_[static_cast<std::size_t>(name.id)];
-    repeated_ |= std::uint32_t{first_row != kNoRow} << static_cast<unsigned>(name.id);
-    first_row = std::min(first_row, static_cast<std::uint16_t>(count_));
-    rows_[count_++] = {static_cast<std::uint16_t>(at),
-                       static_cast<std::uint16_t>(name.colon),
-                       static_cast<std::uint16_t>(end),
-                       name.id};
-    return true;
+        [[unlikely]] end = next_end(text_, ends);
+    index_fields(ends, end + 1);
 }
 
 /// Notes where the fields stand that begin at `at` and beyond.
-void SipMessage::index_fields(std::size_t at) noexcept {
-    constexpr std::size_t kBlock = 64;
+inline void SipMessage::index_fields(LineEnds& ends, std::size_t at) noexcept {
     static_assert(static_cast<std::size_t>(HeaderId::Count_) <= 32, "repeated_ has a bit for each");
     const std::string_view text = text_;
+    std::uint32_t repeated = 0;
+    std::size_t count = 0;
     first_.fill(kNoRow);
     body_ = text.size();
-    std::size_t lines = 0;
-    for (std::size_t base = at; base < text.size(); base += kBlock) {
-        std::uint64_t line_feeds = 0;
-        if (text.size() - base >= kBlock) [[likely]] {
-            line_feeds = kBestOps.line_feeds(text.data() + base);
-        } else {
-            for (std::size_t i = base; (i = find_any<'\n'>(text, i)) < text.size(); ++i)
-                line_feeds |= std::uint64_t{1} << (i - base);
+    for (std::size_t lines = 0; at < text.size(); ++lines) {
+        const std::size_t begin = at;
+        const std::size_t end = next_end(text, ends);
+        at = end + 1;
+        const char first = text[begin];
+        if (static_cast<unsigned char>(first) <= ' ') [[unlikely]] {
+            if (first == '\n' || (first == '\r' && end == begin + 1)) { // RFC 3261 §7.5
+                has_empty_line_ = true;
+                body_ = std::min(at, text.size());
+                break;
+            }
+            if (is_blank(first) && lines < kMaxHeaderLines) {
+                // It continues the field before, if one ends there.
+                if (count > 0 && rows_[count - 1].end + std::size_t{1} == begin)
+                    rows_[count - 1].end = static_cast<std::uint16_t>(end);
+                continue;
+            }
         }
-        for (; line_feeds != 0; line_feeds &= line_feeds - 1) {
-            const std::size_t end = base + static_cast<std::size_t>(std::countr_zero(line_feeds));
-            if (!index_line(at, end, lines)) return;
-            at = end + 1;
+        if (lines == kMaxHeaderLines) [[unlikely]] {
+            has_too_many_lines_ = true;
+            break;
         }
+        const LineName name = read_name(text, begin, end);
+        if (name.colon == kNoColon) [[unlikely]]
+            continue;
+        std::uint16_t& first_row = first_[static_cast<std::size_t>(name.id)];
+        repeated |= std::uint32_t{first_row != kNoRow} << static_cast<unsigned>(name.id);
+        first_row = std::min(first_row, static_cast<std::uint16_t>(count));
+        rows_[count++] = {static_cast<std::uint16_t>(begin),
+                          static_cast<std::uint16_t>(name.colon),
+                          static_cast<std::uint16_t>(end),
+                          name.id};
     }
-    if (at < text.size()) (void)index_line(at, text.size(), lines); // cut short
+    count_ = count;
+    repeated_ = repeated;
 }
 
 /// RFC 3261 §7.2: SIP-Version SP Status-Code SP Reason-Phrase.
@@ -244,7 +250,9 @@ void SipMessage::ValueIterator::advance() noexcept {
     if (at_ <= list_.size())
         value_ = take_list_value(list_, at_);
     else
-        enter(message_->next_row(row_ + 1, id_, name_));
+        enter(id_ == HeaderId::Other || message_->is_repeated(id_)
+                  ? message_->next_row(row_ + 1, id_, name_)
+                  : kNoRow);
 }
 
 std::optional<std::string_view> SipMessage::first_value(HeaderId id) const noexcept {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
+#include <type_traits>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -85,20 +86,31 @@ constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) noex
     return true;
 }
 
-/// Whether the text is this word of up to 8 letters in lower case, letter case apart. For letters
+template <typename Word> Word load_word(const char* bytes) noexcept {
+    Word word;
+    std::memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+/// As a number whose lowest byte comes first.
+template <typename Word> std::uint64_t load_low_first(const char* bytes) noexcept {
+    const auto word = load_word<Word>(bytes);
+    if constexpr (std::endian::native == std::endian::little) return word;
+    return __builtin_bswap64(word) >> (64 - 8 * sizeof(Word));
+}
+
+/// Whether the text is this word of 2 to 8 letters in lower case, letter case apart. For letters
 /// only: setting bit 5 makes other characters alike that differ.
 template <std::size_t kSize>
 bool is_word(std::string_view text, const char (&word)[kSize]) noexcept {
     constexpr std::size_t kLetters = kSize - 1;
-    static_assert(kLetters <= sizeof(std::uint64_t));
-    if (text.size() != kLetters) return false;
-    std::uint64_t found = 0;
-    std::uint64_t wanted = 0;
-    std::uint64_t bits = 0;
-    std::memcpy(&found, text.data(), kLetters);
-    std::memcpy(&wanted, word, kLetters);
-    std::memset(&bits, 0x20, kLetters);
-    return (found | bits) == wanted;
+    static_assert(kLetters >= 2 && kLetters <= 8);
+    using Word = std::conditional_t<(kLetters < 4), std::uint16_t, std::uint32_t>;
+    constexpr auto kFold = static_cast<Word>(0x2020'2020U);
+    constexpr std::size_t kLast = kLetters - sizeof(Word); // two loads, which may overlap
+    return text.size() == kLetters &&
+           (load_word<Word>(text.data()) | kFold) == load_word<Word>(word) &&
+           (load_word<Word>(text.data() + kLast) | kFold) == load_word<Word>(word + kLast);
 }
 
 /// 16 bytes; answers are masks with a bit for each.

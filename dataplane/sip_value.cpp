@@ -63,19 +63,46 @@ inline std::size_t Marks::skip_bracketed(std::size_t at) noexcept {
     return std::min(next_of<'>'>(at) + 1, text_.size());
 }
 
+namespace {
+
+/// 1*8DIGIT and nothing else, as nearly every number is, eight digits at once; else Unreadable.
+inline Number read_usual_number(std::string_view text) noexcept {
+    constexpr std::uint64_t kEvery = 0x0101'0101'0101'0101U;
+    const std::size_t size = text.size();
+    if (size - 1 >= 8) return {Reading::Unreadable, 0};
+    const auto byte = [&](std::size_t at) {
+        return std::uint64_t{static_cast<std::uint8_t>(text[at])} << (8 * at);
+    };
+    std::uint64_t digits = 0; // the first one lowest; loads may overlap
+    if (size >= 4)
+        digits = load_low_first<std::uint32_t>(text.data()) |
+                 load_low_first<std::uint32_t>(text.data() + size - 4) << (8 * size - 32);
+    else
+        digits = byte(0) | byte(size / 2) | byte(size - 1);
+    digits <<= 64 - 8 * size;                          // the last one highest, and
+    digits |= (0x30 * kEvery) >> 1U >> (8 * size - 1); // zeros before the first one
+    // A digit has the upper half 3, and adding 6 to it does not change that.
+    if (((digits & 0xf0 * kEvery) | ((digits + 0x06 * kEvery) & 0xf0 * kEvery) >> 4U) !=
+        0x33 * kEvery)
+        return {Reading::Unreadable, 0};
+    // Two digits at a time, then four, then eight.
+    digits &= 0x0f * kEvery;
+    digits = (digits * 10 + (digits >> 8U)) & 0x00ff'00ff'00ff'00ffU;
+    digits = (digits * 100 + (digits >> 16U)) & 0x0000'ffff'0000'ffffU;
+    digits = (digits * 10'000 + (digits >> 32U)) & 0xffff'ffffU;
+    return {Reading::Value, static_cast<std::uint32_t>(digits)};
+}
+
+} // namespace
+
 Number read_number(std::string_view text) noexcept {
+    const Number usual = read_usual_number(text);
+    if (usual.has_value()) [[likely]]
+        return usual;
     constexpr std::uint64_t kMost = 0xffff'ffffU;
-    std::size_t at = 0;
-    std::uint64_t value = 0;
-    if (text.size() - 1 < 9) { // usual: so few digits and nothing else
-        while (at < text.size() && is_digit(text[at]))
-            value = value * 10 + static_cast<unsigned>(text[at++] - '0');
-        if (at == text.size()) [[likely]]
-            return {Reading::Value, static_cast<std::uint32_t>(value)};
-    }
-    at = skip_space(text, 0);
+    std::size_t at = skip_space(text, 0);
     const std::size_t first = at;
-    value = 0;
+    std::uint64_t value = 0;
     for (; at < text.size() && is_digit(text[at]); ++at)
         value = std::min(value * 10 + static_cast<unsigned>(text[at] - '0'), kMost);
     if (at == first || skip_space(text, at) != text.size()) return {Reading::Unreadable, 0};
@@ -248,8 +275,8 @@ inline void Uri::read_sip(Marks& marks, std::size_t at) noexcept {
 }
 
 Uri read_uri(std::string_view text) noexcept {
-    Uri uri;
     Marks marks(trim(text, 0, text.size()));
+    Uri uri(marks);
     const std::string_view whole = marks.text();
     if (whole.size() > 4 && whole[3] == ':' && is_word(slice(whole, 0, 3), "sip")) [[likely]] {
         uri.scheme_ = UriScheme::Sip;
@@ -258,7 +285,6 @@ Uri read_uri(std::string_view text) noexcept {
     } else {
         uri.read_other(marks);
     }
-    uri.marks_ = marks;
     return uri;
 }
 
@@ -361,13 +387,12 @@ inline void Via::take(std::string_view value, const Parameter& parameter) noexce
 }
 
 Via read_via(std::string_view value) noexcept {
-    Via via;
     Marks marks(value);
+    Via via(marks);
     std::size_t at = 0;
     via.readable_ = via.read_sent(marks, at);
     if (!via.readable_) at = 0;
     via.parameters_at_ = static_cast<std::uint32_t>(at);
-    via.marks_ = marks;
     while ((at = find_parameter(marks, at)) < value.size()) {
         Parameter parameter;
         at = read_parameter(marks, at, parameter);
@@ -398,7 +423,7 @@ DialogReference read_dialog_reference(std::string_view value) noexcept {
 
 std::string_view take_list_value(std::string_view list, std::size_t& at) noexcept {
     const std::size_t first = at;
-    if (first == 0 && find_any<','>(list, 0) == list.size()) { // as most are
+    if (first == 0 && !kBestOps.has_comma(list.data(), list.size())) { // as most are
         at = list.size() + 1;
         return trim(list, 0, list.size());
     }

@@ -22,6 +22,8 @@
 
 namespace viaduct {
 
+struct LineEnds;
+
 /// Header fields known by number; their compact names are folded in (RFC 3261 §7.3.3, RFC 3515,
 /// 3841, 3892, 4028, 6665, 8224).
 enum class HeaderId : std::uint8_t {
@@ -198,8 +200,7 @@ private:
 
     [[nodiscard]] bool read_status_line(std::string_view line) noexcept;
     [[nodiscard]] bool read_request_line(std::string_view line) noexcept;
-    void index_fields(std::size_t at) noexcept;
-    [[nodiscard]] bool index_line(std::size_t at, std::size_t end, std::size_t& lines) noexcept;
+    void index_fields(LineEnds& ends, std::size_t at) noexcept;
     [[nodiscard]] HeaderField field(std::size_t row) const noexcept;
     [[nodiscard]] std::string_view value(std::size_t row) const noexcept;
     [[nodiscard]] std::size_t first_row(HeaderId id) const noexcept {

@@ -210,6 +210,7 @@ enum class UriScheme : std::uint8_t { Unreadable, Sip, Sips, Tel, Other };
 /// A URI. What its scheme does not have is absent. Escapes (%41) stay as they are.
 class Uri {
 public:
+    Uri() = default;
     /// Whether there is a scheme and, for sip and sips, a host with nothing odd behind it; for tel,
     /// a number. What port() says is not in it.
     [[nodiscard]] bool readable() const noexcept { return readable_; }
@@ -247,6 +248,7 @@ public:
 
 private:
     friend Uri read_uri(std::string_view text) noexcept;
+    explicit Uri(const Marks& marks) noexcept : marks_(marks) {}
     void read_sip(Marks& marks, std::size_t at) noexcept;
     void read_other(Marks& marks) noexcept;
     [[nodiscard]] std::string_view text() const noexcept { return marks_.text(); }
@@ -298,6 +300,7 @@ private:
 
 class Via {
 public:
+    Via() = default;
     /// Whether sent-protocol and sent-by could be read; the parameters are read in any case. What
     /// port() says is not in it.
     [[nodiscard]] bool readable() const noexcept { return readable_; }
@@ -331,6 +334,7 @@ public:
 private:
     [[nodiscard]] std::string_view value() const noexcept { return marks_.text(); }
     friend Via read_via(std::string_view value) noexcept;
+    explicit Via(const Marks& marks) noexcept : marks_(marks) {}
     [[nodiscard]] bool read_protocol(std::string_view value, std::size_t& at) noexcept;
     [[nodiscard]] bool read_sent(Marks& marks, std::size_t& at) noexcept;
     void take(std::string_view value, const Parameter& parameter) noexcept;
