@@ -241,18 +241,23 @@ void SipMessage::ValueIterator::enter(std::size_t row) noexcept {
     row_ = row;
     found_ = row != kNoRow;
     if (!found_) return;
-    list_ = message_->value(row);
+    value_ = message_->value(row);
+    more_ = may_be_list(value_);
+    if (!more_) return; // as most are
+    list_ = Marks(value_);
     at_ = 0;
-    value_ = take_list_value(list_, at_);
+    advance();
 }
 
 void SipMessage::ValueIterator::advance() noexcept {
-    if (at_ <= list_.size())
+    if (more_) {
         value_ = take_list_value(list_, at_);
-    else
+        more_ = at_ <= list_.text().size();
+    } else {
         enter(id_ == HeaderId::Other || message_->is_repeated(id_)
                   ? message_->next_row(row_ + 1, id_, name_)
                   : kNoRow);
+    }
 }
 
 std::optional<std::string_view> SipMessage::first_value(HeaderId id) const noexcept {

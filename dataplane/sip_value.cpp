@@ -122,6 +122,9 @@ inline std::size_t read_parameter(Marks& marks, std::size_t at, Parameter& param
     const std::size_t first = skip_space(text, at + 1);
     at = marks.next(first);
     parameter = {slice(text, first, at), false, {}};
+    if (at == first) [[unlikely]] // empty: those that follow at once are the same one
+        while (at + 1 < text.size() && text[at] == ';' && text[at + 1] == ';')
+            ++at;
     const std::size_t equal = skip_space(text, at);
     if (equal >= text.size() || text[equal] != '=') return at;
     const std::size_t begin = skip_space(text, equal + 1);
@@ -164,6 +167,9 @@ inline bool Parameters::take_in_uri(Parameter& parameter) noexcept {
     const std::size_t first = at_ + 1;
     at_ = std::min(marks_.next_of<'=', ';'>(first), end_);
     parameter = {slice(text, first, at_), false, {}};
+    if (at_ == first) [[unlikely]]
+        while (at_ + 1 < end_ && text[at_] == ';' && text[at_ + 1] == ';')
+            ++at_;
     if (at_ == end_ || text[at_] == ';') return true;
     const std::size_t begin = at_ + 1;
     at_ = std::min(marks_.next_of<';'>(begin), end_);
@@ -275,6 +281,7 @@ inline void Uri::read_sip(Marks& marks, std::size_t at) noexcept {
 }
 
 Uri read_uri(std::string_view text) noexcept {
+    if (text.empty()) return {};
     Marks marks(trim(text, 0, text.size()));
     Uri uri(marks);
     const std::string_view whole = marks.text();
@@ -290,6 +297,7 @@ Uri read_uri(std::string_view text) noexcept {
 
 NameAddr read_name_addr(std::string_view value) noexcept {
     NameAddr result;
+    if (value.empty()) return result;
     Marks marks(value);
     std::size_t at = marks.next_outer(0);
     // Whichever comes first outside of quotes, "<" or ";", says which form it is.
@@ -387,6 +395,7 @@ inline void Via::take(std::string_view value, const Parameter& parameter) noexce
 }
 
 Via read_via(std::string_view value) noexcept {
+    if (value.empty()) return {};
     Marks marks(value);
     Via via(marks);
     std::size_t at = 0;
@@ -407,6 +416,7 @@ DialogReference read_dialog_reference(std::string_view value) noexcept {
     reference.call_id = trim(value, 0, end);
     const Parameters parameters(Marks(value, end), end, value.size(), ParameterPlace::HeaderField);
     for (const Parameter& parameter : parameters) {
+        if (parameter.name.size() < 6) continue;
         const auto is = [&](std::string_view name) {
             return equals_ignoring_case(parameter.name, name);
         };
@@ -421,18 +431,28 @@ DialogReference read_dialog_reference(std::string_view value) noexcept {
     return reference;
 }
 
-std::string_view take_list_value(std::string_view list, std::size_t& at) noexcept {
+bool may_be_list(std::string_view value) noexcept {
+    return kBestOps.has_comma(value.data(), value.size());
+}
+
+std::string_view take_list_value(Marks& list, std::size_t& at) noexcept {
+    const std::string_view text = list.text();
     const std::size_t first = at;
-    if (first == 0 && !kBestOps.has_comma(list.data(), list.size())) { // as most are
-        at = list.size() + 1;
-        return trim(list, 0, list.size());
-    }
-    Marks marks(list, at);
     std::size_t end = at;
-    while ((end = marks.next_of<',', '<', '"'>(end)) < list.size() && list[end] != ',')
-        end = list[end] == '"' ? marks.skip_quoted(end + 1) : marks.skip_bracketed(end + 1);
-    at = end + 1;
-    return trim(list, first, end);
+    while ((end = list.next_of<',', '<', '"'>(end)) < text.size() && text[end] != ',')
+        end = text[end] == '"' ? list.skip_quoted(end + 1) : list.skip_bracketed(end + 1);
+    const std::string_view value = trim(text, first, end);
+    if (value.empty()) [[unlikely]] // those that follow at once are the same one
+        for (std::size_t i = end; i < text.size() && (text[i] == ',' || is_space(text[i])); ++i)
+            if (text[i] == ',') end = i;
+    const bool only_blanks_left = value.empty() && skip_space(text, end + 1) >= text.size();
+    at = only_blanks_left ? text.size() + 1 : end + 1;
+    return value;
+}
+
+std::string_view take_list_value(std::string_view list, std::size_t& at) noexcept {
+    Marks marks(list, at);
+    return take_list_value(marks, at);
 }
 
 } // namespace viaduct

@@ -154,8 +154,9 @@ public:
         bool found_ = false;
         std::string_view name_;
         std::size_t row_ = 0;
-        std::string_view list_;
+        Marks list_;
         std::size_t at_ = 0;
+        bool more_ = false; ///< whether the list may go on at `at_`
         std::string_view value_;
     };
     struct Values {
@@ -166,7 +167,8 @@ public:
         [[nodiscard]] static RangeEnd end() noexcept { return {}; }
     };
     /// The values of all fields of that name, rows and comma lists as one sequence (RFC 3261
-    /// §7.3.1). Only for fields that are lists. An empty element is a value too: an empty view.
+    /// §7.3.1). Only for fields that are lists. An empty element is a value too, an empty view;
+    /// several in a row are one.
     [[nodiscard]] Values values(HeaderId id) const noexcept { return {*this, id, {}}; }
     [[nodiscard]] Values values(std::string_view name) const noexcept {
         return {*this, header_named(name), name};

@@ -113,7 +113,8 @@ enum class ParameterPlace : std::uint8_t { HeaderField, Uri };
 
 class ParameterIterator;
 
-/// The parameters of one value in the order in which they stand, duplicates among them.
+/// The parameters of one value in the order in which they stand, duplicates among them. Several
+/// empty ones in a row (`;;;`) are one.
 class Parameters {
 public:
     Parameters() = default;
@@ -369,7 +370,12 @@ struct DialogReference {
 
 /// Takes the first value off a comma list: gives it without white space around it and moves `at`
 /// behind its comma, or beyond the end of `list` (`at > list.size()`) after the last. Commas in
-/// quoted strings and <> do not count (RFC 3261 §7.3.1). An empty element is an empty view.
+/// quoted strings and <> do not count (RFC 3261 §7.3.1). An empty element is an empty view; several
+/// in a row are one.
 [[nodiscard]] std::string_view take_list_value(std::string_view list, std::size_t& at) noexcept;
+/// The same, for who takes one after the other: the marks go on.
+[[nodiscard]] std::string_view take_list_value(Marks& list, std::size_t& at) noexcept;
+/// Whether there may be more than one.
+[[nodiscard]] bool may_be_list(std::string_view value) noexcept;
 
 } // namespace viaduct
