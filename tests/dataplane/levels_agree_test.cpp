@@ -5,7 +5,9 @@
 #include "corpus.hpp"
 #include "digests.hpp"
 #include "guarded.hpp"
+#include "scan.hpp"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <random>
 
@@ -103,6 +105,43 @@ void mutate(std::string& text, std::mt19937& random, const std::vector<CorpusMes
         text.replace(at, std::string::npos, other.substr(below(other.size() + 1)));
         break;
     }
+    }
+}
+
+/// All line ends of a text, as a reader asks for them.
+std::vector<std::size_t> line_ends(const ScanOps& ops, std::string_view text) {
+    std::vector<std::size_t> all;
+    for (LineEnds ends; ends.next < text.size();) {
+        ops.line_ends(text.data(), text.size(), ends);
+        all.insert(all.end(), ends.ends.begin(), ends.ends.begin() + ends.count);
+    }
+    return all;
+}
+
+TEST(LevelsAgree, OnWhatPartsTheValuesOfTheFullReading) {
+    std::mt19937 random(3'261);
+    constexpr std::string_view kChars = "\",:;<=>?@\\ \t\r\n\xff\x7fxyz";
+    for (std::size_t size = 0; size <= 400; ++size) {
+        std::string text(size, 'x');
+        for (std::size_t sparse = 1 + random() % 16; char& c : text)
+            if (random() % sparse == 0) c = kChars[random() % kChars.size()];
+        if (size % 3 == 0) std::replace(text.begin(), text.end(), ',', 'x');
+        const auto bytes = guarded(text);
+        const std::string_view view(reinterpret_cast<const char*>(bytes.data()), size);
+        std::vector<std::size_t> ends;
+        for (std::size_t i = 0; i < size; ++i)
+            if (view[i] == '\n') ends.push_back(i);
+        for (const ScanLevel level : levels()) {
+            const ScanOps& ops = scan_ops(level);
+            EXPECT_EQ(line_ends(ops, view), ends) << name_of(level) << escaped(text);
+            EXPECT_EQ(ops.has_comma(view.data(), size), view.find(',') != view.npos)
+                << name_of(level) << escaped(text);
+            if (size > 64) continue;
+            const PartMarks marks = ops.parts(view.data(), size);
+            const PartMarks scalar = scan_ops(ScanLevel::Scalar).parts(view.data(), size);
+            EXPECT_EQ(marks.all, scalar.all) << name_of(level) << escaped(text);
+            EXPECT_EQ(marks.outer, scalar.outer) << name_of(level) << escaped(text);
+        }
     }
 }
 
