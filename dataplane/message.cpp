@@ -2,6 +2,8 @@
 #include "viaduct/message.hpp"
 
 #include "scan.hpp"
+#include "sip_names.hpp"
+#include "sip_text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,131 +11,11 @@
 #include <cstring>
 #include <limits>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 namespace viaduct {
 
+using namespace sip_text;
+
 namespace {
-
-constexpr bool is_blank(char c) noexcept {
-    return c == ' ' || c == '\t';
-}
-constexpr bool is_space(char c) noexcept {
-    return is_blank(c) || c == '\r' || c == '\n';
-}
-constexpr bool is_digit(char c) noexcept {
-    return c >= '0' && c <= '9';
-}
-constexpr char lower(char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
-
-constexpr auto make_set(std::string_view chars) noexcept {
-    std::array<bool, 256> table{};
-    for (const char c : chars)
-        table[static_cast<std::uint8_t>(c)] = true;
-    return table;
-}
-/// token of RFC 3261 §25.1: what methods, parameter names and tags are made of.
-constexpr auto kTokenChars = make_set("0123456789abcdefghijklmnopqrstuvwxyz"
-                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ-.!%*_+`'~");
-constexpr bool is_token(char c) noexcept {
-    return kTokenChars[static_cast<std::uint8_t>(c)];
-}
-
-/// Without `remove_prefix` and `substr`: the latter may throw, and the core has no exceptions.
-constexpr std::string_view slice(std::string_view text, std::size_t from, std::size_t to) noexcept {
-    return {text.data() + from, to - from};
-}
-
-/// `name` is lower case already.
-constexpr bool equals_ignoring_case(std::string_view text, std::string_view name) noexcept {
-    if (text.size() != name.size()) return false;
-    for (std::size_t i = 0; i < text.size(); ++i)
-        if (lower(text[i]) != name[i]) return false;
-    return true;
-}
-
-/// A few characters as a set that is tested sixteen bytes at a time: a sender chooses how long a
-/// run of blanks is, and a byte of it may not cost more than a byte of text.
-template <char... kChars> struct Run {
-    static constexpr std::size_t kStep = 16;
-
-    static constexpr bool has(char c) noexcept { return ((c == kChars) || ...); }
-
-#if defined(__SSE2__)
-    /// Bit i: whether byte i is of the set.
-    static std::uint32_t mask(const char* bytes) noexcept {
-        const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
-        __m128i found = _mm_setzero_si128();
-        ((found = _mm_or_si128(found, _mm_cmpeq_epi8(block, _mm_set1_epi8(kChars)))), ...);
-        return static_cast<std::uint32_t>(_mm_movemask_epi8(found));
-    }
-#else
-    static std::uint32_t mask(const char* bytes) noexcept {
-        std::uint32_t found = 0;
-        for (std::size_t i = 0; i < kStep; ++i)
-            found |= std::uint32_t{has(bytes[i])} << i;
-        return found;
-    }
-#endif
-
-    /// Where the first character from `at` on stands that is not of the set; the size if none.
-    static std::size_t skip(std::string_view text, std::size_t at) noexcept {
-        if (at >= text.size() || text[at] > ' ' || !has(text[at])) return at; // nearly always
-        for (; text.size() - at >= kStep; at += kStep)
-            if (const std::uint32_t other = mask(text.data() + at) ^ 0xffffU; other != 0)
-                return at + static_cast<std::size_t>(std::countr_zero(other));
-        while (at < text.size() && has(text[at]))
-            ++at;
-        return at;
-    }
-
-    /// Where the first character of the set from `at` on stands; the size if none.
-    static std::size_t find(std::string_view text, std::size_t at) noexcept {
-        for (; text.size() - at >= kStep; at += kStep)
-            if (const std::uint32_t found = mask(text.data() + at); found != 0)
-                return at + static_cast<std::size_t>(std::countr_zero(found));
-        while (at < text.size() && !has(text[at]))
-            ++at;
-        return at;
-    }
-
-    /// The size without the characters of the set at the end.
-    static std::size_t trimmed_size(std::string_view text) noexcept {
-        std::size_t size = text.size();
-        for (; size >= kStep; size -= kStep)
-            if (const std::uint32_t other = mask(text.data() + size - kStep) ^ 0xffffU; other != 0)
-                return size - kStep + static_cast<std::size_t>(std::bit_width(other));
-        while (size > 0 && has(text[size - 1]))
-            --size;
-        return size;
-    }
-
-    /// Where the last character of the set stands, plus one; 0 if none.
-    static std::size_t after_last(std::string_view text) noexcept {
-        std::size_t size = text.size();
-        for (; size >= kStep; size -= kStep)
-            if (const std::uint32_t found = mask(text.data() + size - kStep); found != 0)
-                return size - kStep + static_cast<std::size_t>(std::bit_width(found));
-        while (size > 0 && !has(text[size - 1]))
-            --size;
-        return size;
-    }
-};
-using Blanks = Run<' ', '\t'>;
-using Spaces = Run<' ', '\t', '\r', '\n'>;
-using LineEnds = Run<'\r', '\n'>;
-using LineFeeds = Run<'\n'>;
-using Zeros = Run<'\0'>;
-using ValueEnds = Run<' ', '\t', '\r', '\n', ';', ','>; ///< what ends a parameter's value
-
-std::string_view trim(std::string_view text) noexcept {
-    const std::size_t size = Spaces::trimmed_size(text);
-    return slice(text, std::min(Spaces::skip(text, 0), size), size);
-}
 
 /// Where the first line feed from `at` on stands; the size if none. Nobody can foretell in which
 /// sixteen bytes it is, so it looks at 64 without a branch.
@@ -165,34 +47,6 @@ constexpr std::uint64_t word_of(std::string_view chars) noexcept {
 }
 constexpr std::uint64_t kEvery = 0x0101'0101'0101'0101U;
 
-struct MethodName {
-    std::string_view name;
-    Method method;
-};
-constexpr std::array<MethodName, 14> kMethods{{
-    {"INVITE", Method::Invite},
-    {"ACK", Method::Ack},
-    {"BYE", Method::Bye},
-    {"CANCEL", Method::Cancel},
-    {"REGISTER", Method::Register},
-    {"OPTIONS", Method::Options},
-    {"PRACK", Method::Prack},
-    {"SUBSCRIBE", Method::Subscribe},
-    {"NOTIFY", Method::Notify},
-    {"PUBLISH", Method::Publish},
-    {"INFO", Method::Info},
-    {"REFER", Method::Refer},
-    {"MESSAGE", Method::Message},
-    {"UPDATE", Method::Update},
-}};
-
-/// Case matters in methods (RFC 3261 §7.1).
-Method read_method(std::string_view name) noexcept {
-    for (const MethodName& row : kMethods)
-        if (row.name == name) return row.method;
-    return Method::Other;
-}
-
 /// The methods of up to eight letters, by a hash of them without collisions.
 class ShortMethods {
 public:
@@ -202,8 +56,8 @@ public:
     };
 
     consteval ShortMethods() {
-        for (const MethodName& row : kMethods) {
-            if (row.name.size() > 8) continue;
+        for (const sip_names::MethodRow& row : sip_names::kMethods) {
+            if (row.name.empty() || row.name.size() > 8) continue;
             const std::uint64_t name = word_of(row.name);
             without_collisions = without_collisions && entries_[place(name)].name == 0;
             entries_[place(name)] = {name, row.method};
@@ -246,11 +100,6 @@ struct Letters {
     char after = '\0'; ///< what follows them
 };
 
-/// "SIP/2.0", any letter case and version: which versions to refuse is the backend's business.
-bool is_sip_version(std::string_view text) noexcept {
-    return text.size() > 4 && equals_ignoring_case(slice(text, 0, 4), "sip/") && is_digit(text[4]);
-}
-
 /// RFC 3261 §7.2: SIP-Version SP Status-Code SP Reason-Phrase.
 bool read_status_line(std::string_view line, SipDigest& digest) noexcept {
     if (line.empty() || lower(line[0]) != 's') return false;
@@ -277,12 +126,12 @@ bool read_request_line(std::string_view line, SipDigest& digest) noexcept {
     const std::size_t method_end = Blanks::find(line, 0);
     if (method_end == 0 || method_end == line.size()) return false;
     for (std::size_t i = 0; i < std::min(method_end, kMethodLookedAt); ++i)
-        if (!is_token(line[i])) return false;
+        if (!is_in(kToken, line[i])) return false;
     const std::size_t version = Blanks::after_last(line);
     if (!is_sip_version(slice(line, version, line.size()))) return false;
-    if (trim(slice(line, method_end, version)).empty()) return false;
+    if (trim(line, method_end, version).empty()) return false;
     digest.kind = PayloadKind::Request;
-    digest.method = read_method(slice(line, 0, method_end));
+    digest.method = method_named(slice(line, 0, method_end));
     return true;
 }
 
@@ -329,9 +178,9 @@ std::optional<CSeq> read_cseq(std::string_view value) noexcept {
         ++at;
     }
     if (at == 0 || at == value.size() || !is_space(value[at])) return std::nullopt;
-    const std::string_view method = trim(slice(value, at, value.size()));
+    const std::string_view method = trim(value, at, value.size());
     if (method.empty()) return std::nullopt;
-    return CSeq{static_cast<std::uint32_t>(number), read_method(method)};
+    return CSeq{static_cast<std::uint32_t>(number), method_named(method)};
 }
 
 /// Up to seven digits, a blank, a method of up to eight letters, CR LF and no fold: nearly every
@@ -563,7 +412,7 @@ private:
         const std::size_t last = at < end && text_[end - 1] == '\r' ? end - 1 : end;
         if (first < last && !is_space(text_[first]) && !is_space(text_[last - 1])) [[likely]]
             return slice(text_, first, last);
-        return trim(slice(text_, at, end));
+        return trim(text_, at, end);
     }
 
     [[nodiscard]] std::string_view find_parameter(std::size_t at,
@@ -679,7 +528,7 @@ std::optional<std::string_view> HeaderReader::parameter_at(std::size_t at,
 
 /// What stands on a SIP port without being SIP (RFC 5626 §3.5.1, §4.4.1; RFC 5389 §6).
 PayloadKind kind_of_other(std::string_view payload) noexcept {
-    if (LineEnds::skip(payload, 0) == payload.size() || Zeros::skip(payload, 0) == payload.size())
+    if (LineBreaks::skip(payload, 0) == payload.size() || Zeros::skip(payload, 0) == payload.size())
         return PayloadKind::KeepAlive;
     constexpr std::size_t kStunHeader = 20;
     constexpr std::string_view kMagicCookie("\x21\x12\xa4\x42", 4);
@@ -702,13 +551,13 @@ SipDigest
 read(const ScanOps& ops, std::span<const std::byte> payload, const ReadRules& rules) noexcept {
     const std::string_view whole(reinterpret_cast<const char*>(payload.data()), payload.size());
     // Empty lines before the first line are skipped (RFC 3261 §7.5).
-    const std::size_t start = LineEnds::skip(whole, 0);
+    const std::size_t start = LineBreaks::skip(whole, 0);
     const std::string_view text = slice(whole, start, whole.size());
 
     SipDigest digest;
     const std::size_t first_end = find_line_feed(ops, text, 0);
     if (!read_usual_first_line(text, first_end, digest)) {
-        const std::string_view first_line = trim(slice(text, 0, first_end));
+        const std::string_view first_line = trim(text, 0, first_end);
         if (!read_status_line(first_line, digest) && !read_request_line(first_line, digest)) {
             digest.kind = kind_of_other(whole);
             if (digest.kind != PayloadKind::NotSip) return digest;

@@ -14,11 +14,6 @@ using namespace sip_text;
 
 namespace {
 
-/// "SIP/2.0", any letter case and version: which versions to refuse is the backend's business.
-bool is_sip_version(std::string_view text) noexcept {
-    return text.size() > 4 && equals_ignoring_case(slice(text, 0, 4), "sip/") && is_digit(text[4]);
-}
-
 static_assert(static_cast<unsigned>(HeaderId::Other) == 0);
 
 constexpr std::size_t kNoColon = ~std::size_t{0};
@@ -31,7 +26,7 @@ struct LineName {
 /// The name of the header field whose first line stands from `begin` to `end`, whatever it is.
 [[gnu::noinline]] LineName
 read_any_name(std::string_view text, std::size_t begin, std::size_t end) noexcept {
-    const std::size_t colon = find_any<':'>(slice(text, 0, end), begin);
+    const std::size_t colon = Run<':'>::find(slice(text, 0, end), begin);
     if (colon == end) return {};
     std::size_t name_end = colon; // RFC 3261 §25.1, HCOLON: blanks may stand before the colon
     while (name_end > begin && is_blank(text[name_end - 1]))

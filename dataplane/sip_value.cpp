@@ -17,12 +17,11 @@ constexpr Part part(std::size_t begin, std::size_t end) noexcept {
 }
 
 /// trim(), as a part.
-constexpr Part trimmed(std::string_view text, std::size_t begin, std::size_t end) noexcept {
-    while (begin < end && is_space(text[begin]))
-        [[unlikely]]++ begin;
-    while (end > begin && is_space(text[end - 1]))
-        --end;
-    return part(begin, end);
+inline Part trimmed(std::string_view text, std::size_t begin, std::size_t end) noexcept {
+    if (end > begin && text[end - 1] == ' ') --end; // as before "<"
+    const std::string_view inside = trim(text, begin, end);
+    const auto from = static_cast<std::size_t>(inside.data() - text.data());
+    return part(from, from + inside.size());
 }
 
 /// The host that stands at `at`, which moves behind it.
@@ -203,8 +202,9 @@ Host read_host(std::string_view text) noexcept {
     const std::string_view whole = trim(text, 0, text.size());
     const bool bracketed = whole.size() > 2 && whole.front() == '[' && whole.back() == ']';
     const std::string_view inside = bracketed ? slice(whole, 1, whole.size() - 1) : whole;
-    const std::size_t colon = find_any<':'>(inside, 0);
-    const bool is_ipv6 = find_any<':'>(inside, colon + 1) < inside.size() && // two, at least
+    const std::size_t colon = Run<':'>::find(inside, 0);
+    const bool is_ipv6 = colon < inside.size() && // two, at least
+                         Run<':'>::find(inside, colon + 1) < inside.size() &&
                          skip(inside, 0, kIpv6) == inside.size();
     if (bracketed || is_ipv6) return is_ipv6 ? Host{inside, true} : Host{};
     Marks marks(whole);
@@ -412,7 +412,7 @@ Via read_via(std::string_view value) noexcept {
 
 DialogReference read_dialog_reference(std::string_view value) noexcept {
     DialogReference reference;
-    const std::size_t end = find_any<';', ','>(value, 0); // a Call-ID may hold quotes and brackets
+    const std::size_t end = Run<';', ','>::find(value, 0); // a Call-ID may hold quotes and brackets
     reference.call_id = trim(value, 0, end);
     const Parameters parameters(Marks(value, end), end, value.size(), ParameterPlace::HeaderField);
     for (const Parameter& parameter : parameters) {
