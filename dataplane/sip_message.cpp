@@ -91,8 +91,9 @@ SipMessage::SipMessage(std::span<const std::byte> payload) noexcept {
 
     LineEnds ends;
     std::size_t end = next_end(text_, ends);
-    const std::string_view line = trim(text_, 0, end);
-    if (!read_status_line(line) && !read_request_line(line)) [[unlikely]]
+    const bool has_return = end > 0 && text_[end - 1] == '\r';
+    const std::string_view line = trim(text_, 0, has_return ? end - 1 : end);
+    if (!read_usual_line(line) && !read_status_line(line) && !read_request_line(line)) [[unlikely]]
         kind_ = read_digest(payload, {.want = Want::Nothing, .lenient = true}).kind;
     // More line feeds behind the first line than one end no header section that has not begun.
     while (end + 1 < text_.size() && text_[end + 1] == '\n')
@@ -143,6 +144,36 @@ inline void SipMessage::index_fields(LineEnds& ends, std::size_t at) noexcept {
     }
     count_ = count;
     repeated_ = repeated;
+}
+
+/// The first line of nearly every message there is: known method or three digits, single blanks,
+/// SIP/2.0 in capitals. False: look closer.
+inline bool SipMessage::read_usual_line(std::string_view line) noexcept {
+    if (line.size() < 13) return false;
+    if (std::memcmp(line.data(), "SIP/2.0 ", 8) == 0) {
+        if (line[8] < '1' || line[8] > '6' || !is_digit(line[9]) || !is_digit(line[10]) ||
+            line[11] != ' ' || is_space(line[12]))
+            return false;
+        kind_ = PayloadKind::Response;
+        status_ = static_cast<std::uint16_t>((line[8] - '0') * 100 + (line[9] - '0') * 10 +
+                                             (line[10] - '0'));
+        reason_ = slice(line, 12, line.size());
+        return true;
+    }
+    if (line.size() < Chunk::kSize) return false;
+    const std::size_t version = line.size() - 7;
+    const std::uint32_t blanks = Chunk(line.data()).equal(' ');
+    const auto method_end = static_cast<std::size_t>(std::countr_zero(blanks));
+    if (blanks == 0 || std::memcmp(line.data() + version - 1, " SIP/2.0", 8) != 0) return false;
+    // A URI of one character at least, and no second blank on either side of it.
+    if (method_end + 2 >= version || is_space(line[method_end + 1]) || is_space(line[version - 2]))
+        return false;
+    const std::string_view method = slice(line, 0, method_end);
+    if (method_named(method) == Method::Other) return false;
+    kind_ = PayloadKind::Request;
+    method_ = method;
+    request_uri_ = slice(line, method_end + 1, version - 1);
+    return true;
 }
 
 /// RFC 3261 §7.2: SIP-Version SP Status-Code SP Reason-Phrase.
@@ -224,12 +255,9 @@ std::optional<HeaderField> SipMessage::first(std::string_view name) const noexce
     return row == kNoRow ? std::nullopt : std::optional(field(row));
 }
 
-SipMessage::ValueIterator::ValueIterator(const SipMessage& message,
-                                         HeaderId id,
-                                         std::string_view name) noexcept
-    : message_(&message), id_(id), name_(name) {
-    const std::size_t row = message.first_row(id);
-    enter(id == HeaderId::Other && row != kNoRow ? message.next_row(row, id, name) : row);
+void SipMessage::ValueIterator::begin() noexcept {
+    const std::size_t row = message_->first_row(id_);
+    enter(id_ == HeaderId::Other ? message_->next_row(row, id_, name_) : row);
 }
 
 void SipMessage::ValueIterator::enter(std::size_t row) noexcept {
@@ -255,7 +283,7 @@ void SipMessage::ValueIterator::advance() noexcept {
     }
 }
 
-std::optional<std::string_view> SipMessage::first_value(HeaderId id) const noexcept {
+inline std::optional<std::string_view> SipMessage::first_value(HeaderId id) const noexcept {
     const std::size_t row = first_row(id);
     return row == kNoRow ? std::nullopt : std::optional(value(row));
 }

@@ -178,13 +178,6 @@ template <typename Word> Word load_word(const char* bytes) noexcept {
     return word;
 }
 
-/// As a number whose lowest byte comes first.
-template <typename Word> std::uint64_t load_low_first(const char* bytes) noexcept {
-    const auto word = load_word<Word>(bytes);
-    if constexpr (std::endian::native == std::endian::little) return word;
-    return __builtin_bswap64(word) >> (64 - 8 * sizeof(Word));
-}
-
 /// Whether the text is this word of 2 to 8 letters in lower case, letter case apart. For letters
 /// only: setting bit 5 makes other characters alike that differ.
 template <std::size_t kSize>

@@ -64,32 +64,16 @@ inline std::size_t Marks::skip_bracketed(std::size_t at) noexcept {
 
 namespace {
 
-/// 1*8DIGIT and nothing else, as nearly every number is, eight digits at once; else Unreadable.
+/// Up to nine digits and nothing else, as nearly every number is; else Unreadable.
 inline Number read_usual_number(std::string_view text) noexcept {
-    constexpr std::uint64_t kEvery = 0x0101'0101'0101'0101U;
-    const std::size_t size = text.size();
-    if (size - 1 >= 8) return {Reading::Unreadable, 0};
-    const auto byte = [&](std::size_t at) {
-        return std::uint64_t{static_cast<std::uint8_t>(text[at])} << (8 * at);
-    };
-    std::uint64_t digits = 0; // the first one lowest; loads may overlap
-    if (size >= 4)
-        digits = load_low_first<std::uint32_t>(text.data()) |
-                 load_low_first<std::uint32_t>(text.data() + size - 4) << (8 * size - 32);
-    else
-        digits = byte(0) | byte(size / 2) | byte(size - 1);
-    digits <<= 64 - 8 * size;                          // the last one highest, and
-    digits |= (0x30 * kEvery) >> 1U >> (8 * size - 1); // zeros before the first one
-    // A digit has the upper half 3, and adding 6 to it does not change that.
-    if (((digits & 0xf0 * kEvery) | ((digits + 0x06 * kEvery) & 0xf0 * kEvery) >> 4U) !=
-        0x33 * kEvery)
-        return {Reading::Unreadable, 0};
-    // Two digits at a time, then four, then eight.
-    digits &= 0x0f * kEvery;
-    digits = (digits * 10 + (digits >> 8U)) & 0x00ff'00ff'00ff'00ffU;
-    digits = (digits * 100 + (digits >> 16U)) & 0x0000'ffff'0000'ffffU;
-    digits = (digits * 10'000 + (digits >> 32U)) & 0xffff'ffffU;
-    return {Reading::Value, static_cast<std::uint32_t>(digits)};
+    if (text.size() - 1 >= 9) return {Reading::Unreadable, 0};
+    std::uint32_t value = 0;
+    for (const char c : text) {
+        const auto digit = static_cast<unsigned>(static_cast<unsigned char>(c)) - '0';
+        if (digit > 9) return {Reading::Unreadable, 0};
+        value = value * 10 + digit;
+    }
+    return {Reading::Value, value};
 }
 
 } // namespace
@@ -441,7 +425,8 @@ std::string_view take_list_value(Marks& list, std::size_t& at) noexcept {
     std::size_t end = at;
     while ((end = list.next_of<',', '<', '"'>(end)) < text.size() && text[end] != ',')
         end = text[end] == '"' ? list.skip_quoted(end + 1) : list.skip_bracketed(end + 1);
-    const std::string_view value = trim(text, first, end);
+    const std::size_t begin = first < end && text[first] == ' ' ? first + 1 : first;
+    const std::string_view value = trim(text, begin, end);
     if (value.empty()) [[unlikely]] // those that follow at once are the same one
         for (std::size_t i = end; i < text.size() && (text[i] == ',' || is_space(text[i])); ++i)
             if (text[i] == ',') end = i;

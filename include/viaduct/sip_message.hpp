@@ -140,12 +140,16 @@ public:
 
     class ValueIterator {
     public:
-        ValueIterator(const SipMessage& message, HeaderId id, std::string_view name) noexcept;
+        ValueIterator(const SipMessage& message, HeaderId id, std::string_view name) noexcept
+            : message_(&message), id_(id), name_(name) {
+            if (message.first_row(id) != kNoRow) begin();
+        }
         [[nodiscard]] std::string_view operator*() const noexcept { return value_; }
         ValueIterator& operator++() noexcept { return advance(), *this; }
         [[nodiscard]] bool operator==(RangeEnd) const noexcept { return !found_; }
 
     private:
+        void begin() noexcept;
         void advance() noexcept;
         void enter(std::size_t row) noexcept;
 
@@ -200,6 +204,7 @@ private:
         HeaderId id;
     };
 
+    [[nodiscard]] bool read_usual_line(std::string_view line) noexcept;
     [[nodiscard]] bool read_status_line(std::string_view line) noexcept;
     [[nodiscard]] bool read_request_line(std::string_view line) noexcept;
     void index_fields(LineEnds& ends, std::size_t at) noexcept;

@@ -86,7 +86,7 @@ private:
         for (;;) {
             if (at - base_ < kBlock) { // unsigned: not before the block, either
                 if (const std::uint64_t left = block_.*kMarks >> (at - base_); left != 0) [[likely]]
-                    return at + static_cast<std::size_t>(std::countr_zero(left));
+                    return at + static_cast<unsigned>(std::countr_zero(left));
                 at = base_ + kBlock;
             }
             if (at >= text_.size()) return text_.size();
