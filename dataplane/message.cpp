@@ -570,7 +570,8 @@ read(const ScanOps& ops, std::span<const std::byte> payload, const ReadRules& ru
 
 } // namespace
 
-const ScanOps& kBestOps = scan_ops(kBestLevel); // behind kBestLevel: they are set in this order
+const ScanOps& best_scan_ops =
+    scan_ops(kBestLevel); // behind kBestLevel: they are set in this order
 
 ScanLevel best_scan_level() noexcept {
     return kBestLevel;
@@ -583,7 +584,7 @@ SipDigest read_digest_at(ScanLevel level,
 }
 
 SipDigest read_digest(std::span<const std::byte> payload, const ReadRules& rules) noexcept {
-    return read(kBestOps, payload, rules);
+    return read(best_scan_ops, payload, rules);
 }
 
 } // namespace viaduct

@@ -109,6 +109,6 @@ void scan_strictly(const char* text, std::size_t size, LineList& list) noexcept;
 [[nodiscard]] const ScanOps& scan_ops(ScanLevel level) noexcept;
 
 /// Those of best_scan_level().
-extern const ScanOps& kBestOps;
+extern const ScanOps& best_scan_ops;
 
 } // namespace viaduct

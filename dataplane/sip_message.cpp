@@ -62,7 +62,7 @@ inline std::size_t next_end(std::string_view text, LineEnds& ends) noexcept {
         [[unlikely]] {
             if (ends.next == text.size()) return text.size();
             ends.taken = 0;
-            kBestOps.line_ends(text.data(), text.size(), ends);
+            best_scan_ops.line_ends(text.data(), text.size(), ends);
         }
     return ends.ends[ends.taken++];
 }

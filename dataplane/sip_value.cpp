@@ -45,7 +45,7 @@ constexpr bool is_empty(Part range) noexcept {
 
 Marks::Block Marks::look_at(std::string_view text, std::size_t at) noexcept {
     const std::size_t left = text.size() - at;
-    const PartMarks marks = kBestOps.parts(text.data() + at, std::min(left, kBlock));
+    const PartMarks marks = best_scan_ops.parts(text.data() + at, std::min(left, kBlock));
     const std::uint64_t end = left < kBlock ? std::uint64_t{1} << left : 0;
     return {marks.all | end, marks.outer | end};
 }
@@ -248,34 +248,38 @@ inline void Uri::read_sip(Marks& marks, std::size_t at) noexcept {
 }
 
 /// Any scheme but sip.
-[[gnu::noinline]] void Uri::read_other(Marks& marks) noexcept {
-    const std::string_view text = marks.text();
+[[gnu::noinline]] void Uri::read_other(std::string_view text) noexcept {
+    Marks marks(text);
     const std::size_t colon = marks.next(0);
     scheme_ = scheme_of(text, colon);
-    if (scheme_ == UriScheme::Unreadable) return;
-    colon_ = static_cast<std::uint32_t>(colon);
-    if (scheme_ == UriScheme::Sip || scheme_ == UriScheme::Sips) return read_sip(marks, colon + 1);
-    std::size_t end = text.size();
-    if (scheme_ == UriScheme::Tel) {
-        end = marks.next_of<';'>(colon + 1);
-        user_ = part(colon + 1, end);
+    if (scheme_ != UriScheme::Unreadable) colon_ = static_cast<std::uint32_t>(colon);
+    if (scheme_ == UriScheme::Sip || scheme_ == UriScheme::Sips) {
+        read_sip(marks, colon + 1);
+    } else if (scheme_ != UriScheme::Unreadable) {
+        std::size_t end = text.size();
+        if (scheme_ == UriScheme::Tel) {
+            end = marks.next_of<';'>(colon + 1);
+            user_ = part(colon + 1, end);
+        }
+        readable_ = end > colon + 1;
+        parameters_ = part(end, text.size());
     }
-    readable_ = end > colon + 1;
-    parameters_ = part(end, text.size());
+    marks_ = marks;
+}
+
+inline void Uri::read(std::string_view text) noexcept {
+    if (text.size() <= 4 || text[3] != ':' || !is_word(slice(text, 0, 3), "sip")) [[unlikely]]
+        return read_other(text);
+    Marks marks(text);
+    scheme_ = UriScheme::Sip;
+    colon_ = 3;
+    read_sip(marks, 4);
+    marks_ = marks;
 }
 
 Uri read_uri(std::string_view text) noexcept {
-    if (text.empty()) return {};
-    Marks marks(trim(text, 0, text.size()));
-    Uri uri(marks);
-    const std::string_view whole = marks.text();
-    if (whole.size() > 4 && whole[3] == ':' && is_word(slice(whole, 0, 3), "sip")) [[likely]] {
-        uri.scheme_ = UriScheme::Sip;
-        uri.colon_ = 3;
-        uri.read_sip(marks, 4);
-    } else {
-        uri.read_other(marks);
-    }
+    Uri uri;
+    if (!text.empty()) uri.read(trim(text, 0, text.size()));
     return uri;
 }
 
@@ -304,8 +308,12 @@ NameAddr read_name_addr(std::string_view value) noexcept {
     return result;
 }
 
-/// sent-protocol (RFC 3261 §25.1): white space may stand around every part. False when unreadable.
-[[gnu::noinline]] bool Via::read_protocol(std::string_view value, std::size_t& at) noexcept {
+constexpr std::size_t kUnreadable = ~std::size_t{0};
+
+/// sent-protocol (RFC 3261 §25.1): white space may stand around every part. Where it ends, or
+/// kUnreadable.
+[[gnu::noinline]] std::size_t Via::read_protocol(std::string_view value) noexcept {
+    std::size_t at = 0;
     const auto take_token = [&] {
         const std::size_t first = skip_space(value, at);
         at = skip(value, first, kToken);
@@ -316,37 +324,39 @@ NameAddr read_name_addr(std::string_view value) noexcept {
         return at < value.size() && value[at++] == '/';
     };
     protocol_ = take_token();
-    if (is_empty(protocol_) || !take_slash()) return false;
+    if (is_empty(protocol_) || !take_slash()) return kUnreadable;
     version_ = take_token();
-    return !is_empty(version_) && take_slash();
+    return !is_empty(version_) && take_slash() ? at : kUnreadable;
 }
 
-/// sent-protocol LWS sent-by. False when unreadable; else `at` is where the parameters begin.
-inline bool Via::read_sent(Marks& marks, std::size_t& at) noexcept {
+/// sent-protocol LWS sent-by. Where the parameters begin, or kUnreadable.
+inline std::size_t Via::read_sent(Marks& marks) noexcept {
     constexpr std::string_view kUsual = "SIP/2.0/";
     const std::string_view value = marks.text();
+    std::size_t at = kUsual.size();
     if (value.size() > kUsual.size() &&
         std::memcmp(value.data(), kUsual.data(), kUsual.size()) == 0) [[likely]] {
         protocol_ = {0, 3};
         version_ = {4, 7};
-        at = kUsual.size();
-    } else if (!read_protocol(value, at)) {
-        return false;
+    } else if ((at = read_protocol(value)) == kUnreadable) {
+        return kUnreadable;
     }
     const std::size_t first = skip_space(value, at);
     const std::size_t gap = marks.next(first);
     transport_ = part(first, gap);
     at = gap;
     if (at < value.size() && is_space(value[at])) at = skip_space(value, at + 1);
-    if (is_empty(transport_) || at == gap) return false;
+    if (first == gap || at == gap) return kUnreadable;
     host_ = take_host(value, marks, at);
+    const bool has_host = !is_empty(host_);
     at = skip_space(value, at);
     if (at < value.size() && value[at] == ':') {
         const std::size_t end = marks.next_of<';', ',', '<', '"'>(at + 1);
         port_ = part(at + 1, end);
         at = end;
     }
-    return !is_empty(host_) && (at == value.size() || value[at] == ';' || value[at] == ',');
+    if (has_host && (at == value.size() || value[at] == ';' || value[at] == ',')) return at;
+    return kUnreadable;
 }
 
 /// Of several with one name the first counts: of branch, the first that has a value.
@@ -378,19 +388,23 @@ inline void Via::take(std::string_view value, const Parameter& parameter) noexce
     }
 }
 
-Via read_via(std::string_view value) noexcept {
-    if (value.empty()) return {};
+inline void Via::read(std::string_view value) noexcept {
     Marks marks(value);
-    Via via(marks);
-    std::size_t at = 0;
-    via.readable_ = via.read_sent(marks, at);
-    if (!via.readable_) at = 0;
-    via.parameters_at_ = static_cast<std::uint32_t>(at);
+    std::size_t at = read_sent(marks);
+    readable_ = at != kUnreadable;
+    if (!readable_) at = 0;
+    parameters_at_ = static_cast<std::uint32_t>(at);
+    marks_ = marks;
     while ((at = find_parameter(marks, at)) < value.size()) {
         Parameter parameter;
         at = read_parameter(marks, at, parameter);
-        via.take(value, parameter);
+        take(value, parameter);
     }
+}
+
+Via read_via(std::string_view value) noexcept {
+    Via via;
+    if (!value.empty()) via.read(value);
     return via;
 }
 
@@ -416,7 +430,7 @@ DialogReference read_dialog_reference(std::string_view value) noexcept {
 }
 
 bool may_be_list(std::string_view value) noexcept {
-    return kBestOps.has_comma(value.data(), value.size());
+    return best_scan_ops.has_comma(value.data(), value.size());
 }
 
 std::string_view take_list_value(Marks& list, std::size_t& at) noexcept {

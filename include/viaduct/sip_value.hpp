@@ -211,7 +211,8 @@ enum class UriScheme : std::uint8_t { Unreadable, Sip, Sips, Tel, Other };
 /// A URI. What its scheme does not have is absent. Escapes (%41) stay as they are.
 class Uri {
 public:
-    Uri() = default;
+    // Not defaulted: a constant would be written by `rep stos`, which takes longer than reading.
+    Uri() noexcept {} // NOLINT(modernize-use-equals-default)
     /// Whether there is a scheme and, for sip and sips, a host with nothing odd behind it; for tel,
     /// a number. What port() says is not in it.
     [[nodiscard]] bool readable() const noexcept { return readable_; }
@@ -249,9 +250,9 @@ public:
 
 private:
     friend Uri read_uri(std::string_view text) noexcept;
-    explicit Uri(const Marks& marks) noexcept : marks_(marks) {}
+    void read(std::string_view text) noexcept;
     void read_sip(Marks& marks, std::size_t at) noexcept;
-    void read_other(Marks& marks) noexcept;
+    void read_other(std::string_view text) noexcept;
     [[nodiscard]] std::string_view text() const noexcept { return marks_.text(); }
     [[nodiscard]] std::string_view text_at(std::size_t at) const noexcept {
         return {text().data() + at, text().size() - at};
@@ -301,7 +302,8 @@ private:
 
 class Via {
 public:
-    Via() = default;
+    // Not defaulted: a constant would be written by `rep stos`, which takes longer than reading.
+    Via() noexcept {} // NOLINT(modernize-use-equals-default)
     /// Whether sent-protocol and sent-by could be read; the parameters are read in any case. What
     /// port() says is not in it.
     [[nodiscard]] bool readable() const noexcept { return readable_; }
@@ -335,9 +337,9 @@ public:
 private:
     [[nodiscard]] std::string_view value() const noexcept { return marks_.text(); }
     friend Via read_via(std::string_view value) noexcept;
-    explicit Via(const Marks& marks) noexcept : marks_(marks) {}
-    [[nodiscard]] bool read_protocol(std::string_view value, std::size_t& at) noexcept;
-    [[nodiscard]] bool read_sent(Marks& marks, std::size_t& at) noexcept;
+    void read(std::string_view value) noexcept;
+    [[nodiscard]] std::size_t read_protocol(std::string_view value) noexcept;
+    [[nodiscard]] std::size_t read_sent(Marks& marks) noexcept;
     void take(std::string_view value, const Parameter& parameter) noexcept;
 
     Marks marks_; ///< of the value
