@@ -302,19 +302,34 @@ std::optional<CSeq> SipMessage::cseq() const noexcept {
     return CSeq{read_number(slice(text, 0, at)).value, method_named(trim(text, at, text.size()))};
 }
 
+namespace {
+
+/// Lets an optional make its value in place: a copy would wait for the stores it is made of.
+template <typename Value> struct MadeOf {
+    Value (*read)(std::string_view) noexcept;
+    std::string_view text;
+    operator Value() const noexcept { return read(text); } // NOLINT(*-explicit-*)
+};
+
+template <typename Value>
+std::optional<Value> read_if(const std::optional<std::string_view>& text,
+                             Value (*read)(std::string_view) noexcept) noexcept {
+    if (!text) return std::nullopt;
+    return std::optional<Value>(std::in_place, MadeOf<Value>{read, *text});
+}
+
+} // namespace
+
 std::optional<NameAddr> SipMessage::from() const noexcept {
-    const auto text = first_value(HeaderId::From);
-    return text ? std::optional(read_name_addr(*text)) : std::nullopt;
+    return read_if(first_value(HeaderId::From), read_name_addr);
 }
 
 std::optional<NameAddr> SipMessage::to() const noexcept {
-    const auto text = first_value(HeaderId::To);
-    return text ? std::optional(read_name_addr(*text)) : std::nullopt;
+    return read_if(first_value(HeaderId::To), read_name_addr);
 }
 
 std::optional<Via> SipMessage::top_via() const noexcept {
-    const auto text = first_value(HeaderId::Via);
-    return text ? std::optional(read_via(*text)) : std::nullopt;
+    return read_if(first_value(HeaderId::Via), read_via);
 }
 
 Number SipMessage::first_number(HeaderId id) const noexcept {
@@ -335,18 +350,15 @@ Number SipMessage::expires() const noexcept {
 }
 
 std::optional<DialogReference> SipMessage::replaces() const noexcept {
-    const auto text = first_value(HeaderId::Replaces);
-    return text ? std::optional(read_dialog_reference(*text)) : std::nullopt;
+    return read_if(first_value(HeaderId::Replaces), read_dialog_reference);
 }
 
 std::optional<DialogReference> SipMessage::join() const noexcept {
-    const auto text = first_value(HeaderId::Join);
-    return text ? std::optional(read_dialog_reference(*text)) : std::nullopt;
+    return read_if(first_value(HeaderId::Join), read_dialog_reference);
 }
 
 std::optional<DialogReference> SipMessage::target_dialog() const noexcept {
-    const auto text = first_value(HeaderId::TargetDialog);
-    return text ? std::optional(read_dialog_reference(*text)) : std::nullopt;
+    return read_if(first_value(HeaderId::TargetDialog), read_dialog_reference);
 }
 
 Body SipMessage::body() const noexcept {
