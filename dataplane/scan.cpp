@@ -387,14 +387,20 @@ bool has_comma_scalar(const char* bytes, std::size_t size) noexcept {
     return std::memchr(bytes, ',', size) != nullptr;
 }
 
-PartMarks parts_scalar(const char* bytes, std::size_t size) noexcept {
+/// The marks of fewer than 64 bytes end with one for the text's end.
+constexpr PartMarks with_end(const PartMarks& marks, std::size_t left) noexcept {
+    const std::uint64_t end = left < 64 ? std::uint64_t{1} << left : 0;
+    return {marks.all | end, marks.outer | end};
+}
+
+PartMarks parts_scalar(const char* bytes, std::size_t left) noexcept {
     PartMarks marks{};
-    for (std::size_t i = 0; i < size; ++i) {
+    for (std::size_t i = 0; i < std::min<std::size_t>(left, 64); ++i) {
         const std::uint8_t classes = kParts.of(bytes[i]);
         marks.all |= std::uint64_t{classes != 0} << i;
         marks.outer |= std::uint64_t{classes > kLastInner} << i;
     }
-    return marks;
+    return with_end(marks, left);
 }
 
 constexpr ScanOps kScalarOps{lines_scalar,
@@ -529,12 +535,13 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
 }
 
 [[gnu::target("sse4.2,popcnt")]] PartMarks parts_sse42(const char* bytes,
-                                                       std::size_t size) noexcept {
-    if (size < 16) {
-        const PartMarks marks = parts128(load_short128(bytes, size));
-        const std::uint64_t seen = (std::uint64_t{1} << size) - 1;
-        return {marks.all & seen, marks.outer & seen};
+                                                       std::size_t left) noexcept {
+    if (left < 16) {
+        const PartMarks marks = parts128(load_short128(bytes, left));
+        const std::uint64_t seen = (std::uint64_t{1} << left) - 1;
+        return with_end({marks.all & seen, marks.outer & seen}, left);
     }
+    const std::size_t size = std::min<std::size_t>(left, 64);
     const std::size_t last = size - 16; // the last sixteen bytes may overlap others
     PartMarks marks = parts128(load128(bytes));
     for (std::size_t at = 16; at < size; at += 16) {
@@ -543,7 +550,7 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
         marks.all |= more.all << from;
         marks.outer |= more.outer << from;
     }
-    return marks;
+    return with_end(marks, left);
 }
 
 /// The last bytes of a text, fewer than 64.
@@ -683,12 +690,12 @@ bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
 }
 
 [[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] PartMarks parts_avx2(const char* bytes,
-                                                                   std::size_t size) noexcept {
-    if (size < 32) return parts_sse42(bytes, size);
-    const std::size_t last = size - 32;
+                                                                   std::size_t left) noexcept {
+    if (left < 32) return parts_sse42(bytes, left);
+    const std::size_t last = std::min<std::size_t>(left, 64) - 32;
     const PartMarks first = parts256(load256(bytes));
     const PartMarks more = parts256(load256(bytes + last));
-    return {first.all | more.all << last, first.outer | more.outer << last};
+    return with_end({first.all | more.all << last, first.outer | more.outer << last}, left);
 }
 
 [[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] void
@@ -807,12 +814,15 @@ marks_avx512(const char* bytes) noexcept {
 }
 
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] PartMarks
-parts_avx512(const char* bytes, std::size_t size) noexcept {
-    const __mmask64 seen = _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(size));
+parts_avx512(const char* bytes, std::size_t left) noexcept {
+    const __mmask64 seen =
+        _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(std::min<std::size_t>(left, 64)));
+    const std::uint64_t end = ~seen & (seen + 1); // none behind a whole block
     const __m512i classes = classes512(_mm512_maskz_loadu_epi8(seen, bytes), kParts128);
-    return {_mm512_mask_test_epi8_mask(seen, classes, classes),
+    return {_mm512_mask_test_epi8_mask(seen, classes, classes) | end,
             _mm512_mask_cmpgt_epu8_mask(
-                seen, classes, _mm512_set1_epi8(static_cast<char>(kLastInner)))};
+                seen, classes, _mm512_set1_epi8(static_cast<char>(kLastInner))) |
+                end};
 }
 
 alignas(64) constexpr auto kCount64 = [] {

@@ -92,8 +92,9 @@ struct ScanOps {
     /// These look at 64 bytes, which must all be readable.
     std::uint64_t (*line_feeds)(const char* bytes) noexcept;
     ValueMarks (*marks)(const char* bytes) noexcept;
-    /// Looks at `size` bytes, up to 64, and at none behind them.
-    PartMarks (*parts)(const char* bytes, std::size_t size) noexcept;
+    /// Looks at the first 64 of `left` bytes, and at none behind those. The end of fewer counts as a
+    /// mark of both kinds.
+    PartMarks (*parts)(const char* bytes, std::size_t left) noexcept;
     /// Where the line feeds are in a text of up to 65,535 bytes, from `ends.next` on: up to a block
     /// in which the header may end, or that brings enough of them, or the text's end.
     void (*line_ends)(const char* text, std::size_t size, LineEnds& ends) noexcept;

@@ -44,10 +44,8 @@ constexpr bool is_empty(Part range) noexcept {
 } // namespace
 
 Marks::Block Marks::look_at(std::string_view text, std::size_t at) noexcept {
-    const std::size_t left = text.size() - at;
-    const PartMarks marks = best_scan_ops.parts(text.data() + at, std::min(left, kBlock));
-    const std::uint64_t end = left < kBlock ? std::uint64_t{1} << left : 0;
-    return {marks.all | end, marks.outer | end};
+    const PartMarks marks = best_scan_ops.parts(text.data() + at, text.size() - at);
+    return {marks.all, marks.outer};
 }
 
 inline std::size_t Marks::skip_quoted(std::size_t at) noexcept {

@@ -136,7 +136,6 @@ TEST(LevelsAgree, OnWhatPartsTheValuesOfTheFullReading) {
             EXPECT_EQ(line_ends(ops, view), ends) << name_of(level) << escaped(text);
             EXPECT_EQ(ops.has_comma(view.data(), size), view.find(',') != view.npos)
                 << name_of(level) << escaped(text);
-            if (size > 64) continue;
             const PartMarks marks = ops.parts(view.data(), size);
             const PartMarks scalar = scan_ops(ScanLevel::Scalar).parts(view.data(), size);
             EXPECT_EQ(marks.all, scalar.all) << name_of(level) << escaped(text);
