@@ -37,8 +37,9 @@ constexpr Want kWanted = Want::ToTag | Want::CSeq;
 const std::vector<std::string>& messages() {
     static const std::vector<std::string> made = [] {
         std::vector<std::string> texts;
-        for (MixMessage& message : sip_mix(kMessages))
-            texts.push_back(std::move(message.text));
+        texts.reserve(kMessages);
+        for (const MixMessage& message : sip_mix(kMessages))
+            texts.emplace_back(message.text.data(), message.text.size()); // without spare capacity
         return texts;
     }();
     return made;

@@ -41,7 +41,12 @@ public:
         for (; left >= 8; at += 8, left -= 8)
             add(little_endian(at, 8));
         const std::uint64_t length = length_ + left;
-        add(little_endian(at, left) | length << 56);
+        // The last few bytes: as the end of eight, where there are eight, and no loop whose length
+        // nobody can foretell.
+        const std::uint64_t last = bytes.size() < 8 ? little_endian(at, left)
+                                   : left == 0      ? 0
+                                               : little_endian(at + left - 8, 8) >> (64 - 8 * left);
+        add(last | length << 56);
         v2_ ^= 0xff;
         round();
         round();

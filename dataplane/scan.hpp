@@ -46,27 +46,17 @@ struct LineList {
     std::array<std::size_t, kEnough + 4> bases;
 };
 
-/// 64 bytes of a value: where the characters are that structure it. Bit i stands for byte i.
-struct ValueMarks {
-    std::uint64_t line_feed;
-    std::uint64_t semicolon;
-    std::uint64_t less;
-    std::uint64_t greater;
-    std::uint64_t quote;
-    std::uint64_t comma;
-    std::uint64_t backslash;
-
-    /// The marks that structure a value, only where `mask` has ones.
-    [[nodiscard]] ValueMarks up_to(std::uint64_t mask) const noexcept {
-        return {line_feed,
-                semicolon,
-                less & mask,
-                greater & mask,
-                quote & mask,
-                comma,
-                backslash & mask};
-    }
+/// A stretch of a value: where the characters are that structure it. Bit i stands for byte i.
+template <typename Mask> struct BasicValueMarks {
+    Mask line_feed;
+    Mask semicolon;
+    Mask less;
+    Mask greater;
+    Mask quote;
+    Mask comma;
+    Mask backslash;
 };
+using ValueMarks = BasicValueMarks<std::uint64_t>; ///< of 64 bytes
 
 struct ScanOps {
     /// Scans on from `list.next`.
