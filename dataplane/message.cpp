@@ -483,12 +483,14 @@ public:
             list.count = 0;
             const std::size_t next = list.next;
             const std::size_t lines_left = list.lines_left;
-            if (odd_lines_ < kOddLines) [[likely]]
+            if (!strictly_) [[likely]]
                 ops_.lines(text_.data(), text_.size(), list);
             else
-                scan_strictly(text_.data(), text_.size(), list);
+                scan_strictly(ops_, text_.data(), text_.size(), list);
             if (!look_at(list)) {
                 if (digest_.defect != Defect::None) break;
+                list.wanted = open_classes();
+                if (list.wanted == 0) break;
                 list.next = next; // once more, and look at fewer lines
                 list.lines_left = lines_left;
                 list.done = list.too_many_lines = false;
@@ -503,10 +505,12 @@ public:
     }
 
 private:
-    /// Lines that begin like a wanted field and are none ("Call-Info"). Honest messages have a few;
-    /// a hostile one has hundreds of them, and each costs more than its bytes.
-    static constexpr unsigned kOddLines = 8;
-    static constexpr unsigned kMaxCallIds = 8;
+    /// Lines that begin like a wanted field and are none ("Call-Info") cost a look each. Honest
+    /// messages have a few; more than these, or than one for so many bytes, and whole names are
+    /// looked for.
+    static constexpr std::size_t kOddLines = 4;
+    static constexpr std::size_t kBytesAnOddLine = 16;
+    static constexpr unsigned kMaxCallIds = 4;
     /// Quotes, brackets, folds and parameters of one value that are looked at: honest ones have a
     /// few. A parameter behind as many is absent.
     static constexpr unsigned kMaxMarks = 24;
@@ -531,11 +535,11 @@ private:
         const FieldName& name = kFieldNames[field_row(word)];
         const bool named = name.name.begins(word);
         std::size_t at = start + name.name.length;
-        if (!named || at >= text_.size()) return odd_line();
+        if (!named || at >= text_.size()) return odd_line(start, 1);
         if (text_[at] != ':') [[unlikely]] { // HCOLON (RFC 3261 §25.1)
-            if (!is_blank(text_[at])) return odd_line();
+            if (!is_blank(text_[at])) return odd_line(start, 1);
             at = Blanks::skip(text_, at);
-            if (at == text_.size() || text_[at] != ':') return odd_line();
+            if (at == text_.size() || text_[at] != ':') return odd_line(start, 2);
         }
         std::size_t& value_at = values_[name.field];
         if (value_at != 0) // the first one counts
@@ -554,18 +558,25 @@ private:
         return static_cast<std::uint8_t>(open);
     }
 
-    /// False: so many that whole names have to be looked for.
-    bool odd_line() noexcept { return ++odd_lines_ != kOddLines; }
+    /// False: from now on whole names are looked for.
+    bool odd_line(std::size_t start, unsigned cost) noexcept {
+        odd_lines_ += cost;
+        if (strictly_ || odd_lines_ <= kOddLines + start / kBytesAnOddLine) return true;
+        strictly_ = true;
+        return false;
+    }
 
     /// Another Call-ID.
     bool compare_call_id(std::size_t at) noexcept {
-        if (++more_call_ids_ >= kMaxCallIds || value(at) != value(values_[kCallId]))
+        if (more_call_ids_ == 0) digest_.call_id = value(values_[kCallId]);
+        if (++more_call_ids_ >= kMaxCallIds || value(at) != digest_.call_id)
             digest_.defect = Defect::AmbiguousCallId;
         return digest_.defect == Defect::None;
     }
 
     void take_fields() noexcept {
-        if (const std::size_t at = values_[kCallId]; at != 0) digest_.call_id = value(at);
+        if (const std::size_t at = values_[kCallId]; at != 0 && more_call_ids_ == 0)
+            digest_.call_id = value(at);
         if (const std::size_t at = values_[kTo]; at != 0) digest_.has_to_tag = has_tag(at);
         if (const std::size_t at = values_[kCSeq]; at != 0) {
             const bool blank = at < text_.size() && is_blank(text_[at]);
@@ -615,7 +626,8 @@ private:
     std::uint8_t wanted_;                 ///< line_class bits
     std::array<std::size_t, 4> values_{}; ///< by field: behind the colon; 0: not found
     unsigned more_call_ids_ = 0;
-    unsigned odd_lines_ = 0;
+    std::size_t odd_lines_ = 0;
+    bool strictly_ = false;
     std::size_t looked_at_ = 0; ///< the last line that was
 };
 

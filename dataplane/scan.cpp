@@ -285,7 +285,26 @@ ValueMarks marks_scalar(const char* bytes) noexcept {
     return marks;
 }
 
-constexpr ScanOps kScalarOps{lines_scalar, line_feeds_scalar, marks_scalar};
+/// By character: its place in NameMasks, or one behind the last.
+constexpr auto kNamePlaces = [] {
+    std::array<std::uint8_t, 256> places{};
+    places.fill(static_cast<std::uint8_t>(NameMasks::kCharacters.size()));
+    for (std::size_t i = 0; i < NameMasks::kCharacters.size(); ++i) {
+        const auto c = static_cast<std::uint8_t>(NameMasks::kCharacters[i]);
+        places[c] = static_cast<std::uint8_t>(i);
+        if (i >= NameMasks::kFirstLetter) places[c - 0x20U] = static_cast<std::uint8_t>(i);
+    }
+    return places;
+}();
+
+void names_scalar(const char* bytes, NameMasks& names) noexcept {
+    std::array<std::uint64_t, NameMasks::kCharacters.size() + 1> masks{};
+    for (unsigned at = 0; at < 64; ++at)
+        masks[kNamePlaces[static_cast<std::uint8_t>(bytes[at])]] |= std::uint64_t{1} << at;
+    std::copy_n(masks.begin(), names.masks.size(), names.masks.begin());
+}
+
+constexpr ScanOps kScalarOps{lines_scalar, line_feeds_scalar, marks_scalar, names_scalar};
 
 #if defined(__x86_64__)
 
@@ -383,7 +402,20 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
     return marks;
 }
 
-constexpr ScanOps kSse42Ops{lines_sse42, line_feeds_sse42, marks_sse42};
+[[gnu::target("sse4.2,popcnt")]] void names_sse42(const char* bytes, NameMasks& names) noexcept {
+    names.masks.fill(0);
+    for (unsigned part = 0; part < 64; part += 16) {
+        const __m128i exact = load128(bytes + part);
+        const __m128i folded = _mm_or_si128(exact, _mm_set1_epi8(0x20));
+        for (std::size_t i = 0; i < names.masks.size(); ++i) {
+            const __m128i block = i >= NameMasks::kFirstLetter ? folded : exact;
+            const __m128i wanted = _mm_set1_epi8(NameMasks::kCharacters[i]);
+            names.masks[i] |= bits128(_mm_cmpeq_epi8(block, wanted)) << part;
+        }
+    }
+}
+
+constexpr ScanOps kSse42Ops{lines_sse42, line_feeds_sse42, marks_sse42, names_sse42};
 
 [[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline __m256i load256(const void* bytes) noexcept {
     return _mm256_loadu_si256(static_cast<const __m256i*>(bytes));
@@ -477,7 +509,22 @@ bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
             .backslash = bits_of_class(first, last, mark::kBackslash)};
 }
 
-constexpr ScanOps kAvx2Ops{lines_avx2, line_feeds_avx2, marks_avx2};
+[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] void names_avx2(const char* bytes,
+                                                              NameMasks& names) noexcept {
+    const __m256i case_bit = _mm256_set1_epi8(0x20);
+    const __m256i first = load256(bytes);
+    const __m256i last = load256(bytes + 32);
+    const __m256i first_folded = _mm256_or_si256(first, case_bit);
+    const __m256i last_folded = _mm256_or_si256(last, case_bit);
+    for (std::size_t i = 0; i < names.masks.size(); ++i) {
+        const bool letter = i >= NameMasks::kFirstLetter;
+        const __m256i wanted = _mm256_set1_epi8(NameMasks::kCharacters[i]);
+        names.masks[i] = bits256(_mm256_cmpeq_epi8(letter ? first_folded : first, wanted)) |
+                         bits256(_mm256_cmpeq_epi8(letter ? last_folded : last, wanted)) << 32U;
+    }
+}
+
+constexpr ScanOps kAvx2Ops{lines_avx2, line_feeds_avx2, marks_avx2, names_avx2};
 
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline __m512i
 load512(const void* bytes) noexcept {
@@ -569,99 +616,82 @@ marks_avx512(const char* bytes) noexcept {
             .backslash = bits_of_class(classes, mark::kBackslash)};
 }
 
-constexpr ScanOps kAvx512Ops{lines_avx512, line_feeds_avx512, marks_avx512};
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] void
+names_avx512(const char* bytes, NameMasks& names) noexcept {
+    const __m512i exact = load512(bytes);
+    const __m512i folded = _mm512_or_si512(exact, _mm512_set1_epi8(0x20));
+    for (std::size_t i = 0; i < names.masks.size(); ++i) {
+        const __m512i block = i >= NameMasks::kFirstLetter ? folded : exact;
+        names.masks[i] = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(NameMasks::kCharacters[i]));
+    }
+}
+
+constexpr ScanOps kAvx512Ops{lines_avx512, line_feeds_avx512, marks_avx512, names_avx512};
 
 #endif
 
-/// Where each of the characters that make up the wanted names stands in 64 bytes: bit i, byte i.
-class CharacterMasks {
-public:
-    explicit CharacterMasks(const char* bytes) noexcept
-        : line_feeds(equal(bytes, '\n')), returns(equal(bytes, '\r')), bytes_(bytes),
-          colons_(colons_behind_blanks()) {}
+std::uint64_t reversed(std::uint64_t bits) noexcept {
+    bits = __builtin_bswap64(bits);
+    bits = (bits >> 4U & 0x0f0f'0f0f'0f0f'0f0fU) | (bits & 0x0f0f'0f0f'0f0f'0f0fU) << 4U;
+    bits = (bits >> 2U & 0x3333'3333'3333'3333U) | (bits & 0x3333'3333'3333'3333U) << 2U;
+    return (bits >> 1U & 0x5555'5555'5555'5555U) | (bits & 0x5555'5555'5555'5555U) << 1U;
+}
 
-    /// Bit i: a wanted name begins at byte i + 1, and its colon follows.
-    [[nodiscard]] std::uint64_t names(std::uint8_t wanted) const noexcept {
-        using namespace line_class;
-        std::uint64_t all = 0;
-        if ((wanted & (kCallId | kCompactCallId)) != 0) all |= named("call-id") | named("i");
-        if ((wanted & kCSeq) != 0) all |= named("cseq");
-        if ((wanted & kTo) != 0) all |= named("to") | named("t");
-        if ((wanted & kVia) != 0) all |= named("via") | named("v");
-        return all;
-    }
+/// Colons, and blanks that lead to one or out of the block (HCOLON, RFC 3261 §25.1).
+std::uint64_t colons_behind_blanks(const NameMasks& block) noexcept {
+    const std::uint64_t colons = block.of<':'>();
+    // Backwards: adding a run's first bit to the run clears it to its end.
+    const std::uint64_t blanks = reversed(block.of<' '>() | block.of<'\t'>());
+    const std::uint64_t first = blanks & (reversed(colons) << 1U | 1U);
+    return colons | reversed(blanks & ~(blanks + first));
+}
 
-    std::uint64_t line_feeds;
-    std::uint64_t returns;
+/// Bit i: this name begins at byte i + 1, and its colon follows.
+template <char... kName>
+std::uint64_t named(const NameMasks& block, std::uint64_t colons) noexcept {
+    unsigned place = 0;
+    std::uint64_t all = colons >> (sizeof...(kName) + 1);
+    ((all &= block.of<kName>() >> ++place), ...);
+    return all;
+}
 
-private:
-    [[nodiscard]] std::uint64_t named(std::string_view name) const noexcept {
-        std::uint64_t all = ~std::uint64_t{0};
-        for (std::size_t i = 0; i < name.size() && all != 0; ++i)
-            all &= equal_ignoring_case(bytes_, name[i]) >> (i + 1);
-        return all & colons_ >> (name.size() + 1);
-    }
-
-    /// Colons, and blanks that lead to one or out of the block (HCOLON, RFC 3261 §25.1).
-    [[nodiscard]] std::uint64_t colons_behind_blanks() const noexcept {
-        const std::uint64_t colons = equal(bytes_, ':');
-        // Backwards: adding a run's first bit to the run clears it to its end.
-        const std::uint64_t blanks = reversed(equal(bytes_, ' ') | equal(bytes_, '\t'));
-        const std::uint64_t first = blanks & (reversed(colons) << 1U | 1U);
-        return colons | reversed(blanks & ~(blanks + first));
-    }
-
-    static std::uint64_t reversed(std::uint64_t bits) noexcept {
-        bits = __builtin_bswap64(bits);
-        bits = (bits >> 4U & 0x0f0f'0f0f'0f0f'0f0fU) | (bits & 0x0f0f'0f0f'0f0f'0f0fU) << 4U;
-        bits = (bits >> 2U & 0x3333'3333'3333'3333U) | (bits & 0x3333'3333'3333'3333U) << 2U;
-        return (bits >> 1U & 0x5555'5555'5555'5555U) | (bits & 0x5555'5555'5555'5555U) << 1U;
-    }
-
-    static std::uint64_t equal_ignoring_case(const char* bytes, char lower) noexcept {
-        return lower == '-' ? equal(bytes, lower)
-                            : equal(bytes, lower) | equal(bytes, static_cast<char>(lower - 0x20));
-    }
-
-    static std::uint64_t equal(const char* bytes, char c) noexcept {
-        std::uint64_t mask = 0;
-#if defined(__SSE2__)
-        for (unsigned part = 0; part < 64; part += 16) {
-            const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + part));
-            const auto bits = static_cast<std::uint32_t>(
-                _mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(c))));
-            mask |= std::uint64_t{bits} << part;
-        }
-#else
-        for (unsigned i = 0; i < 64; ++i)
-            mask |= std::uint64_t{bytes[i] == c} << i;
-#endif
-        return mask;
-    }
-
-    const char* bytes_;
-    std::uint64_t colons_;
-};
+/// The same for all wanted names.
+std::uint64_t names_in(const NameMasks& block, std::uint8_t wanted) noexcept {
+    using namespace line_class;
+    const std::uint64_t colons = colons_behind_blanks(block);
+    std::uint64_t all = 0;
+    if ((wanted & (kCallId | kCompactCallId)) != 0)
+        all |= named<'c', 'a', 'l', 'l', '-', 'i', 'd'>(block, colons) | named<'i'>(block, colons);
+    if ((wanted & kCSeq) != 0) all |= named<'c', 's', 'e', 'q'>(block, colons);
+    if ((wanted & kTo) != 0) all |= named<'t', 'o'>(block, colons) | named<'t'>(block, colons);
+    if ((wanted & kVia) != 0)
+        all |= named<'v', 'i', 'a'>(block, colons) | named<'v'>(block, colons);
+    return all;
+}
 
 } // namespace
 
-void scan_strictly(const char* text, std::size_t size, LineList& list) noexcept {
+void scan_strictly(const ScanOps& ops,
+                   const char* text,
+                   std::size_t size,
+                   LineList& list) noexcept {
     // The longest name, its colon and the line feed before it fit in what a block looks ahead.
     constexpr std::size_t kPlaces = Scan::kBlock - 8;
     Scan scan(text, size, list);
+    NameMasks block;
     for (std::size_t base = list.next; base < size && base < list.pause; base += kPlaces) {
-        std::array<char, Scan::kBlock> copy{}; // nothing behind the text may be read
-        const char* bytes = text + base;
-        if (size - base < Scan::kBlock) {
-            std::memcpy(copy.data(), bytes, size - base);
-            bytes = copy.data();
+        if (size - base >= Scan::kBlock) {
+            ops.names(text + base, block);
+        } else { // nothing behind the text may be read
+            std::array<char, Scan::kBlock> copy{};
+            std::memcpy(copy.data(), text + base, size - base);
+            ops.names(copy.data(), block);
         }
-        const CharacterMasks block(bytes);
-        const std::uint64_t feeds = block.line_feeds & ((std::uint64_t{1} << kPlaces) - 1);
+        const std::uint64_t feeds = block.of<'\n'>() & ((std::uint64_t{1} << kPlaces) - 1);
         const std::uint64_t empty =
-            feeds & (block.line_feeds >> 1U | (block.returns >> 1U & block.line_feeds >> 2U));
+            feeds & (block.of<'\n'>() >> 1U | (block.of<'\r'>() >> 1U & block.of<'\n'>() >> 2U));
         scan.set_block(base, kPlaces);
-        if (!scan.take_and_count(feeds, feeds & block.names(list.wanted), empty)) break;
+        if (!scan.take_and_count(feeds, feeds & names_in(block, list.wanted), empty)) break;
     }
     scan.finish();
     if (list.next >= size) list.done = true;

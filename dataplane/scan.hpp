@@ -14,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace viaduct {
 
@@ -58,18 +59,33 @@ template <typename Mask> struct BasicValueMarks {
 };
 using ValueMarks = BasicValueMarks<std::uint64_t>; ///< of 64 bytes
 
+/// 64 bytes of a message: where each of the characters is that make up the wanted names.
+struct NameMasks {
+    /// Those before the letters stand for themselves, letters for both letter cases.
+    static constexpr std::string_view kCharacters = "\n\r :\t-acdeiloqstv";
+    static constexpr std::size_t kFirstLetter = 6;
+
+    std::array<std::uint64_t, kCharacters.size()> masks; ///< bit i stands for byte i
+
+    template <char kCharacter> [[nodiscard]] std::uint64_t of() const noexcept {
+        constexpr std::size_t kPlace = kCharacters.find(kCharacter);
+        return masks[kPlace];
+    }
+};
+
 struct ScanOps {
     /// Scans on from `list.next`.
     void (*lines)(const char* text, std::size_t size, LineList& list) noexcept;
     /// These look at 64 bytes, which must all be readable.
     std::uint64_t (*line_feeds)(const char* bytes) noexcept;
     ValueMarks (*marks)(const char* bytes) noexcept;
+    void (*names)(const char* bytes, NameMasks& names) noexcept;
 };
 
 /// Does what `ScanOps::lines` does, and looks at whole names and their colons: what it finds is a
 /// wanted field, or has more blanks before its colon than a block holds. For messages that are full
 /// of lines that begin like a wanted one: a look at each of those would cost more than its bytes.
-void scan_strictly(const char* text, std::size_t size, LineList& list) noexcept;
+void scan_strictly(const ScanOps& ops, const char* text, std::size_t size, LineList& list) noexcept;
 
 /// The functions of a level this machine has.
 [[nodiscard]] const ScanOps& scan_ops(ScanLevel level) noexcept;
