@@ -321,13 +321,12 @@ bool read_usual_first_line(std::string_view text,
 /// RFC 3261 §20.16: 1*DIGIT LWS Method. `value` begins with its first character.
 std::optional<CSeq> read_cseq(std::string_view value) noexcept {
     constexpr std::size_t kDigitsLookedAt = 64; // a number has ten; zeros may stand before it
+    constexpr std::uint64_t kLargest = std::numeric_limits<std::uint32_t>::max();
     std::size_t at = 0;
     std::uint64_t number = 0;
-    while (at < value.size() && is_digit(value[at]) && at <= kDigitsLookedAt) {
-        number = std::min<std::uint64_t>(number * 10 + static_cast<unsigned>(value[at] - '0'),
-                                         std::numeric_limits<std::uint32_t>::max());
-        ++at;
-    }
+    for (; at < value.size() && is_digit(value[at]) && at <= kDigitsLookedAt; ++at)
+        if (number <= kLargest) number = number * 10 + static_cast<unsigned>(value[at] - '0');
+    number = std::min(number, kLargest);
     if (at == 0 || at == value.size() || !is_space(value[at])) return std::nullopt;
     const std::string_view method = trim(slice(value, at, value.size()));
     if (method.empty()) return std::nullopt;
