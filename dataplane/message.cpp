@@ -310,8 +310,8 @@ bool read_usual_first_line(std::string_view text,
     if (method == Method::Other || name.after != ' ' ||
         word_at(text, version) != word_of("SIP/2.0\r"))
         return false;
-    // A URI of one character at least, and no second blank on either side of it.
-    if (name.count + 2 >= version || is_blank(text[name.count + 1]) || text[version - 1] != ' ')
+    // A URI of one character at least, one blank before it.
+    if (name.count + 2 >= version || is_space(text[name.count + 1]) || text[version - 1] != ' ')
         return false;
     digest.kind = PayloadKind::Request;
     digest.method = method;
@@ -510,8 +510,8 @@ private:
     static constexpr std::size_t kOddLines = 4;
     static constexpr std::size_t kBytesAnOddLine = 16;
     static constexpr unsigned kMaxCallIds = 4;
-    /// Quotes, brackets, folds and parameters of one value that are looked at: honest ones have a
-    /// few. A parameter behind as many is absent.
+    /// Quotes, brackets and parameters of one value that are looked at: honest ones have a few. A
+    /// parameter behind as many is absent.
     static constexpr unsigned kMaxMarks = 24;
 
     /// Lines that may be wanted fields, those that were not looked at yet. False: there is a
@@ -609,6 +609,20 @@ private:
     [[nodiscard]] std::optional<std::string_view>
     parameter_at(std::size_t at, const FoldedName& name) const noexcept;
 
+    /// Bit i: byte `at` + i is a blank. `at` is 1 to the size.
+    [[nodiscard]] std::uint64_t blanks_from(std::size_t at) const noexcept {
+        std::array<char, 64> copy{};
+        const char* bytes = text_.data() + at;
+        if (text_.size() - at < copy.size()) {
+            std::memcpy(copy.data(), bytes, text_.size() - at);
+            bytes = copy.data();
+        }
+        std::uint64_t blanks = 0;
+        for (std::size_t part = 0; part < 64; part += Blanks::kStep)
+            blanks |= std::uint64_t{Blanks::mask(bytes + part)} << part;
+        return blanks;
+    }
+
     [[nodiscard]] ValueMarks marks_at(std::size_t at) const noexcept {
         if (text_.size() - at >= 64) [[likely]]
             return ops_.marks(text_.data() + at);
@@ -676,11 +690,7 @@ std::string_view HeaderReader::find_parameter(std::size_t at,
     for (; at < text_.size(); at += 64) {
         const ValueMarks marks = marks_at(at);
         std::uint64_t ends = marks.line_feed;
-        for (; ends != 0 && left > 0;
-             ends &= ends - 1, --left) { // those before a blank end nothing
-            const std::size_t next = at + static_cast<std::size_t>(std::countr_zero(ends)) + 1;
-            if (next >= text_.size() || !is_blank(text_[next])) break;
-        }
+        if (ends != 0) ends &= ~blanks_from(at + 1); // a line feed before a blank is a fold
         const std::uint64_t before_end = (ends & (0 - ends)) - 1; // all ones if there is no end
         std::uint64_t outside = places.next(marks, before_end, left);
         const std::uint64_t comma = marks.comma & outside;

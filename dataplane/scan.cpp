@@ -314,10 +314,10 @@ struct Start {
     std::size_t count;
 };
 
-/// A scan that counts lines by columns of eight bits ends before one can overflow.
-Start begin_uncounted(LineList& list) noexcept {
-    constexpr std::size_t kBlocks = 255;
-    list.pause = std::min(list.pause, list.next + kBlocks * Scan::kBlock);
+/// A scan that counts lines in columns of eight bits, so many to a column from each block, ends
+/// before one can overflow.
+Start begin_uncounted(LineList& list, std::size_t to_a_column) noexcept {
+    list.pause = std::min(list.pause, list.next + 255 / to_a_column * Scan::kBlock);
     return {list.next, list.count};
 }
 
@@ -417,42 +417,40 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
 
 constexpr ScanOps kSse42Ops{lines_sse42, line_feeds_sse42, marks_sse42, names_sse42};
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline __m256i load256(const void* bytes) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline __m256i load256(const void* bytes) noexcept {
     return _mm256_loadu_si256(static_cast<const __m256i*>(bytes));
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline __m256i
-twice256(const Nibbles& table) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline __m256i twice256(const Nibbles& table) noexcept {
     return _mm256_broadcastsi128_si256(load128(table.data()));
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline __m256i
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline __m256i
 classes256(__m256i bytes, __m256i low, __m256i high) noexcept {
     const __m256i upper = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(0x0f));
     return _mm256_and_si256(_mm256_shuffle_epi8(low, bytes), _mm256_shuffle_epi8(high, upper));
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline std::uint64_t bits256(__m256i mask) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline std::uint64_t bits256(__m256i mask) noexcept {
     return static_cast<std::uint32_t>(_mm256_movemask_epi8(mask));
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline std::size_t sum256(__m256i bytes) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline std::size_t sum256(__m256i bytes) noexcept {
     const __m256i sums = _mm256_sad_epu8(bytes, _mm256_setzero_si256());
     const __m128i two =
         _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
     return static_cast<std::size_t>(_mm_cvtsi128_si64(two) + _mm_extract_epi64(two, 1));
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] std::uint64_t
-line_feeds_avx2(const char* bytes) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] std::uint64_t line_feeds_avx2(const char* bytes) noexcept {
     const __m256i line_feed = _mm256_set1_epi8('\n');
     return bits256(_mm256_cmpeq_epi8(load256(bytes), line_feed)) |
            bits256(_mm256_cmpeq_epi8(load256(bytes + 32), line_feed)) << 32U;
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] void
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] void
 lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
-    const Start before = begin_uncounted(list);
+    const Start before = begin_uncounted(list, 2); // a block is two halves
     const __m256i low = twice256(kFirst.low);
     const __m256i high = twice256(kFirst.high);
     const __m256i wanted = _mm256_set1_epi8(static_cast<char>(list.wanted | line_class::kEmpty));
@@ -487,7 +485,7 @@ lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
     if (more) lines_scalar(text, size, list);
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline std::uint64_t
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline std::uint64_t
 bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
     // The shift brings the class to the bit that movemask takes.
     const int shift = std::countl_zero(one);
@@ -495,7 +493,7 @@ bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
                                                           << 32U;
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] ValueMarks marks_avx2(const char* bytes) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] ValueMarks marks_avx2(const char* bytes) noexcept {
     const __m256i low = twice256(kMarks.low);
     const __m256i high = twice256(kMarks.high);
     const __m256i first = classes256(load256(bytes), low, high);
@@ -509,8 +507,8 @@ bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
             .backslash = bits_of_class(first, last, mark::kBackslash)};
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] void names_avx2(const char* bytes,
-                                                              NameMasks& names) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] void names_avx2(const char* bytes,
+                                                        NameMasks& names) noexcept {
     const __m256i case_bit = _mm256_set1_epi8(0x20);
     const __m256i first = load256(bytes);
     const __m256i last = load256(bytes + 32);
@@ -526,7 +524,7 @@ bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
 
 constexpr ScanOps kAvx2Ops{lines_avx2, line_feeds_avx2, marks_avx2, names_avx2};
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline __m512i
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] inline __m512i
 load512(const void* bytes) noexcept {
     return _mm512_loadu_si512(bytes);
 }
@@ -554,23 +552,23 @@ alignas(64) constexpr auto kSecond64 = [] {
     return all;
 }();
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline __m512i
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] inline __m512i
 classes512(__m512i bytes, const Classes128& classes) noexcept {
     return _mm512_permutex2var_epi8(load512(classes.data()),
                                     _mm512_min_epu8(bytes, _mm512_set1_epi8(0x7f)),
                                     load512(classes.data() + 64));
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline std::size_t
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] inline std::size_t
 sum512(__m512i bytes) noexcept {
     std::array<std::uint8_t, 64> columns;
     _mm512_storeu_si512(columns.data(), bytes);
     return sum256(load256(columns.data())) + sum256(load256(columns.data() + 32));
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] void
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] void
 lines_avx512(const char* text, std::size_t size, LineList& list) noexcept {
-    const Start before = begin_uncounted(list);
+    const Start before = begin_uncounted(list, 1);
     const __m512i empties = _mm512_set1_epi8(static_cast<char>(line_class::kEmpty));
     const __m512i wanted = _mm512_set1_epi8(static_cast<char>(list.wanted | line_class::kEmpty));
     const __m512i second = _mm512_and_si512(load512(kSecond64.data()), wanted);
@@ -594,17 +592,17 @@ lines_avx512(const char* text, std::size_t size, LineList& list) noexcept {
     if (more) lines_scalar(text, size, list);
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] std::uint64_t
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] std::uint64_t
 line_feeds_avx512(const char* bytes) noexcept {
     return _mm512_cmpeq_epi8_mask(load512(bytes), _mm512_set1_epi8('\n'));
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline std::uint64_t
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] inline std::uint64_t
 bits_of_class(__m512i classes, std::uint8_t one) noexcept {
     return _mm512_test_epi8_mask(classes, _mm512_set1_epi8(static_cast<char>(one)));
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] ValueMarks
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] ValueMarks
 marks_avx512(const char* bytes) noexcept {
     const __m512i classes = classes512(load512(bytes), kMarks128);
     return {.line_feed = bits_of_class(classes, mark::kLineFeed),
@@ -616,7 +614,7 @@ marks_avx512(const char* bytes) noexcept {
             .backslash = bits_of_class(classes, mark::kBackslash)};
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] void
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] void
 names_avx512(const char* bytes, NameMasks& names) noexcept {
     const __m512i exact = load512(bytes);
     const __m512i folded = _mm512_or_si512(exact, _mm512_set1_epi8(0x20));
@@ -711,7 +709,8 @@ bool has_scan_level(ScanLevel level) noexcept {
     case ScanLevel::Sse42:
         return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
     case ScanLevel::Avx2:
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+               __builtin_cpu_supports("bmi2");
     case ScanLevel::Avx512:
         // Machines without VBMI2, which is not used, lower their clock for 64-byte vectors.
         return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&

@@ -3,8 +3,7 @@
 // sip_message_fuzz: any bytes through the full reading, asked for everything it knows.
 //
 // In:    byte 0, then a payload, or one header field value when byte 0 is odd.
-// Laws:  every part lies in the payload; fields stand one behind the other and the body behind
-// them;
+// Laws:  every part lies in the payload; fields stand one behind the other, the body behind them;
 //        a field is found by its number and by its name; lists end; what the digest holds, too, is
 //        the same there.
 #include "fuzz_input.hpp"
