@@ -724,7 +724,7 @@ bool HeaderReader::has_tag(std::size_t at) const noexcept {
     std::optional<bool> usual;
     if (first.line_feed != 0) {
         usual = has_usual_tag(at, first);
-    } else if (text_.size() - at > 64) { // names and hosts are long
+    } else if (text_.size() - at >= 64) { // names and hosts are long
         const ValueMarks second = marks_at(at + 64);
         const auto join = [](std::uint64_t low, std::uint64_t high) {
             return static_cast<Mask128>(high) << 64U | low;
@@ -761,7 +761,7 @@ std::optional<bool> HeaderReader::has_usual_tag(std::size_t at,
     if (odd != 0 || less == 0 || greater == 0 || greater >= end || (closing == 0 && quotes != 0))
         return std::nullopt;
     const std::size_t next = at + lowest_place(end) + 1;
-    if (next >= text_.size() || is_blank(text_[next])) return std::nullopt;
+    if (next < text_.size() && is_blank(text_[next])) return std::nullopt;
 
     const Mask parameters = marks.semicolon & behind_uri;
     if (parameters == 0) return false;
