@@ -100,12 +100,13 @@ std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model) {
             table.digest = table_digest(table.slots.get(), candidates);
             table.candidates = std::move(candidates);
         }
-        snapshot->pools.push_back({pool.config.name,
-                                   pool.config.mode,
-                                   has_verdict,
-                                   hash_bytes({}, pool.config.name),
-                                   table.slots,
-                                   std::nullopt});
+        snapshot->pools.push_back(
+            {pool.config.name,
+             pool.config.mode,
+             has_verdict,
+             hash_prefix(snapshot->secret, hash_bytes({}, pool.config.name), KeyType::CallId),
+             table.slots,
+             std::nullopt});
     }
     add_vips(*snapshot, config_);
     add_own_addresses(*snapshot, config_, probe_udp_port_);

@@ -140,7 +140,7 @@ bool read_request_line(std::string_view line, SipDigest& digest) noexcept {
 bool read_usual_first_line(std::string_view text,
                            std::size_t line_feed,
                            SipDigest& digest) noexcept {
-    constexpr std::size_t kShortest = 16;
+    constexpr std::size_t kShortest = 13; // "SIP/2.0 200" and what follows it
     if (line_feed < kShortest) return false;
     const std::uint64_t start = word_at(text, 0);
     if (start == word_of("SIP/2.0 ")) {
@@ -159,8 +159,8 @@ bool read_usual_first_line(std::string_view text,
     if (method == Method::Other || name.after != ' ' ||
         word_at(text, version) != word_of("SIP/2.0\r"))
         return false;
-    // A URI of one character at least, and no second blank on either side of it.
-    if (name.count + 2 >= version || is_blank(text[name.count + 1]) || text[version - 1] != ' ')
+    // A URI of one character at least, one blank before it.
+    if (name.count + 2 >= version || is_space(text[name.count + 1]) || text[version - 1] != ' ')
         return false;
     digest.kind = PayloadKind::Request;
     digest.method = method;
@@ -170,13 +170,12 @@ bool read_usual_first_line(std::string_view text,
 /// RFC 3261 §20.16: 1*DIGIT LWS Method. `value` begins with its first character.
 std::optional<CSeq> read_cseq(std::string_view value) noexcept {
     constexpr std::size_t kDigitsLookedAt = 64; // a number has ten; zeros may stand before it
+    constexpr std::uint64_t kLargest = std::numeric_limits<std::uint32_t>::max();
     std::size_t at = 0;
     std::uint64_t number = 0;
-    while (at < value.size() && is_digit(value[at]) && at <= kDigitsLookedAt) {
-        number = std::min<std::uint64_t>(number * 10 + static_cast<unsigned>(value[at] - '0'),
-                                         std::numeric_limits<std::uint32_t>::max());
-        ++at;
-    }
+    for (; at < value.size() && is_digit(value[at]) && at <= kDigitsLookedAt; ++at)
+        if (number <= kLargest) number = number * 10 + static_cast<unsigned>(value[at] - '0');
+    number = std::min(number, kLargest);
     if (at == 0 || at == value.size() || !is_space(value[at])) return std::nullopt;
     const std::string_view method = trim(value, at, value.size());
     if (method.empty()) return std::nullopt;
@@ -271,6 +270,18 @@ constexpr auto kFieldNames = [] {
     return rows;
 }();
 
+/// 128 bytes of a value.
+__extension__ using Mask128 = unsigned __int128;
+
+std::size_t lowest_place(std::uint64_t bits) noexcept {
+    return static_cast<std::size_t>(std::countr_zero(bits));
+}
+std::size_t lowest_place(Mask128 bits) noexcept {
+    const auto low = static_cast<std::uint64_t>(bits);
+    return low != 0 ? lowest_place(low)
+                    : 64 + lowest_place(static_cast<std::uint64_t>(bits >> 64U));
+}
+
 /// line_class bits by Want.
 constexpr auto kWantedClasses = [] {
     std::array<std::uint8_t, 8> classes{};
@@ -318,11 +329,22 @@ public:
             constexpr std::size_t kLenientStep = 256;
             list.pause = rules_.lenient ? list.next + kLenientStep : text_.size();
             list.count = 0;
-            if (odd_lines_ <= kOddLines) [[likely]]
+            const std::size_t next = list.next;
+            const std::size_t lines_left = list.lines_left;
+            if (!strictly_) [[likely]]
                 ops_.lines(text_.data(), text_.size(), list);
             else
-                scan_strictly(text_.data(), text_.size(), list);
-            if (!look_at(list) || (list.done && !list.too_many_lines)) break;
+                scan_strictly(ops_, text_.data(), text_.size(), list);
+            if (!look_at(list)) {
+                if (digest_.defect != Defect::None) break;
+                list.wanted = open_classes();
+                if (list.wanted == 0) break;
+                list.next = next; // once more, and look at fewer lines
+                list.lines_left = lines_left;
+                list.done = list.too_many_lines = false;
+                continue;
+            }
+            if (list.done && !list.too_many_lines) break;
             list.wanted = open_classes();
             if (list.wanted == 0) break; // all is known that is wanted
             if (list.too_many_lines) digest_.defect = Defect::TooManyHeaderLines;
@@ -331,20 +353,27 @@ public:
     }
 
 private:
-    /// Lines that begin like a wanted field and are none ("Call-Info"). Honest messages have a few;
-    /// a hostile one has hundreds of them, and each costs more than its bytes.
-    static constexpr unsigned kOddLines = 32;
-    static constexpr unsigned kMaxCallIds = 8;
-    /// Quotes, brackets, folds and parameters of one value that are looked at: honest ones have a
-    /// few. A parameter behind as many is absent.
-    static constexpr unsigned kMaxMarks = 64;
+    /// Lines that begin like a wanted field and are none ("Call-Info") cost a look each. Honest
+    /// messages have a few; more than these, or than one for so many bytes, and whole names are
+    /// looked for.
+    static constexpr std::size_t kOddLines = 4;
+    static constexpr std::size_t kBytesAnOddLine = 16;
+    static constexpr unsigned kMaxCallIds = 4;
+    /// Quotes, brackets and parameters of one value that are looked at: honest ones have a few. A
+    /// parameter behind as many is absent.
+    static constexpr unsigned kMaxMarks = 24;
 
-    /// Lines that may be wanted fields. False: reading ends.
+    /// Lines that may be wanted fields, those that were not looked at yet. False: there is a
+    /// defect, or there were too many odd lines.
     bool look_at(const LineList& list) noexcept {
         for (std::size_t i = 0; i < list.count; ++i) {
-            for (std::uint64_t bits = list.line_feeds[i]; bits != 0; bits &= bits - 1)
-                if (!look_at(list.bases[i] + 1 + static_cast<std::size_t>(std::countr_zero(bits))))
-                    return false;
+            for (std::uint64_t bits = list.line_feeds[i]; bits != 0; bits &= bits - 1) {
+                const std::size_t start =
+                    list.bases[i] + 1 + static_cast<std::size_t>(std::countr_zero(bits));
+                if (start <= looked_at_) continue;
+                looked_at_ = start;
+                if (!look_at(start)) return false;
+            }
         }
         return true;
     }
@@ -354,11 +383,11 @@ private:
         const FieldName& name = kFieldNames[field_row(word)];
         const bool named = name.name.begins(word);
         std::size_t at = start + name.name.length;
-        if (!named || at >= text_.size()) return odd_line();
+        if (!named || at >= text_.size()) return odd_line(start, 1);
         if (text_[at] != ':') [[unlikely]] { // HCOLON (RFC 3261 §25.1)
-            if (!is_blank(text_[at])) return odd_line();
+            if (!is_blank(text_[at])) return odd_line(start, 1);
             at = Blanks::skip(text_, at);
-            if (at == text_.size() || text_[at] != ':') return odd_line();
+            if (at == text_.size() || text_[at] != ':') return odd_line(start, 2);
         }
         std::size_t& value_at = values_[name.field];
         if (value_at != 0) // the first one counts
@@ -377,22 +406,26 @@ private:
         return static_cast<std::uint8_t>(open);
     }
 
-    bool odd_line() noexcept {
-        ++odd_lines_;
-        return true;
+    /// False: from now on whole names are looked for.
+    bool odd_line(std::size_t start, unsigned cost) noexcept {
+        odd_lines_ += cost;
+        if (strictly_ || odd_lines_ <= kOddLines + start / kBytesAnOddLine) return true;
+        strictly_ = true;
+        return false;
     }
 
     /// Another Call-ID.
     bool compare_call_id(std::size_t at) noexcept {
-        if (++more_call_ids_ >= kMaxCallIds || value(at) != value(values_[kCallId]))
+        if (more_call_ids_ == 0) digest_.call_id = value(values_[kCallId]);
+        if (++more_call_ids_ >= kMaxCallIds || value(at) != digest_.call_id)
             digest_.defect = Defect::AmbiguousCallId;
         return digest_.defect == Defect::None;
     }
 
     void take_fields() noexcept {
-        if (const std::size_t at = values_[kCallId]; at != 0) digest_.call_id = value(at);
-        if (const std::size_t at = values_[kTo]; at != 0)
-            digest_.has_to_tag = !find_parameter(at, kTag).empty();
+        if (const std::size_t at = values_[kCallId]; at != 0 && more_call_ids_ == 0)
+            digest_.call_id = value(at);
+        if (const std::size_t at = values_[kTo]; at != 0) digest_.has_to_tag = has_tag(at);
         if (const std::size_t at = values_[kCSeq]; at != 0) {
             const bool blank = at < text_.size() && is_blank(text_[at]);
             digest_.cseq = read_usual_cseq(text_, at + (blank ? 1 : 0));
@@ -415,11 +448,29 @@ private:
         return trim(text_, at, end);
     }
 
+    [[nodiscard]] bool has_tag(std::size_t at) const noexcept;
+    template <typename Mask>
+    [[nodiscard]] std::optional<bool>
+    has_usual_tag(std::size_t at, const BasicValueMarks<Mask>& marks) const noexcept;
     [[nodiscard]] std::string_view find_parameter(std::size_t at,
                                                   const FoldedName& name) const noexcept;
     [[nodiscard]] std::size_t skip_space(std::size_t at) const noexcept;
     [[nodiscard]] std::optional<std::string_view>
     parameter_at(std::size_t at, const FoldedName& name) const noexcept;
+
+    /// Bit i: byte `at` + i is a blank. `at` is 1 to the size.
+    [[nodiscard]] std::uint64_t blanks_from(std::size_t at) const noexcept {
+        std::array<char, 64> copy{};
+        const char* bytes = text_.data() + at;
+        if (text_.size() - at < copy.size()) {
+            std::memcpy(copy.data(), bytes, text_.size() - at);
+            bytes = copy.data();
+        }
+        std::uint64_t blanks = 0;
+        for (std::size_t part = 0; part < 64; part += Blanks::kStep)
+            blanks |= std::uint64_t{Blanks::mask(bytes + part)} << part;
+        return blanks;
+    }
 
     [[nodiscard]] ValueMarks marks_at(std::size_t at) const noexcept {
         if (text_.size() - at >= 64) [[likely]]
@@ -437,17 +488,21 @@ private:
     std::uint8_t wanted_;                 ///< line_class bits
     std::array<std::size_t, 4> values_{}; ///< by field: behind the colon; 0: not found
     unsigned more_call_ids_ = 0;
-    unsigned odd_lines_ = 0;
+    std::size_t odd_lines_ = 0;
+    bool strictly_ = false;
+    std::size_t looked_at_ = 0; ///< the last line that was
 };
 
 /// What of a value, 64 bytes after 64, is outside of quoted strings and <URIs>.
 class Outside {
 public:
-    /// For the next 64 bytes: bit i stands for byte i. Looks at `marks_left` quotes and brackets at
-    /// most, and says how many are left.
-    std::uint64_t next(const ValueMarks& marks, unsigned& marks_left) noexcept {
-        std::uint64_t outside = ~std::uint64_t{0};
-        std::uint64_t rest = marks.quote | marks.less | marks.greater | marks.backslash;
+    /// For the next 64 bytes, as far as they are of the value: bit i stands for byte i. Looks at
+    /// `marks_left` quotes and brackets at most, and says how many are left.
+    std::uint64_t
+    next(const ValueMarks& marks, std::uint64_t before_end, unsigned& marks_left) noexcept {
+        std::uint64_t outside = before_end;
+        std::uint64_t rest =
+            (marks.quote | marks.less | marks.greater | marks.backslash) & before_end;
         if (skip_first_) rest &= ~std::uint64_t{1};
         skip_first_ = false;
         std::uint64_t start = 1; // of what we are in, if in something
@@ -484,13 +539,9 @@ std::string_view HeaderReader::find_parameter(std::size_t at,
     for (; at < text_.size(); at += 64) {
         const ValueMarks marks = marks_at(at);
         std::uint64_t ends = marks.line_feed;
-        for (; ends != 0 && left > 0;
-             ends &= ends - 1, --left) { // those before a blank end nothing
-            const std::size_t next = at + static_cast<std::size_t>(std::countr_zero(ends)) + 1;
-            if (next >= text_.size() || !is_blank(text_[next])) break;
-        }
+        if (ends != 0) ends &= ~blanks_from(at + 1); // a line feed before a blank is a fold
         const std::uint64_t before_end = (ends & (0 - ends)) - 1; // all ones if there is no end
-        std::uint64_t outside = places.next(marks.up_to(before_end), left) & before_end;
+        std::uint64_t outside = places.next(marks, before_end, left);
         const std::uint64_t comma = marks.comma & outside;
         outside &= (comma & (0 - comma)) - 1;
         for (std::uint64_t starts = marks.semicolon & outside; starts != 0; starts &= starts - 1) {
@@ -505,6 +556,7 @@ std::string_view HeaderReader::find_parameter(std::size_t at,
 
 /// Where the value goes on behind white space; the text's size if its line ends before.
 std::size_t HeaderReader::skip_space(std::size_t at) const noexcept {
+    if (at < text_.size() && is_blank(text_[at])) ++at; // nearly always one at most
     if (at < text_.size() && text_[at] > ' ') [[likely]]
         return at;
     const std::size_t next = Spaces::skip(text_, at);
@@ -513,6 +565,61 @@ std::size_t HeaderReader::skip_space(std::size_t at) const noexcept {
     if (line_feed == next) [[likely]]
         return next;
     return end_of_folded(up_to_it, line_feed) == next ? next : text_.size();
+}
+
+/// Whether the To that begins behind the colon at `at` has a tag.
+bool HeaderReader::has_tag(std::size_t at) const noexcept {
+    const ValueMarks first = marks_at(at);
+    std::optional<bool> usual;
+    if (first.line_feed != 0) {
+        usual = has_usual_tag(at, first);
+    } else if (text_.size() - at >= 64) { // names and hosts are long
+        const ValueMarks second = marks_at(at + 64);
+        const auto join = [](std::uint64_t low, std::uint64_t high) {
+            return static_cast<Mask128>(high) << 64U | low;
+        };
+        usual = has_usual_tag(at,
+                              BasicValueMarks<Mask128>{join(first.line_feed, second.line_feed),
+                                                       join(first.semicolon, second.semicolon),
+                                                       join(first.less, second.less),
+                                                       join(first.greater, second.greater),
+                                                       join(first.quote, second.quote),
+                                                       join(first.comma, second.comma),
+                                                       join(first.backslash, second.backslash)});
+    }
+    return usual ? *usual : !find_parameter(at, kTag).empty();
+}
+
+/// The same for nearly every To: on one line, one <URI>, perhaps a quoted name before it, and the
+/// tag comes first behind it. Empty: look closer.
+template <typename Mask>
+std::optional<bool> HeaderReader::has_usual_tag(std::size_t at,
+                                                const BasicValueMarks<Mask>& marks) const noexcept {
+    const auto lowest = [](Mask bits) { return bits & (0 - bits); };
+    const Mask end = lowest(marks.line_feed);
+    const Mask less = lowest(marks.less);
+    const Mask greater = lowest(marks.greater & ~(less - 1));
+    const Mask before_uri = less - 1;
+    const Mask behind_uri = (end - 1) & ~((greater << 1U) - 1);
+    const Mask quotes = marks.quote & before_uri;
+    const Mask closing = quotes & (quotes - 1);
+    const Mask quoted = closing - lowest(quotes); // from the first quote to the second
+    const Mask odd =
+        ((marks.comma | marks.semicolon) & before_uri & ~quoted) | (marks.backslash & before_uri) |
+        ((marks.quote | marks.comma | marks.less) & behind_uri) | (closing & (closing - 1));
+    if (odd != 0 || less == 0 || greater == 0 || greater >= end || (closing == 0 && quotes != 0))
+        return std::nullopt;
+    const std::size_t next = at + lowest_place(end) + 1;
+    if (next < text_.size() && is_blank(text_[next])) return std::nullopt;
+
+    const Mask parameters = marks.semicolon & behind_uri;
+    if (parameters == 0) return false;
+    const std::uint64_t word = word_at(text_, at + lowest_place(parameters) + 1);
+    const auto equals = static_cast<char>(word >> 24U & 0xff);
+    const auto first = static_cast<char>(word >> 32U & 0xff);
+    if (kTag.begins(word) && equals == '=' && first > ' ' && first != ';' && first != ',')
+        return true;
+    return std::nullopt;
 }
 
 /// The parameter that begins at `at`; empty: it has another name or no value.

@@ -403,9 +403,29 @@ PartMarks parts_scalar(const char* bytes, std::size_t left) noexcept {
     return with_end(marks, left);
 }
 
+/// By character: its place in NameMasks, or one behind the last.
+constexpr auto kNamePlaces = [] {
+    std::array<std::uint8_t, 256> places{};
+    places.fill(static_cast<std::uint8_t>(NameMasks::kCharacters.size()));
+    for (std::size_t i = 0; i < NameMasks::kCharacters.size(); ++i) {
+        const auto c = static_cast<std::uint8_t>(NameMasks::kCharacters[i]);
+        places[c] = static_cast<std::uint8_t>(i);
+        if (i >= NameMasks::kFirstLetter) places[c - 0x20U] = static_cast<std::uint8_t>(i);
+    }
+    return places;
+}();
+
+void names_scalar(const char* bytes, NameMasks& names) noexcept {
+    std::array<std::uint64_t, NameMasks::kCharacters.size() + 1> masks{};
+    for (unsigned at = 0; at < 64; ++at)
+        masks[kNamePlaces[static_cast<std::uint8_t>(bytes[at])]] |= std::uint64_t{1} << at;
+    std::copy_n(masks.begin(), names.masks.size(), names.masks.begin());
+}
+
 constexpr ScanOps kScalarOps{lines_scalar,
                              line_feeds_scalar,
                              marks_scalar,
+                             names_scalar,
                              parts_scalar,
                              line_ends_scalar,
                              has_comma_scalar};
@@ -418,10 +438,10 @@ struct Start {
     std::size_t count;
 };
 
-/// A scan that counts lines by columns of eight bits ends before one can overflow.
-Start begin_uncounted(LineList& list) noexcept {
-    constexpr std::size_t kBlocks = 255;
-    list.pause = std::min(list.pause, list.next + kBlocks * Scan::kBlock);
+/// A scan that counts lines in columns of eight bits, so many to a column from each block, ends
+/// before one can overflow.
+Start begin_uncounted(LineList& list, std::size_t to_a_column) noexcept {
+    list.pause = std::min(list.pause, list.next + 255 / to_a_column * Scan::kBlock);
     return {list.next, list.count};
 }
 
@@ -588,45 +608,61 @@ line_ends_sse42(const char* text, std::size_t size, LineEnds& ends) noexcept {
     return bits128(_mm_cmpeq_epi8(load128(bytes + last), comma)) != 0;
 }
 
-constexpr ScanOps kSse42Ops{
-    lines_sse42, line_feeds_sse42, marks_sse42, parts_sse42, line_ends_sse42, has_comma_sse42};
+[[gnu::target("sse4.2,popcnt")]] void names_sse42(const char* bytes, NameMasks& names) noexcept {
+    names.masks.fill(0);
+    for (unsigned part = 0; part < 64; part += 16) {
+        const __m128i exact = load128(bytes + part);
+        const __m128i folded = _mm_or_si128(exact, _mm_set1_epi8(0x20));
+        for (std::size_t i = 0; i < names.masks.size(); ++i) {
+            const __m128i block = i >= NameMasks::kFirstLetter ? folded : exact;
+            const __m128i wanted = _mm_set1_epi8(NameMasks::kCharacters[i]);
+            names.masks[i] |= bits128(_mm_cmpeq_epi8(block, wanted)) << part;
+        }
+    }
+}
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline __m256i load256(const void* bytes) noexcept {
+constexpr ScanOps kSse42Ops{lines_sse42,
+                            line_feeds_sse42,
+                            marks_sse42,
+                            names_sse42,
+                            parts_sse42,
+                            line_ends_sse42,
+                            has_comma_sse42};
+
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline __m256i load256(const void* bytes) noexcept {
     return _mm256_loadu_si256(static_cast<const __m256i*>(bytes));
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline __m256i
-twice256(const Nibbles& table) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline __m256i twice256(const Nibbles& table) noexcept {
     return _mm256_broadcastsi128_si256(load128(table.data()));
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline __m256i
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline __m256i
 classes256(__m256i bytes, __m256i low, __m256i high) noexcept {
     const __m256i upper = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(0x0f));
     return _mm256_and_si256(_mm256_shuffle_epi8(low, bytes), _mm256_shuffle_epi8(high, upper));
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline std::uint64_t bits256(__m256i mask) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline std::uint64_t bits256(__m256i mask) noexcept {
     return static_cast<std::uint32_t>(_mm256_movemask_epi8(mask));
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline std::size_t sum256(__m256i bytes) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline std::size_t sum256(__m256i bytes) noexcept {
     const __m256i sums = _mm256_sad_epu8(bytes, _mm256_setzero_si256());
     const __m128i two =
         _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
     return static_cast<std::size_t>(_mm_cvtsi128_si64(two) + _mm_extract_epi64(two, 1));
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] std::uint64_t
-line_feeds_avx2(const char* bytes) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] std::uint64_t line_feeds_avx2(const char* bytes) noexcept {
     const __m256i line_feed = _mm256_set1_epi8('\n');
     return bits256(_mm256_cmpeq_epi8(load256(bytes), line_feed)) |
            bits256(_mm256_cmpeq_epi8(load256(bytes + 32), line_feed)) << 32U;
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] void
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] void
 lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
-    const Start before = begin_uncounted(list);
+    const Start before = begin_uncounted(list, 2); // a block is two halves
     const __m256i low = twice256(kFirst.low);
     const __m256i high = twice256(kFirst.high);
     const __m256i wanted = _mm256_set1_epi8(static_cast<char>(list.wanted | line_class::kEmpty));
@@ -661,7 +697,7 @@ lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
     if (more) lines_scalar(text, size, list);
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline std::uint64_t
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline std::uint64_t
 bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
     // The shift brings the class to the bit that movemask takes.
     const int shift = std::countl_zero(one);
@@ -669,7 +705,7 @@ bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
                                                           << 32U;
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] ValueMarks marks_avx2(const char* bytes) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] ValueMarks marks_avx2(const char* bytes) noexcept {
     const __m256i low = twice256(kMarks.low);
     const __m256i high = twice256(kMarks.high);
     const __m256i first = classes256(load256(bytes), low, high);
@@ -683,14 +719,14 @@ bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
             .backslash = bits_of_class(first, last, mark::kBackslash)};
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] inline PartMarks parts256(__m256i bytes) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline PartMarks parts256(__m256i bytes) noexcept {
     const __m256i classes = classes256(bytes, twice256(kParts.low), twice256(kParts.high));
     return {bits256(_mm256_cmpgt_epi8(classes, _mm256_setzero_si256())),
             bits256(_mm256_cmpgt_epi8(classes, _mm256_set1_epi8(static_cast<char>(kLastInner))))};
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] PartMarks parts_avx2(const char* bytes,
-                                                                   std::size_t left) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] PartMarks parts_avx2(const char* bytes,
+                                                             std::size_t left) noexcept {
     if (left < 32) return parts_sse42(bytes, left);
     const std::size_t last = std::min<std::size_t>(left, 64) - 32;
     const PartMarks first = parts256(load256(bytes));
@@ -698,7 +734,7 @@ bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
     return with_end({first.all | more.all << last, first.outer | more.outer << last}, left);
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] void
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] void
 line_ends_avx2(const char* text, std::size_t size, LineEnds& ends) noexcept {
     EndWriter writer(size, ends);
     while (writer.more()) {
@@ -709,8 +745,8 @@ line_ends_avx2(const char* text, std::size_t size, LineEnds& ends) noexcept {
     writer.finish();
 }
 
-[[gnu::target("avx2,bmi,bmi2,lzcnt,popcnt")]] bool has_comma_avx2(const char* bytes,
-                                                                  std::size_t size) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] bool has_comma_avx2(const char* bytes,
+                                                            std::size_t size) noexcept {
     if (size < 32) return has_comma_sse42(bytes, size);
     const __m256i comma = _mm256_set1_epi8(',');
     const std::size_t last = size - 32;
@@ -719,10 +755,30 @@ line_ends_avx2(const char* text, std::size_t size, LineEnds& ends) noexcept {
     return bits256(_mm256_cmpeq_epi8(load256(bytes + last), comma)) != 0;
 }
 
-constexpr ScanOps kAvx2Ops{
-    lines_avx2, line_feeds_avx2, marks_avx2, parts_avx2, line_ends_avx2, has_comma_avx2};
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] void names_avx2(const char* bytes,
+                                                        NameMasks& names) noexcept {
+    const __m256i case_bit = _mm256_set1_epi8(0x20);
+    const __m256i first = load256(bytes);
+    const __m256i last = load256(bytes + 32);
+    const __m256i first_folded = _mm256_or_si256(first, case_bit);
+    const __m256i last_folded = _mm256_or_si256(last, case_bit);
+    for (std::size_t i = 0; i < names.masks.size(); ++i) {
+        const bool letter = i >= NameMasks::kFirstLetter;
+        const __m256i wanted = _mm256_set1_epi8(NameMasks::kCharacters[i]);
+        names.masks[i] = bits256(_mm256_cmpeq_epi8(letter ? first_folded : first, wanted)) |
+                         bits256(_mm256_cmpeq_epi8(letter ? last_folded : last, wanted)) << 32U;
+    }
+}
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline __m512i
+constexpr ScanOps kAvx2Ops{lines_avx2,
+                           line_feeds_avx2,
+                           marks_avx2,
+                           names_avx2,
+                           parts_avx2,
+                           line_ends_avx2,
+                           has_comma_avx2};
+
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] inline __m512i
 load512(const void* bytes) noexcept {
     return _mm512_loadu_si512(bytes);
 }
@@ -751,23 +807,23 @@ alignas(64) constexpr auto kSecond64 = [] {
     return all;
 }();
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline __m512i
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] inline __m512i
 classes512(__m512i bytes, const Classes128& classes) noexcept {
     return _mm512_permutex2var_epi8(load512(classes.data()),
                                     _mm512_min_epu8(bytes, _mm512_set1_epi8(0x7f)),
                                     load512(classes.data() + 64));
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline std::size_t
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] inline std::size_t
 sum512(__m512i bytes) noexcept {
     std::array<std::uint8_t, 64> columns;
     _mm512_storeu_si512(columns.data(), bytes);
     return sum256(load256(columns.data())) + sum256(load256(columns.data() + 32));
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] void
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] void
 lines_avx512(const char* text, std::size_t size, LineList& list) noexcept {
-    const Start before = begin_uncounted(list);
+    const Start before = begin_uncounted(list, 1);
     const __m512i empties = _mm512_set1_epi8(static_cast<char>(line_class::kEmpty));
     const __m512i wanted = _mm512_set1_epi8(static_cast<char>(list.wanted | line_class::kEmpty));
     const __m512i second = _mm512_and_si512(load512(kSecond64.data()), wanted);
@@ -791,17 +847,17 @@ lines_avx512(const char* text, std::size_t size, LineList& list) noexcept {
     if (more) lines_scalar(text, size, list);
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] std::uint64_t
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] std::uint64_t
 line_feeds_avx512(const char* bytes) noexcept {
     return _mm512_cmpeq_epi8_mask(load512(bytes), _mm512_set1_epi8('\n'));
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] inline std::uint64_t
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] inline std::uint64_t
 bits_of_class(__m512i classes, std::uint8_t one) noexcept {
     return _mm512_test_epi8_mask(classes, _mm512_set1_epi8(static_cast<char>(one)));
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] ValueMarks
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] ValueMarks
 marks_avx512(const char* bytes) noexcept {
     const __m512i classes = classes512(load512(bytes), kMarks128);
     return {.line_feed = bits_of_class(classes, mark::kLineFeed),
@@ -813,7 +869,7 @@ marks_avx512(const char* bytes) noexcept {
             .backslash = bits_of_class(classes, mark::kBackslash)};
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] PartMarks
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] PartMarks
 parts_avx512(const char* bytes, std::size_t left) noexcept {
     const __mmask64 seen =
         _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(std::min<std::size_t>(left, 64)));
@@ -832,13 +888,12 @@ alignas(64) constexpr auto kCount64 = [] {
     return all;
 }();
 
-[[gnu::target(
-    "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,lzcnt,popcnt")]] inline void
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt")]] inline void
 write_ends512(std::uint16_t* to, __m256i places, __m512i base) noexcept {
     _mm512_storeu_si512(to, _mm512_add_epi16(_mm512_cvtepu8_epi16(places), base));
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,lzcnt,popcnt")]] void
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi,bmi2,popcnt")]] void
 line_ends_avx512(const char* text, std::size_t size, LineEnds& ends) noexcept {
     const __m512i line_feed = _mm512_set1_epi8('\n');
     const __m512i places = load512(kCount64.data());
@@ -858,7 +913,7 @@ line_ends_avx512(const char* text, std::size_t size, LineEnds& ends) noexcept {
     writer.finish();
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,lzcnt,popcnt")]] bool
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] bool
 has_comma_avx512(const char* bytes, std::size_t size) noexcept {
     const __m512i comma = _mm512_set1_epi8(',');
     for (;; bytes += 128, size -= 128) { // 128 at a time, without a branch
@@ -875,104 +930,88 @@ has_comma_avx512(const char* bytes, std::size_t size) noexcept {
     }
 }
 
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] void
+names_avx512(const char* bytes, NameMasks& names) noexcept {
+    const __m512i exact = load512(bytes);
+    const __m512i folded = _mm512_or_si512(exact, _mm512_set1_epi8(0x20));
+    for (std::size_t i = 0; i < names.masks.size(); ++i) {
+        const __m512i block = i >= NameMasks::kFirstLetter ? folded : exact;
+        names.masks[i] = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(NameMasks::kCharacters[i]));
+    }
+}
+
 constexpr ScanOps kAvx512Ops{lines_avx512,
                              line_feeds_avx512,
                              marks_avx512,
+                             names_avx512,
                              parts_avx512,
                              line_ends_avx512,
                              has_comma_avx512};
 
 #endif
 
-/// Where each of the characters that make up the wanted names stands in 64 bytes: bit i, byte i.
-class CharacterMasks {
-public:
-    explicit CharacterMasks(const char* bytes) noexcept
-        : line_feeds(equal(bytes, '\n')), returns(equal(bytes, '\r')), bytes_(bytes),
-          colons_(colons_behind_blanks()) {}
+std::uint64_t reversed(std::uint64_t bits) noexcept {
+    bits = __builtin_bswap64(bits);
+    bits = (bits >> 4U & 0x0f0f'0f0f'0f0f'0f0fU) | (bits & 0x0f0f'0f0f'0f0f'0f0fU) << 4U;
+    bits = (bits >> 2U & 0x3333'3333'3333'3333U) | (bits & 0x3333'3333'3333'3333U) << 2U;
+    return (bits >> 1U & 0x5555'5555'5555'5555U) | (bits & 0x5555'5555'5555'5555U) << 1U;
+}
 
-    /// Bit i: a wanted name begins at byte i + 1, and its colon follows.
-    [[nodiscard]] std::uint64_t names(std::uint8_t wanted) const noexcept {
-        using namespace line_class;
-        std::uint64_t all = 0;
-        if ((wanted & (kCallId | kCompactCallId)) != 0) all |= named("call-id") | named("i");
-        if ((wanted & kCSeq) != 0) all |= named("cseq");
-        if ((wanted & kTo) != 0) all |= named("to") | named("t");
-        if ((wanted & kVia) != 0) all |= named("via") | named("v");
-        return all;
-    }
+/// Colons, and blanks that lead to one or out of the block (HCOLON, RFC 3261 §25.1).
+std::uint64_t colons_behind_blanks(const NameMasks& block) noexcept {
+    const std::uint64_t colons = block.of<':'>();
+    // Backwards: adding a run's first bit to the run clears it to its end.
+    const std::uint64_t blanks = reversed(block.of<' '>() | block.of<'\t'>());
+    const std::uint64_t first = blanks & (reversed(colons) << 1U | 1U);
+    return colons | reversed(blanks & ~(blanks + first));
+}
 
-    std::uint64_t line_feeds;
-    std::uint64_t returns;
+/// Bit i: this name begins at byte i + 1, and its colon follows.
+template <char... kName>
+std::uint64_t named(const NameMasks& block, std::uint64_t colons) noexcept {
+    unsigned place = 0;
+    std::uint64_t all = colons >> (sizeof...(kName) + 1);
+    ((all &= block.of<kName>() >> ++place), ...);
+    return all;
+}
 
-private:
-    [[nodiscard]] std::uint64_t named(std::string_view name) const noexcept {
-        std::uint64_t all = ~std::uint64_t{0};
-        for (std::size_t i = 0; i < name.size() && all != 0; ++i)
-            all &= equal_ignoring_case(bytes_, name[i]) >> (i + 1);
-        return all & colons_ >> (name.size() + 1);
-    }
-
-    /// Colons, and blanks that lead to one or out of the block (HCOLON, RFC 3261 §25.1).
-    [[nodiscard]] std::uint64_t colons_behind_blanks() const noexcept {
-        const std::uint64_t colons = equal(bytes_, ':');
-        // Backwards: adding a run's first bit to the run clears it to its end.
-        const std::uint64_t blanks = reversed(equal(bytes_, ' ') | equal(bytes_, '\t'));
-        const std::uint64_t first = blanks & (reversed(colons) << 1U | 1U);
-        return colons | reversed(blanks & ~(blanks + first));
-    }
-
-    static std::uint64_t reversed(std::uint64_t bits) noexcept {
-        bits = __builtin_bswap64(bits);
-        bits = (bits >> 4U & 0x0f0f'0f0f'0f0f'0f0fU) | (bits & 0x0f0f'0f0f'0f0f'0f0fU) << 4U;
-        bits = (bits >> 2U & 0x3333'3333'3333'3333U) | (bits & 0x3333'3333'3333'3333U) << 2U;
-        return (bits >> 1U & 0x5555'5555'5555'5555U) | (bits & 0x5555'5555'5555'5555U) << 1U;
-    }
-
-    static std::uint64_t equal_ignoring_case(const char* bytes, char lower) noexcept {
-        return lower == '-' ? equal(bytes, lower)
-                            : equal(bytes, lower) | equal(bytes, static_cast<char>(lower - 0x20));
-    }
-
-    static std::uint64_t equal(const char* bytes, char c) noexcept {
-        std::uint64_t mask = 0;
-#if defined(__SSE2__)
-        for (unsigned part = 0; part < 64; part += 16) {
-            const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + part));
-            const auto bits = static_cast<std::uint32_t>(
-                _mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8(c))));
-            mask |= std::uint64_t{bits} << part;
-        }
-#else
-        for (unsigned i = 0; i < 64; ++i)
-            mask |= std::uint64_t{bytes[i] == c} << i;
-#endif
-        return mask;
-    }
-
-    const char* bytes_;
-    std::uint64_t colons_;
-};
+/// The same for all wanted names.
+std::uint64_t names_in(const NameMasks& block, std::uint8_t wanted) noexcept {
+    using namespace line_class;
+    const std::uint64_t colons = colons_behind_blanks(block);
+    std::uint64_t all = 0;
+    if ((wanted & (kCallId | kCompactCallId)) != 0)
+        all |= named<'c', 'a', 'l', 'l', '-', 'i', 'd'>(block, colons) | named<'i'>(block, colons);
+    if ((wanted & kCSeq) != 0) all |= named<'c', 's', 'e', 'q'>(block, colons);
+    if ((wanted & kTo) != 0) all |= named<'t', 'o'>(block, colons) | named<'t'>(block, colons);
+    if ((wanted & kVia) != 0)
+        all |= named<'v', 'i', 'a'>(block, colons) | named<'v'>(block, colons);
+    return all;
+}
 
 } // namespace
 
-void scan_strictly(const char* text, std::size_t size, LineList& list) noexcept {
+void scan_strictly(const ScanOps& ops,
+                   const char* text,
+                   std::size_t size,
+                   LineList& list) noexcept {
     // The longest name, its colon and the line feed before it fit in what a block looks ahead.
     constexpr std::size_t kPlaces = Scan::kBlock - 8;
     Scan scan(text, size, list);
+    NameMasks block;
     for (std::size_t base = list.next; base < size && base < list.pause; base += kPlaces) {
-        std::array<char, Scan::kBlock> copy{}; // nothing behind the text may be read
-        const char* bytes = text + base;
-        if (size - base < Scan::kBlock) {
-            std::memcpy(copy.data(), bytes, size - base);
-            bytes = copy.data();
+        if (size - base >= Scan::kBlock) {
+            ops.names(text + base, block);
+        } else { // nothing behind the text may be read
+            std::array<char, Scan::kBlock> copy{};
+            std::memcpy(copy.data(), text + base, size - base);
+            ops.names(copy.data(), block);
         }
-        const CharacterMasks block(bytes);
-        const std::uint64_t feeds = block.line_feeds & ((std::uint64_t{1} << kPlaces) - 1);
+        const std::uint64_t feeds = block.of<'\n'>() & ((std::uint64_t{1} << kPlaces) - 1);
         const std::uint64_t empty =
-            feeds & (block.line_feeds >> 1U | (block.returns >> 1U & block.line_feeds >> 2U));
+            feeds & (block.of<'\n'>() >> 1U | (block.of<'\r'>() >> 1U & block.of<'\n'>() >> 2U));
         scan.set_block(base, kPlaces);
-        if (!scan.take_and_count(feeds, feeds & block.names(list.wanted), empty)) break;
+        if (!scan.take_and_count(feeds, feeds & names_in(block, list.wanted), empty)) break;
     }
     scan.finish();
     if (list.next >= size) list.done = true;
@@ -992,7 +1031,8 @@ bool has_scan_level(ScanLevel level) noexcept {
     case ScanLevel::Sse42:
         return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
     case ScanLevel::Avx2:
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+               __builtin_cpu_supports("bmi2");
     case ScanLevel::Avx512:
         // Machines without VBMI2, which is not used, lower their clock for 64-byte vectors.
         return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&

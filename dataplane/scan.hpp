@@ -14,6 +14,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace viaduct {
 
@@ -46,25 +47,29 @@ struct LineList {
     std::array<std::size_t, kEnough + 4> bases;
 };
 
-/// 64 bytes of a value: where the characters are that structure it. Bit i stands for byte i.
-struct ValueMarks {
-    std::uint64_t line_feed;
-    std::uint64_t semicolon;
-    std::uint64_t less;
-    std::uint64_t greater;
-    std::uint64_t quote;
-    std::uint64_t comma;
-    std::uint64_t backslash;
+/// A stretch of a value: where the characters are that structure it. Bit i stands for byte i.
+template <typename Mask> struct BasicValueMarks {
+    Mask line_feed;
+    Mask semicolon;
+    Mask less;
+    Mask greater;
+    Mask quote;
+    Mask comma;
+    Mask backslash;
+};
+using ValueMarks = BasicValueMarks<std::uint64_t>; ///< of 64 bytes
 
-    /// The marks that structure a value, only where `mask` has ones.
-    [[nodiscard]] ValueMarks up_to(std::uint64_t mask) const noexcept {
-        return {line_feed,
-                semicolon,
-                less & mask,
-                greater & mask,
-                quote & mask,
-                comma,
-                backslash & mask};
+/// 64 bytes of a message: where each of the characters is that make up the wanted names.
+struct NameMasks {
+    /// Those before the letters stand for themselves, letters for both letter cases.
+    static constexpr std::string_view kCharacters = "\n\r :\t-acdeiloqstv";
+    static constexpr std::size_t kFirstLetter = 6;
+
+    std::array<std::uint64_t, kCharacters.size()> masks; ///< bit i stands for byte i
+
+    template <char kCharacter> [[nodiscard]] std::uint64_t of() const noexcept {
+        constexpr std::size_t kPlace = kCharacters.find(kCharacter);
+        return masks[kPlace];
     }
 };
 
@@ -92,8 +97,9 @@ struct ScanOps {
     /// These look at 64 bytes, which must all be readable.
     std::uint64_t (*line_feeds)(const char* bytes) noexcept;
     ValueMarks (*marks)(const char* bytes) noexcept;
-    /// Looks at the first 64 of `left` bytes, and at none behind those. The end of fewer counts as a
-    /// mark of both kinds.
+    void (*names)(const char* bytes, NameMasks& names) noexcept;
+    /// Looks at the first 64 of `left` bytes, and at none behind those. The end of fewer counts as
+    /// a mark of both kinds.
     PartMarks (*parts)(const char* bytes, std::size_t left) noexcept;
     /// Where the line feeds are in a text of up to 65,535 bytes, from `ends.next` on: up to a block
     /// in which the header may end, or that brings enough of them, or the text's end.
@@ -104,7 +110,7 @@ struct ScanOps {
 /// Does what `ScanOps::lines` does, and looks at whole names and their colons: what it finds is a
 /// wanted field, or has more blanks before its colon than a block holds. For messages that are full
 /// of lines that begin like a wanted one: a look at each of those would cost more than its bytes.
-void scan_strictly(const char* text, std::size_t size, LineList& list) noexcept;
+void scan_strictly(const ScanOps& ops, const char* text, std::size_t size, LineList& list) noexcept;
 
 /// The functions of a level this machine has.
 [[nodiscard]] const ScanOps& scan_ops(ScanLevel level) noexcept;

@@ -5,14 +5,16 @@
 
 namespace viaduct {
 
-std::uint64_t hash_key(const SteeringSecret& secret,
-                       std::uint64_t group,
-                       KeyType type,
-                       std::string_view key) noexcept {
+HashPrefix hash_prefix(const SteeringSecret& secret, std::uint64_t group, KeyType type) noexcept {
     SipHash13 hash(secret);
     hash.add(group);
     hash.add(static_cast<std::uint64_t>(type));
-    return hash.finish(key);
+    return hash.prefix();
+}
+
+std::uint64_t hash_key(const HashPrefix& prefix, std::string_view key) noexcept {
+    constexpr std::uint64_t kPrefixBytes = 16; // group and key type
+    return SipHash13(prefix, kPrefixBytes).finish(key);
 }
 
 std::uint64_t hash_bytes(const SteeringSecret& secret, std::string_view bytes) noexcept {
@@ -48,8 +50,7 @@ std::optional<Outcome> admit_message(const Vip& vip, const SipDigest& digest) no
 Steering steer(const Snapshot& snapshot, PoolId pool_id, std::string_view call_id) noexcept {
     const Pool& pool = snapshot.pools[index(pool_id)];
     Steering result;
-    result.slot = static_cast<std::uint32_t>(
-        hash_key(snapshot.secret, pool.group, KeyType::CallId, call_id) & (kSlots - 1));
+    result.slot = static_cast<std::uint32_t>(hash_key(pool.call_id_hash, call_id) & (kSlots - 1));
     if (!pool.has_verdict)
         result.refusal = Outcome::NoVerdict;
     else if (!pool.slots)

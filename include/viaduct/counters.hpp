@@ -81,7 +81,7 @@ inline constexpr std::array<OutcomeInfo, kOutcomeCount> kOutcomes{{
     {Outcome::NoCallId, "no_call_id", "SIP message without a Call-ID (RFC 3261 §8.1.1.4)"},
     {Outcome::AmbiguousCallId,
      "ambiguous_call_id",
-     "several Call-IDs that differ, or more than 8 alike: two readers could choose differently"},
+     "several Call-IDs that differ, or more than 4 alike: two readers could choose differently"},
     {Outcome::TooManyHeaderLines,
      "too_many_header_lines",
      "more header lines than the VIP's max_header_lines"},

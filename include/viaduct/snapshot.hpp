@@ -51,6 +51,11 @@ inline constexpr std::size_t kSlots = 65'536;
 /// Slot -> backend. Filled by the control plane (table.cpp), whatever the algorithm.
 using SlotTable = std::array<BackendId, kSlots>;
 
+/// A keyed hash that has taken in what all keys of one kind and pool share: see hash_prefix().
+struct HashPrefix {
+    std::array<std::uint64_t, 4> state{};
+};
+
 struct Backend {
     std::string name;
     Endpoint endpoint;
@@ -62,7 +67,7 @@ struct Pool {
     std::string name;
     ForwardMode mode = ForwardMode::DsrL2;
     bool has_verdict = false; ///< every backend that may be used was seen up, busy or down once
-    std::uint64_t group = 0;  ///< goes into the hash of the key; derived from the pool's name
+    HashPrefix call_id_hash;  ///< of the secret, a group derived from the pool's name, the key type
     std::shared_ptr<const SlotTable> slots; ///< null: no backend is eligible
     std::optional<VipId> nat_vip;           ///< nat: what clients see as the source of answers
 };

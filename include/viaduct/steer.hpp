@@ -21,10 +21,10 @@ namespace viaduct {
 enum class KeyType : std::uint8_t { CallId = 1 };
 
 /// Keyed 64-bit hash (SipHash-1-3) over group, key type and key: no stranger can aim at a slot.
-[[nodiscard]] std::uint64_t hash_key(const SteeringSecret& secret,
-                                     std::uint64_t group,
-                                     KeyType type,
-                                     std::string_view key) noexcept;
+/// What all keys of a pool share is taken in once, by hash_prefix().
+[[nodiscard]] HashPrefix
+hash_prefix(const SteeringSecret& secret, std::uint64_t group, KeyType type) noexcept;
+[[nodiscard]] std::uint64_t hash_key(const HashPrefix& prefix, std::string_view key) noexcept;
 
 /// The same keyed hash over plain bytes; names of pools and backends go through it.
 [[nodiscard]] std::uint64_t hash_bytes(const SteeringSecret& secret,

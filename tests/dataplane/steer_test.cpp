@@ -105,7 +105,7 @@ TEST(Hash, OfAKeyIsOverGroupAndKeyTypeAndKey) {
         const std::uint64_t group = random();
         const auto at_end = guarded(key); // no byte outside the key is read
         const std::string_view guarded_key(reinterpret_cast<const char*>(at_end.data()), length);
-        EXPECT_EQ(hash_key(secret, group, KeyType::CallId, guarded_key),
+        EXPECT_EQ(hash_key(hash_prefix(secret, group, KeyType::CallId), guarded_key),
                   plain_siphash(secret, little_endian(group) + little_endian(1) + key))
             << length;
         EXPECT_EQ(hash_bytes(secret, key), plain_siphash(secret, key)) << length;
@@ -136,7 +136,8 @@ TEST(Steer, TakesTheBackendThatStandsInTheSlotOfTheKeysHash) {
         const Steering steering = steer(here.snapshot, kProxies, call_id);
         ASSERT_LT(steering.slot, kSlots);
         EXPECT_EQ(steering.slot % kSlots,
-                  hash_key(here.snapshot.secret, 0x1111, KeyType::CallId, call_id) % kSlots);
+                  hash_key(hash_prefix(here.snapshot.secret, 0x1111, KeyType::CallId), call_id) %
+                      kSlots);
         EXPECT_EQ(steering.backend, (*table)[steering.slot]);
     }
 }
@@ -158,13 +159,13 @@ TEST(Steer, ReachesEverySlotAboutEquallyOften) {
 TEST(Steer, DistinguishesCallIdsByEveryByteAndLetterCase) {
     const World here = world();
     const std::string call_id = "aBcDeFgHiJkLmNoP@example.org";
-    const std::uint64_t hash = hash_key(kCountingSecret, 1, KeyType::CallId, call_id);
+    const std::uint64_t hash = hash_key(hash_prefix(kCountingSecret, 1, KeyType::CallId), call_id);
     for (std::size_t i = 0; i < call_id.size(); ++i) {
         std::string other = call_id;
         other[i] = static_cast<char>(other[i] ^ 0x20);
-        EXPECT_NE(hash_key(kCountingSecret, 1, KeyType::CallId, other), hash) << other;
+        EXPECT_NE(hash_key(hash_prefix(kCountingSecret, 1, KeyType::CallId), other), hash) << other;
     }
-    EXPECT_NE(hash_key(kCountingSecret, 1, KeyType::CallId, call_id + '\0'), hash);
+    EXPECT_NE(hash_key(hash_prefix(kCountingSecret, 1, KeyType::CallId), call_id + '\0'), hash);
 }
 
 TEST(Steer, SeparatesPoolsOfDifferentGroups) {
@@ -176,18 +177,20 @@ TEST(Steer, SeparatesPoolsOfDifferentGroups) {
                  steer(here.snapshot, kInside, call_id).slot;
     }
     EXPECT_LT(equal, 5); // by chance 1 in 65,536
-    here.snapshot.pools[index(kInside)].group = here.snapshot.pools[index(kProxies)].group;
+    here.snapshot.pools[index(kInside)].call_id_hash =
+        here.snapshot.pools[index(kProxies)].call_id_hash;
     EXPECT_EQ(steer(here.snapshot, kProxies, "a@b").slot,
               steer(here.snapshot, kInside, "a@b").slot);
 }
 
 TEST(Steer, DependsOnEveryBitOfTheSecret) {
     World here = world();
-    const std::uint64_t hash = hash_key(here.snapshot.secret, 7, KeyType::CallId, "a@b");
+    const std::uint64_t hash =
+        hash_key(hash_prefix(here.snapshot.secret, 7, KeyType::CallId), "a@b");
     for (std::size_t bit = 0; bit < 128; ++bit) {
         SteeringSecret other = here.snapshot.secret;
         other[bit / 8] = static_cast<std::uint8_t>(other[bit / 8] ^ 1U << bit % 8);
-        EXPECT_NE(hash_key(other, 7, KeyType::CallId, "a@b"), hash) << bit;
+        EXPECT_NE(hash_key(hash_prefix(other, 7, KeyType::CallId), "a@b"), hash) << bit;
     }
 }
 

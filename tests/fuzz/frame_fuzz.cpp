@@ -5,10 +5,8 @@
 // In:    16 control bytes: who sends to whom, odd headers, up to four bytes of the frame to change;
 //        then the UDP payload, or the whole frame when control byte 0 says so.
 // Laws:  every frame ends in one outcome, or is live and has a port; equal frames end alike; what
-// is
-//        not sent is unchanged; dsr-l2 changes nothing but the MACs, nat neither payload nor
-//        length, and a checksum that was right stays right; the backend follows from the Call-ID
-//        alone.
+//        is not sent is unchanged; dsr-l2 changes nothing but the MACs, nat neither payload nor
+//        length, and a right checksum stays right; the backend follows from the Call-ID alone.
 #include "fuzz_input.hpp"
 #include "world.hpp"
 

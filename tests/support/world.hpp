@@ -10,6 +10,8 @@
 #include "frame_builder.hpp"
 #include "pipeline.hpp"
 
+#include "viaduct/steer.hpp"
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -66,8 +68,18 @@ struct WorldOptions {
         snapshot.secret[i] = static_cast<std::uint8_t>(i);
     snapshot.vips = {{"sip", {ip(kDsrVip), 5060}, kProxies, true},
                      {"natted", {ip(kNatVip), 5060}, kInside, true}};
-    snapshot.pools = {{"proxies", ForwardMode::DsrL2, true, 0x1111, nullptr, std::nullopt},
-                      {"inside", ForwardMode::Nat, true, 0x2222, nullptr, kNattedVip}};
+    snapshot.pools = {{"proxies",
+                       ForwardMode::DsrL2,
+                       true,
+                       hash_prefix(snapshot.secret, 0x1111, KeyType::CallId),
+                       nullptr,
+                       std::nullopt},
+                      {"inside",
+                       ForwardMode::Nat,
+                       true,
+                       hash_prefix(snapshot.secret, 0x2222, KeyType::CallId),
+                       nullptr,
+                       kNattedVip}};
     snapshot.backends = {{"b1", {ip("198.51.100.21"), 5060}, kProxies, HopId{0}},
                          {"b2", {ip("198.51.100.22"), 5060}, kProxies, HopId{1}},
                          {"b3", {ip("198.51.100.23"), 5060}, kProxies, HopId{2}},
