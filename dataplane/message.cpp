@@ -112,7 +112,8 @@ bool read_status_line(std::string_view line, SipDigest& digest) noexcept {
         status = status * 10 + static_cast<unsigned>(line[end++] - '0');
     if (end == at) return false;
     digest.kind = PayloadKind::Response;
-    digest.status = end - at == 3 && status >= 100 && status <= 699
+    const bool whole = end - at == 3 && (end == line.size() || is_blank(line[end]));
+    digest.status = whole && status >= 100 && status <= 699
                         ? static_cast<std::uint16_t>(status)
                         : std::uint16_t{0}; // unreadable; still a response
     return true;

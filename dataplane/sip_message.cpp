@@ -191,8 +191,8 @@ bool SipMessage::read_status_line(std::string_view line) noexcept {
         status = status * 10 + static_cast<unsigned>(line[end++] - '0');
     if (end == at) return false;
     kind_ = PayloadKind::Response;
-    if (end - at == 3 && status >= 100 && status <= 699)
-        status_ = static_cast<std::uint16_t>(status);
+    const bool whole = end - at == 3 && (end == line.size() || is_blank(line[end]));
+    if (whole && status >= 100 && status <= 699) status_ = static_cast<std::uint16_t>(status);
     reason_ = trim(line, end, line.size());
     return true;
 }

@@ -255,6 +255,23 @@ TEST(MessageRules, P13LineFeedsRightBehindTheFirstLineAreSkipped) {
                     [](const SipDigest& digest) { EXPECT_EQ(digest.call_id, ""); });
 }
 
+TEST(MessageRules, AStatusIsThreeDigitsAndABlank) {
+    const auto expect_status = [](const std::string& line, int status) {
+        read_everywhere(line + "\r\ni:status@x\r\n\r\n", [&](const SipDigest& digest) {
+            EXPECT_EQ(digest.kind, PayloadKind::Response) << line;
+            EXPECT_EQ(digest.status, status) << line;
+        });
+    };
+    for (const char* line : {"SIP/2.0 200 OK", "SIP/2.0 200", "SIP/2.0  200 ", "sip/3.1 200\tOK"})
+        expect_status(line, 200);
+    for (const char* line : {"SIP/2.0 200x OK",
+                             "SIP/2.0 2000 OK",
+                             "SIP/2.0 20 OK",
+                             "SIP/2.0 099 OK",
+                             "SIP/2.0 700 OK"})
+        expect_status(line, 0);
+}
+
 TEST(MessageRules, TheRequestUriIsNoWhiteSpace) {
     expect_kind("INVITE \r SIP/2.0\r\nX: y\r\n\r\n", PayloadKind::NotSip);
     expect_kind("INVITE \t\r SIP/2.0\r\nX: y\r\n\r\n", PayloadKind::NotSip);
