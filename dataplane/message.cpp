@@ -646,7 +646,7 @@ PayloadKind kind_of_other(std::string_view payload) noexcept {
     return PayloadKind::NotSip;
 }
 
-const ScanLevel kBestLevel = [] {
+const ScanLevel best_level = [] {
 #if defined(__x86_64__)
     __builtin_cpu_init(); // this may run before the compiler's own start-up code
 #endif
@@ -679,10 +679,10 @@ read(const ScanOps& ops, std::span<const std::byte> payload, const ReadRules& ru
 } // namespace
 
 const ScanOps& best_scan_ops =
-    scan_ops(kBestLevel); // behind kBestLevel: they are set in this order
+    scan_ops(best_level); // behind best_level: they are set in this order
 
 ScanLevel best_scan_level() noexcept {
-    return kBestLevel;
+    return best_level;
 }
 
 SipDigest read_digest_at(ScanLevel level,
