@@ -45,9 +45,11 @@ inline LineName read_name(std::string_view text, std::size_t begin, std::size_t 
     const char* const more = begin + 2 * kSize > text.size() ? bytes : bytes + kSize;
     const std::uint32_t colons = chunk.equal(':') | Chunk(more).equal(':') << kSize;
     const auto size = static_cast<std::size_t>(std::countr_zero(colons));
+    if (colons == 0 || begin + size >= end) [[unlikely]]
+        return read_any_name(text, begin, end);
     // Before the first byte of a line there is always another one.
     const char last = *(bytes + size - 1);
-    if (colons == 0 || begin + size >= end || static_cast<unsigned char>(last) <= ' ') [[unlikely]]
+    if (static_cast<unsigned char>(last) <= ' ') [[unlikely]]
         return read_any_name(text, begin, end);
     const FoldedHeader& header = kFoldedHeaders[kNameAt[name_slot(bytes[0], last, size)]];
     const std::uint32_t equal = chunk.equal_folded(header.name.data(), header.fold.data());

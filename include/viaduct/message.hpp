@@ -106,8 +106,8 @@ struct SipDigest {
 
 /// Reads one UDP payload. The first of several To, CSeq and Via fields counts; what of them the
 /// rules do not want is absent. Line ends are CRLF or a bare LF; a bare CR ends no line. Works on
-/// any length from 0 to 65,535, on any thread, from main() on. A payload that is NotSip gives its Call-ID, too, if it has one.
-/// docs/sip.md lists the limits on what is looked at in one value.
+/// any length from 0 to 65,535, on any thread, from main() on. A payload that is NotSip gives its
+/// Call-ID, too, if it has one. docs/sip.md lists the limits on what is looked at in one value.
 [[nodiscard]] SipDigest read_digest(std::span<const std::byte> payload,
                                     const ReadRules& rules = {}) noexcept;
 
