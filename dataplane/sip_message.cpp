@@ -51,6 +51,8 @@ inline LineName read_name(std::string_view text, std::size_t begin, std::size_t 
     const char last = *(bytes + size - 1);
     if (static_cast<unsigned char>(last) <= ' ') [[unlikely]]
         return read_any_name(text, begin, end);
+    if (size >= kSize) [[unlikely]] // longer than what is compared at once
+        return {begin + size, header_named(slice(text, begin, begin + size))};
     const FoldedHeader& header = kFoldedHeaders[kNameAt[name_slot(bytes[0], last, size)]];
     const std::uint32_t equal = chunk.equal_folded(header.name.data(), header.fold.data());
     // Which names are unknown nobody can foretell: no branch.

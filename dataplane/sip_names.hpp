@@ -104,7 +104,7 @@ struct FoldedHeader {
     std::uint32_t bits = 1;                  ///< which bytes must be equal
     HeaderId id = HeaderId::Other;
 };
-/// In the order of kHeaderNames. What is too long for it equals nothing.
+/// In the order of kHeaderNames. What is too long for it is looked up by header_named().
 inline constexpr auto kFoldedHeaders = [] {
     std::array<FoldedHeader, kHeaderNames.size()> all{};
     for (std::size_t i = 0; i < all.size(); ++i) {

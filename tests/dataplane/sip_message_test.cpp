@@ -142,6 +142,68 @@ TEST(SipMessage, FoldsCompactNamesIntoTheLongOnes) {
     }
 }
 
+TEST(SipMessage, GivesEveryKnownFieldItsNumberWhereverItStands) {
+    for (const std::string name : {"Accept-Contact",
+                                   "a",
+                                   "Allow-Events",
+                                   "u",
+                                   "CSeq",
+                                   "Call-ID",
+                                   "i",
+                                   "Contact",
+                                   "m",
+                                   "Content-Encoding",
+                                   "e",
+                                   "Content-Length",
+                                   "l",
+                                   "Content-Type",
+                                   "c",
+                                   "Event",
+                                   "o",
+                                   "Expires",
+                                   "From",
+                                   "f",
+                                   "Identity",
+                                   "y",
+                                   "Join",
+                                   "Max-Forwards",
+                                   "Proxy-Require",
+                                   "Record-Route",
+                                   "Refer-To",
+                                   "r",
+                                   "Referred-By",
+                                   "b",
+                                   "Reject-Contact",
+                                   "j",
+                                   "Replaces",
+                                   "Request-Disposition",
+                                   "d",
+                                   "Require",
+                                   "Route",
+                                   "Session-Expires",
+                                   "x",
+                                   "Subject",
+                                   "s",
+                                   "Supported",
+                                   "k",
+                                   "Target-Dialog",
+                                   "To",
+                                   "t",
+                                   "User-Agent",
+                                   "Via",
+                                   "v"}) {
+        const HeaderId id = header_named(name);
+        EXPECT_NE(id, HeaderId::Other) << name;
+        for (const std::size_t behind : {0, 1, 15, 16, 31, 32, 100}) {
+            const std::string text = "X sip:b SIP/2.0\r\n" + name + ":" + std::string(behind, 'v');
+            const SipMessage message(guarded(text));
+            ASSERT_TRUE(message.first(id)) << text;
+            EXPECT_EQ(message.first(id)->name, name);
+            EXPECT_EQ((*message.fields().begin()).id, id) << text;
+        }
+    }
+}
+
 TEST(SipMessage, TakesNamesOnlyWhole) {
     for (const std::string name : {"Call-ID-X",
                                    "Call-I",
