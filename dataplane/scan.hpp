@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// scan: the bytes of a message -> the few lines that may hold a field the reader wants.
+// scan: the bytes of a message -> masks and lists of where things stand in them, 64 bytes at a
+// time.
 //
-// In:    a message, from the end of its first line on. Hostile. No byte outside it is read.
-// Out:   LineList: where lines begin whose first two characters fit a wanted field, in order, up to
-//        the empty line. Two characters fit more than the wanted names: the reader looks closer.
+// In:    a message or a value of it. Hostile. No byte outside it is read.
+// Out:   for the digest, LineList: where lines begin whose first two characters fit a wanted field,
+//        in order, up to the empty line; two characters fit more than the wanted names, and the
+//        reader looks closer. For the full reading, LineEnds. For both, the marks of values.
 // Cost:  about 12 vector instructions for 64 bytes, whatever they hold.
 // Spec:  RFC 3261 §7.3.1 (names, both letter cases), §7.3.3 (compact names), §7.5 (empty line).
 #pragma once
