@@ -171,7 +171,7 @@ void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
     if (list.next >= size) list.done = true;
 }
 
-constinit const ScanOps kScalarOps{lines_scalar,
+constinit const ScanOps scalar_ops{lines_scalar,
                                    line_feeds_scalar,
                                    marks_scalar,
                                    names_scalar,
@@ -239,16 +239,16 @@ const ScanOps& scan_ops(ScanLevel level) noexcept {
 #if defined(__x86_64__)
     switch (level) {
     case ScanLevel::Avx512:
-        return kAvx512Ops;
+        return avx512_ops;
     case ScanLevel::Avx2:
-        return kAvx2Ops;
+        return avx2_ops;
     case ScanLevel::Sse42:
-        return kSse42Ops;
+        return sse42_ops;
     case ScanLevel::Scalar:
         break;
     }
 #endif
-    return kScalarOps;
+    return scalar_ops;
 }
 
 } // namespace viaduct

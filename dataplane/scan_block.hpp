@@ -314,11 +314,11 @@ constexpr PartMarks with_end(const PartMarks& marks, std::size_t left) noexcept 
 /// The scalar level, which is also what looks at the end of a text.
 void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept;
 
-extern const ScanOps kScalarOps;
+extern const ScanOps scalar_ops;
 #if defined(__x86_64__)
-extern const ScanOps kSse42Ops;
-extern const ScanOps kAvx2Ops;
-extern const ScanOps kAvx512Ops;
+extern const ScanOps sse42_ops;
+extern const ScanOps avx2_ops;
+extern const ScanOps avx512_ops;
 #endif
 
 } // namespace viaduct

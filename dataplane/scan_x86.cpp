@@ -507,21 +507,21 @@ names_avx512(const char* bytes, NameMasks& names) noexcept {
 
 } // namespace
 
-constinit const ScanOps kSse42Ops{lines_sse42,
+constinit const ScanOps sse42_ops{lines_sse42,
                                   line_feeds_sse42,
                                   marks_sse42,
                                   names_sse42,
                                   parts_sse42,
                                   line_ends_sse42,
                                   has_comma_sse42};
-constinit const ScanOps kAvx2Ops{lines_avx2,
+constinit const ScanOps avx2_ops{lines_avx2,
                                  line_feeds_avx2,
                                  marks_avx2,
                                  names_avx2,
                                  parts_avx2,
                                  line_ends_avx2,
                                  has_comma_avx2};
-constinit const ScanOps kAvx512Ops{lines_avx512,
+constinit const ScanOps avx512_ops{lines_avx512,
                                    line_feeds_avx512,
                                    marks_avx512,
                                    names_avx512,
