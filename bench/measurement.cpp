@@ -103,18 +103,21 @@ void write_measurement(const std::string& path, const Measurement& measurement) 
                     {"versions", measurement.versions},
                     {"notes", measurement.notes},
                     {"samples", std::move(samples)}};
-    write_file(path, json.dump(1) + "\n");
+    write_files({{path, json.dump(1) + "\n"}});
 }
 
-void write_file(const std::string& path, std::string_view text) {
-    const std::string part = path + ".part";
-    std::FILE* file = std::fopen(part.c_str(), "wb");
-    const bool written = file != nullptr &&
-                         std::fwrite(text.data(), 1, text.size(), file) == text.size() &&
-                         std::fflush(file) == 0;
-    if ((file != nullptr && std::fclose(file) != 0) || !written ||
-        std::rename(part.c_str(), path.c_str()) != 0)
-        throw std::runtime_error("cannot write " + path + " (is its folder there?)");
+void write_files(const Files& files) {
+    const auto refuse = [](const std::string& path) {
+        throw std::runtime_error("cannot write " + path + " (is its folder there, and yours?)");
+    };
+    for (const auto& [path, text] : files) {
+        std::ofstream part(path + ".part", std::ios::binary);
+        part << text;
+        part.close();
+        if (!part) refuse(path);
+    }
+    for (const auto& [path, text] : files)
+        if (std::rename((path + ".part").c_str(), path.c_str()) != 0) refuse(path);
 }
 
 Spread spread_of(std::span<const double> values) {

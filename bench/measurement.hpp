@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace viaduct::bench {
@@ -48,8 +49,10 @@ struct Measurement {
 /// Whole or not at all. Commit and date are those of now, whatever `measurement` says.
 void write_measurement(const std::string& path, const Measurement& measurement);
 
-/// Whole or not at all: by way of `path`.part.
-void write_file(const std::string& path, std::string_view text);
+/// Path -> content.
+using Files = std::vector<std::pair<std::string, std::string>>;
+/// All of them whole or none at all: by way of PATH.part.
+void write_files(const Files& files);
 
 struct Spread {
     double median = 0;

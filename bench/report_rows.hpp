@@ -162,7 +162,7 @@ inline constexpr std::array kRows{
             ""},
     RowSpec{"loss_on_change",
             "Packets lost while pools change under load",
-            "none",
+            "nothing at all",
             "packets",
             0,
             0,

@@ -41,7 +41,7 @@ public:
         if (::mkdtemp(made.data()) == nullptr) throw std::runtime_error("no folder");
         path_ = made;
         file_ = path_ + "/" + name;
-        write_file(file_, content);
+        write_files({{file_, content}});
     }
     Folder(const Folder&) = delete;
     Folder& operator=(const Folder&) = delete;
