@@ -158,8 +158,9 @@ Verdict judge(const Baseline& baseline, const std::vector<Baseline>& runs) {
     for (const Baseline& run : runs)
         if (run.cpu != baseline.cpu || run.level != baseline.level)
             return {Judgement::OtherCpu,
-                    "the baseline is of another CPU (" + baseline.cpu + ", " + baseline.level +
-                        "; this is " + run.cpu + ", " + run.level + "): nothing compared\n"};
+                    "skipped: the baseline is of another CPU (" + baseline.cpu + ", " +
+                        baseline.level + "; this is " + run.cpu + ", " + run.level +
+                        "); renew it by scripts/bench --baseline\n"};
     Verdict made;
     for (const auto& [name, was] : baseline.ratios) {
         const auto is = best_of(runs, name);
