@@ -56,8 +56,9 @@ constexpr Section kSections[]{
      "Rig 2: packets from another process",
      "scripts/bench --rig 2",
      "A generator in another process hands packets over through shared memory (vhost-user and "
-     "virtio-user), as between virtual machines, and takes them back. Both ways of the rig cost "
-     "more than the program in the middle, so that the ratio says how little it is in the way. "
+     "virtio-user), as between virtual machines, and takes them back. Handing over "
+     "costs much of the time, with any program in the middle: the ratio says how little of it is "
+     "Viaduct's. "
      "Longer bars are better.",
      rig2_figures},
     {"latency",
