@@ -186,8 +186,7 @@ std::string message_figures(const Measurement& from) {
                 ") as long a byte as a typical INVITE";
         if (worst->remarks.contains("worst_message"))
             made += ": <code>" + escaped(worst->remarks.at("worst_message")) + "</code>";
-        made +=
-            ". An attacker who sends only such messages slows a worker by no more than that.</p>\n";
+        made += ". Messages made to be dear cost more: bench/README.md has them.</p>\n";
     }
     return made;
 }
