@@ -5,8 +5,10 @@
 //
 // Prints two Markdown tables. The first comes of Google Benchmark, 7 repetitions, interleaved; its
 // own options work, too. VIADUCT_CORPUS names a folder of more messages (*.sip, *.dat) for the
-// second.
+// second. --json FILE writes a measurement file (measurement.hpp) in place of the second.
 #include "full_reading.hpp"
+#include "json_option.hpp"
+#include "measurement.hpp"
 #include "peers.hpp"
 #include "sip_mix.hpp"
 #include "worst_message.hpp"
@@ -169,6 +171,11 @@ public:
     }
 
     [[nodiscard]] bool failed() const { return failed_; }
+    /// ns a message of every repetition, by row; empty when the row was not run.
+    [[nodiscard]] std::vector<double> times_of(const std::string& name) const {
+        const auto found = times_.find(name);
+        return found == times_.end() ? std::vector<double>{} : found->second;
+    }
 
 private:
     [[nodiscard]] double median(const std::string& name) const {
@@ -258,18 +265,88 @@ void print_worst_of(const std::vector<NamedMessage>& all,
     print_worst("full reading", read, all, typical, 3);
 }
 
-void print_worst_messages() {
+std::vector<std::string> typical_invites() {
     std::vector<std::string> typical;
     for (MixMessage& message : sip_mix(kMessages))
         if (message.kind == MixKind::Invite) typical.push_back(std::move(message.text));
-    std::vector<NamedMessage> corpora;
-    add_folder(corpora, VIADUCT_TEST_CORPUS);
-    if (const char* folder = std::getenv("VIADUCT_CORPUS")) add_folder(corpora, folder);
-    print_worst_of(corpora, "messages of the corpora", typical);
-    print_worst_of(hostile_shapes(), "messages made to be dear", typical);
+    return typical;
+}
+
+std::vector<NamedMessage> corpora() {
+    std::vector<NamedMessage> found;
+    add_folder(found, VIADUCT_TEST_CORPUS);
+    if (const char* folder = std::getenv("VIADUCT_CORPUS")) add_folder(found, folder);
+    return found;
+}
+
+/// Without the folders above the tree.
+std::string short_name(const std::string& path) {
+    const std::string_view folder = VIADUCT_TEST_CORPUS;
+    return path.starts_with(folder) ? "tests/corpus" + path.substr(folder.size()) : path;
+}
+
+/// The worst of the corpora over a typical INVITE, all measured anew for every value.
+bench::Sample worst_sample(const std::vector<NamedMessage>& all,
+                           const std::vector<std::string>& typical) {
+    constexpr int kPasses = 7;
+    const ReadRules rules{.want = kWanted};
+    const auto read = [&](std::span<const std::byte> bytes) {
+        const SipDigest digest = read_digest_at(best_scan_level(), bytes, rules);
+        benchmark::DoNotOptimize(digest.call_id.data());
+    };
+    bench::Sample sample{"worst", "corpora", "worst_ratio", "x a typical INVITE's byte", {}, {}};
+    std::map<double, std::string> names;
+    for (int i = 0; i < kPasses; ++i) {
+        const double usual = typical_ns_per_byte(read, typical);
+        const ByteCost cost = dearest(read, all, 1).front();
+        sample.values.push_back(cost.ns_per_byte / usual);
+        names[sample.values.back()] = short_name(cost.message->name);
+    }
+    sample.remarks["worst_message"] = names.at(bench::spread_of(sample.values).median);
+    return sample;
+}
+
+bench::Measurement measurement_of(const Table& table, const std::vector<NamedMessage>& all) {
+    bench::Measurement made;
+    made.name = "message";
+    made.title = "Reading a message";
+    made.commands = {"build/bench/message_bench --json build/bench/message.json"};
+    made.notes = {
+        "The same 1,000 distinct messages for all: INVITE and 200 with SDP, BYE and REGISTER "
+        "in equal parts, 400 to 1,400 bytes.",
+        "Worst message: the dearest a byte of " + std::to_string(all.size()) +
+            " messages of the corpora, counted as at least 512 bytes long."};
+    const auto add = [&](const std::string& who, const std::string& row) {
+        const std::vector<double> times = table.times_of(row);
+        if (times.empty()) return;
+        made.samples.push_back({who, "mix of 1000", "ns_per_message", "ns", times, {}});
+    };
+    const auto row_of = [](ScanLevel level) {
+        return "Viaduct " + std::string(name_of(level)) + ": digest and hash";
+    };
+    add("viaduct_best", row_of(best_scan_level()));
+    if (!made.samples.empty())
+        made.samples.back().remarks["level"] = std::string(name_of(best_scan_level()));
+    for (const ScanLevel level : kScanLevels)
+        add("viaduct_" + std::string(name_of(level)), row_of(level));
+    add("viaduct_full", "Viaduct: full reading");
+    add("libosip2", std::string(kOsip));
+    add("sofia", std::string(kSofia));
+    add("libre", std::string(kLibre));
+#if defined(VIADUCT_OSIP)
+    made.versions["libosip2"] = VIADUCT_OSIP;
+#endif
+#if defined(VIADUCT_SOFIA)
+    made.versions["sofia-sip"] = VIADUCT_SOFIA;
+#endif
+#if defined(VIADUCT_LIBRE)
+    made.versions["libre"] = VIADUCT_LIBRE;
+#endif
+    return made;
 }
 
 int run(int argc, char** argv) {
+    const std::string json = bench::take_json_option(argc, argv);
     std::string repetitions = "--benchmark_repetitions=7";
     std::string interleaved = "--benchmark_enable_random_interleaving=true";
     std::string time = "--benchmark_min_time=0.1";
@@ -283,8 +360,18 @@ int run(int argc, char** argv) {
     register_peers();
     Table table;
     benchmark::RunSpecifiedBenchmarks(&table);
-    print_worst_messages();
-    return table.failed() ? 1 : 0;
+    if (table.failed()) return 1;
+    const std::vector<std::string> typical = typical_invites();
+    const std::vector<NamedMessage> all = corpora();
+    if (!json.empty()) { // the long tables are for people
+        bench::Measurement measured = measurement_of(table, all);
+        measured.samples.push_back(worst_sample(all, typical));
+        bench::write_measurement(json, measured);
+        return 0;
+    }
+    print_worst_of(all, "messages of the corpora", typical);
+    print_worst_of(hostile_shapes(), "messages made to be dear", typical);
+    return 0;
 }
 
 } // namespace
@@ -292,5 +379,10 @@ int run(int argc, char** argv) {
 } // namespace viaduct::test
 
 int main(int argc, char** argv) {
-    return viaduct::test::run(argc, argv);
+    try {
+        return viaduct::test::run(argc, argv);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "message_bench: %s\n", error.what());
+        return 1;
+    }
 }

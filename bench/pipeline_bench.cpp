@@ -4,10 +4,14 @@
 // them.
 //
 // ns per packet without DPDK. `messages` says how many distinct ones take turns: with 1,000 they
-// stay in the caches, with 100,000 most of them do not. libosip2 parses the same messages beside
-// it, where it is installed.
+// stay in the caches, with 100,000 most of them do not. `pools` and `backends` say how many the
+// snapshot has; messages are spread over all of them. libosip2 parses the same messages beside it,
+// where it is installed. Seven repetitions, interleaved, unless Google Benchmark's own options say
+// otherwise; --json FILE also writes a measurement file (measurement.hpp).
+#include "json_option.hpp"
+#include "measurement.hpp"
 #include "message_builder.hpp"
-#include "world.hpp"
+#include "scaled_world.hpp"
 
 #include "viaduct/message.hpp"
 #include "viaduct/steer.hpp"
@@ -18,6 +22,9 @@
 #include <osipparser2/osip_parser.h>
 #endif
 
+#include <cstdio>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -47,10 +54,13 @@ std::vector<std::string> make_messages(std::size_t count) {
     return messages;
 }
 
-std::vector<Bytes> make_frames(std::size_t count) {
+/// Message i goes to `vip_of(i)`.
+std::vector<Bytes> make_frames(std::size_t count,
+                               const std::function<std::string(std::size_t)>& vip_of) {
     std::vector<Bytes> frames;
     for (const std::string& message : make_messages(count))
-        frames.push_back(frame().ipv4(kClient, kDsrVip).udp(5060, 5060).payload(message).build());
+        frames.push_back(
+            frame().ipv4(kClient, vip_of(frames.size())).udp(5060, 5060).payload(message).build());
     return frames;
 }
 
@@ -61,9 +71,7 @@ void report(benchmark::State& state, std::size_t per_iteration) {
 }
 
 /// classify, parse, admit, steer, rewrite (dsr-l2).
-void stages(benchmark::State& state) {
-    World made = world();
-    std::vector<Bytes> frames = make_frames(static_cast<std::size_t>(state.range(0)));
+void run_stages(benchmark::State& state, const World& made, std::vector<Bytes> frames) {
     const MacAddr port_mac = mac(kPort0Mac);
     Burst burst;
     burst.count = kMaxBurst;
@@ -82,7 +90,29 @@ void stages(benchmark::State& state) {
     }
     report(state, kMaxBurst);
 }
+void stages(benchmark::State& state) {
+    const auto count = static_cast<std::size_t>(state.range(0));
+    run_stages(
+        state, world(), make_frames(count, [](std::size_t) { return std::string(kDsrVip); }));
+}
 BENCHMARK(stages)->ArgName("messages")->Arg(1'000)->Arg(100'000);
+
+/// 1,000 messages in turn to the VIPs of so many pools, three backends each.
+void pools(benchmark::State& state) {
+    const auto count = static_cast<std::size_t>(state.range(0));
+    run_stages(state, scaled_world(count, 3), make_frames(1'000, [count](std::size_t i) {
+                   return scaled_vip(i % count);
+               }));
+}
+BENCHMARK(pools)->ArgName("pools")->Arg(1)->Arg(10)->Arg(100);
+
+/// 1,000 messages to one pool of so many backends.
+void backends(benchmark::State& state) {
+    run_stages(state,
+               scaled_world(1, static_cast<std::size_t>(state.range(0))),
+               make_frames(1'000, [](std::size_t) { return scaled_vip(0); }));
+}
+BENCHMARK(backends)->ArgName("backends")->Arg(3)->Arg(30)->Arg(300);
 
 /// Reading alone, then with the keyed hash of the Call-ID.
 void digest(benchmark::State& state) {
@@ -120,8 +150,88 @@ void osip(benchmark::State& state) {
 BENCHMARK(osip);
 #endif
 
+/// Prints the medians and spreads as Google Benchmark does and keeps the ns a packet of every
+/// repetition.
+class Keeper : public benchmark::ConsoleReporter {
+public:
+    Keeper() : ConsoleReporter(OO_Tabular) {}
+
+    void ReportRuns(const std::vector<Run>& runs) override {
+        for (const Run& run : runs) {
+            if (run.run_type == Run::RT_Aggregate || run.error_occurred)
+                ConsoleReporter::ReportRuns({run});
+            if (run.error_occurred)
+                failed_ = true;
+            else if (run.run_type == Run::RT_Iteration)
+                times_[run.run_name.function_name + "/" + run.run_name.args].push_back(
+                    run.counters.at("ns_per_packet").value);
+        }
+    }
+    [[nodiscard]] bool failed() const { return failed_; }
+    [[nodiscard]] std::vector<double> times_of(const std::string& name) const {
+        const auto found = times_.find(name);
+        return found == times_.end() ? std::vector<double>{} : found->second;
+    }
+
+private:
+    std::map<std::string, std::vector<double>> times_;
+    bool failed_ = false;
+};
+
+bench::Measurement measurement_of(const Keeper& keeper) {
+    bench::Measurement made;
+    made.name = "pipeline";
+    made.title = "All stages of a packet, without network driver";
+    made.commands = {"build/bench/pipeline_bench --json build/bench/pipeline.json"};
+    made.notes = {"Bursts of 32 of distinct INVITEs with SDP, about 620 bytes each, dsr-l2, three "
+                  "backends unless the load says otherwise. 1,000 messages stay in the caches, "
+                  "most of 100,000 do not."};
+    const auto add = [&](const char* row, const char* who, const char* load) {
+        std::vector<double> times = keeper.times_of(row);
+        if (times.empty()) return;
+        made.samples.push_back({who, load, "ns_per_packet", "ns", std::move(times), {}});
+    };
+    add("stages/messages:1000", "stages", "1000 messages");
+    add("stages/messages:100000", "stages", "100000 messages");
+    add("pools/pools:1", "stages", "pools=1");
+    add("pools/pools:10", "stages", "pools=10");
+    add("pools/pools:100", "stages", "pools=100");
+    add("backends/backends:3", "stages", "backends=3");
+    add("backends/backends:30", "stages", "backends=30");
+    add("backends/backends:300", "stages", "backends=300");
+    add("osip/", "libosip2", "1000 messages");
+#if defined(VIADUCT_OSIP)
+    made.versions["libosip2"] = VIADUCT_OSIP;
+#endif
+    return made;
+}
+
+int run(int argc, char** argv) {
+    const std::string json = bench::take_json_option(argc, argv);
+    std::string repetitions = "--benchmark_repetitions=7";
+    std::string interleaved = "--benchmark_enable_random_interleaving=true";
+    std::string time = "--benchmark_min_time=0.2";
+    std::vector<char*> arguments{argv[0], repetitions.data(), interleaved.data(), time.data()};
+    arguments.insert(arguments.end(), argv + 1, argv + argc);
+    int count = static_cast<int>(arguments.size());
+    benchmark::Initialize(&count, arguments.data());
+    if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 1;
+    Keeper keeper;
+    benchmark::RunSpecifiedBenchmarks(&keeper);
+    if (keeper.failed()) return 1;
+    if (!json.empty()) bench::write_measurement(json, measurement_of(keeper));
+    return 0;
+}
+
 } // namespace
 
 } // namespace viaduct::test
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+    try {
+        return viaduct::test::run(argc, argv);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "pipeline_bench: %s\n", error.what());
+        return 1;
+    }
+}

@@ -174,7 +174,7 @@ std::optional<CSeq> read_cseq(std::string_view value) noexcept {
     constexpr std::uint64_t kLargest = std::numeric_limits<std::uint32_t>::max();
     std::size_t at = 0;
     std::uint64_t number = 0;
-    for (; at < value.size() && is_digit(value[at]) && at <= kDigitsLookedAt; ++at)
+    for (; at < value.size() && is_digit(value[at]) && at < kDigitsLookedAt; ++at)
         if (number <= kLargest) number = number * 10 + static_cast<unsigned>(value[at] - '0');
     number = std::min(number, kLargest);
     if (at == 0 || at == value.size() || !is_space(value[at])) return std::nullopt;

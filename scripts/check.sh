@@ -3,21 +3,26 @@
 #
 # check: the rules of the house that a machine can keep. One line a rule; exit 1 when one is broken.
 #
-#   scripts/check.sh [--fast]
+#   scripts/check.sh [--fast | --bench]
 #
 # --fast: format, layers and the hot path only, on what build/ holds: seconds, for before a commit.
 # Without it also Clang, the build without DPDK under AddressSanitizer and UBSan, the reference and
 # clang-tidy. Wants build/ to be made (meson setup build && ninja -C build).
+#
+# --bench, by itself: whether reading and stages are as fast as bench/baseline.json says. Builds and runs
+# the micro benchmarks and compares ratios to other parsers, not times; what is over 10 % worse twice
+# fails. A baseline of another CPU is skipped. Takes two to four minutes; the machine should be idle.
 set -u
 export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.." || exit 1
 
-fast=""
+fast="" bench=""
 case ${1:-} in
 "") ;;
 --fast) fast=yes ;;
+--bench) bench=yes ;;
 *)
-    echo "usage: scripts/check.sh [--fast]" >&2
+    echo "usage: scripts/check.sh [--fast | --bench]" >&2
     exit 1
     ;;
 esac
@@ -95,6 +100,39 @@ tidy() {
     sources 'dataplane/*.cpp' 'controlplane/*.cpp' | grep -v no_dataplane |
         xargs -P "$(nproc)" -n 1 clang-tidy-14 -p build --quiet --extra-arg=-Wno-unknown-warning-option
 }
+
+# measure FOLDER: what the guard compares.
+measure() {
+    local name
+    mkdir -p "$1"
+    for name in message pipeline; do
+        echo "..    measuring: $name"
+        "build/bench/${name}_bench" --benchmark_min_time=0.05 --json "$1/$name.json" >"$log" 2>&1 ||
+            { cat "$log"; return 2; }
+    done
+}
+
+# guard: exit 1 when something is slower, 2 when it cannot be told.
+guard() {
+    local status folder=build/bench/guard-runs
+    ninja -C build bench/message_bench bench/pipeline_bench bench/guard >"$log" 2>&1 || { tail -n 40 "$log"; return 2; }
+    measure "$folder/1" || return 2
+    build/bench/guard --baseline bench/baseline.json "$folder/1" && return
+    status=$?
+    if ((status == 1)); then
+        echo "..    once more: noise hits one run, a change all"
+        measure "$folder/2" || return 2
+        build/bench/guard --baseline bench/baseline.json "$folder/1" "$folder/2" && return
+        status=$?
+    fi
+    return $status
+}
+
+if [[ -n $bench ]]; then
+    guard && echo "check: passed" && exit
+    echo "check: FAILED; where the change is wanted, renew the baseline: scripts/bench --baseline"
+    exit 1
+fi
 
 rule 'format: clang-format 14 leaves every file as it is' format
 rule 'licence: every source names it' licence

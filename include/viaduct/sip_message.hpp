@@ -7,7 +7,7 @@
 // Cost:  making one is one pass over the header lines, which notes where they stand; every question
 //        is one pass over the fields it asks for. No allocation; the index lives in the object.
 // Spec:  RFC 3261 §7 (lines, lists, compact names), §18.3 (body), §20 (fields). Where read_digest()
-//        reads the same field, it says the same.
+//        reads the same field, it says the same within that one's limits (docs/sip.md).
 #pragma once
 
 #include "viaduct/message.hpp"
@@ -105,7 +105,7 @@ public:
     /// Whether the header ended as it should (RFC 3261 §7.5), not with the datagram.
     [[nodiscard]] bool has_empty_line() const noexcept { return has_empty_line_; }
 
-    /// Of a request; else empty and Other.
+    /// Of a request whose first line is readable as a whole; else empty and Other.
     [[nodiscard]] std::string_view method_text() const noexcept { return method_; }
     [[nodiscard]] Method method() const noexcept { return method_named(method_); }
     [[nodiscard]] std::string_view request_uri() const noexcept { return request_uri_; }

@@ -351,6 +351,49 @@ TEST(MessageRules, ContinuationLinesOfTheLastFieldCountAgainstTheCap) {
         }
 }
 
+TEST(MessageRules, GivingUpOnLookalikesLosesNothing) {
+    const std::string first = "INVITE sip:b@x SIP/2.0\r\n";
+    for (std::size_t odd = 0; odd < 256; ++odd) { // in the first scan or in a later one
+        std::string lines;
+        for (std::size_t i = 0; i < odd; ++i)
+            lines += "t\n";
+        if (odd < 255)
+            for (std::size_t blanks = 0; blanks < 70; blanks += odd < 70 ? 1 : 23)
+                read_everywhere(first + lines + "Call-ID" + std::string(blanks, ' ') + ":x\n\n",
+                                [](const SipDigest& digest) {
+                                    EXPECT_EQ(digest.call_id, "x");
+                                    EXPECT_EQ(digest.defect, Defect::None);
+                                });
+        // Four equal ones before it are four still, and a line counts once.
+        std::string four = "i:x\ni:x\ni:x\ni:x\n" + lines;
+        read_everywhere(first + four + "\n", [&](const SipDigest& digest) {
+            EXPECT_EQ(digest.call_id, "x");
+            EXPECT_EQ(digest.defect, odd > 252 ? Defect::TooManyHeaderLines : Defect::None) << odd;
+        });
+    }
+}
+
+TEST(MessageRules, LimitsAreWhereTheDocumentationHasThem) {
+    const auto read = [](const std::string& lines, auto expect) {
+        read_everywhere("INVITE sip:b@x SIP/2.0\r\ni:x\r\n" + lines + "\r\n\r\n", expect);
+    };
+    for (const std::size_t marks : {23U, 24U}) {
+        std::string semicolons;
+        for (std::size_t i = 0; i < marks; ++i)
+            semicolons += ";a";
+        read("To: sip:b" + semicolons + ";tag=1",
+             [&](const SipDigest& digest) { EXPECT_EQ(digest.has_to_tag, marks < 24); });
+    }
+    for (const std::size_t digits : {64U, 65U})
+        read("CSeq: " + std::string(digits, '0') + " BYE",
+             [&](const SipDigest& digest) { EXPECT_EQ(digest.cseq.has_value(), digits <= 64); });
+    for (const std::size_t size : {63U, 64U})
+        read_everywhere(
+            std::string(size, 'A') + "\" sip:b SIP/2.0\r\n\r\n", [&](const SipDigest& digest) {
+                EXPECT_EQ(digest.kind, size < 64 ? PayloadKind::NotSip : PayloadKind::Request);
+            });
+}
+
 TEST(MessageRules, WhatIsNotWantedIsAbsent) {
     const std::string text = bye().call_id("w@x").text();
     for (unsigned want = 0; want < 8; ++want)

@@ -240,6 +240,8 @@ TEST_F(ThirdParty, EveryUdpPayloadOfTheCapturesGivesTheCallIdTheOracleSaw) {
                 stated_messages,
                 compared,
                 elsewhere);
+    EXPECT_GT(compared, 0U);
+    EXPECT_EQ(compared + elsewhere, stated_messages);
     std::printf("frames: %zu UDP, %zu TCP, %zu fragments, %zu cut, %zu other\n",
                 frames[Held::Udp],
                 frames[Held::Tcp],
