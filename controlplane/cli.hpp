@@ -12,6 +12,8 @@
 #include "config.hpp"
 #include "loop.hpp"
 
+#include "viaduct/call_table.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -28,6 +30,7 @@ namespace viaduct {
 class PoolModel;
 class HealthChecker;
 class Publisher;
+class CallSweeper;
 
 /// Who asks: what the kernel says of the peer (SO_PEERCRED, SO_PEERGROUPS).
 struct Peer {
@@ -53,6 +56,8 @@ struct Control {
     PoolModel& model;
     HealthChecker& health;
     Publisher& publisher;
+    CallTable calls;
+    const CallSweeper& sweeper;
     Loop& loop;
     TimePoint started;
     Admins admins;

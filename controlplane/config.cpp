@@ -85,6 +85,7 @@ void Reader::read_file(const toml::table& root) {
     for (const toml::table* table : entries(Section::Pool, root))
         read_pool(*table);
     sources.steering = read_one(Section::Steering, root, top, &config);
+    sources.timers = read_one(Section::Timers, root, top, &config);
     sources.control = read_one(Section::Control, root, top, &config);
     check_config(config, sources, mistakes);
 }

@@ -77,6 +77,10 @@ struct PoolConfig {
     ForwardMode mode = ForwardMode::DsrL2;
     unsigned min_up = 1;
     bool translate_any_port = false;
+    std::chrono::milliseconds call_lifetime{4 * 3'600'000};
+    std::chrono::milliseconds t_settle{40'000};
+    OnDeadOwner on_dead_owner = OnDeadOwner::Resteer;
+    bool shared_state = false;
     HealthConfig health;
     std::vector<BackendConfig> backends;
 
@@ -91,7 +95,10 @@ struct Config {
     std::vector<PortConfig> ports;
     std::vector<VipConfig> vips;
     std::vector<PoolConfig> pools;
-    std::optional<SteeringSecret> secret; ///< empty: made and kept in the state folder
+    unsigned calls = 1'000'000;                        ///< how many can be remembered at once
+    std::optional<std::chrono::milliseconds> max_call; ///< empty: no cap
+    std::chrono::milliseconds t1{500};                 ///< RFC 3261 §17.1.1.1
+    std::optional<SteeringSecret> secret;              ///< empty: made and kept in the state folder
     std::string socket = "/run/viaduct/viaduct.sock";
     std::string state = "/var/lib/viaduct";
     std::vector<std::string> admins{"root"};
@@ -99,6 +106,11 @@ struct Config {
 
     bool operator==(const Config&) const = default;
 };
+
+/// 64*T1: how long messages of one transaction may come (RFC 3261 §17.1.1.2, timers B, F, H, J).
+[[nodiscard]] inline std::chrono::milliseconds transaction_time(const Config& config) {
+    return 64 * config.t1;
+}
 
 /// What replay uses when the file names no secret. Documented, and therefore no secret at all.
 inline constexpr SteeringSecret kReplaySecret{

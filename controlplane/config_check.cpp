@@ -87,6 +87,7 @@ private:
     void check_pool_names();
     void check_references();
     void check_pool(const PoolConfig& pool, const PoolSource& source);
+    void check_call_times(const PoolConfig& pool, const PoolSource& source);
     void check_backends(const PoolConfig& pool, const PoolSource& source);
     void check_backend_address(const PoolConfig& pool,
                                const BackendConfig& backend,
@@ -275,12 +276,29 @@ void Checker::check_pool(const PoolConfig& pool, const PoolSource& source) {
                           (given ? "" : ", the default") + ") is longer than interval (" +
                           std::to_string(health.interval.count()) + "ms)");
     }
+    check_call_times(pool, source);
     bool any_weight = pool.backends.empty();
     for (std::size_t i = 0; i < pool.backends.size(); ++i)
         any_weight |= pool.backends[i].weight > 0 || !source.backends[i].good("weight");
     if (!any_weight)
         mistakes_.add(source.backends.front().at("weight"),
                       "every backend of this pool has weight 0, so none would get calls");
+}
+
+/// What is remembered must outlive what SIP repeats.
+void Checker::check_call_times(const PoolConfig& pool, const PoolSource& source) {
+    const std::chrono::milliseconds least = transaction_time(config_);
+    const auto demand = [&](std::string_view key, std::chrono::milliseconds value) {
+        if (!source.good(key) || !sources_.timers.good("t1") || value >= least) return;
+        const bool given = source.has(key);
+        mistakes_.add(given ? source.at(key) : sources_.timers.at("t1"),
+                      std::string(key) + " (" + std::to_string(value.count()) + "ms" +
+                          (given ? "" : ", the default") + ") of pool " + quote(pool.name) +
+                          " is shorter than 64 times t1 (" + std::to_string(least.count()) +
+                          "ms), for which requests are repeated");
+    };
+    demand("t_settle", pool.t_settle);
+    demand("call_lifetime", pool.call_lifetime);
 }
 
 void Checker::check_backends(const PoolConfig& pool, const PoolSource& source) {

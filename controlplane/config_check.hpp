@@ -36,7 +36,7 @@ struct PoolSource : Source {
 
 /// By the same positions as in the Config.
 struct Sources {
-    Source dataplane, steering, control;
+    Source dataplane, steering, timers, control;
     std::vector<Source> ports, vips;
     std::vector<PoolSource> pools;
 };

@@ -39,6 +39,7 @@ std::string print_config(const Config& config) {
             print_section(out, Section::Backend, &backend);
     }
     print_section(out, Section::Steering, &config);
+    print_section(out, Section::Timers, &config);
     print_section(out, Section::Control, &config);
     return out;
 }

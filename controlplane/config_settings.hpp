@@ -25,6 +25,7 @@ enum class Section : std::uint8_t {
     Health,
     Backend,
     Steering,
+    Timers,
     Control
 };
 

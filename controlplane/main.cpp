@@ -2,6 +2,7 @@
 //
 // main: READ FIRST. The only file that knows every part: what starts, in which order, and what the
 // loop does each tick. Stopping is the same list backwards, by destructors.
+#include "call_store.hpp"
 #include "cli.hpp"
 #include "config.hpp"
 #include "health.hpp"
@@ -16,6 +17,7 @@
 
 #include "viaduct/dataplane.hpp"
 #include "viaduct/error.hpp"
+#include "viaduct/steer.hpp"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -81,6 +83,11 @@ private:
     int fd_;
     std::uint16_t number_ = 0;
 };
+
+/// Beside the socket, which is on a file system in memory: what is there outlives us, not the boot.
+std::string calls_path(const Config& config) {
+    return config.socket.substr(0, config.socket.rfind('/') + 1) + "calls";
+}
 
 /// Stops the data plane when it goes, wherever start-up got to.
 struct RunningDataplane {
@@ -168,15 +175,24 @@ int run(const Config& config) {
     });
     if (geteuid() != 0) throw Error("viaductd must be started as root: it opens ports and TAPs");
 
-    const DataplaneRequest request = request_of(config);
+    DataplaneRequest request = request_of(config);
     const Admins admins = find_admins(config.admins);
     CliServer cli(config.socket, loop); // first: it also keeps a second viaductd out
     refuse_second_instance();
     const SteeringSecret secret = config.secret ? *config.secret : kept_secret(config.state);
     const ProbePort probe_port;
-    const RunningDataplane dataplane(request);
     PoolModel model(config);
     Publisher publisher(config, secret, probe_port.number());
+    const CallStore calls(calls_path(config),
+                          {CallStore::words_for(config.calls),
+                           publisher.call_unit(),
+                           hash_bytes(secret, "table of calls")});
+    if (!calls.refusal().empty())
+        spdlog::warn("the table of calls {} is not used: {}", calls_path(config), calls.refusal());
+    request.calls = calls.table();
+    CallSweeper sweeper(calls.table(), publisher);
+    const RunningDataplane dataplane(request);
+    set_call_time(calls.now());
     // Before the kernel gets the VIPs: no SIP message may reach it, or it answers with ICMP.
     publish(std::make_unique<const NextHops>());
     publish(publisher.build(model));
@@ -189,7 +205,8 @@ int run(const Config& config) {
     const auto apply = [&] {
         if (std::exchange(published_hops, kernel.version()) != kernel.version())
             publish(std::make_unique<const NextHops>(kernel.next_hops().next_hops));
-        if (std::exchange(published_model, model.version()) != model.version())
+        if (std::exchange(published_model, model.version()) != model.version() ||
+            publisher.is_stale(model, Clock::now()))
             publish(publisher.build(model));
         log_changes(model, logged);
         reclaim();
@@ -198,10 +215,21 @@ int run(const Config& config) {
     loop.every(kTick, [&](TimePoint now) {
         // An answer that still waits must not be taken for missing.
         if (take_events(health, kernel, now)) health.tick(now);
+        set_call_time(calls.now());
+        sweeper.tick(calls.now(), now);
         apply();
     });
 
-    Control control{config, model, health, publisher, loop, Clock::now(), admins, apply};
+    Control control{config,
+                    model,
+                    health,
+                    publisher,
+                    calls.table(),
+                    sweeper,
+                    loop,
+                    Clock::now(),
+                    admins,
+                    apply};
     cli.start(control);
     spdlog::info("ready: {} worker(s), {} backend(s), control socket {}",
                  worker_count(),

@@ -34,7 +34,7 @@ std::string_view name_of(Admin admin) noexcept {
     return kAdminNames[static_cast<std::size_t>(admin)];
 }
 
-PoolModel::PoolModel(const Config& config) {
+PoolModel::PoolModel(const Config& config) : patience_(transaction_time(config)) {
     const auto now = std::chrono::system_clock::now();
     for (const PoolConfig& pool_config : config.pools) {
         PoolState pool{pool_config, PoolId{static_cast<std::uint16_t>(pools_.size())}, {}};
@@ -72,9 +72,10 @@ const BackendState& PoolModel::find_backend(std::string_view pool_name,
                 }));
 }
 
-bool PoolModel::set_health(BackendId id, Health health, std::string evidence) {
+bool PoolModel::set_health(BackendId id, Health health, std::string evidence, TimePoint now) {
     BackendState& backend = backends_[index(id)];
     if (backend.health == health) return false;
+    if (health == Health::Down) backend.down_since = now;
     const Health before = std::exchange(backend.health, health);
     backend.evidence = std::move(evidence);
     record(backend, name_of(before), name_of(health));
@@ -100,6 +101,21 @@ std::vector<BackendId> PoolModel::eligible(PoolId id) const {
     for (const auto& [tier, members] : by_tier)
         if (members.size() >= pool(id).config.min_up) return members;
     return by_tier.empty() ? std::vector<BackendId>{} : by_tier.begin()->second;
+}
+
+std::vector<BackendId> PoolModel::lost(PoolId id) const {
+    std::vector<BackendId> result;
+    for (const BackendId member : pool(id).backends)
+        if (backend(member).health == Health::Down || backend(member).admin == Admin::Disabled)
+            result.push_back(member);
+    return result;
+}
+
+BackendLife PoolModel::life(BackendId id, TimePoint now) const {
+    const BackendState& state = backend(id);
+    if (state.admin == Admin::Disabled) return BackendLife::Dead;
+    if (state.health != Health::Down) return BackendLife::Serves;
+    return now - state.down_since < patience_ ? BackendLife::Silent : BackendLife::Dead;
 }
 
 bool PoolModel::has_verdict(PoolId id) const {

@@ -33,6 +33,7 @@ struct BackendState {
     Health health = Health::Unknown;
     Admin admin = Admin::Enabled;
     std::chrono::system_clock::time_point changed; ///< when health or admin last changed
+    TimePoint down_since;                          ///< while health is Down
     std::string evidence; ///< why, e.g. "200 in 3 ms", "no answer in 300 ms, 2 times"
 };
 
@@ -70,12 +71,17 @@ public:
                                                    std::string_view backend) const;
 
     /// No effect and no history when nothing changes; then returns false.
-    bool set_health(BackendId id, Health health, std::string evidence);
+    bool
+    set_health(BackendId id, Health health, std::string evidence, TimePoint now = Clock::now());
     bool set_admin(BackendId id, Admin admin, std::string evidence);
 
     /// Backends that may get new calls: up, weight > 0, enabled, of the lowest tier that has at
     /// least `min_up` of them (or, when none has, of the lowest tier that has any).
     [[nodiscard]] std::vector<BackendId> eligible(PoolId id) const;
+    /// Backends that may get no new call from this moment on: down or disabled.
+    [[nodiscard]] std::vector<BackendId> lost(PoolId id) const;
+    /// What becomes of the calls a backend has. A change by time alone raises no version.
+    [[nodiscard]] BackendLife life(BackendId id, TimePoint now) const;
     /// True when every backend that is not disabled is up, busy or down.
     [[nodiscard]] bool has_verdict(PoolId id) const;
 
@@ -86,6 +92,7 @@ public:
 private:
     void record(const BackendState& backend, std::string_view from, std::string_view to);
 
+    std::chrono::milliseconds patience_; ///< 64*T1
     std::vector<PoolState> pools_;
     std::vector<BackendState> backends_;
     std::deque<StateChange> history_;

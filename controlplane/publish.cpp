@@ -10,11 +10,12 @@ namespace viaduct {
 
 namespace {
 
-bool same(const std::vector<Candidate>& a, const std::vector<Candidate>& b) {
-    return std::equal(
-        a.begin(), a.end(), b.begin(), b.end(), [](const Candidate& x, const Candidate& y) {
-            return x.id == y.id && x.weight == y.weight && x.name == y.name;
-        });
+/// So long that a deadline is at most a thousand units ahead, and the shortest that is.
+std::chrono::seconds unit_for(const Config& config) {
+    std::chrono::milliseconds longest = config.max_call.value_or(std::chrono::milliseconds{0});
+    for (const PoolConfig& pool : config.pools)
+        longest = std::max(longest, pool.call_lifetime);
+    return std::chrono::ceil<std::chrono::seconds>(longest / 1000.0);
 }
 
 PoolId pool_by_name(const Config& config, const std::string& name) {
@@ -31,9 +32,12 @@ void add_vips(Snapshot& snapshot, const Config& config) {
         const PoolId pool = pool_by_name(config, vip.pool);
         snapshot.vip_by_endpoint.insert(vip.endpoint, id);
         snapshot.vip_addresses.insert({vip.endpoint.address, 0}, id);
-        const ReadRules rules{Want::Nothing, vip.lenient, vip.max_header_lines};
-        snapshot.vips.push_back({vip.name, vip.endpoint, pool, vip.enabled, rules});
         Pool& serving = snapshot.pools[index(pool)];
+        // On a day without changes the Call-ID says all.
+        const bool settled = !serving.unsettled && !(serving.marks && serving.marks->any());
+        const ReadRules rules{
+            settled ? Want::Nothing : Want::Everything, vip.lenient, vip.max_header_lines};
+        snapshot.vips.push_back({vip.name, vip.endpoint, pool, vip.enabled, rules});
         if (serving.mode == ForwardMode::Nat) serving.nat_vip = VipId{id};
     }
 }
@@ -52,7 +56,7 @@ void add_own_addresses(Snapshot& snapshot, const Config& config, std::uint16_t p
         }
 }
 
-void add_backends(Snapshot& snapshot, const PoolModel& model) {
+void add_backends(Snapshot& snapshot, const PoolModel& model, TimePoint now) {
     snapshot.nat_backends = EndpointIndex(2 * model.backends().size());
     snapshot.nat_addresses = EndpointIndex(model.backends().size());
     snapshot.probe_sources = EndpointIndex(model.backends().size() + snapshot.vips.size());
@@ -61,8 +65,11 @@ void add_backends(Snapshot& snapshot, const PoolModel& model) {
     for (const BackendState& backend : model.backends()) {
         const PoolConfig& pool = model.pool(backend.pool).config;
         const auto id = static_cast<std::uint16_t>(index(backend.id));
-        snapshot.backends.push_back(
-            {backend.config.name, backend.config.endpoint, backend.pool, HopId{id}});
+        snapshot.backends.push_back({backend.config.name,
+                                     backend.config.endpoint,
+                                     backend.pool,
+                                     HopId{id},
+                                     model.life(backend.id, now)});
         const Endpoint& endpoint = backend.config.endpoint;
         snapshot.probe_sources.insert({endpoint.address, 0}, 0);
         if (pool.mode != ForwardMode::Nat) continue;
@@ -78,45 +85,78 @@ Publisher::Publisher(const Config& config,
                      const SteeringSecret& secret,
                      std::uint16_t probe_udp_port)
     : config_(config), secret_(secret), probe_udp_port_(probe_udp_port),
-      tables_(config.pools.size()) {}
+      call_unit_(unit_for(config)) {
+    for (const PoolConfig& pool : config.pools)
+        pools_.emplace_back(Generations(
+            {pool.t_settle, std::chrono::duration_cast<std::chrono::seconds>(pool.call_lifetime)},
+            secret));
+}
 
-std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model) {
+Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePoint now) {
+    PoolParts& parts = pools_[index(pool.id)];
+    const bool has_verdict = model.has_verdict(pool.id);
+    if (has_verdict) { // a set that grows verdict by verdict would move calls
+        Generations::Wish wish;
+        for (const BackendId id : model.eligible(pool.id)) {
+            const BackendConfig& backend = model.backend(id).config;
+            wish.eligible.push_back({id, backend.name, backend.weight});
+        }
+        wish.lost = model.lost(pool.id);
+        wish.at_once = std::exchange(parts.at_once, false);
+        parts.generations.want(std::move(wish), now);
+        parts.generations.tick(now);
+    }
+    Pool made;
+    made.name = pool.config.name;
+    made.mode = pool.config.mode;
+    made.has_verdict = has_verdict;
+    made.call_id_hash = hash_prefix(secret_, hash_bytes({}, pool.config.name), KeyType::CallId);
+    made.slots = parts.generations.slots();
+    made.unsettled = parts.generations.unsettled();
+    made.marks = parts.marks;
+    made.on_dead_owner = pool.config.on_dead_owner;
+    made.shared_state = pool.config.shared_state;
+    made.lifetimes.is_cap = config_.max_call.has_value();
+    made.lifetimes.silence = static_cast<std::uint16_t>(
+        config_.max_call.value_or(pool.config.call_lifetime) / call_unit_ + 1);
+    return made;
+}
+
+std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model, TimePoint now) {
     auto snapshot = std::make_unique<Snapshot>();
     snapshot->number = ++number_;
     snapshot->secret = secret_;
     for (const PoolState& pool : model.pools()) {
-        std::vector<Candidate> candidates;
-        const bool has_verdict = model.has_verdict(pool.id);
-        if (has_verdict) { // before it nobody reads the table
-            for (const BackendId id : model.eligible(pool.id)) {
-                const BackendConfig& backend = model.backend(id).config;
-                candidates.push_back({id, backend.name, backend.weight});
-            }
-        }
-        PoolTable& table = tables_[index(pool.id)];
-        const bool unchanged = same(candidates, table.candidates);
-        if (!unchanged) {
-            table.slots = build_rendezvous(candidates, secret_);
-            table.digest = table_digest(table.slots.get(), candidates);
-            table.candidates = std::move(candidates);
-        }
-        snapshot->pools.push_back(
-            {pool.config.name,
-             pool.config.mode,
-             has_verdict,
-             hash_prefix(snapshot->secret, hash_bytes({}, pool.config.name), KeyType::CallId),
-             table.slots,
-             std::nullopt});
+        PoolParts& parts = pools_[index(pool.id)];
+        parts.marks_shown = parts.marks->any();
+        snapshot->pools.push_back(build_pool(model, pool, now));
     }
     add_vips(*snapshot, config_);
     add_own_addresses(*snapshot, config_, probe_udp_port_);
-    add_backends(*snapshot, model);
+    add_backends(*snapshot, model, now);
+    lives_.clear();
+    for (const Backend& backend : snapshot->backends)
+        lives_.push_back(backend.life);
     current_ = std::make_unique<const Snapshot>(*snapshot);
     return snapshot;
 }
 
+bool Publisher::is_stale(const PoolModel& model, TimePoint now) {
+    for (PoolParts& parts : pools_) {
+        const std::optional<Generation>& announced = parts.generations.announced();
+        if (announced && announced->since <= now) return true;
+        if (parts.generations.has_old(now)) return true;
+        if (parts.marks_shown != parts.marks->any()) return true;
+    }
+    for (std::size_t i = 0; i < lives_.size(); ++i)
+        if (lives_[i] == BackendLife::Silent &&
+            model.life(static_cast<BackendId>(i), now) != BackendLife::Silent)
+            return true;
+    return false;
+}
+
 const std::string& Publisher::digest(PoolId pool) const {
-    return tables_[index(pool)].digest;
+    return pools_[index(pool)].generations.digest();
 }
 
 } // namespace viaduct

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "config.hpp"
+#include "generation.hpp"
 #include "kernel.hpp"
 #include "pool.hpp"
 #include "table.hpp"
@@ -22,25 +23,45 @@ public:
     /// `probe_udp_port` 0: nothing is taken for an answer to a probe (replay).
     Publisher(const Config& config, const SteeringSecret& secret, std::uint16_t probe_udp_port);
 
-    /// Builds a whole new snapshot of the model. Tables of pools whose eligible set is as before
-    /// are shared with the last one.
-    [[nodiscard]] std::unique_ptr<const Snapshot> build(const PoolModel& model);
+    /// Builds a whole new snapshot of the model. What did not change is shared with the last one.
+    [[nodiscard]] std::unique_ptr<const Snapshot> build(const PoolModel& model,
+                                                        TimePoint now = Clock::now());
+
+    /// True when time alone, or what workers marked, made the last snapshot stale: an announced
+    /// change is due, a backend is silent for too long.
+    [[nodiscard]] bool is_stale(const PoolModel& model, TimePoint now);
+
+    /// The next build() switches this pool to what the model wants without announcing it.
+    void switch_at_once(PoolId pool) { pools_[index(pool)].at_once = true; }
 
     /// What was built last, kept for `explain` and `show`; null before the first build().
     [[nodiscard]] const Snapshot* current() const noexcept { return current_.get(); }
     /// Of the table in force; "-" when nothing is eligible.
     [[nodiscard]] const std::string& digest(PoolId pool) const;
+    [[nodiscard]] const Generations& generations(PoolId pool) const {
+        return pools_[index(pool)].generations;
+    }
+    [[nodiscard]] Generations& generations(PoolId pool) { return pools_[index(pool)].generations; }
+    [[nodiscard]] SlotMarks& marks(PoolId pool) { return *pools_[index(pool)].marks; }
+    /// How long a unit of CallTime is: the same for all pools.
+    [[nodiscard]] std::chrono::seconds call_unit() const noexcept { return call_unit_; }
 
 private:
-    struct PoolTable {
-        std::vector<Candidate> candidates;
-        std::shared_ptr<const SlotTable> slots;
-        std::string digest = "-";
+    struct PoolParts {
+        explicit PoolParts(Generations made) : generations(std::move(made)) {}
+        Generations generations;
+        std::shared_ptr<SlotMarks> marks = std::make_shared<SlotMarks>();
+        bool at_once = false;
+        bool marks_shown = false; ///< the last snapshot has workers look at the marks
     };
+    [[nodiscard]] Pool build_pool(const PoolModel& model, const PoolState& pool, TimePoint now);
+
     const Config& config_;
     SteeringSecret secret_;
     std::uint16_t probe_udp_port_;
-    std::vector<PoolTable> tables_; ///< by PoolId
+    std::chrono::seconds call_unit_;
+    std::vector<PoolParts> pools_;   ///< by PoolId
+    std::vector<BackendLife> lives_; ///< by BackendId, in the last snapshot
     std::uint64_t number_ = 0;
     std::unique_ptr<const Snapshot> current_;
 };

@@ -7,6 +7,7 @@
 // Cost:  control thread; a change publishes a snapshot before it is answered.
 // Spec:  RFC 4648 §4 (base64 of --message-base64).
 
+#include "call_store.hpp"
 #include "log.hpp"
 #include "pool.hpp"
 #include "publish.hpp"
@@ -181,7 +182,8 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
     std::optional<Outcome> end = admit_message(vip, digest);
     std::optional<Steering> steering;
     const Backend* backend = nullptr;
-    if (!digest.call_id.empty()) steering = steer(*snapshot, vip.pool, digest.call_id);
+    const SteerView view{*snapshot, control.calls, control.sweeper.now()};
+    if (!digest.call_id.empty()) steering = would_steer(view, vip.pool, digest);
     if (!end && steering->backend) backend = &snapshot->backends[index(*steering->backend)];
     if (!end && !backend) end = steering->refusal;
 

@@ -98,6 +98,7 @@ void start_all(Engine& self, const DataplaneRequest& request, std::vector<std::s
     start_eal(request, notes);
     self.eal_started = true;
     self.mempool = create_mempool(request);
+    self.shared.calls = request.calls;
     for (const PortRequest& port : request.ports) {
         self.ports.push_back(open_port(port, request.cpus.size(), self.mempool, notes));
         const Port& opened = self.ports.back();
@@ -218,6 +219,18 @@ void reclaim() {
     while (!self.retired.empty() &&
            rte_rcu_qsbr_check(self.shared.qsbr, self.retired.front().token, false) == 1)
         self.retired.pop_front();
+}
+
+void set_call_time(CallTime now) noexcept {
+    engine().shared.call_time.store(now.value(), std::memory_order_relaxed);
+}
+
+std::uint64_t begin_grace() noexcept {
+    return rte_rcu_qsbr_start(engine().shared.qsbr);
+}
+
+bool grace_over(std::uint64_t token) noexcept {
+    return rte_rcu_qsbr_check(engine().shared.qsbr, token, false) == 1;
 }
 
 bool inject(PortId port, std::span<const std::byte> frame) noexcept {

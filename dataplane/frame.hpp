@@ -60,6 +60,10 @@ struct Burst {
     std::array<std::uint8_t, kMaxBurst> live; ///< positions of frames no stage has ended yet
     std::size_t count = 0;
     std::size_t live_count = 0;
+    struct {
+        std::uint32_t remembered = 0; ///< calls that this burst began to remember
+        std::uint32_t table_full = 0; ///< or would have, had there been room
+    } calls;
 };
 
 } // namespace viaduct

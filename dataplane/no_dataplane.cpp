@@ -39,6 +39,13 @@ std::uint64_t tsc_now() noexcept {
 void publish(std::unique_ptr<const Snapshot>) {}
 void publish(std::unique_ptr<const NextHops>) {}
 void reclaim() {}
+void set_call_time(CallTime) noexcept {}
+std::uint64_t begin_grace() noexcept {
+    return 0;
+}
+bool grace_over(std::uint64_t) noexcept {
+    return true;
+}
 bool inject(PortId, std::span<const std::byte>) noexcept {
     return false;
 }

@@ -66,6 +66,7 @@ void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
     for (std::size_t i = 0; i < burst.count; ++i)
         burst.live[i] = static_cast<std::uint8_t>(i);
     burst.live_count = burst.count;
+    burst.calls = {};
 
     run_stage(burst, [&](Frame& frame) noexcept {
         const auto end = classify(snapshot, view.ports[index(frame.rx_port)], frame);
@@ -79,9 +80,11 @@ void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
     run_stage(burst, [&](Frame& frame) noexcept { return admit(snapshot, frame); });
     run_stage(burst, [&](Frame& frame) noexcept -> std::optional<Outcome> {
         if (frame.origin != Origin::Client) return std::nullopt;
-        const Steering steering = steer(snapshot, *frame.pool, frame.digest.call_id);
+        const Steering steering = steer(view.steering(), *frame.pool, frame.digest);
         frame.slot = steering.slot;
         frame.backend = steering.backend;
+        burst.calls.remembered += steering.remembered ? 1 : 0;
+        burst.calls.table_full += steering.table_full ? 1 : 0;
         if (!steering.backend) return steering.refusal;
         return std::nullopt;
     });

@@ -5,7 +5,7 @@
 //   classify  whose is it?          -> punted, foreign_mac, bad_ip, fragment, ...
 //   parse     the SIP fields        (decides nothing)
 //   admit     may it go on?         -> keepalive, not_sip, ambiguous_call_id, ...
-//   steer     Call-ID -> backend    -> no_verdict, no_backend
+//   steer     call -> backend       -> no_verdict, no_backend, dead_owner
 //   rewrite   the frame that leaves -> too_big, next_hop_unresolved, ttl_expired, ...
 //
 // Each stage runs over the whole burst before the next begins, so that its code and the memory it
@@ -16,6 +16,7 @@
 
 #include "viaduct/next_hops.hpp"
 #include "viaduct/snapshot.hpp"
+#include "viaduct/steer.hpp"
 
 #include <span>
 
@@ -26,6 +27,10 @@ struct PipelineView {
     const Snapshot& snapshot;
     const NextHops& next_hops;
     std::span<const PortView> ports; ///< by PortId
+    CallTable calls{};               ///< no table: nothing is remembered
+    CallTime now{};
+
+    [[nodiscard]] SteerView steering() const noexcept { return {snapshot, calls, now}; }
 };
 
 /// Makes frame `at` of the burst ready for run_pipeline().

@@ -47,17 +47,299 @@ std::optional<Outcome> admit_message(const Vip& vip, const SipDigest& digest) no
     return std::nullopt;
 }
 
-Steering steer(const Snapshot& snapshot, PoolId pool_id, std::string_view call_id) noexcept {
-    const Pool& pool = snapshot.pools[index(pool_id)];
-    Steering result;
-    result.slot = static_cast<std::uint32_t>(hash_key(pool.call_id_hash, call_id) & (kSlots - 1));
-    if (!pool.has_verdict)
-        result.refusal = Outcome::NoVerdict;
-    else if (!pool.slots)
-        result.refusal = Outcome::NoBackend;
-    else
-        result.backend = (*pool.slots)[result.slot];
-    return result;
+void SlotMarks::begin_sweep() noexcept {
+    if (!any()) return;
+    for (std::atomic<std::uint8_t>& mark : marks_) {
+        std::uint8_t fresh = kFresh;
+        mark.compare_exchange_strong(fresh, kOld, std::memory_order_seq_cst);
+    }
+}
+
+void SlotMarks::end_sweep(const std::vector<bool>& found) noexcept {
+    bool left = false;
+    for (std::size_t slot = 0; slot < kSlots; ++slot) {
+        std::uint8_t old = kOld;
+        if (!found[slot]) marks_[slot].compare_exchange_strong(old, 0, std::memory_order_seq_cst);
+    }
+    any_.store(false, std::memory_order_seq_cst);
+    for (const std::atomic<std::uint8_t>& mark : marks_) // one may have been made meanwhile
+        left = left || mark.load(std::memory_order_seq_cst) != 0;
+    if (left) any_.store(true, std::memory_order_seq_cst);
+}
+
+MessageRole role_of(const SipDigest& digest) noexcept {
+    if (digest.kind == PayloadKind::Response || digest.has_to_tag) return MessageRole::Belongs;
+    switch (digest.method) {
+    case Method::Invite:
+    case Method::Subscribe:
+    case Method::Refer:
+    case Method::Register:
+    case Method::Publish:
+        return MessageRole::Starter;
+    case Method::Ack:
+    case Method::Cancel:
+    case Method::Bye:
+    case Method::Prack:
+    case Method::Update:
+    case Method::Info:
+    case Method::Notify:
+        return MessageRole::Belongs;
+    case Method::Options:
+    case Method::Message:
+    case Method::Other:
+        break;
+    }
+    return MessageRole::OneShot;
+}
+
+std::uint64_t steering_hash(const Pool& pool, const SipDigest& digest) noexcept {
+    return hash_key(pool.call_id_hash, digest.call_id);
+}
+
+namespace {
+
+/// A few bits of a text, 1 to 14: what Call::dialog holds.
+std::uint8_t few_bits(std::uint64_t word) noexcept {
+    return static_cast<std::uint8_t>(1 + (word * 0x9e3779b97f4a7c15U >> 40) % 14);
+}
+std::uint64_t sum_of(std::string_view text) noexcept {
+    std::uint64_t sum = text.size();
+    for (const char c : text)
+        sum = sum * 0x100'0000'01b3U ^ static_cast<std::uint8_t>(c);
+    return sum;
+}
+/// Of the dialog a message is in, whichever side sent it (RFC 3261 §12); 0: a tag is missing.
+std::uint8_t dialog_of(const SipDigest& digest) noexcept {
+    if (digest.from_tag.empty() || digest.to_tag.empty()) return 0;
+    return few_bits(sum_of(digest.from_tag) + sum_of(digest.to_tag));
+}
+
+/// One message's way through the rules.
+class Decision {
+public:
+    Decision(const SteerView& view, const Pool& pool, const SipDigest& digest, bool writes) noexcept
+        : snapshot_(view.snapshot), calls_(view.calls), now_(view.now), pool_(pool),
+          digest_(digest), writes_(writes) {}
+
+    Steering decide() noexcept {
+        result_.hash = steering_hash(pool_, digest_);
+        result_.slot = static_cast<std::uint32_t>(result_.hash & (kSlots - 1));
+        if (!pool_.has_verdict) {
+            result_.refusal = Outcome::NoVerdict;
+            return result_;
+        }
+        result_.is_unsettled = pool_.unsettled && pool_.unsettled->contains(result_.slot);
+        result_.is_marked =
+            pool_.marks && pool_.marks->any() && pool_.marks->contains(result_.slot);
+        result_.role = role_of(digest_);
+        if (!result_.is_unsettled && !result_.is_marked) [[likely]]
+            go_now(SteerRule::Settled);
+        else
+            look_closer();
+        return result_;
+    }
+
+private:
+    void look_closer() noexcept {
+        const bool starter = result_.role == MessageRole::Starter;
+        result_.call = calls_.find(result_.hash, now_);
+        // A call that has ended begins anew like any other.
+        if (result_.call && !(starter && result_.call->state == CallState::Ended)) {
+            if (takes(result_.call->backend)) {
+                go(result_.call->backend, SteerRule::Remembered);
+                touch(*result_.call);
+                return;
+            }
+            if (result_.role == MessageRole::Belongs) {
+                follow_dead_owner(result_.call->backend);
+                return;
+            }
+        }
+        if (result_.role != MessageRole::Belongs) {
+            go_now(SteerRule::Now);
+            if (starter && result_.backend) remember(SteerRule::Now);
+            return;
+        }
+        const BackendId old = old_owner();
+        if (old != kNoBackend && !takes(old)) {
+            follow_dead_owner(old);
+            return;
+        }
+        if (old == kNoBackend) {
+            go_now(SteerRule::Now);
+        } else {
+            go(old, SteerRule::Old);
+        }
+        if (result_.backend) remember(result_.rule);
+    }
+
+    /// Whether this message may go to that backend.
+    [[nodiscard]] bool takes(BackendId id) const noexcept {
+        if (index(id) >= snapshot_.backends.size()) return false;
+        switch (snapshot_.backends[index(id)].life) {
+        case BackendLife::Serves:
+            return true;
+        case BackendLife::Silent: // new calls do not wait for it
+            return result_.role == MessageRole::Belongs && !pool_.shared_state;
+        case BackendLife::Dead:
+            break;
+        }
+        return false;
+    }
+
+    [[nodiscard]] BackendId old_owner() const noexcept {
+        if (result_.is_unsettled && pool_.unsettled->old)
+            return (*pool_.unsettled->old)[result_.slot];
+        return pool_.slots ? (*pool_.slots)[result_.slot] : kNoBackend;
+    }
+
+    void go(BackendId backend, SteerRule rule) noexcept {
+        result_.backend = backend;
+        result_.rule = rule;
+    }
+
+    void go_now(SteerRule rule) noexcept {
+        result_.rule = rule;
+        result_.refusal = Outcome::NoBackend;
+        if (pool_.slots) result_.backend = (*pool_.slots)[result_.slot];
+    }
+
+    void follow_dead_owner(BackendId owner) noexcept {
+        switch (pool_.on_dead_owner) {
+        case OnDeadOwner::Resteer:
+            go_now(SteerRule::DeadOwner);
+            // Backends that share what they know of calls: it lives on where it goes now.
+            if (pool_.shared_state && result_.backend) remember(SteerRule::DeadOwner);
+            return;
+        case OnDeadOwner::Keep:
+            go(owner, SteerRule::DeadOwner);
+            return;
+        case OnDeadOwner::Drop:
+            break;
+        }
+        result_.rule = SteerRule::DeadOwner;
+        result_.refusal = Outcome::DeadOwner;
+    }
+
+    /// Binds the call to the backend this message goes to, unless another worker has just bound it.
+    void remember(SteerRule rule) noexcept {
+        if (!writes_ || !calls_.exists()) return;
+        const Call fresh = after_this({*result_.backend, CallState::Ringing, 0, now_}, true);
+        if (result_.call) { // its owner is dead, or it had ended
+            result_.remembered = calls_.update(result_.hash, *result_.call, fresh);
+            if (result_.remembered) mark();
+            return;
+        }
+        const CallTable::Remembered got = calls_.remember(result_.hash, fresh, now_);
+        result_.table_full = got.result == CallTable::Result::Full;
+        result_.remembered = got.result == CallTable::Result::Added;
+        if (got.result == CallTable::Result::Found && takes(got.call.backend)) {
+            go(got.call.backend, SteerRule::Remembered);
+            return;
+        }
+        result_.rule = rule;
+        if (result_.remembered) mark();
+    }
+
+    /// So that later messages look for the call though their slot is settled.
+    void mark() noexcept {
+        const bool by_hash = pool_.slots && (*pool_.slots)[result_.slot] == *result_.backend;
+        if (pool_.marks && !by_hash) pool_.marks->mark(result_.slot);
+    }
+
+    void touch(const Call& call) noexcept {
+        if (!writes_) return;
+        const Call wanted = after_this(call, false);
+        if (wanted == call) return;
+        calls_.update(result_.hash, call, wanted);
+        mark();
+    }
+
+    /// What the call is after this message.
+    [[nodiscard]] Call after_this(Call call, bool fresh) const noexcept;
+
+    const Snapshot& snapshot_;
+    CallTable calls_;
+    CallTime now_;
+    const Pool& pool_;
+    const SipDigest& digest_;
+    bool writes_;
+    Steering result_;
+};
+
+Call Decision::after_this(Call call, bool fresh) const noexcept {
+    const CallLifetimes& lives = pool_.lifetimes;
+    const bool request = digest_.kind != PayloadKind::Response;
+    const Method method = request        ? digest_.method
+                          : digest_.cseq ? digest_.cseq->method
+                                         : Method::Other;
+    const std::uint8_t dialog = dialog_of(digest_);
+    const std::uint8_t branch =
+        digest_.top_via_branch.empty() ? std::uint8_t{0} : few_bits(sum_of(digest_.top_via_branch));
+    if (!lives.is_cap || fresh) call.deadline = now_.after(lives.silence);
+
+    const auto answered = [&] { // something inside `dialog` was seen
+        if (call.state != CallState::Answered || call.dialog == 0)
+            call.dialog = dialog;
+        else if (dialog != 0 && dialog != call.dialog)
+            call.dialog = Call::kSeveralDialogs;
+        call.state = CallState::Answered;
+    };
+    switch (method) {
+    case Method::Register:
+    case Method::Subscribe:
+    case Method::Publish:
+    case Method::Refer:
+    case Method::Notify:
+        if (fresh) call.state = CallState::Lasting;
+        return call;
+    case Method::Invite:
+        if (result_.role == MessageRole::Starter) {
+            // Its branch tells the ACK to its failure from the one to its success.
+            if (fresh || call.state == CallState::Ringing) call.dialog = branch;
+            return call;
+        }
+        if (!request && (digest_.status < 200 || digest_.status >= 300)) return call;
+        if (call.state != CallState::Ended || dialog != call.dialog) answered();
+        return call;
+    case Method::Ack:
+        // An ACK to a failure has the branch of its INVITE (RFC 3261 §17.1.1.3).
+        if (call.state == CallState::Ringing && !fresh && branch == call.dialog) return call;
+        if (call.state != CallState::Ended || dialog != call.dialog) answered();
+        return call;
+    case Method::Bye: {
+        // Of several dialogs the first BYE ends one only (RFC 3261 §15, forks: §12).
+        const bool another = call.state == CallState::Answered && call.dialog != 0 && dialog != 0 &&
+                             dialog != call.dialog;
+        if (another) return call;
+        call.state = CallState::Ended;
+        call.dialog = dialog;
+        return call;
+    }
+    case Method::Cancel:
+    case Method::Prack:
+    case Method::Update:
+        return call;
+    case Method::Info:
+    case Method::Options:
+    case Method::Message:
+    case Method::Other:
+        break;
+    }
+    if (digest_.has_to_tag && request && call.state != CallState::Lasting &&
+        (call.state != CallState::Ended || dialog != call.dialog))
+        answered();
+    return call;
+}
+
+} // namespace
+
+Steering steer(const SteerView& view, PoolId pool, const SipDigest& digest) noexcept {
+    return Decision(view, view.snapshot.pools[index(pool)], digest, true).decide();
+}
+
+Steering would_steer(const SteerView& view, PoolId pool, const SipDigest& digest) noexcept {
+    return Decision(view, view.snapshot.pools[index(pool)], digest, false).decide();
 }
 
 } // namespace viaduct

@@ -80,7 +80,12 @@ void Worker::process(const RxQueue& queue,
     const Snapshot* snapshot = shared->snapshot.load(std::memory_order_acquire);
     const NextHops* next_hops = shared->next_hops.load(std::memory_order_acquire);
     if (snapshot != nullptr && next_hops != nullptr) {
-        run_pipeline({*snapshot, *next_hops, shared->ports}, burst);
+        const CallTime call_time(shared->call_time.load(std::memory_order_relaxed));
+        run_pipeline({*snapshot, *next_hops, shared->ports, shared->calls, call_time}, burst);
+        if (burst.calls.remembered > 0)
+            counters[WorkerCounter::CallsRemembered].add(burst.calls.remembered);
+        if (burst.calls.table_full > 0)
+            counters[WorkerCounter::CallTableFull].add(burst.calls.table_full);
     } else { // nothing published yet: nothing is ours
         burst.live_count = 0;
         burst.outcomes.fill(Outcome::Punted);

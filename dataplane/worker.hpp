@@ -27,6 +27,8 @@ struct WorkerShared {
     std::atomic<bool> stopping{false};               // writer: control; reader: workers, relaxed
     std::atomic<const Snapshot*> snapshot{nullptr};  // writer: control (publish); reader: workers
     std::atomic<const NextHops*> next_hops{nullptr}; // writer: control (publish); reader: workers
+    CallTable calls;                                 // set before the workers start
+    std::atomic<std::uint16_t> call_time{0};         // writer: control; reader: workers, relaxed
 };
 
 /// Everything one worker owns. One cache-aligned object per worker, used by its thread alone; the

@@ -5,6 +5,7 @@
 // All functions are for the control thread alone. Workers run until stop_dataplane().
 #pragma once
 
+#include "viaduct/call_table.hpp"
 #include "viaduct/counters.hpp"
 #include "viaduct/event.hpp"
 #include "viaduct/next_hops.hpp"
@@ -34,6 +35,7 @@ struct DataplaneRequest {
     std::vector<PortRequest> ports; ///< 1..kMaxPorts
     std::vector<unsigned> cpus;     ///< one worker on each; not empty
     MemoryKind memory = MemoryKind::Auto;
+    CallTable calls; ///< lives until stop_dataplane() has returned
 };
 
 struct PortState {
@@ -78,6 +80,14 @@ void publish(std::unique_ptr<const Snapshot> snapshot);
 void publish(std::unique_ptr<const NextHops> next_hops);
 /// Frees what no worker can still see. Never waits; call it now and then.
 void reclaim();
+
+/// The time by which workers judge and date what they remember. Call it now and then.
+void set_call_time(CallTime now) noexcept;
+
+/// A moment that every worker passes: begin_grace() notes it, grace_over() says whether all have,
+/// so that what they did before it can be seen.
+[[nodiscard]] std::uint64_t begin_grace() noexcept;
+[[nodiscard]] bool grace_over(std::uint64_t token) noexcept;
 
 /// Sends one complete frame out of `port`, by the worker's inject ring. False: ring or memory full,
 /// or the frame is over the port's MTU; nothing was sent.

@@ -101,6 +101,8 @@ struct SipDigest {
     /// The value byte for byte, white space around it dropped; empty when absent. A fold inside it
     /// stays as it is: no legal Call-ID has one.
     std::string_view call_id;
+    std::string_view from_tag; ///< of the dialog, with to_tag (§12); empty when absent
+    std::string_view to_tag;
     std::string_view top_via_branch; ///< branch of the first Via value; empty when absent
 };
 

@@ -7,11 +7,13 @@
 // between snapshots. Nothing that outlives a burst may keep a pointer into a snapshot: keep ids.
 #pragma once
 
+#include "viaduct/call_table.hpp"
 #include "viaduct/message.hpp"
 #include "viaduct/net.hpp"
 #include "viaduct/next_hops.hpp"
 
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstdint>
 #include <memory>
@@ -51,9 +53,59 @@ inline constexpr std::size_t kSlots = 65'536;
 /// Slot -> backend. Filled by the control plane (table.cpp), whatever the algorithm.
 using SlotTable = std::array<BackendId, kSlots>;
 
+/// In a SlotTable: the slot has no owner.
+inline constexpr BackendId kNoBackend{0xffff};
+
+/// The slots on which the generations in memory do not agree: their calls may have begun elsewhere
+/// than new ones do, and are looked for in the table of calls.
+struct Unsettled {
+    std::array<std::uint64_t, kSlots / 64> bits{}; ///< slot s: bit s % 64 of word s / 64
+    /// Owners in the oldest generation in memory, of calls that nothing is remembered of.
+    std::shared_ptr<const SlotTable> old;
+
+    [[nodiscard]] bool contains(std::uint32_t slot) const noexcept {
+        return (bits[slot / 64] >> (slot % 64) & 1) != 0;
+    }
+};
+
+/// The slots of a pool that have a remembered call whose owner is not the one that the hash names.
+/// Shared by all snapshots of the pool.
+class SlotMarks {
+public:
+    [[nodiscard]] bool any() const noexcept { return any_.load(std::memory_order_relaxed); }
+    [[nodiscard]] bool contains(std::uint32_t slot) const noexcept {
+        return marks_[slot].load(std::memory_order_relaxed) != 0;
+    }
+    /// Any worker, before or behind the word it stands for, in the same burst.
+    void mark(std::uint32_t slot) noexcept {
+        if (marks_[slot].load(std::memory_order_relaxed) == kFresh && any()) return;
+        marks_[slot].store(kFresh, std::memory_order_relaxed);
+        any_.store(true, std::memory_order_seq_cst);
+    }
+
+    /// Control, around a sweep of the table of calls: marks from before it count as old from now
+    /// on. Let every worker end its burst before the sweep begins, or its word is not seen.
+    void begin_sweep() noexcept;
+    /// Control: old marks of slots that the sweep did not `find` go.
+    void end_sweep(const std::vector<bool>& found) noexcept;
+
+private:
+    static constexpr std::uint8_t kOld = 1;
+    static constexpr std::uint8_t kFresh = 2;
+    std::array<std::atomic<std::uint8_t>, kSlots> marks_{}; // writers: workers, control
+    std::atomic<bool> any_{false};                          // the same
+};
+
 /// A keyed hash that has taken in what all keys of one kind and pool share: see hash_prefix().
 struct HashPrefix {
     std::array<std::uint64_t, 4> state{};
+};
+
+/// What becomes of the calls a backend has.
+enum class BackendLife : std::uint8_t {
+    Serves, ///< they go on, whether it takes new ones or not
+    Silent, ///< down for less than 64*T1: what belongs to a call still goes there
+    Dead,   ///< down for longer, or disabled: OnDeadOwner decides
 };
 
 struct Backend {
@@ -61,6 +113,20 @@ struct Backend {
     Endpoint endpoint;
     PoolId pool{};
     HopId hop{}; ///< how to reach it, in NextHops
+    BackendLife life = BackendLife::Serves;
+};
+
+/// What becomes of a message inside a call whose backend is dead.
+enum class OnDeadOwner : std::uint8_t {
+    Resteer, ///< it goes where new calls go, and nothing is remembered of that
+    Keep,    ///< it goes to the dead backend
+    Drop,    ///< it ends as dead_owner
+};
+
+/// How long calls are remembered, in units of CallTime.
+struct CallLifetimes {
+    std::uint16_t silence = 0; ///< since its last message, or, with is_cap, since its first
+    bool is_cap = false;       ///< `max_call`: however lively the call is
 };
 
 struct Pool {
@@ -68,8 +134,13 @@ struct Pool {
     ForwardMode mode = ForwardMode::DsrL2;
     bool has_verdict = false; ///< every backend that may be used was seen up, busy or down once
     HashPrefix call_id_hash;  ///< of the secret, a group derived from the pool's name, the key type
-    std::shared_ptr<const SlotTable> slots; ///< null: no backend is eligible
+    std::shared_ptr<const SlotTable> slots; ///< owners of new calls; null: no backend is eligible
     std::optional<VipId> nat_vip;           ///< nat: what clients see as the source of answers
+    std::shared_ptr<const Unsettled> unsettled{}; ///< null: all slots are settled
+    std::shared_ptr<SlotMarks> marks{};           ///< null: nothing is ever remembered
+    OnDeadOwner on_dead_owner = OnDeadOwner::Resteer;
+    bool shared_state = false; ///< any backend may go on with a call whose backend is down
+    CallLifetimes lifetimes{};
 };
 
 struct Vip {

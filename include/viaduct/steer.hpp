@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// steer: a Call-ID and a pool -> the backend that gets the message.
+// steer: a message and a pool -> the backend that gets it, so that a call stays where it began.
 //
-// The decision is a function of the message, the secret and the pool's table alone, so every worker
-// and every balancer with the same configuration decides alike (RFC 3261 §16.11). The workers and
-// `explain` call the same function.
+// The decision is a function of the message, the snapshot and what is remembered of its call, which
+// all workers share; on a slot that no change has moved it is one of message and secret alone, so
+// that every balancer with the same configuration decides alike (RFC 3261 §16.11). The workers and
+// `explain` call the same function. docs/steering.md has the rules and why they hold.
 #pragma once
 
 #include "viaduct/counters.hpp"
@@ -30,10 +31,43 @@ hash_prefix(const SteeringSecret& secret, std::uint64_t group, KeyType type) noe
 [[nodiscard]] std::uint64_t hash_bytes(const SteeringSecret& secret,
                                        std::string_view bytes) noexcept;
 
+/// What a message does to a call, by its method and tags.
+enum class MessageRole : std::uint8_t {
+    Starter, ///< INVITE, SUBSCRIBE, REFER, REGISTER, PUBLISH without To-tag: a call begins
+    OneShot, ///< any other request without To-tag that is not in the next list
+    Belongs, ///< all with a To-tag; ACK, CANCEL, BYE, PRACK, UPDATE, INFO, NOTIFY; responses
+};
+[[nodiscard]] MessageRole role_of(const SipDigest& digest) noexcept;
+
+/// Why a message goes where it goes.
+enum class SteerRule : std::uint8_t {
+    Settled,    ///< all generations name the same owner of the slot
+    Now,        ///< it begins something: the owner in the newest generation
+    Old,        ///< it belongs to a call of which nothing is remembered: the oldest generation's
+    Remembered, ///< its call is remembered
+    DeadOwner,  ///< the owner is dead: what `on_dead_owner` says
+    Count_
+};
+
 struct Steering {
+    std::uint64_t hash = 0;
     std::uint32_t slot = 0;              ///< 0..kSlots-1
     std::optional<BackendId> backend;    ///< empty: see `refusal`
-    Outcome refusal = Outcome::Internal; ///< NoVerdict or NoBackend when there is no backend
+    Outcome refusal = Outcome::Internal; ///< NoVerdict, NoBackend or DeadOwner without a backend
+    SteerRule rule = SteerRule::Settled;
+    MessageRole role = MessageRole::OneShot;
+    bool is_unsettled = false; ///< generations disagree about the slot
+    bool is_marked = false;    ///< the slot has a call that is not where the hash says
+    std::optional<Call> call;  ///< what was remembered before this message
+    bool remembered = false;   ///< this message left something behind
+    bool table_full = false;   ///< or would have, had there been room
+};
+
+/// What steering reads and, for workers, writes.
+struct SteerView {
+    const Snapshot& snapshot;
+    CallTable calls; ///< no table: nothing is remembered, and generations alone decide
+    CallTime now;
 };
 
 /// How a message for a VIP ends before it is steered: keep-alives, non-SIP, a defect, no Call-ID, a
@@ -41,7 +75,14 @@ struct Steering {
 [[nodiscard]] std::optional<Outcome> admit_message(const Vip& vip,
                                                    const SipDigest& digest) noexcept;
 
+/// The keyed hash of the message's key, with which steer() begins: fetch what it leads to ahead.
+[[nodiscard]] std::uint64_t steering_hash(const Pool& pool, const SipDigest& digest) noexcept;
+
+/// Decides, and remembers what docs/steering.md says is to be remembered.
+[[nodiscard]] Steering steer(const SteerView& view, PoolId pool, const SipDigest& digest) noexcept;
+
+/// Decides alike and changes nothing: for `explain`.
 [[nodiscard]] Steering
-steer(const Snapshot& snapshot, PoolId pool, std::string_view call_id) noexcept;
+would_steer(const SteerView& view, PoolId pool, const SipDigest& digest) noexcept;
 
 } // namespace viaduct

@@ -3,6 +3,7 @@
 // One request line in, the whole answer out: arguments, permission, what each verb says and does.
 #include "control_desk.hpp"
 #include "stats.hpp"
+#include "steer_by.hpp"
 
 #include "viaduct/steer.hpp"
 
@@ -316,7 +317,7 @@ TEST(Explain, NamesTheBackendThatSteerChooses) {
         }
         const std::string call_id = "-" + std::to_string(i) + "@192.0.2.1[\xff]";
         const Json object = desk.ask_json("explain sip " + call_id);
-        const Steering steering = steer(*fake_dataplane().snapshot, PoolId{0}, call_id);
+        const Steering steering = steer_by(*fake_dataplane().snapshot, PoolId{0}, call_id);
         const Backend& backend = desk.publisher.current()->backends[index(*steering.backend)];
         ASSERT_EQ(object["backend"], backend.name);
         ASSERT_EQ(object["address"], to_string(backend.endpoint));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control_desk.hpp"
 #include "publish.hpp"
+#include "steer_by.hpp"
 #include "table.hpp"
 
 #include "viaduct/steer.hpp"
@@ -107,7 +108,7 @@ TEST(Publish, LetsOnlyVipsAndBackendsAnswerProbes) {
 TEST(Publish, SteersNothingBeforeTheVerdict) {
     Office office;
     const auto snapshot = office.publisher.build(office.model);
-    const Steering steering = steer(*snapshot, kProxies, "a@b");
+    const Steering steering = steer_by(*snapshot, kProxies, "a@b");
     EXPECT_FALSE(steering.backend);
     EXPECT_EQ(steering.refusal, Outcome::NoVerdict);
 }
@@ -117,7 +118,7 @@ TEST(Publish, SaysNoBackendWhenAllAreDown) {
     for (const BackendState& backend : office.model.backends())
         office.model.set_health(backend.id, Health::Down, "");
     const auto snapshot = office.publisher.build(office.model);
-    const Steering steering = steer(*snapshot, kProxies, "a@b");
+    const Steering steering = steer_by(*snapshot, kProxies, "a@b");
     EXPECT_FALSE(steering.backend);
     EXPECT_EQ(steering.refusal, Outcome::NoBackend);
     EXPECT_EQ(office.publisher.digest(kProxies), "-");
@@ -155,7 +156,7 @@ TEST(Publish, SteersEveryCallToAnEligibleBackend) {
     const auto snapshot = office.publisher.build(office.model);
     std::set<BackendId> seen;
     for (int i = 0; i < 1000; ++i) {
-        const Steering steering = steer(*snapshot, kProxies, std::to_string(i) + "@192.0.2.1");
+        const Steering steering = steer_by(*snapshot, kProxies, std::to_string(i) + "@192.0.2.1");
         ASSERT_TRUE(steering.backend);
         seen.insert(*steering.backend);
     }

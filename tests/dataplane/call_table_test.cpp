@@ -18,10 +18,10 @@ namespace {
 
 /// A table with memory of its own.
 struct OwnTable {
-    explicit OwnTable(std::size_t words = CallTable::kLeastWords)
-        : memory(static_cast<CallTable::Word*>(std::aligned_alloc(64, words * 8)), &std::free),
-          words(memory.get(), words), table(this->words) {
-        std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), words, 0);
+    explicit OwnTable(std::size_t count = CallTable::kLeastWords)
+        : memory(static_cast<CallTable::Word*>(std::aligned_alloc(64, count * 8)), &std::free),
+          words(memory.get(), count), table(words) {
+        std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), count, 0);
     }
     std::unique_ptr<CallTable::Word, void (*)(void*)> memory;
     std::span<CallTable::Word> words;

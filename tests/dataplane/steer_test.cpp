@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guarded.hpp"
+#include "steer_by.hpp"
 #include "world.hpp"
 
 #include "viaduct/steer.hpp"
@@ -117,8 +118,8 @@ TEST(Steer, SendsEqualCallIdsToOneBackend) {
     const World there = world(); // another balancer with the same configuration
     for (int i = 0; i < 1000; ++i) {
         const std::string call_id = std::to_string(i) + "@192.0.2.7";
-        const Steering first = steer(here.snapshot, kProxies, call_id);
-        const Steering again = steer(there.snapshot, kProxies, std::string(call_id));
+        const Steering first = steer_by(here.snapshot, kProxies, call_id);
+        const Steering again = steer_by(there.snapshot, kProxies, std::string(call_id));
         ASSERT_TRUE(first.backend);
         EXPECT_EQ(first.backend, again.backend);
         EXPECT_EQ(first.slot, again.slot);
@@ -133,7 +134,7 @@ TEST(Steer, TakesTheBackendThatStandsInTheSlotOfTheKeysHash) {
     here.snapshot.pools[index(kProxies)].slots = table;
     for (int i = 0; i < 1000; ++i) {
         const std::string call_id = "slot-" + std::to_string(i);
-        const Steering steering = steer(here.snapshot, kProxies, call_id);
+        const Steering steering = steer_by(here.snapshot, kProxies, call_id);
         ASSERT_LT(steering.slot, kSlots);
         EXPECT_EQ(steering.slot % kSlots,
                   hash_key(hash_prefix(here.snapshot.secret, 0x1111, KeyType::CallId), call_id) %
@@ -147,7 +148,7 @@ TEST(Steer, ReachesEverySlotAboutEquallyOften) {
     std::map<BackendId, int> calls;
     std::set<std::uint32_t> slots;
     for (int i = 0; i < 30'000; ++i) {
-        const Steering steering = steer(here.snapshot, kProxies, "even-" + std::to_string(i));
+        const Steering steering = steer_by(here.snapshot, kProxies, "even-" + std::to_string(i));
         ++calls[steering.backend.value()];
         slots.insert(steering.slot);
     }
@@ -173,14 +174,14 @@ TEST(Steer, SeparatesPoolsOfDifferentGroups) {
     int equal = 0;
     for (int i = 0; i < 1000; ++i) {
         const std::string call_id = std::to_string(i);
-        equal += steer(here.snapshot, kProxies, call_id).slot ==
-                 steer(here.snapshot, kInside, call_id).slot;
+        equal += steer_by(here.snapshot, kProxies, call_id).slot ==
+                 steer_by(here.snapshot, kInside, call_id).slot;
     }
     EXPECT_LT(equal, 5); // by chance 1 in 65,536
     here.snapshot.pools[index(kInside)].call_id_hash =
         here.snapshot.pools[index(kProxies)].call_id_hash;
-    EXPECT_EQ(steer(here.snapshot, kProxies, "a@b").slot,
-              steer(here.snapshot, kInside, "a@b").slot);
+    EXPECT_EQ(steer_by(here.snapshot, kProxies, "a@b").slot,
+              steer_by(here.snapshot, kInside, "a@b").slot);
 }
 
 TEST(Steer, DependsOnEveryBitOfTheSecret) {
@@ -197,18 +198,18 @@ TEST(Steer, DependsOnEveryBitOfTheSecret) {
 TEST(Steer, SteersNothingBeforeTheVerdict) {
     World here = world();
     here.snapshot.pools[index(kProxies)].has_verdict = false;
-    const Steering steering = steer(here.snapshot, kProxies, "a@b");
+    const Steering steering = steer_by(here.snapshot, kProxies, "a@b");
     EXPECT_EQ(steering.backend, std::nullopt);
     EXPECT_EQ(steering.refusal, Outcome::NoVerdict);
     here.snapshot.pools[index(kProxies)].slots = nullptr;
-    EXPECT_EQ(steer(here.snapshot, kProxies, "a@b").refusal, Outcome::NoVerdict);
-    EXPECT_TRUE(steer(here.snapshot, kInside, "a@b").backend); // the other pool has its own
+    EXPECT_EQ(steer_by(here.snapshot, kProxies, "a@b").refusal, Outcome::NoVerdict);
+    EXPECT_TRUE(steer_by(here.snapshot, kInside, "a@b").backend); // the other pool has its own
 }
 
 TEST(Steer, SaysThatNoBackendMayTakeIt) {
     World here = world();
     here.snapshot.pools[index(kProxies)].slots = nullptr;
-    const Steering steering = steer(here.snapshot, kProxies, "a@b");
+    const Steering steering = steer_by(here.snapshot, kProxies, "a@b");
     EXPECT_EQ(steering.backend, std::nullopt);
     EXPECT_EQ(steering.refusal, Outcome::NoBackend);
 }

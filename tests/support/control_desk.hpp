@@ -3,6 +3,7 @@
 // control_desk: all that verbs touch, made from a small configuration, with the fake data plane.
 #pragma once
 
+#include "call_store.hpp"
 #include "cli.hpp"
 #include "fake_dataplane.hpp"
 #include "health.hpp"
@@ -80,13 +81,22 @@ struct ControlDesk {
     NextHopSource next_hops;
     HealthChecker health{config, model, next_hops, 5099};
     Publisher publisher{config, kReplaySecret, 5099};
+    CallSweeper sweeper{CallTable{}, publisher};
     Loop loop;
     unsigned applied = 0;
-    Control control{
-        config, model, health, publisher, loop, Clock::now(), find_admins(config.admins), [this] {
-            ++applied;
-            publish(publisher.build(model));
-        }};
+    Control control{config,
+                    model,
+                    health,
+                    publisher,
+                    sweeper.table(),
+                    sweeper,
+                    loop,
+                    Clock::now(),
+                    find_admins(config.admins),
+                    [this] {
+                        ++applied;
+                        publish(publisher.build(model));
+                    }};
 };
 
 } // namespace viaduct::test

@@ -84,6 +84,13 @@ void reclaim() {
     ++fake_dataplane().reclaims;
 }
 
+void set_call_time(CallTime) noexcept {}
+std::uint64_t begin_grace() noexcept {
+    return 0;
+}
+bool grace_over(std::uint64_t) noexcept {
+    return true;
+}
 bool inject(PortId port, std::span<const std::byte> frame) noexcept {
     FakeDataplane& fake = fake_dataplane();
     if (fake.inject_fails) return false;

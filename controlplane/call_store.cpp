@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "call_store.hpp"
+
+#include "viaduct/dataplane.hpp"
+#include "viaduct/error.hpp"
+
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <span>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace viaduct {
+
+namespace {
+
+constexpr std::size_t kPage = 4096;
+constexpr std::array<char, 8> kMagic{'v', 'd', 'c', 'a', 'l', 'l', 's', '\n'};
+constexpr std::uint32_t kLayout = 1;
+
+constexpr std::size_t kBucketsATick = 8'192; ///< half a megabyte
+constexpr std::chrono::milliseconds kBetweenPasses{500};
+
+/// Changes with every boot: the clock by which calls are dated begins anew then.
+std::array<char, 40> boot_id() {
+    std::array<char, 40> id{};
+    const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return id;
+    const ssize_t got = read(fd, id.data(), id.size() - 1);
+    close(fd);
+    if (got <= 0) id.fill('\0');
+    return id;
+}
+
+[[noreturn]] void fail(const std::string& path, const std::string& what) {
+    throw Error("cannot " + what + " the table of calls " + path + ": " + std::strerror(errno));
+}
+
+} // namespace
+
+struct CallStore::Header {
+    std::array<char, 8> magic;
+    std::uint32_t layout;
+    std::uint32_t unit_s;
+    std::uint64_t words;
+    std::uint64_t secret_fingerprint;
+    std::array<char, 40> boot;
+};
+
+std::size_t CallStore::words_for(std::size_t calls) noexcept {
+    return std::max(CallTable::kLeastWords, std::bit_ceil(calls + calls * 3 / 5));
+}
+
+std::string CallStore::check(const Header& header, const Shape& shape) const {
+    if (header.magic != kMagic) return "it is no table of calls";
+    if (header.layout != kLayout) return "it is of another version";
+    if (header.secret_fingerprint != shape.secret_fingerprint) return "it is of another secret";
+    if (header.boot != boot_id()) return "it is from before the last boot";
+    if (header.words != shape.words) return "it is of another size (steering.calls)";
+    if (header.unit_s != static_cast<std::uint32_t>(shape.unit.count()))
+        return "it is of another call_lifetime";
+    return {};
+}
+
+CallStore::CallStore(const std::string& path, const Shape& shape)
+    : unit_(shape.unit), bytes_(kPage + shape.words * sizeof(CallTable::Word)) {
+    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) fail(path, "open");
+    struct stat status {};
+    Header header{};
+    const bool there = fstat(fd, &status) == 0 && status.st_size > 0;
+    if (there) {
+        if (pread(fd, &header, sizeof(header), 0) != static_cast<ssize_t>(sizeof(header)))
+            refusal_ = "it is cut short";
+        else
+            refusal_ = check(header, shape);
+        if (refusal_.empty() && static_cast<std::size_t>(status.st_size) != bytes_)
+            refusal_ = "it is cut short";
+    }
+    was_kept_ = there && refusal_.empty();
+    const auto size = static_cast<off_t>(bytes_);
+    // Anew: all zeros, without writing them.
+    if (!was_kept_ && (ftruncate(fd, 0) != 0 || ftruncate(fd, size) != 0)) {
+        close(fd);
+        fail(path, "make");
+    }
+    memory_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (memory_ == MAP_FAILED) fail(path, "map");
+    if (!was_kept_) {
+        header = {kMagic,
+                  kLayout,
+                  static_cast<std::uint32_t>(shape.unit.count()),
+                  shape.words,
+                  shape.secret_fingerprint,
+                  boot_id()};
+        std::memcpy(memory_, &header, sizeof(header));
+    }
+    auto* const words =
+        reinterpret_cast<CallTable::Word*>(static_cast<std::byte*>(memory_) + kPage);
+    table_ = CallTable(std::span(words, shape.words));
+}
+
+CallStore::~CallStore() {
+    munmap(memory_, bytes_);
+}
+
+CallTime CallStore::now() const {
+    timespec time{};
+    clock_gettime(CLOCK_BOOTTIME, &time);
+    return CallTime(static_cast<std::uint64_t>(time.tv_sec / unit_.count()));
+}
+
+void CallSweeper::tick(CallTime now, TimePoint clock) {
+    now_ = now;
+    if (!table_.exists()) return;
+    switch (phase_) {
+    case Phase::Idle:
+        if (clock >= next_pass_) begin();
+        break;
+    case Phase::Grace:
+        if (grace_over(grace_)) phase_ = Phase::Sweep;
+        break;
+    case Phase::Sweep:
+        sweep_piece(now);
+        if (next_bucket_ >= table_.buckets()) end(clock);
+        break;
+    }
+}
+
+void CallSweeper::begin() {
+    const Snapshot* const snapshot = publisher_.current();
+    if (snapshot == nullptr) return;
+    found_.assign(snapshot->pools.size(), {});
+    for (std::size_t pool = 0; pool < found_.size(); ++pool) {
+        SlotMarks& marks = publisher_.marks(static_cast<PoolId>(pool));
+        if (!marks.any()) continue;
+        marks.begin_sweep();
+        found_[pool].resize(kSlots);
+    }
+    counting_.fill({});
+    counting_used_ = 0;
+    next_bucket_ = 0;
+    grace_ = begin_grace();
+    phase_ = Phase::Grace;
+}
+
+void CallSweeper::sweep_piece(CallTime now) {
+    const Snapshot& snapshot = *publisher_.current();
+    table_.sweep(next_bucket_, kBucketsATick, now, [&](std::size_t slot, const Call& call) {
+        if (index(call.backend) >= snapshot.backends.size()) return false;
+        ++counting_used_;
+        CallCounts& counts = counting_[index(call.backend)];
+        switch (call.state) {
+        case CallState::Ringing:
+            ++counts.ringing;
+            break;
+        case CallState::Answered:
+            ++counts.answered;
+            break;
+        case CallState::Lasting:
+            ++counts.lasting;
+            break;
+        case CallState::Ended:
+            ++counts.ended;
+            break;
+        }
+        const std::size_t pool = index(snapshot.backends[index(call.backend)].pool);
+        if (!found_[pool].empty()) {
+            const auto& slots = snapshot.pools[pool].slots;
+            if (!slots || (*slots)[slot] != call.backend) found_[pool][slot] = true;
+        }
+        return true;
+    });
+    next_bucket_ += kBucketsATick;
+}
+
+void CallSweeper::end(TimePoint clock) {
+    for (std::size_t pool = 0; pool < found_.size(); ++pool)
+        if (!found_[pool].empty())
+            publisher_.marks(static_cast<PoolId>(pool)).end_sweep(found_[pool]);
+    counts_ = counting_;
+    used_ = counting_used_;
+    ++passes_;
+    next_pass_ = clock + kBetweenPasses;
+    phase_ = Phase::Idle;
+}
+
+} // namespace viaduct

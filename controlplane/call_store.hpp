@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// call_store: the memory behind the table of calls, and what the control plane does with it.
+//
+// The table lies in a file that is mapped by all: when viaductd is killed it stays, and the next
+// one goes on with it. A file that is damaged, or of other settings, another secret or another
+// boot, is not used; the balancer begins without it and says so in one line.
+//
+//   page 0   magic, layout version, unit, words, secret's fingerprint, boot id   (Header)
+//   page 1   the words of CallTable
+#pragma once
+
+#include "loop.hpp"
+#include "publish.hpp"
+
+#include "viaduct/call_table.hpp"
+#include "viaduct/snapshot.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace viaduct {
+
+class CallStore {
+public:
+    struct Shape {
+        std::size_t words = CallTable::kLeastWords;
+        std::chrono::seconds unit{15};
+        std::uint64_t secret_fingerprint = 0;
+    };
+    /// The smallest table in which `calls` leave enough room.
+    [[nodiscard]] static std::size_t words_for(std::size_t calls) noexcept;
+
+    /// Maps `path`, as it is if it fits, else anew. Throws Error when it cannot be made.
+    CallStore(const std::string& path, const Shape& shape);
+    ~CallStore(); ///< the file stays
+    CallStore(const CallStore&) = delete;
+    CallStore& operator=(const CallStore&) = delete;
+
+    [[nodiscard]] CallTable table() const noexcept { return table_; }
+    /// Whether what another process had remembered is there.
+    [[nodiscard]] bool was_kept() const noexcept { return was_kept_; }
+    /// Why a file that was there is not used; empty: it is, or there was none.
+    [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }
+    /// The present, by a clock that only a boot sets back.
+    [[nodiscard]] CallTime now() const;
+
+private:
+    struct Header;
+    [[nodiscard]] std::string check(const Header& header, const Shape& shape) const;
+
+    std::chrono::seconds unit_;
+    void* memory_ = nullptr;
+    std::size_t bytes_ = 0;
+    CallTable table_;
+    bool was_kept_ = false;
+    std::string refusal_;
+};
+
+/// How many calls a backend has, by what is remembered.
+struct CallCounts {
+    std::uint64_t ringing = 0;
+    std::uint64_t answered = 0;
+    std::uint64_t lasting = 0;
+    std::uint64_t ended = 0; ///< kept for late messages only
+};
+
+/// Goes over the table again and again, a piece a tick: forgets what is past, counts, and finds the
+/// slots that need their mark no more.
+class CallSweeper {
+public:
+    CallSweeper(CallTable table, Publisher& publisher) : table_(table), publisher_(publisher) {}
+
+    void tick(CallTime now, TimePoint clock);
+    /// As of the last whole pass.
+    [[nodiscard]] const std::array<CallCounts, kMaxBackends>& counts() const noexcept {
+        return counts_;
+    }
+    /// As the last tick was told.
+    [[nodiscard]] CallTime now() const noexcept { return now_; }
+    [[nodiscard]] const CallTable& table() const noexcept { return table_; }
+    /// Words in use, of table.words().
+    [[nodiscard]] std::uint64_t used() const noexcept { return used_; }
+    [[nodiscard]] std::uint64_t passes() const noexcept { return passes_; }
+
+private:
+    enum class Phase : std::uint8_t { Idle, Grace, Sweep };
+    void begin();
+    void sweep_piece(CallTime now);
+    void end(TimePoint clock);
+
+    CallTable table_;
+    Publisher& publisher_;
+    CallTime now_;
+    Phase phase_ = Phase::Idle;
+    TimePoint next_pass_{};
+    std::uint64_t grace_ = 0;
+    std::size_t next_bucket_ = 0;
+    std::vector<std::vector<bool>>
+        found_; ///< by PoolId and slot: calls that are not where the hash says
+    std::array<CallCounts, kMaxBackends> counting_{};
+    std::array<CallCounts, kMaxBackends> counts_{};
+    std::uint64_t counting_used_ = 0;
+    std::uint64_t used_ = 0;
+    std::uint64_t passes_ = 0;
+};
+
+} // namespace viaduct

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// generation: which sets of backends took new calls, now and lately, and what each slot's callers
+// are owed.
+//
+// In:    what the model wants: who may take new calls, and who is lost.
+// Out:   the table of new calls, and the slots whose calls may have begun elsewhere.
+// How:   a planned change is announced first, for t_settle: workers remember what begins in slots
+//        that will move, so that repeated requests stay (RFC 3261 §16.11: 64*T1). One announcement
+//        at a time; what is wanted meanwhile is gathered into the next one. A death switches at
+//        once. A set that was replaced stays in memory for call_lifetime. docs/steering.md.
+// Cost:  control thread; a change costs one table (about 0.2 ms a backend) and one pass over the
+//        tables in memory.
+#pragma once
+
+#include "loop.hpp"
+#include "table.hpp"
+
+#include "viaduct/snapshot.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace viaduct {
+
+/// One set of backends that takes, took or will take new calls.
+struct Generation {
+    std::uint64_t number = 0; ///< counts from 1 in each pool
+    std::vector<Candidate> candidates;
+    std::shared_ptr<const SlotTable> table; ///< null: nobody
+    std::string digest = "-";
+    TimePoint since;                   ///< took new calls from then on; announced: will
+    std::optional<TimePoint> replaced; ///< empty: it takes them now, or will
+    std::string reason;                ///< "first verdicts", "announced change", "b1 is lost", ...
+};
+
+/// The generations of one pool.
+class Generations {
+public:
+    static constexpr std::size_t kMost = 64;
+
+    struct Times {
+        std::chrono::milliseconds t_settle{40'000};
+        std::chrono::seconds call_lifetime{4 * 3600};
+    };
+    struct Wish {
+        std::vector<Candidate> eligible; ///< who may take new calls
+        std::vector<BackendId> lost; ///< down, disabled, gone: may take none from this moment on
+        bool at_once = false;        ///< do not announce (`--now`)
+    };
+
+    Generations(const Times& times, const SteeringSecret& secret)
+        : times_(times), secret_(secret) {}
+
+    /// What the model wants from now on. Returns whether slots() or unsettled() changed.
+    bool want(Wish wish, TimePoint now);
+    /// Switches when an announced change is due, and forgets what is older than call_lifetime.
+    bool tick(TimePoint now);
+    /// Whether tick() would forget one.
+    [[nodiscard]] bool has_old(TimePoint now) const;
+    void set_times(const Times& times) { times_ = times; }
+
+    /// Owners of new calls; null: nobody may take any.
+    [[nodiscard]] std::shared_ptr<const SlotTable> slots() const;
+    /// Null: every slot is settled.
+    [[nodiscard]] std::shared_ptr<const Unsettled> unsettled() const { return unsettled_; }
+    /// How many slots are not settled: 0..kSlots.
+    [[nodiscard]] std::size_t unsettled_slots() const noexcept { return unsettled_count_; }
+    [[nodiscard]] const std::string& digest() const;
+
+    /// Oldest first; the last one takes new calls. Empty before the first want().
+    [[nodiscard]] const std::deque<Generation>& all() const noexcept { return generations_; }
+    [[nodiscard]] const std::optional<Generation>& announced() const noexcept { return announced_; }
+    /// Whether another change waits for the announced one to be done.
+    [[nodiscard]] bool has_gathered() const;
+    /// Generations dropped because there were kMost.
+    [[nodiscard]] std::uint64_t capped() const noexcept { return capped_; }
+
+    /// What a change would move: slots whose new calls go elsewhere once it is done.
+    [[nodiscard]] std::size_t would_move(const std::vector<Candidate>& eligible) const;
+
+    /// Whether any generation in memory, or the announced one, has this backend.
+    [[nodiscard]] bool has(BackendId backend) const;
+
+    /// Takes up what another process had in memory: generations oldest first, without tables, the
+    /// last of them the present one. Only before the first want().
+    void restore(std::vector<Generation> generations, TimePoint now);
+
+private:
+    void switch_to(std::vector<Candidate> candidates, std::string reason, TimePoint now);
+    void announce(std::vector<Candidate> candidates, TimePoint now);
+    void fill(Generation& generation) const;
+    void find_unsettled();
+
+    Times times_;
+    SteeringSecret secret_;
+    std::deque<Generation> generations_;
+    std::optional<Generation> announced_;
+    std::vector<Candidate> wanted_;
+    std::shared_ptr<const Unsettled> unsettled_;
+    std::size_t unsettled_count_ = 0;
+    std::uint64_t number_ = 0;
+    std::uint64_t capped_ = 0;
+};
+
+} // namespace viaduct
