@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// simulator: hours of calls and changes of a pool in virtual time, through the real model,
+// publisher, table of calls and steer().
+//
+// The law: a message of a living call never reaches a backend other than its owner while that
+// backend lives. The owner is the backend that got the call's first request; it lives until it is
+// killed (a pause does not kill it). One exception is by design: a request that begins something
+// does not wait for a backend that is down, so a call that is not answered yet may begin anew
+// elsewhere.
+#pragma once
+
+#include "call_store.hpp"
+#include "control_desk.hpp"
+#include "pool.hpp"
+#include "publish.hpp"
+
+#include "viaduct/steer.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace viaduct::test {
+
+struct SimulatorOptions {
+    std::uint64_t seed = 1;
+    std::uint64_t messages = 100'000; ///< ends behind so many
+    double calls_a_second = 1;
+    double seconds_between_changes = 200;
+    double loss = 0.02; ///< of messages behind the balancer
+    std::chrono::milliseconds call_lifetime{4 * 3'600'000};
+};
+
+/// What a run found.
+struct SimulatorResult {
+    std::uint64_t messages = 0;
+    std::uint64_t calls = 0;
+    std::uint64_t changes = 0;
+    std::uint64_t wrong = 0;      ///< messages that broke the law
+    std::uint64_t undecided = 0;  ///< messages of calls with a living owner that went nowhere
+    std::uint64_t unequal = 0;    ///< decisions that a second look would have made otherwise
+    std::uint64_t remembered = 0; ///< calls that the table took in
+    std::string first_wrong;      ///< a story
+};
+
+class Simulator {
+public:
+    explicit Simulator(const SimulatorOptions& options)
+        : options_(options), random_(options.seed), config_(make_config(options)),
+          memory_(static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
+                  &std::free),
+          table_(std::span(memory_.get(), CallTable::kLeastWords)), model_(config_),
+          publisher_(config_, kSecret, 0), sweeper_(table_, publisher_) {
+        std::fill_n(reinterpret_cast<std::uint64_t*>(memory_.get()), CallTable::kLeastWords, 0);
+    }
+
+    SimulatorResult run() {
+        for (const BackendState& backend : model_.backends())
+            model_.set_health(backend.id, Health::Up, "", now_);
+        at(exponential(1 / options_.calls_a_second), [this] { begin_call(); });
+        at(exponential(options_.seconds_between_changes), [this] { go_on_changing(); });
+        while (result_.messages < options_.messages && !events_.empty()) {
+            advance_to(events_.top().at);
+            const auto act = events_.top().act;
+            events_.pop();
+            act();
+        }
+        return result_;
+    }
+
+private:
+    static constexpr SteeringSecret kSecret{9};
+    static constexpr PoolId kPool{0};
+    static constexpr std::size_t kBackends = 6;
+
+    struct Event {
+        TimePoint at;
+        std::uint64_t number;
+        std::function<void()> act;
+        bool operator<(const Event& other) const {
+            return std::pair(at, number) > std::pair(other.at, other.number);
+        }
+    };
+    struct Call {
+        std::string id;
+        std::string tag;
+        std::optional<BackendId> owner;
+        unsigned owner_life = 0; ///< of the owner when it got the call
+        bool answered = false;
+        bool over = false;
+        std::string story;
+    };
+    using CallPtr = std::shared_ptr<Call>;
+    struct Message {
+        Method method = Method::Invite;
+        std::uint16_t status = 0; ///< 0: a request
+        std::string from_tag;
+        std::string to_tag;
+        std::string branch;
+    };
+
+    static Config make_config(const SimulatorOptions& options) {
+        Config config;
+        config.pools.emplace_back();
+        config.pools[0].name = "proxies";
+        config.pools[0].call_lifetime = options.call_lifetime;
+        for (std::size_t i = 0; i < kBackends; ++i) {
+            config.pools[0].backends.emplace_back();
+            config.pools[0].backends.back().name = "b" + std::to_string(i + 1);
+        }
+        config.vips = {{"sip", endpoint("198.51.100.10", 5060), "proxies", true}};
+        return config;
+    }
+
+    // ---- time
+
+    using Seconds = std::chrono::duration<double>;
+    double uniform(double from, double to) {
+        return std::uniform_real_distribution<double>(from, to)(random_);
+    }
+    double exponential(double mean) {
+        return std::exponential_distribution<double>(1 / mean)(random_);
+    }
+    bool happens(double probability) { return uniform(0, 1) < probability; }
+
+    void at(double seconds_from_now, std::function<void()> act) {
+        events_.push({now_ + std::chrono::duration_cast<Clock::duration>(Seconds(seconds_from_now)),
+                      ++event_number_,
+                      std::move(act)});
+    }
+
+    [[nodiscard]] CallTime call_time() const {
+        const auto seconds =
+            std::chrono::duration_cast<std::chrono::seconds>(now_.time_since_epoch()).count();
+        return CallTime(static_cast<std::uint64_t>(seconds / publisher_.call_unit().count()));
+    }
+
+    void advance_to(TimePoint next) {
+        constexpr std::chrono::milliseconds kTick{100};
+        while (now_ + kTick < next) {
+            now_ += kTick;
+            tick();
+        }
+        now_ = next;
+        tick();
+    }
+
+    void tick() {
+        if (now_ >= next_sweep_) { // a whole pass at once: it has no other time to be afraid of
+            const std::uint64_t passes = sweeper_.passes();
+            while (sweeper_.passes() == passes && !snapshots_.empty())
+                sweeper_.tick(call_time(), now_);
+            next_sweep_ = now_ + std::chrono::seconds(60);
+        }
+        if (published_ == model_.version() && !publisher_.is_stale(model_, now_)) return;
+        published_ = model_.version();
+        snapshots_.push_back(publisher_.build(model_, now_));
+        snapshot_since_ = now_;
+        if (snapshots_.size() > 2) snapshots_.pop_front();
+    }
+
+    /// One of several workers: some still go by the last snapshot for a few milliseconds.
+    const Snapshot& some_snapshot() {
+        const bool fresh = now_ - snapshot_since_ < std::chrono::milliseconds(5);
+        return fresh && snapshots_.size() == 2 && happens(0.5) ? *snapshots_.front()
+                                                               : *snapshots_.back();
+    }
+
+    // ---- the balancer
+
+    void send(const CallPtr& call, const Message& message) {
+        ++result_.messages;
+        SipDigest digest;
+        digest.kind = message.status != 0 ? PayloadKind::Response : PayloadKind::Request;
+        digest.method = message.status != 0 ? Method::Other : message.method;
+        digest.status = message.status;
+        digest.cseq = CSeq{1, message.method};
+        digest.call_id = call->id;
+        digest.from_tag = message.from_tag;
+        digest.to_tag = message.to_tag;
+        digest.has_to_tag = !message.to_tag.empty();
+        digest.top_via_branch = message.branch;
+
+        const SteerView view{some_snapshot(), table_, call_time()};
+        const Steering expected = would_steer(view, kPool, digest);
+        const Steering steering = steer(view, kPool, digest);
+        result_.unequal += steering.backend != expected.backend;
+        result_.remembered += steering.remembered;
+        note(*call, message, steering);
+        judge(*call, steering, view.snapshot);
+        const bool arrives = steering.backend && runs(*steering.backend) && !happens(options_.loss);
+        if (arrives && !call->owner && steering.role == MessageRole::Starter)
+            take(*call, *steering.backend);
+    }
+
+    void judge(Call& call, const Steering& steering, const Snapshot& snapshot) {
+        if (!call.owner || call.over) return;
+        if (lives_[index(*call.owner)] != call.owner_life) { // it was killed: nothing is owed
+            call.owner.reset();
+            call.over = true;
+            return;
+        }
+        if (steering.backend == call.owner) return;
+        const bool waits =
+            snapshot.backends[index(*call.owner)].life != BackendLife::Serves ||
+            now_ - model_.backend(*call.owner).down_since < transaction_time(config_);
+        if (steering.role != MessageRole::Belongs && waits && !call.answered) {
+            call.owner.reset(); // it begins anew
+            return;
+        }
+        ++(steering.backend ? result_.wrong : result_.undecided);
+        if (result_.first_wrong.empty()) result_.first_wrong = call.story;
+    }
+
+    void take(Call& call, BackendId backend) {
+        call.owner = backend;
+        call.owner_life = lives_[index(backend)];
+    }
+    [[nodiscard]] bool runs(BackendId id) const { return running_[index(id)]; }
+
+    void note(Call& call, const Message& message, const Steering& steering) {
+        call.story += std::to_string(Seconds(now_.time_since_epoch()).count()) + " s: method " +
+                      std::to_string(static_cast<int>(message.method)) + " status " +
+                      std::to_string(message.status) + (message.to_tag.empty() ? "" : " to-tag") +
+                      " slot " + std::to_string(steering.slot) + " rule " +
+                      std::to_string(static_cast<int>(steering.rule)) +
+                      (steering.is_unsettled ? " unsettled" : "") +
+                      (steering.is_marked ? " marked" : "") + " -> " +
+                      (steering.backend ? "b" + std::to_string(index(*steering.backend) + 1)
+                                        : std::string("nowhere")) +
+                      "\n";
+        if (call.story.size() > 4'000) call.story.erase(0, 2'000);
+    }
+
+    // ---- calls
+
+    [[nodiscard]] std::string fresh(const char* what) { return what + std::to_string(++names_); }
+    /// A request that is repeated until something answers, as by timer A or E.
+    void send_repeated(const CallPtr& call, const Message& message, double until) {
+        send(call, message);
+        double wait = 0.5;
+        double after = 0;
+        while (after + wait < until) {
+            after += wait;
+            wait = std::min(wait * 2, 4.0);
+            at(after, [=, this] { send(call, message); });
+        }
+    }
+
+    void begin_call() {
+        at(exponential(1 / options_.calls_a_second), [this] { begin_call(); });
+        ++result_.calls;
+        auto call = std::make_shared<Call>();
+        call->id = fresh("call-") + "@192.0.2.1";
+        call->tag = fresh("caller");
+        switch (std::uniform_int_distribution<int>(0, 11)(random_)) {
+        case 0:
+            canceled(call);
+            break;
+        case 1:
+            challenged(call);
+            break;
+        case 2:
+            forked(call);
+            break;
+        case 3:
+            forked_in_turn(call);
+            break;
+        case 4:
+            subscription(call);
+            break;
+        default:
+            invite(call, happens(0.2) ? uniform(5, 170) : uniform(0.1, 8));
+            break;
+        }
+    }
+
+    Message request(const CallPtr& call, Method method, const std::string& to_tag = {}) {
+        return {method, 0, call->tag, to_tag, fresh("z9hG4bK")};
+    }
+
+    void invite(const CallPtr& call, double ringing) {
+        const Message sent = request(call, Method::Invite);
+        send_repeated(call, sent, happens(0.3) ? std::min(ringing, 31.0) : 0.1);
+        at(ringing, [=, this] { answer(call, fresh("callee"), 1); });
+    }
+
+    /// 200 came: ACK, what goes on in the call, BYE by either side.
+    void answer(const CallPtr& call, const std::string& to_tag, double bye_probability) {
+        if (!call->owner) return; // no server has got it: nobody answers
+        call->answered = true;
+        send(call, request(call, Method::Ack, to_tag));
+        const double length = happens(0.1) ? uniform(0, 10'000) : exponential(180);
+        for (int more = std::uniform_int_distribution<int>(0, 3)(random_); more > 0; --more)
+            at(uniform(0, length), [=, this] {
+                static constexpr Method kInside[] = {
+                    Method::Invite, Method::Update, Method::Info, Method::Refer, Method::Options};
+                const bool by_callee = happens(0.5);
+                Message inside = request(
+                    call, kInside[std::uniform_int_distribution<int>(0, 4)(random_)], to_tag);
+                if (by_callee) std::swap(inside.from_tag, inside.to_tag);
+                send_repeated(call, inside, 2);
+            });
+        if (!happens(bye_probability)) return;
+        at(length, [=, this] { hang_up(call, to_tag, true); });
+    }
+
+    void hang_up(const CallPtr& call, const std::string& to_tag, bool last) {
+        Message bye = request(call, Method::Bye, to_tag);
+        if (happens(0.5)) std::swap(bye.from_tag, bye.to_tag);
+        const double until = happens(0.1) ? 31 : 1.2;
+        send_repeated(call, bye, until);
+        if (last) at(until, [=] { call->over = true; });
+    }
+
+    void canceled(const CallPtr& call) {
+        const Message sent = request(call, Method::Invite);
+        send_repeated(call, sent, uniform(0.5, 31));
+        at(uniform(1, 175), [=, this] {
+            Message cancel = sent;
+            cancel.method = Method::Cancel;
+            send_repeated(call, cancel, 3);
+            if (!call->owner) return;
+            at(0.2, [=, this] {
+                Message ack = sent;
+                ack.method = Method::Ack;
+                ack.to_tag = "callee";
+                send(call, ack);
+                at(32, [=] { call->over = true; });
+            });
+        });
+    }
+
+    void challenged(const CallPtr& call) {
+        const Message sent = request(call, Method::Invite);
+        send(call, sent);
+        at(uniform(0.05, 1), [=, this] {
+            if (!call->owner) return;
+            Message ack = sent;
+            ack.method = Method::Ack;
+            ack.to_tag = "refused";
+            send(call, ack);
+            at(uniform(0.05, 30), [=, this] { invite(call, uniform(0.1, 60)); });
+        });
+    }
+
+    /// Two callees answer: the caller hangs up on one of them and goes on with the other.
+    void forked(const CallPtr& call) {
+        send(call, request(call, Method::Invite));
+        at(uniform(1, 20), [=, this] {
+            const std::string first = fresh("callee");
+            const std::string second = fresh("callee");
+            if (!call->owner) return;
+            call->answered = true;
+            send(call, request(call, Method::Ack, second));
+            answer(call, first, 1);
+            at(uniform(0.1, 2), [=, this] { hang_up(call, second, false); });
+        });
+    }
+
+    /// A proxy in front tries one callee after another, all under one Call-ID.
+    void forked_in_turn(const CallPtr& call) {
+        const Message first = request(call, Method::Invite);
+        send_repeated(call, first, 4);
+        at(uniform(10, 30), [=, this] {
+            Message cancel = first;
+            cancel.method = Method::Cancel;
+            send(call, cancel);
+            invite(call, uniform(1, 25));
+            at(0.3, [=, this] {
+                Message ack = first;
+                ack.method = Method::Ack;
+                ack.to_tag = "canceled";
+                send(call, ack);
+            });
+        });
+    }
+
+    void subscription(const CallPtr& call) {
+        const std::string to_tag = fresh("notifier");
+        send_repeated(call, request(call, Method::Subscribe), happens(0.5) ? 20 : 0.1);
+        Message notify = request(call, Method::Notify, call->tag); // may come before the 200
+        notify.from_tag = to_tag;
+        at(0.01, [=, this] { send(call, notify); });
+        const int refreshes = std::uniform_int_distribution<int>(0, 4)(random_);
+        for (int i = 1; i <= refreshes; ++i)
+            at(i * 1'500.0,
+               [=, this] { send_repeated(call, request(call, Method::Subscribe, to_tag), 2); });
+        at(refreshes * 1'500.0 + 1'600, [=] { call->over = true; });
+    }
+
+    // ---- changes
+
+    void go_on_changing() {
+        at(exponential(options_.seconds_between_changes), [this] { go_on_changing(); });
+        change();
+    }
+
+    void change() {
+        ++result_.changes;
+        const BackendId id{static_cast<std::uint16_t>(
+            std::uniform_int_distribution<std::size_t>(0, kBackends - 1)(random_))};
+        const BackendState& backend = model_.backend(id);
+        switch (std::uniform_int_distribution<int>(0, 4)(random_)) {
+        case 0: // a drain, and back
+            model_.set_admin(id, Admin::Drain, "");
+            at(uniform(1, 2'000), [=, this] { model_.set_admin(id, Admin::Enabled, ""); });
+            break;
+        case 1: // killed, and back
+            if (!runs(id)) break;
+            running_[index(id)] = false;
+            ++lives_[index(id)];
+            at(1, [=, this] { model_.set_health(id, Health::Down, "", now_); });
+            at(uniform(5, 2'000), [=, this] {
+                running_[index(id)] = true;
+                at(1, [=, this] { model_.set_health(id, Health::Up, "", now_); });
+            });
+            break;
+        case 2: // a pause: it answers no probes, and knows its calls afterwards
+            if (!runs(id) || backend.health != Health::Up) break;
+            model_.set_health(id, Health::Down, "", now_);
+            at(uniform(0.5, 20), [=, this] {
+                if (runs(id)) model_.set_health(id, Health::Up, "", now_);
+            });
+            break;
+        case 3: // overloaded
+            if (backend.health != Health::Up) break;
+            model_.set_health(id, Health::Busy, "", now_);
+            at(uniform(1, 600), [=, this] {
+                if (runs(id) && model_.backend(id).health == Health::Busy)
+                    model_.set_health(id, Health::Up, "", now_);
+            });
+            break;
+        default: // two at once
+            model_.set_admin(id, Admin::Drain, "");
+            at(uniform(1, 50), [=, this] { model_.set_admin(id, Admin::Enabled, ""); });
+            at(uniform(0, 50), [this] { change(); });
+            break;
+        }
+    }
+
+    SimulatorOptions options_;
+    std::mt19937_64 random_;
+    Config config_;
+    std::unique_ptr<CallTable::Word, void (*)(void*)> memory_;
+    CallTable table_;
+    PoolModel model_;
+    Publisher publisher_;
+    CallSweeper sweeper_;
+    TimePoint now_{std::chrono::hours(1)};
+    std::uint64_t published_ = 0;
+    std::deque<std::unique_ptr<const Snapshot>> snapshots_;
+    TimePoint snapshot_since_{};
+    TimePoint next_sweep_{};
+    std::priority_queue<Event> events_;
+    std::uint64_t event_number_ = 0;
+    std::uint64_t names_ = 0;
+    std::array<bool, kBackends> running_{true, true, true, true, true, true};
+    std::array<unsigned, kBackends> lives_{};
+    SimulatorResult result_;
+};
+
+} // namespace viaduct::test

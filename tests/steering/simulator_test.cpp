@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// 1,000,000 messages by default; VIADUCT_SIMULATED_MESSAGES for more.
+#include "simulator.hpp"
+
+#include <gtest/gtest.h>
+
+namespace viaduct::test {
+
+namespace {
+
+std::uint64_t wanted_messages() {
+    const char* const text = std::getenv("VIADUCT_SIMULATED_MESSAGES");
+    return text == nullptr ? 1'000'000 : std::strtoull(text, nullptr, 10);
+}
+
+} // namespace
+
+TEST(Simulator, NoLivingCallLeavesItsBackend) {
+    constexpr std::uint64_t kSeeds = 10;
+    std::uint64_t messages = 0;
+    std::uint64_t remembered = 0;
+    std::uint64_t changes = 0;
+    for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+        SimulatorOptions options;
+        options.seed = seed;
+        options.messages = wanted_messages() / kSeeds;
+        const SimulatorResult result = Simulator(options).run();
+        EXPECT_EQ(result.wrong, 0U) << "seed " << seed << "\n" << result.first_wrong;
+        EXPECT_EQ(result.undecided, 0U) << "seed " << seed << "\n" << result.first_wrong;
+        EXPECT_EQ(result.unequal, 0U) << "seed " << seed;
+        messages += result.messages;
+        remembered += result.remembered;
+        changes += result.changes;
+    }
+    EXPECT_GT(changes, kSeeds * 3) << "else nothing was tried";
+    EXPECT_GT(remembered, 0U);
+    std::printf("%llu messages, %llu changes, %llu calls remembered\n",
+                static_cast<unsigned long long>(messages),
+                static_cast<unsigned long long>(changes),
+                static_cast<unsigned long long>(remembered));
+}
+
+} // namespace viaduct::test
