@@ -103,6 +103,7 @@ CallStore::CallStore(const std::string& path, const Shape& shape)
     auto* const words =
         reinterpret_cast<CallTable::Word*>(static_cast<std::byte*>(memory_) + kPage);
     table_ = CallTable(std::span(words, shape.words));
+    if (was_kept_) table_.forget_unfinished();
 }
 
 CallStore::~CallStore() {

@@ -44,6 +44,20 @@ std::string bad_news(const PoolModel& model, const PoolState& pool) {
     return {};
 }
 
+/// What becomes of calls, and from when on; empty: nothing is announced.
+std::string when_it_switches(const Control& control, PoolId pool) {
+    const Generations& generations = control.publisher.generations(pool);
+    const std::optional<Generation>& announced = generations.announced();
+    if (!announced) return {};
+    const auto left =
+        std::chrono::ceil<std::chrono::seconds>(announced->since - Clock::now()).count();
+    std::string text = "New calls go by the change in " + std::to_string(left) +
+                       " s; calls that live stay where they are, before and after.";
+    if (generations.has_gathered())
+        text += " Another change was announced before: this one follows it.";
+    return text;
+}
+
 void set_admin(Control& control, Arguments arguments, Reply& reply, Admin wish) {
     const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
     const PoolState& pool = control.model.pool(backend.pool);
@@ -55,13 +69,8 @@ void set_admin(Control& control, Arguments arguments, Reply& reply, Admin wish) 
     const std::string name = backend.config.name + " in pool " + pool.config.name;
     const std::size_t eligible = control.model.eligible(pool.id).size();
     std::vector<std::string> notes;
-    if (changed && wish != Admin::Enabled && eligible != 0)
-        notes.emplace_back("Changes switch at once in this version: messages of the backend's "
-                           "living calls that arrive from now on move to other backends. A later "
-                           "version remembers calls.");
-    if (changed && wish == Admin::Enabled)
-        notes.emplace_back("Changes switch at once in this version: living calls whose slots come "
-                           "to this backend move to it. A later version remembers calls.");
+    if (const std::string note = when_it_switches(control, pool.id); changed && !note.empty())
+        notes.push_back(note);
     if (const std::string news = bad_news(control.model, pool); !news.empty())
         notes.push_back(news);
 
@@ -160,6 +169,29 @@ std::string reason_of(Outcome outcome, const Control& control, const PoolState& 
     return reason;
 }
 
+/// Why a message goes to this backend, in words.
+std::string reason_of(const Steering& steering, const Backend& backend) {
+    const std::string slot = "slot " + std::to_string(steering.slot);
+    switch (steering.rule) {
+    case SteerRule::Settled:
+        return "the keyed hash of the Call-ID picks " + slot + " of the pool's table, and " +
+               backend.name + " holds it in every generation";
+    case SteerRule::Now:
+        return "it begins something: " + backend.name + " holds " + slot +
+               " in the present generation";
+    case SteerRule::Old:
+        return "it belongs to a call of which nothing is remembered: " + backend.name + " held " +
+               slot + " in the oldest generation in memory";
+    case SteerRule::Remembered:
+        return "its call is remembered: it is at " + backend.name;
+    case SteerRule::DeadOwner:
+        return "its call's backend is dead: on_dead_owner sends it to " + backend.name;
+    case SteerRule::Count_:
+        break;
+    }
+    return "a rule without a name: please report it";
+}
+
 void explain(Control& control, Arguments arguments, Reply& reply) {
     const bool has_message = arguments[1] == "--message-base64";
     if (has_message != (arguments.size() == 3))
@@ -189,21 +221,20 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
 
     using Json = nlohmann::ordered_json;
     const bool has_call_id = !digest.call_id.empty();
-    reply.json = {
-        {"vip", vip.name},
-        {"pool", pool.name},
-        {"call_id", has_call_id ? Json(to_utf8(digest.call_id)) : Json()},
-        {"slot", steering ? Json(steering->slot) : Json()},
-        {"backend", backend ? Json(backend->name) : Json()},
-        {"address", backend ? Json(to_string(backend->endpoint)) : Json()},
-        {"outcome", name_of(end.value_or(Outcome::Forwarded))},
-        {"table", control.publisher.digest(vip.pool)},
-        {"reason",
-         end ? reason_of(*end, control, control.model.pool(vip.pool))
-             : "the keyed hash of the Call-ID picks slot " + std::to_string(steering->slot) +
-                   " of the pool's table, and " + backend->name + " holds it"},
-        {"note",
-         "a later change of the pool (health, drain, weight) can move the call in this version"}};
+    reply.json = {{"vip", vip.name},
+                  {"pool", pool.name},
+                  {"call_id", has_call_id ? Json(to_utf8(digest.call_id)) : Json()},
+                  {"slot", steering ? Json(steering->slot) : Json()},
+                  {"backend", backend ? Json(backend->name) : Json()},
+                  {"address", backend ? Json(to_string(backend->endpoint)) : Json()},
+                  {"outcome", name_of(end.value_or(Outcome::Forwarded))},
+                  {"table", control.publisher.digest(vip.pool)},
+                  {"reason",
+                   end ? reason_of(*end, control, control.model.pool(vip.pool))
+                       : reason_of(*steering, *backend)},
+                  {"rule", steering ? Json(name_of(steering->rule)) : Json()},
+                  {"unsettled", steering ? Json(steering->is_unsettled) : Json()},
+                  {"remembered", steering ? Json(steering->call.has_value()) : Json()}};
 }
 
 // ---- shutdown, help

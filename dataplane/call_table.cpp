@@ -202,4 +202,10 @@ bool CallTable::update(std::uint64_t hash, const Call& seen, const Call& wanted)
     return false;
 }
 
+void CallTable::forget_unfinished() noexcept {
+    for (std::size_t i = 0; i < words(); ++i)
+        if (is_pending(words_[i].load(std::memory_order_relaxed)))
+            words_[i].store(0, std::memory_order_relaxed);
+}
+
 } // namespace viaduct

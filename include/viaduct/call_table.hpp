@@ -124,15 +124,16 @@ public:
             for (std::size_t i = 0; i < kBucketWords; ++i) {
                 Word& word = words_[bucket * kBucketWords + i];
                 std::uint64_t seen = word.load(std::memory_order_relaxed);
-                if (seen == 0) continue;
+                if (seen == 0 || is_pending(seen)) continue;
                 const Call call = call_of(seen);
-                // A pending one is of a thread that was stopped; a worker that is just adding it
-                // adds it anew. A word that a worker touched meanwhile stays.
-                const bool keep = !is_pending(seen) && call.deadline.left(now) >= 0 &&
-                                  visit(bucket & 0xffff, call);
+                const bool keep = call.deadline.left(now) >= 0 && visit(bucket & 0xffff, call);
+                // A word that a worker touched meanwhile stays.
                 if (!keep) change({&word, seen}, 0);
             }
     }
+    /// Before any thread uses it, over memory that a killed process left: what one of its threads
+    /// was just adding goes.
+    void forget_unfinished() noexcept;
     [[nodiscard]] std::size_t buckets() const noexcept { return exists() ? bucket_mask_ + 1 : 0; }
 
 private:

@@ -104,8 +104,6 @@ struct SipDigest {
     /// The value byte for byte, white space around it dropped; empty when absent. A fold inside it
     /// stays as it is: no legal Call-ID has one.
     std::string_view call_id;
-    std::string_view from_tag; ///< of the dialog, with to_tag (§12); empty when absent
-    std::string_view to_tag;
     std::string_view top_via_branch; ///< branch of the first Via value; empty when absent
     /// The tags of From and To, which tell the dialogs of a call apart (§12, §19.3); empty when
     /// absent or without a value. They end where a token does: of a quoted string, which no tag is,

@@ -12,6 +12,7 @@
 #include "viaduct/message.hpp"
 #include "viaduct/snapshot.hpp"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -48,6 +49,12 @@ enum class SteerRule : std::uint8_t {
     DeadOwner,  ///< the owner is dead: what `on_dead_owner` says
     Count_
 };
+
+[[nodiscard]] constexpr std::string_view name_of(SteerRule rule) noexcept {
+    constexpr std::array<std::string_view, static_cast<std::size_t>(SteerRule::Count_)> kNames{
+        "settled", "now", "old", "remembered", "dead_owner"};
+    return kNames[static_cast<std::size_t>(rule)];
+}
 
 struct Steering {
     std::uint64_t hash = 0;

@@ -138,13 +138,19 @@ TEST(Publish, SharesTablesThatDidNotChange) {
 TEST(Publish, BringsBackTheSameTableAfterRecovery) {
     Office office;
     office.all_up();
-    const auto before = office.publisher.build(office.model);
+    const TimePoint start = Clock::now();
+    const auto before = office.publisher.build(office.model, start);
     const std::string digest = office.publisher.digest(kProxies);
-    office.model.set_health(BackendId{1}, Health::Down, "");
-    const auto during = office.publisher.build(office.model);
+    office.model.set_health(BackendId{1}, Health::Down, "", start);
+    const auto during = office.publisher.build(office.model, start);
     EXPECT_NE(office.publisher.digest(kProxies), digest);
-    office.model.set_health(BackendId{1}, Health::Up, "");
-    const auto after = office.publisher.build(office.model);
+    office.model.set_health(BackendId{1}, Health::Up, "", start);
+    static_cast<void>(office.publisher.build(office.model, start));
+    EXPECT_NE(office.publisher.digest(kProxies), digest) << "its return is announced first";
+    const TimePoint due = start + office.config.pools[0].t_settle;
+    EXPECT_FALSE(office.publisher.is_stale(office.model, due - std::chrono::milliseconds(1)));
+    EXPECT_TRUE(office.publisher.is_stale(office.model, due));
+    const auto after = office.publisher.build(office.model, due);
     EXPECT_EQ(office.publisher.digest(kProxies), digest);
     EXPECT_EQ(*before->pools[0].slots, *after->pools[0].slots);
 }
@@ -152,8 +158,12 @@ TEST(Publish, BringsBackTheSameTableAfterRecovery) {
 TEST(Publish, SteersEveryCallToAnEligibleBackend) {
     Office office;
     office.all_up();
+    const TimePoint start = Clock::now();
+    static_cast<void>(office.publisher.build(office.model, start));
     office.model.set_admin(BackendId{2}, Admin::Drain, "");
-    const auto snapshot = office.publisher.build(office.model);
+    static_cast<void>(office.publisher.build(office.model, start));
+    const TimePoint due = start + office.config.pools[0].t_settle;
+    const auto snapshot = office.publisher.build(office.model, due);
     std::set<BackendId> seen;
     for (int i = 0; i < 1000; ++i) {
         const Steering steering = steer_by(*snapshot, kProxies, std::to_string(i) + "@192.0.2.1");

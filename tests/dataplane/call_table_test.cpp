@@ -151,6 +151,9 @@ TEST(CallTable, AWordThatAKilledThreadLeftHalfAddedHoldsUpNobody) {
     EXPECT_EQ(own.table.remember(7, ringing(2, kNow.after(9)), kNow).result,
               CallTable::Result::Added);
     EXPECT_EQ(own.table.find(7, kNow)->backend, backend(2));
+    word.store((word.load() & ~(std::uint64_t{7} << 15)) | std::uint64_t{1} << 15);
+    own.table.forget_unfinished();
+    EXPECT_EQ(word.load(), 0U);
 }
 
 TEST(CallTable, ASweepForgetsThePastAndWhatTheVisitorRefuses) {
@@ -284,6 +287,7 @@ TEST(CallTable, ThreadsThatRememberAtOnceAgree) {
             own.table.sweep(0, 8, kNow, [](std::size_t, const Call&) { return true; });
     });
     unsigned disagreements = 0;
+    unsigned refused = 0;
     unsigned lost = 0;
     std::vector<std::thread> threads;
     for (unsigned self = 0; self < kThreads; ++self) {
@@ -307,6 +311,8 @@ TEST(CallTable, ThreadsThatRememberAtOnceAgree) {
                         for (unsigned other = 1; other < kThreads; ++other)
                             disagreements +=
                                 got[other][key].call.backend != got[0][key].call.backend;
+                        for (unsigned other = 0; other < kThreads; ++other)
+                            refused += got[other][key].result == CallTable::Result::Full;
                         const std::optional<Call> call = own.table.find(keys[key], kNow);
                         lost += !call;
                         if (!call) continue;
@@ -325,6 +331,7 @@ TEST(CallTable, ThreadsThatRememberAtOnceAgree) {
     sweeper.join();
     EXPECT_EQ(disagreements, 0U);
     EXPECT_EQ(lost, 0U);
+    EXPECT_EQ(refused, 0U);
 }
 
 } // namespace viaduct::test

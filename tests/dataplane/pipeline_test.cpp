@@ -264,6 +264,20 @@ std::vector<Case> refused_cases() {
          std::nullopt,
          PortId{0},
          [](World& here) { here.snapshot.pools[index(kProxies)].slots = nullptr; }},
+        {"a message inside the call of a dead backend ends where on_dead_owner says so",
+         to_dsr().sip(bye()),
+         Outcome::DeadOwner,
+         std::nullopt,
+         PortId{0},
+         [](World& here) {
+             auto unsettled = std::make_shared<Unsettled>();
+             unsettled->bits.fill(~std::uint64_t{0});
+             here.snapshot.pools[index(kProxies)].unsettled = std::move(unsettled);
+             here.snapshot.pools[index(kProxies)].on_dead_owner = OnDeadOwner::Drop;
+             here.snapshot.vips[index(kSipVip)].read_rules.want = Want::Everything;
+             for (Backend& backend : here.snapshot.backends)
+                 backend.life = BackendLife::Dead;
+         }},
         {"nat: TTL runs out", to_nat().ttl(1).sip(invite()), Outcome::TtlExpired},
         {"nat: no route to the client",
          frame().ipv4("203.0.113.21", "192.0.3.1").udp(kNatUdpPort, 9).sip(bye()),
