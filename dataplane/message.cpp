@@ -231,45 +231,62 @@ struct FoldedName {
 constexpr FoldedName kTag("tag");
 constexpr FoldedName kBranch("branch");
 
-/// The names of the wanted fields, one row for each way to write them, found by the bits in which
-/// their first two letters differ. Rows of no name match no line.
-struct FieldName {
-    FoldedName name;
-    std::uint8_t field = 0;
-};
-
 constexpr std::uint8_t kCallId = 0;
 constexpr std::uint8_t kTo = 1;
 constexpr std::uint8_t kCSeq = 2;
 constexpr std::uint8_t kVia = 3;
-
-constexpr std::size_t field_row(std::uint64_t word) noexcept {
-    return static_cast<std::size_t>((word >> 1U & 7U) << 2U | (word >> 13U & 2U) |
-                                    (word >> 9U & 1U));
-}
+constexpr std::uint8_t kFrom = 4;
 
 constexpr std::uint8_t kAnyCallId = line_class::kCallId | line_class::kCompactCallId;
 
-constexpr auto kFieldNames = [] {
-    std::array<FieldName, 32> rows{};
-    const auto add = [&](std::string_view name, std::uint8_t field) {
-        const FieldName row{FoldedName(name), field};
+/// The names of the wanted fields, by a hash of their first two characters, letter case apart,
+/// without collisions. Rows of no name match no line.
+class FieldNames {
+public:
+    struct Row {
+        FoldedName name;
+        std::uint8_t field = 0;
+    };
+
+    consteval FieldNames() {
+        add("call-id", kCallId);
+        add("i", kCallId);
+        add("cseq", kCSeq);
+        add("to", kTo);
+        add("t", kTo);
+        add("via", kVia);
+        add("v", kVia);
+        add("from", kFrom);
+        add("f", kFrom);
+    }
+    /// The only name that a line that begins with these characters may have.
+    [[nodiscard]] constexpr const Row& find(std::uint64_t word) const noexcept {
+        return rows_[place(word)];
+    }
+    bool without_collisions = true;
+
+private:
+    consteval void add(std::string_view name, std::uint8_t field) {
         if (name.size() > 1)
-            rows[field_row(row.name.letters)] = row;
+            put(word_of(name), {FoldedName(name), field});
         else
             for (const char after : {':', ' ', '\t'})
-                rows[field_row(row.name.letters | std::uint64_t{static_cast<std::uint8_t>(after)}
-                                                      << 8U)] = row;
-    };
-    add("call-id", kCallId);
-    add("i", kCallId);
-    add("cseq", kCSeq);
-    add("to", kTo);
-    add("t", kTo);
-    add("via", kVia);
-    add("v", kVia);
-    return rows;
-}();
+                put(word_of(name) | word_of({&after, 1}) << 8U, {FoldedName(name), field});
+    }
+    consteval void put(std::uint64_t word, const Row& row) {
+        Row& there = rows_[place(word)];
+        without_collisions = without_collisions &&
+                             (there.name.letters == 0 || there.name.letters == row.name.letters);
+        there = row;
+    }
+    static constexpr std::size_t place(std::uint64_t word) noexcept {
+        return (static_cast<std::uint32_t>(word) & 0xdfdfU) * kFactor >> 28U;
+    }
+    static constexpr std::uint32_t kFactor = 0x21ff'abcdU; // found by trial
+    std::array<Row, 16> rows_{};
+};
+constexpr FieldNames kFieldNames;
+static_assert(kFieldNames.without_collisions, "another factor is needed");
 
 /// 128 bytes of a value.
 __extension__ using Mask128 = unsigned __int128;
@@ -285,13 +302,14 @@ std::size_t lowest_place(Mask128 bits) noexcept {
 
 /// line_class bits by Want.
 constexpr auto kWantedClasses = [] {
-    std::array<std::uint8_t, 8> classes{};
+    std::array<std::uint8_t, 16> classes{};
     for (std::size_t i = 0; i < classes.size(); ++i) {
         const auto want = static_cast<Want>(i);
         unsigned all = kAnyCallId;
         if (wants(want, Want::ToTag)) all |= line_class::kTo;
         if (wants(want, Want::CSeq)) all |= line_class::kCSeq;
         if (wants(want, Want::TopVia)) all |= line_class::kVia;
+        if (wants(want, Want::Tags)) all |= line_class::kFrom | line_class::kTo;
         classes[i] = static_cast<std::uint8_t>(all);
     }
     return classes;
@@ -363,6 +381,8 @@ private:
     /// Quotes, brackets and parameters of one value that are looked at: honest ones have a few. A
     /// parameter behind as many is absent.
     static constexpr unsigned kMaxMarks = 24;
+    static constexpr std::size_t kNoTag = 0; ///< no tag begins there
+    static constexpr std::size_t kLookCloser = ~std::size_t{0};
 
     /// Lines that may be wanted fields, those that were not looked at yet. False: there is a
     /// defect, or there were too many odd lines.
@@ -381,7 +401,7 @@ private:
 
     bool look_at(std::size_t start) noexcept {
         const std::uint64_t word = word_at(text_, start);
-        const FieldName& name = kFieldNames[field_row(word)];
+        const FieldNames::Row& name = kFieldNames.find(word);
         const bool named = name.name.begins(word);
         std::size_t at = start + name.name.length;
         if (!named || at >= text_.size()) return odd_line(start, 1);
@@ -404,6 +424,7 @@ private:
         if (values_[kTo] != 0) open &= ~unsigned{line_class::kTo};
         if (values_[kCSeq] != 0) open &= ~unsigned{line_class::kCSeq};
         if (values_[kVia] != 0) open &= ~unsigned{line_class::kVia};
+        if (values_[kFrom] != 0) open &= ~unsigned{line_class::kFrom};
         return static_cast<std::uint8_t>(open);
     }
 
@@ -426,7 +447,10 @@ private:
     void take_fields() noexcept {
         if (const std::size_t at = values_[kCallId]; at != 0 && more_call_ids_ == 0)
             digest_.call_id = value(at);
-        if (const std::size_t at = values_[kTo]; at != 0) digest_.has_to_tag = has_tag(at);
+        if ((wanted_ & line_class::kFrom) != 0)
+            take_tags();
+        else if (const std::size_t at = values_[kTo]; at != 0)
+            digest_.has_to_tag = has_tag(at);
         if (const std::size_t at = values_[kCSeq]; at != 0) {
             const bool blank = at < text_.size() && is_blank(text_[at]);
             digest_.cseq = read_usual_cseq(text_, at + (blank ? 1 : 0));
@@ -449,10 +473,13 @@ private:
         return trim(text_, at, end);
     }
 
+    void take_tags() noexcept;
+    [[nodiscard, gnu::noinline]] std::string_view tag(std::size_t at) const noexcept;
     [[nodiscard]] bool has_tag(std::size_t at) const noexcept;
+    [[nodiscard, gnu::always_inline]] inline std::size_t usual_tag(std::size_t at) const noexcept;
     template <typename Mask>
-    [[nodiscard]] std::optional<bool>
-    has_usual_tag(std::size_t at, const BasicValueMarks<Mask>& marks) const noexcept;
+    [[nodiscard, gnu::always_inline]] inline std::size_t
+    usual_tag_by(const BasicValueMarks<Mask>& marks, std::size_t at) const noexcept;
     [[nodiscard]] std::string_view find_parameter(std::size_t at,
                                                   const FoldedName& name) const noexcept;
     [[nodiscard]] std::size_t skip_space(std::size_t at) const noexcept;
@@ -487,7 +514,7 @@ private:
     const ReadRules& rules_;
     SipDigest& digest_;
     std::uint8_t wanted_;                 ///< line_class bits
-    std::array<std::size_t, 4> values_{}; ///< by field: behind the colon; 0: not found
+    std::array<std::size_t, 5> values_{}; ///< by field: behind the colon; 0: not found
     unsigned more_call_ids_ = 0;
     std::size_t odd_lines_ = 0;
     bool strictly_ = false;
@@ -570,32 +597,51 @@ std::size_t HeaderReader::skip_space(std::size_t at) const noexcept {
 
 /// Whether the To that begins behind the colon at `at` has a tag.
 bool HeaderReader::has_tag(std::size_t at) const noexcept {
+    const std::size_t usual = usual_tag(at);
+    return usual == kLookCloser ? !find_parameter(at, kTag).empty() : usual != kNoTag;
+}
+
+/// The tag of the From or To that begins behind the colon at `at`; empty when absent.
+std::string_view HeaderReader::tag(std::size_t at) const noexcept {
+    const std::size_t usual = usual_tag(at);
+    if (usual == kLookCloser) [[unlikely]]
+        return find_parameter(at, kTag);
+    if (usual == kNoTag) return {};
+    return slice(text_, usual, ValueEnds::find(text_, usual));
+}
+
+void HeaderReader::take_tags() noexcept {
+    if (const std::size_t at = values_[kFrom]; at != 0) digest_.from_tag = tag(at);
+    if (const std::size_t at = values_[kTo]; at != 0) digest_.to_tag = tag(at);
+    digest_.has_to_tag = !digest_.to_tag.empty();
+}
+
+/// Where the value of the tag begins, or kNoTag, in nearly every From and To: on one line, one
+/// <URI>, perhaps a quoted name before it, and the tag comes first behind it. Inlined twice: for
+/// those who want to know only whether there is one it costs as much as ever.
+std::size_t HeaderReader::usual_tag(std::size_t at) const noexcept {
     const ValueMarks first = marks_at(at);
-    std::optional<bool> usual;
-    if (first.line_feed != 0) {
-        usual = has_usual_tag(at, first);
-    } else if (text_.size() - at >= 64) { // names and hosts are long
+    if (first.line_feed != 0) return usual_tag_by(first, at);
+    if (text_.size() - at >= 64) { // names and hosts are long
         const ValueMarks second = marks_at(at + 64);
         const auto join = [](std::uint64_t low, std::uint64_t high) {
             return static_cast<Mask128>(high) << 64U | low;
         };
-        usual = has_usual_tag(at,
-                              BasicValueMarks<Mask128>{join(first.line_feed, second.line_feed),
-                                                       join(first.semicolon, second.semicolon),
-                                                       join(first.less, second.less),
-                                                       join(first.greater, second.greater),
-                                                       join(first.quote, second.quote),
-                                                       join(first.comma, second.comma),
-                                                       join(first.backslash, second.backslash)});
+        return usual_tag_by(BasicValueMarks<Mask128>{join(first.line_feed, second.line_feed),
+                                                     join(first.semicolon, second.semicolon),
+                                                     join(first.less, second.less),
+                                                     join(first.greater, second.greater),
+                                                     join(first.quote, second.quote),
+                                                     join(first.comma, second.comma),
+                                                     join(first.backslash, second.backslash)},
+                            at);
     }
-    return usual ? *usual : !find_parameter(at, kTag).empty();
+    return kLookCloser;
 }
 
-/// The same for nearly every To: on one line, one <URI>, perhaps a quoted name before it, and the
-/// tag comes first behind it. Empty: look closer.
 template <typename Mask>
-std::optional<bool> HeaderReader::has_usual_tag(std::size_t at,
-                                                const BasicValueMarks<Mask>& marks) const noexcept {
+std::size_t HeaderReader::usual_tag_by(const BasicValueMarks<Mask>& marks,
+                                       std::size_t at) const noexcept {
     const auto lowest = [](Mask bits) { return bits & (0 - bits); };
     const Mask end = lowest(marks.line_feed);
     const Mask less = lowest(marks.less);
@@ -609,18 +655,19 @@ std::optional<bool> HeaderReader::has_usual_tag(std::size_t at,
         ((marks.comma | marks.semicolon) & before_uri & ~quoted) | (marks.backslash & before_uri) |
         ((marks.quote | marks.comma | marks.less) & behind_uri) | (closing & (closing - 1));
     if (odd != 0 || less == 0 || greater == 0 || greater >= end || (closing == 0 && quotes != 0))
-        return std::nullopt;
+        return kLookCloser;
     const std::size_t next = at + lowest_place(end) + 1;
-    if (next < text_.size() && is_blank(text_[next])) return std::nullopt;
+    if (next < text_.size() && is_blank(text_[next])) return kLookCloser;
 
     const Mask parameters = marks.semicolon & behind_uri;
-    if (parameters == 0) return false;
-    const std::uint64_t word = word_at(text_, at + lowest_place(parameters) + 1);
+    if (parameters == 0) return kNoTag;
+    const std::size_t name = at + lowest_place(parameters) + 1;
+    const std::uint64_t word = word_at(text_, name);
     const auto equals = static_cast<char>(word >> 24U & 0xff);
     const auto first = static_cast<char>(word >> 32U & 0xff);
     if (kTag.begins(word) && equals == '=' && first > ' ' && first != ';' && first != ',')
-        return true;
-    return std::nullopt;
+        return name + kTag.length + 1;
+    return kLookCloser;
 }
 
 /// The parameter that begins at `at`; empty: it has another name or no value.

@@ -95,7 +95,7 @@ constexpr auto kNamePlaces = [] {
     return places;
 }();
 
-void names_scalar(const char* bytes, NameMasks& names) noexcept {
+void names_scalar(const char* bytes, bool /*with_from*/, NameMasks& names) noexcept {
     std::array<std::uint64_t, NameMasks::kCharacters.size() + 1> masks{};
     for (unsigned at = 0; at < 64; ++at)
         masks[kNamePlaces[static_cast<std::uint8_t>(bytes[at])]] |= std::uint64_t{1} << at;
@@ -136,6 +136,8 @@ std::uint64_t names_in(const NameMasks& block, std::uint8_t wanted) noexcept {
         all |= named<'c', 'a', 'l', 'l', '-', 'i', 'd'>(block, colons) | named<'i'>(block, colons);
     if ((wanted & kCSeq) != 0) all |= named<'c', 's', 'e', 'q'>(block, colons);
     if ((wanted & kTo) != 0) all |= named<'t', 'o'>(block, colons) | named<'t'>(block, colons);
+    if ((wanted & kFrom) != 0)
+        all |= named<'f', 'r', 'o', 'm'>(block, colons) | named<'f'>(block, colons);
     if ((wanted & kVia) != 0)
         all |= named<'v', 'i', 'a'>(block, colons) | named<'v'>(block, colons);
     return all;
@@ -185,15 +187,16 @@ void scan_strictly(const ScanOps& ops,
                    LineList& list) noexcept {
     // The longest name, its colon and the line feed before it fit in what a block looks ahead.
     constexpr std::size_t kPlaces = Scan::kBlock - 8;
+    const bool with_from = (list.wanted & line_class::kFrom) != 0;
     Scan scan(text, size, list);
     NameMasks block;
     for (std::size_t base = list.next; base < size && base < list.pause; base += kPlaces) {
         if (size - base >= Scan::kBlock) {
-            ops.names(text + base, block);
+            ops.names(text + base, with_from, block);
         } else { // nothing behind the text may be read
             std::array<char, Scan::kBlock> copy{};
             std::memcpy(copy.data(), text + base, size - base);
-            ops.names(copy.data(), block);
+            ops.names(copy.data(), with_from, block);
         }
         const std::uint64_t feeds = block.of<'\n'>() & ((std::uint64_t{1} << kPlaces) - 1);
         const std::uint64_t empty =

@@ -27,6 +27,7 @@ inline constexpr std::uint8_t kCSeq = 0x02;
 inline constexpr std::uint8_t kCompactCallId = 0x04;
 inline constexpr std::uint8_t kTo = 0x08;
 inline constexpr std::uint8_t kVia = 0x10;
+inline constexpr std::uint8_t kFrom = 0x20;
 inline constexpr std::uint8_t kEmptyLf = 0x40;   ///< a line feed at once
 inline constexpr std::uint8_t kEmptyCrLf = 0x80; ///< CR LF at once
 inline constexpr std::uint8_t kEmpty = kEmptyLf | kEmptyCrLf;
@@ -64,8 +65,9 @@ using ValueMarks = BasicValueMarks<std::uint64_t>; ///< of 64 bytes
 /// 64 bytes of a message: where each of the characters is that make up the wanted names.
 struct NameMasks {
     /// Those before the letters stand for themselves, letters for both letter cases.
-    static constexpr std::string_view kCharacters = "\n\r :\t-acdeiloqstv";
+    static constexpr std::string_view kCharacters = "\n\r :\t-acdeiloqstvfmr";
     static constexpr std::size_t kFirstLetter = 6;
+    static constexpr std::size_t kFirstOfFrom = 17; ///< these and those behind it are of From only
 
     std::array<std::uint64_t, kCharacters.size()> masks; ///< bit i stands for byte i
 
@@ -99,7 +101,8 @@ struct ScanOps {
     /// These look at 64 bytes, which must all be readable.
     std::uint64_t (*line_feeds)(const char* bytes) noexcept;
     ValueMarks (*marks)(const char* bytes) noexcept;
-    void (*names)(const char* bytes, NameMasks& names) noexcept;
+    /// `with_from`: those of From only are wanted, too, and not left as they were.
+    void (*names)(const char* bytes, bool with_from, NameMasks& names) noexcept;
     /// Looks at the first 64 of `left` bytes, and at none behind those. The end of fewer counts as
     /// a mark of both kinds.
     PartMarks (*parts)(const char* bytes, std::size_t left) noexcept;

@@ -50,6 +50,8 @@ constexpr ClassTable kFirst = [] {
         table.add(c, kTo);
     for (const char c : {'v', 'V'})
         table.add(c, kVia);
+    for (const char c : {'f', 'F'})
+        table.add(c, kFrom);
     table.add('\n', kEmptyLf);
     table.add('\r', kEmptyCrLf);
     return table;
@@ -67,8 +69,9 @@ constexpr Nibbles kSecond = [] {
     add('s', kCSeq);
     add('o', kTo);
     add('i', kVia);
+    add('r', kFrom);
     for (const char c : {':', ' ', '\t'})
-        add(c, kCompactCallId | kTo | kVia);
+        add(c, kCompactCallId | kTo | kVia | kFrom);
     add('\n', kEmptyCrLf);
     for (std::uint8_t& entry : table)
         entry = static_cast<std::uint8_t>(entry | kEmptyLf);

@@ -189,17 +189,25 @@ line_ends_sse42(const char* text, std::size_t size, LineEnds& ends) noexcept {
     return bits128(_mm_cmpeq_epi8(load128(bytes + last), comma)) != 0;
 }
 
-[[gnu::target("sse4.2,popcnt")]] void names_sse42(const char* bytes, NameMasks& names) noexcept {
-    names.masks.fill(0);
+/// The masks at places `from` to `to`. Inlined, since loops of a constant length are unrolled.
+[[gnu::target("sse4.2,popcnt"), gnu::always_inline]] inline void
+find_names_sse42(const char* bytes, std::size_t from, std::size_t to, NameMasks& names) noexcept {
     for (unsigned part = 0; part < 64; part += 16) {
         const __m128i exact = load128(bytes + part);
         const __m128i folded = _mm_or_si128(exact, _mm_set1_epi8(0x20));
-        for (std::size_t i = 0; i < names.masks.size(); ++i) {
+        for (std::size_t i = from; i < to; ++i) {
             const __m128i block = i >= NameMasks::kFirstLetter ? folded : exact;
             const __m128i wanted = _mm_set1_epi8(NameMasks::kCharacters[i]);
             names.masks[i] |= bits128(_mm_cmpeq_epi8(block, wanted)) << part;
         }
     }
+}
+
+[[gnu::target("sse4.2,popcnt")]] void
+names_sse42(const char* bytes, bool with_from, NameMasks& names) noexcept {
+    names.masks.fill(0);
+    find_names_sse42(bytes, 0, NameMasks::kFirstOfFrom, names);
+    if (with_from) find_names_sse42(bytes, NameMasks::kFirstOfFrom, names.masks.size(), names);
 }
 
 [[gnu::target("avx2,bmi,bmi2,popcnt")]] inline __m256i load256(const void* bytes) noexcept {
@@ -328,19 +336,25 @@ line_ends_avx2(const char* text, std::size_t size, LineEnds& ends) noexcept {
     return bits256(_mm256_cmpeq_epi8(load256(bytes + last), comma)) != 0;
 }
 
-[[gnu::target("avx2,bmi,bmi2,popcnt")]] void names_avx2(const char* bytes,
-                                                        NameMasks& names) noexcept {
+[[gnu::target("avx2,bmi,bmi2,popcnt"), gnu::always_inline]] inline void
+find_names_avx2(const char* bytes, std::size_t from, std::size_t to, NameMasks& names) noexcept {
     const __m256i case_bit = _mm256_set1_epi8(0x20);
     const __m256i first = load256(bytes);
     const __m256i last = load256(bytes + 32);
     const __m256i first_folded = _mm256_or_si256(first, case_bit);
     const __m256i last_folded = _mm256_or_si256(last, case_bit);
-    for (std::size_t i = 0; i < names.masks.size(); ++i) {
+    for (std::size_t i = from; i < to; ++i) {
         const bool letter = i >= NameMasks::kFirstLetter;
         const __m256i wanted = _mm256_set1_epi8(NameMasks::kCharacters[i]);
         names.masks[i] = bits256(_mm256_cmpeq_epi8(letter ? first_folded : first, wanted)) |
                          bits256(_mm256_cmpeq_epi8(letter ? last_folded : last, wanted)) << 32U;
     }
+}
+
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] void
+names_avx2(const char* bytes, bool with_from, NameMasks& names) noexcept {
+    find_names_avx2(bytes, 0, NameMasks::kFirstOfFrom, names);
+    if (with_from) find_names_avx2(bytes, NameMasks::kFirstOfFrom, names.masks.size(), names);
 }
 
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] inline __m512i
@@ -495,14 +509,21 @@ has_comma_avx512(const char* bytes, std::size_t size) noexcept {
     }
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] void
-names_avx512(const char* bytes, NameMasks& names) noexcept {
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt"),
+  gnu::always_inline]] inline void
+find_names_avx512(const char* bytes, std::size_t from, std::size_t to, NameMasks& names) noexcept {
     const __m512i exact = load512(bytes);
     const __m512i folded = _mm512_or_si512(exact, _mm512_set1_epi8(0x20));
-    for (std::size_t i = 0; i < names.masks.size(); ++i) {
+    for (std::size_t i = from; i < to; ++i) {
         const __m512i block = i >= NameMasks::kFirstLetter ? folded : exact;
         names.masks[i] = _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(NameMasks::kCharacters[i]));
     }
+}
+
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] void
+names_avx512(const char* bytes, bool with_from, NameMasks& names) noexcept {
+    find_names_avx512(bytes, 0, NameMasks::kFirstOfFrom, names);
+    if (with_from) find_names_avx512(bytes, NameMasks::kFirstOfFrom, names.masks.size(), names);
 }
 
 } // namespace

@@ -8,7 +8,8 @@
 //        has; no allocation, no copy. Linear: no input costs more than a few times what a typical
 //        message of its size costs.
 // Spec:  RFC 3261 §7.1 and §7.2 (first line), §7.3 (fields, folding, compact names), §8.1.1.4 and
-//        §20.8 (Call-ID), §20.16 (CSeq), §20.39 (To), §20.42 (Via). docs/sip.md has every rule.
+//        §20.8 (Call-ID), §20.16 (CSeq), §20.20 (From), §20.39 (To), §19.3 (tags), §20.42 (Via).
+//        docs/sip.md has every rule.
 #pragma once
 
 #include <array>
@@ -68,7 +69,8 @@ enum class Want : std::uint8_t {
     ToTag = 1,
     CSeq = 2,
     TopVia = 4,
-    Everything = 7,
+    Tags = 8, ///< both tags, and what ToTag gives
+    Everything = 15,
 };
 
 [[nodiscard]] constexpr Want operator|(Want a, Want b) noexcept {
@@ -96,18 +98,25 @@ struct SipDigest {
     Defect defect = Defect::None;
     Method method = Method::Other; ///< of a request
     std::uint16_t status = 0;      ///< of a response: 100..699; 0 in a request, or unreadable
-    bool has_to_tag = false;       ///< To carries a tag: the message belongs to a dialog (§12)
-    std::optional<CSeq> cseq;      ///< empty when absent or unreadable
+    /// To carries a tag with a value: the message belongs to a dialog (§12).
+    bool has_to_tag = false;
+    std::optional<CSeq> cseq; ///< empty when absent or unreadable
     /// The value byte for byte, white space around it dropped; empty when absent. A fold inside it
     /// stays as it is: no legal Call-ID has one.
     std::string_view call_id;
     std::string_view top_via_branch; ///< branch of the first Via value; empty when absent
+    /// The tags of From and To, which tell the dialogs of a call apart (§12, §19.3); empty when
+    /// absent or without a value. They end where a token does: of a quoted string, which no tag is,
+    /// they have what stands before its first white space, semicolon or comma. Where they are
+    /// wanted, `has_to_tag` says that `to_tag` is not empty.
+    std::string_view from_tag;
+    std::string_view to_tag;
 };
 
-/// Reads one UDP payload. The first of several To, CSeq and Via fields counts; what of them the
-/// rules do not want is absent. Line ends are CRLF or a bare LF; a bare CR ends no line. Works on
-/// any length from 0 to 65,535, on any thread, from main() on. A payload that is NotSip gives its
-/// Call-ID, too, if it has one. docs/sip.md lists the limits on what is looked at in one value.
+/// Reads one UDP payload. The first of several From, To, CSeq and Via fields counts; what of them
+/// the rules do not want is absent. Line ends are CRLF or a bare LF; a bare CR ends no line. Works
+/// on any length from 0 to 65,535, on any thread, from main() on. A payload that is NotSip gives
+/// its Call-ID, too, if it has one. docs/sip.md lists the limits on what is looked at in one value.
 [[nodiscard]] SipDigest read_digest(std::span<const std::byte> payload,
                                     const ReadRules& rules = {}) noexcept;
 

@@ -26,6 +26,7 @@ TEST(Corpus, EveryMessageReadsAsExpectedAtEveryLevel) {
             const auto at_start = guarded_start(message.text);
             EXPECT_TRUE(
                 same(digest, at_end, read_digest_at(level, at_start, message.rules), at_start));
+            EXPECT_EQ(digest.has_to_tag, !digest.to_tag.empty());
             const auto found = described(digest);
             for (const auto& [key, value] : message.expected) {
                 ASSERT_TRUE(found.contains(key)) << "unknown key: " << key;

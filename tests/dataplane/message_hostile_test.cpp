@@ -25,6 +25,11 @@ bool lies_in(std::string_view part, std::string_view whole) {
 void expect_lawful(const SipDigest& digest, std::string_view payload) {
     EXPECT_TRUE(lies_in(digest.call_id, payload));
     EXPECT_TRUE(lies_in(digest.top_via_branch, payload));
+    EXPECT_TRUE(lies_in(digest.from_tag, payload));
+    EXPECT_TRUE(lies_in(digest.to_tag, payload));
+    EXPECT_EQ(digest.has_to_tag, !digest.to_tag.empty());
+    for (const std::string_view tag : {digest.from_tag, digest.to_tag})
+        EXPECT_EQ(tag.find_first_of(" \t\r\n;,"), std::string_view::npos);
     if (digest.kind == PayloadKind::Response) {
         EXPECT_TRUE(digest.status == 0 || (digest.status >= 100 && digest.status <= 699));
     } else {
@@ -43,6 +48,7 @@ std::vector<std::string> sample_messages() {
             bye().replace("Call-ID", "i :\r\n folded@b").text(),
             response(200, "OK").to("\"B;tag=\\\"<\" <sip:b@example.org;x>\r\n ; tag = 1").text(),
             invite()
+                .from("<sip:a,b@[2001:db8::1];tag=no>;x=\";tag=no\"\r\n ;TAG\t=\r\n 2\t;y")
                 .via("SIP / 2.0 / UDP [2001:db8::1] : 5060 ; x=\"a,\\\"\" ; branch = z9hG4bKa , b")
                 .cseq("99999999999 X")
                 .line_end("\n")
@@ -136,6 +142,9 @@ TEST(MessageUnderAttack, ReadsTheLongestDatagramOfAnyShape) {
                                    "<",
                                    ";tag",
                                    "To: <\r\n",
+                                   "f:;tag=\n",
+                                   "From \n",
+                                   "fr\n",
                                    "a:\r\n",
                                    "CSeq: 1",
                                    "i \n",
@@ -145,7 +154,8 @@ TEST(MessageUnderAttack, ReadsTheLongestDatagramOfAnyShape) {
                                    "X: 01234567890123456789012345678\n",
                                    "\\",
                                    "\x01"}) {
-        for (const std::string& start : {first, first + "To: ", first + "Via: ", std::string()}) {
+        for (const std::string& start :
+             {first, first + "To: ", first + "From: ", first + "Via: ", std::string()}) {
             std::string text = start;
             while (text.size() + unit.size() <= 65'507) {
                 text += unit;

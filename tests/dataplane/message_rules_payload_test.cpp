@@ -196,17 +196,22 @@ TEST(MessageRules, LookalikesOfWantedNamesPassInAnyNumber) {
                                    "Too: x",
                                    "CSeq-X: 1 INVITE",
                                    "Viaduct: x",
+                                   "From-X: x",
+                                   "f",
                                    "t",
                                    "Call-ID x"}) {
         auto message = invite().without("Call-ID").without("To").without("Via").without("CSeq");
+        message.without("From");
         for (int i = 0; i < 200; ++i)
             message.line(line);
         message.line("Call-ID \t: behind@x").line("t:<sip:b@example.org>;tag=b1");
         message.line("CSeq: 7 INVITE").line("V: SIP/2.0/UDP h;branch=z9hG4bKb");
+        message.line(line[0] == 'f' ? "FroM\t: <sip:a@x>;tag=a1" : "f :sip:a@x;tag=a1");
         read_everywhere(message.text(), [&](const SipDigest& digest) {
             EXPECT_EQ(digest.defect, Defect::None) << line;
             EXPECT_EQ(digest.call_id, "behind@x") << line;
-            EXPECT_TRUE(digest.has_to_tag) << line;
+            EXPECT_EQ(digest.from_tag, "a1") << line;
+            EXPECT_EQ(digest.to_tag, "b1") << line;
             EXPECT_EQ(digest.cseq, (CSeq{7, Method::Invite})) << line;
             EXPECT_EQ(digest.top_via_branch, "z9hG4bKb") << line;
         });
@@ -324,7 +329,7 @@ TEST(MessageRules, HeaderLinesBeyondTheCapAreADefect) {
 }
 
 TEST(MessageRules, ContinuationLinesOfAFieldThatIsReadCountAgainstTheCap) {
-    for (const std::string name : {"Call-ID", "Via", "To", "CSeq"}) {
+    for (const std::string name : {"Call-ID", "Via", "From", "To", "CSeq"}) {
         std::string folds;
         for (int line = 0; line < 300; ++line)
             folds += "\r\n ";
@@ -336,7 +341,7 @@ TEST(MessageRules, ContinuationLinesOfAFieldThatIsReadCountAgainstTheCap) {
 }
 
 TEST(MessageRules, ContinuationLinesOfTheLastFieldCountAgainstTheCap) {
-    for (const std::string name : {"Call-ID", "i", "Via", "To", "CSeq", "Subject"})
+    for (const std::string name : {"Call-ID", "i", "Via", "From", "To", "CSeq", "Subject"})
         for (const std::size_t lines : {16U, 17U}) {
             std::string text = "INVITE sip:b@example.org SIP/2.0\r\ni: a@b\r\n" + name + ": a@b";
             for (std::size_t line = 2; line < lines; ++line)
@@ -382,7 +387,9 @@ TEST(MessageRules, LimitsAreWhereTheDocumentationHasThem) {
         for (std::size_t i = 0; i < marks; ++i)
             semicolons += ";a";
         read("To: sip:b" + semicolons + ";tag=1",
-             [&](const SipDigest& digest) { EXPECT_EQ(digest.has_to_tag, marks < 24); });
+             [&](const SipDigest& digest) { EXPECT_EQ(digest.to_tag, marks < 24 ? "1" : ""); });
+        read("From: sip:b" + semicolons + ";tag=1",
+             [&](const SipDigest& digest) { EXPECT_EQ(digest.from_tag, marks < 24 ? "1" : ""); });
     }
     for (const std::size_t digits : {64U, 65U})
         read("CSeq: " + std::string(digits, '0') + " BYE",
@@ -396,12 +403,14 @@ TEST(MessageRules, LimitsAreWhereTheDocumentationHasThem) {
 
 TEST(MessageRules, WhatIsNotWantedIsAbsent) {
     const std::string text = bye().call_id("w@x").text();
-    for (unsigned want = 0; want < 8; ++want)
+    for (unsigned want = 0; want < 16; ++want)
         for (const bool lenient : {false, true})
             read_everywhere(text,
                             [&](const SipDigest& digest) {
                                 EXPECT_EQ(digest.call_id, "w@x");
-                                EXPECT_EQ(digest.has_to_tag, (want & 1) != 0);
+                                EXPECT_EQ(digest.has_to_tag, (want & (1U | 8U)) != 0);
+                                EXPECT_EQ(digest.from_tag, (want & 8) != 0 ? "1928301774" : "");
+                                EXPECT_EQ(digest.to_tag, (want & 8) != 0 ? "a6c85cf" : "");
                                 EXPECT_EQ(digest.cseq.has_value(), (want & 2) != 0);
                                 EXPECT_EQ(!digest.top_via_branch.empty(), (want & 4) != 0);
                             },

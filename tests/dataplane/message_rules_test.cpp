@@ -15,12 +15,14 @@ TEST(MessageRules, P1SpaceAndTabBeforeTheColonAreLegal) {
          std::vector<std::string>{":", " :", "\t:", " \t \t:", wide + ":", wide + "\t: \t"}) {
         const auto message = invite()
                                  .replace("Via", "Via" + colon + "SIP/2.0/UDP a;branch=z9hG4bKp1")
+                                 .replace("From", "From" + colon + "<sip:a@example.org>;tag=f")
                                  .replace("To", "To" + colon + "<sip:b@example.org>;tag=t")
                                  .replace("Call-ID", "Call-ID" + colon + "p1@x")
                                  .replace("CSeq", "CSeq" + colon + "7 INVITE");
         read_everywhere(message.text(), [](const SipDigest& digest) {
             EXPECT_EQ(digest.top_via_branch, "z9hG4bKp1");
-            EXPECT_TRUE(digest.has_to_tag);
+            EXPECT_EQ(digest.from_tag, "f");
+            EXPECT_EQ(digest.to_tag, "t");
             EXPECT_EQ(digest.call_id, "p1@x");
             EXPECT_EQ(digest.cseq, (CSeq{7, Method::Invite}));
         });
@@ -50,10 +52,13 @@ TEST(MessageRules, P2AFoldIsWhiteSpace) {
                           fold + "z9hG4bKp2" + fold + ";x",
                       "z9hG4bKp2");
         auto message = invite().cseq("8" + fold + "INVITE");
+        message.from(fold + "<sip:a@example.org>;x" + fold + ";tag" + fold + "=" + fold + "f" +
+                     fold);
         message.to("<sip:b@example.org>" + fold + ";" + fold + "tag=t");
         read_everywhere(message.text(), [](const SipDigest& digest) {
             EXPECT_EQ(digest.cseq, (CSeq{8, Method::Invite}));
-            EXPECT_TRUE(digest.has_to_tag);
+            EXPECT_EQ(digest.from_tag, "f");
+            EXPECT_EQ(digest.to_tag, "t");
         });
     }
 }
@@ -70,9 +75,9 @@ TEST(MessageRules, P2AContinuationLineIsNoFieldOfItsOwn) {
 }
 
 TEST(MessageRules, P3CompactNamesAreTheLongOnes) {
-    for (unsigned mix = 0; mix < 64; ++mix) { // long or compact, as written or in the other case
+    for (unsigned mix = 0; mix < 256; ++mix) { // long or compact, as written or in the other case
         const auto name = [&](unsigned bit, const char* full, char compact) {
-            const bool upper = (mix >> (bit + 3) & 1) != 0;
+            const bool upper = (mix >> (bit + 4) & 1) != 0;
             if ((mix >> bit & 1) == 0) return std::string(full);
             return std::string(1, static_cast<char>(upper ? compact - 0x20 : compact));
         };
@@ -80,10 +85,12 @@ TEST(MessageRules, P3CompactNamesAreTheLongOnes) {
             invite()
                 .replace("Via", name(0, "Via", 'v') + ": SIP/2.0/UDP a;branch=z9hG4bKp3")
                 .replace("To", name(1, "To", 't') + ": <sip:b@example.org>;tag=t")
-                .replace("Call-ID", name(2, "Call-ID", 'i') + ": p3@x");
+                .replace("Call-ID", name(2, "Call-ID", 'i') + ": p3@x")
+                .replace("From", name(3, "From", 'f') + ": <sip:a@example.org>;tag=f");
         read_everywhere(message.text(), [](const SipDigest& digest) {
             EXPECT_EQ(digest.top_via_branch, "z9hG4bKp3");
-            EXPECT_TRUE(digest.has_to_tag);
+            EXPECT_EQ(digest.from_tag, "f");
+            EXPECT_EQ(digest.to_tag, "t");
             EXPECT_EQ(digest.call_id, "p3@x");
         });
     }
@@ -92,11 +99,12 @@ TEST(MessageRules, P3CompactNamesAreTheLongOnes) {
 TEST(MessageRules, P3TheOtherCompactNamesAreOtherFields) {
     auto message = invite().call_id("p3@x");
     for (char c = 1; c != 0; ++c) // every byte; after 127 come the negative ones
-        if (std::string_view("itvITV \t\r\n").find(c) == std::string_view::npos)
+        if (std::string_view("fitvFITV \t\r\n").find(c) == std::string_view::npos)
             message.line_before(std::string(1, c) + ": 9 BYE;tag=no;branch=no");
     read_everywhere(message.text(), [](const SipDigest& digest) {
         EXPECT_EQ(digest.defect, Defect::None);
         EXPECT_EQ(digest.call_id, "p3@x");
+        EXPECT_EQ(digest.from_tag, "1928301774");
         EXPECT_FALSE(digest.has_to_tag);
         EXPECT_EQ(digest.cseq, (CSeq{314159, Method::Invite}));
         EXPECT_EQ(digest.top_via_branch, "z9hG4bK776asdhds");
@@ -161,14 +169,12 @@ TEST(MessageRules, P5CommasInQuotesAndAngleBracketsPartNothing) {
                                  R"("\", <;tag=no" <sip:b@example.org>;tag=t)",
                                  R"(<sip:b@example.org;x=1,2;tag=no>;tag=t)",
                                  R"(B <sip:b@example.org?a=1,2>;y="1,2;3";tag=t)"})
-        read_everywhere(invite().to(to).text(),
-                        [](const SipDigest& digest) { EXPECT_TRUE(digest.has_to_tag); });
+        expect_tag(to, "t");
     for (const std::string to : {R"("B;tag=no" <sip:b@example.org>)",
                                  R"(<sip:b@example.org;tag=no>)",
                                  R"(<sip:b@example.org>;x=";tag=no")",
                                  R"(<sip:b@example.org>, <sip:c@example.org>;tag=no)"})
-        read_everywhere(invite().to(to).text(),
-                        [](const SipDigest& digest) { EXPECT_FALSE(digest.has_to_tag); });
+        expect_tag(to, "");
 }
 
 TEST(MessageRules, P6NamesMatchAsAWhole) {
@@ -195,10 +201,26 @@ TEST(MessageRules, P6NamesMatchAsAWhole) {
         // It neither hides the real one nor makes it ambiguous.
         expect_call_id(invite().call_id("p6@x").line_before(name + ": no@x"), "p6@x");
     }
-    for (const std::string name :
-         {"Tok", "T-", "too", "To-X", "XTo", "CSeqs", "CSe", "Vi", "Vias"}) {
+    for (const std::string name : {"Tok",
+                                   "T-",
+                                   "too",
+                                   "To-X",
+                                   "XTo",
+                                   "CSeqs",
+                                   "CSe",
+                                   "Vi",
+                                   "Vias",
+                                   "Fro",
+                                   "Froms",
+                                   "From-X",
+                                   "XFrom",
+                                   "Fram",
+                                   "F-",
+                                   "ff",
+                                   "fr"}) {
         auto message = invite().line_before(name + ": 9 BYE;tag=no;branch=no");
         read_everywhere(message.text(), [](const SipDigest& digest) {
+            EXPECT_EQ(digest.from_tag, "1928301774");
             EXPECT_FALSE(digest.has_to_tag);
             EXPECT_EQ(digest.cseq, (CSeq{314159, Method::Invite}));
             EXPECT_EQ(digest.top_via_branch, "z9hG4bK776asdhds");
@@ -211,7 +233,7 @@ TEST(MessageRules, P6NamesMatchAsAWhole) {
 TEST(MessageRules, P7TheBodyIsNeverSearched) {
     const std::string part =
         "BYE sip:a@example.org SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=no\r\n"
-        "To: <x>;tag=no\r\nCall-ID: body@no\r\ni: two@no\r\nCSeq: 1 BYE\r\n\r\n";
+        "To: <x>;tag=no\r\nf: <x>;tag=no\r\nCall-ID: body@no\r\ni: two@no\r\nCSeq: 1 BYE\r\n\r\n";
     for (const std::string& body :
          std::vector<std::string>{part,
                                   "Call-ID: body@no\r\n" + part,
@@ -220,16 +242,85 @@ TEST(MessageRules, P7TheBodyIsNeverSearched) {
                                   "v=0\r\ni: session\r\nt: 0 0\r\n" + part})
         for (const std::string end : {"\r\n", "\n"}) {
             expect_call_id(invite().call_id("p7@x").body(body).line_end(end), "p7@x");
-            const auto bare = request("NOTIFY").without("Call-ID").without("Via").without("CSeq");
+            const auto bare =
+                request("NOTIFY").without("Call-ID").without("Via").without("CSeq").without("From");
             read_everywhere(MessageBuilder(bare).body(body).line_end(end).text(),
                             [](const SipDigest& digest) {
                                 EXPECT_EQ(digest.call_id, "");
                                 EXPECT_EQ(digest.defect, Defect::None);
+                                EXPECT_EQ(digest.from_tag, "");
                                 EXPECT_FALSE(digest.has_to_tag);
                                 EXPECT_EQ(digest.cseq, std::nullopt);
                                 EXPECT_EQ(digest.top_via_branch, "");
                             });
         }
+}
+
+TEST(MessageRules, TagsAreTakenByteForByte) {
+    // On both sides of 64 and 128 bytes, where another way through the code is taken.
+    for (std::size_t host = 1; host < 140; ++host)
+        for (const std::size_t size : {std::size_t{1}, 15 + host % 3, std::size_t{40}}) {
+            const std::string tag = std::string(size - 1, 'T') + "~";
+            const std::string uri = "<sip:b@" + std::string(host, 'h') + ">";
+            expect_tag(uri + ";tag=" + tag, tag);
+            expect_tag("\"B\" " + uri + ";tag=" + tag + ";x=y", tag);
+            expect_tag(uri, "");
+        }
+    for (const std::string tag : {"a.b-c!%2B*_+`'~", "a=b", "\xc3\xa9", "<a>", "a\"b", "-"})
+        for (const std::string end : {"", " ", "\t;x", ";x", " \r\n ;x=y", "\r\n ", ",<sip:c@d>"})
+            for (const std::string start :
+                 {"<sip:b@x>;tag=", "sip:b@x;tag=", "<sip:b@x>;x;Tag\t= "})
+                expect_tag(start + tag + end, tag);
+}
+
+TEST(MessageRules, TheFirstTagAmongTheParametersCounts) {
+    for (const std::string to : {"<sip:b@x>;tag=t",
+                                 "<sip:b@x>;TAG=t;tag=no",
+                                 "<sip:b@x>;tAg=t,<sip:c@x>;tag=no",
+                                 "<sip:b@x>;a=tag;tagged=no;xtag=no;tag=t",
+                                 "<sip:b@x>;tag;tag=t", // a flag of that name is no tag
+                                 "<sip:b@x;tag=no>;tag=t",
+                                 "<sip:b@x?h=;tag=no>;x=y;tag=t",
+                                 "sip:b@x;tag=t",
+                                 "sip:b@x;x=y;tag=t",
+                                 "\"B;tag=no\" <sip:b@x>;tag=t",
+                                 "\"\\\";tag=no\" <sip:b@x>;x=\";tag=no\";tag=t",
+                                 "B <sip:b@x>;tag=t"})
+        expect_tag(to, "t");
+    for (const std::string to : {"",
+                                 "<sip:b@x>",
+                                 "<sip:b@x>;tag",
+                                 "<sip:b@x>;tag=", // no value, and what follows is another's
+                                 "<sip:b@x>;tag= ;x",
+                                 "<sip:b@x>;tag=;tag=no",
+                                 "<sip:b@x>;tag=,<sip:c@x>;tag=no",
+                                 "<sip:b@x>;tag=\r\n ",
+                                 "<sip:b@x>,<sip:c@x>;tag=no",
+                                 "<sip:b@x;tag=no",
+                                 "\"B;tag=no",
+                                 "sip:b@x",
+                                 "tag=no"})
+        expect_tag(to, "");
+}
+
+TEST(MessageRules, AQuotedTagIsReadUpToWhereATokenEnds) {
+    expect_tag("<sip:b@x>;tag=\"\"", "\"\"");
+    expect_tag("<sip:b@x>;tag=\"t u\";tag=no", "\"t");
+    expect_tag("<sip:b@x>;tag=\"t;u\"", "\"t");
+}
+
+TEST(MessageRules, TheFirstOfSeveralFromsCounts) {
+    const auto message = invite().from("<sip:a@x>;tag=f");
+    const auto expect = [](const MessageBuilder& built, std::string_view tag) {
+        read_everywhere(built.text(),
+                        [&](const SipDigest& digest) { EXPECT_EQ(digest.from_tag, tag); });
+    };
+    for (const std::string second : {"From: <sip:a@x>;tag=g", "f: <sip:a@x>;tag=g"}) {
+        expect(MessageBuilder(message).line(second), "f");
+        expect(MessageBuilder(message).line_before(second), "g");
+    }
+    expect(MessageBuilder(message).line_before("F: <sip:a@x>"), ""); // the first has none
+    expect(invite().without("From"), "");
 }
 
 } // namespace

@@ -34,6 +34,8 @@ TEST(Message, ReadsEveryFieldOfARequest) {
     EXPECT_FALSE(digest.has_to_tag);
     EXPECT_EQ(digest.cseq, (CSeq{314159, Method::Invite}));
     EXPECT_EQ(digest.top_via_branch, "z9hG4bK776asdhds");
+    EXPECT_EQ(digest.from_tag, "1928301774");
+    EXPECT_EQ(digest.to_tag, "");
 }
 
 TEST(Message, ReadsEveryFieldOfAResponse) {
@@ -44,6 +46,8 @@ TEST(Message, ReadsEveryFieldOfAResponse) {
     EXPECT_TRUE(digest.has_to_tag);
     EXPECT_EQ(digest.cseq, (CSeq{314159, Method::Invite}));
     EXPECT_EQ(digest.top_via_branch, "z9hG4bK776asdhds");
+    EXPECT_EQ(digest.from_tag, "1928301774");
+    EXPECT_EQ(digest.to_tag, "a6c85cf");
 }
 
 TEST(Message, KnowsTheMethodsByTheirExactNames) {

@@ -121,7 +121,9 @@ void expect_agreement(const SipMessage& message, const SipDigest& digest) {
     EXPECT_EQ(message.method(), digest.method);
     EXPECT_EQ(message.status(), digest.status);
     EXPECT_EQ(message.call_id(), digest.call_id);
-    EXPECT_EQ(message.to() && !message.to()->tag().empty(), digest.has_to_tag);
+    EXPECT_EQ(message.from() ? message.from()->tag() : "", digest.from_tag);
+    EXPECT_EQ(message.to() ? message.to()->tag() : "", digest.to_tag);
+    EXPECT_EQ(digest.has_to_tag, !digest.to_tag.empty());
     EXPECT_EQ(message.cseq(), digest.cseq);
     EXPECT_EQ(message.top_via() ? message.top_via()->branch() : "", digest.top_via_branch);
 }
@@ -190,9 +192,10 @@ TEST(SipMessageUnderAttack, ReadsMutatedMessagesLawfully) {
     std::mt19937 random(3'261);
     const std::vector<std::string> messages = samples();
     constexpr std::string_view kTokens[] = {
-        "\r\n", "\n",   "\r",   " ",     "\t",       ":",   ";",       ",",       "\"",    "<",
-        ">",    "=",    "\\",   "@",     "?",        "[",   "]",       "/",       "\r\n ", "i:",
-        "\nv:", "\nt:", ";tag", ";tag=", ";branch=", "To ", "\nCSeq:", "SIP/2.0", "CSeq",  "\n\n"};
+        "\r\n",  "\n",       "\r",    " ",       "\t",      ":",    ";",    ",",
+        "\"",    "<",        ">",     "=",       "\\",      "@",    "?",    "[",
+        "]",     "/",        "\r\n ", "i:",      "\nv:",    "\nt:", "\nf:", ";tag",
+        ";tag=", ";branch=", "To ",   "\nCSeq:", "SIP/2.0", "CSeq", "\n\n"};
     for (int round = 0; round < 60'000; ++round) {
         std::string text = messages[random() % messages.size()];
         if (text.size() > 2'000) text.resize(2'000);

@@ -20,7 +20,7 @@ constexpr std::size_t kControlBytes = 3;
 ReadRules rules_from(std::uint8_t control) {
     static constexpr std::array<std::uint16_t, 8> kMaxLines{
         kMaxHeaderLines, kMaxHeaderLines, 0, 1, 2, 5, 64, 65'535};
-    return {.want = static_cast<Want>(control & 7),
+    return {.want = static_cast<Want>((control & 7) | (control >> 4 & 8)),
             .lenient = (control & 8) != 0,
             .max_header_lines = kMaxLines[control >> 4 & 7]};
 }
@@ -37,13 +37,18 @@ bool same(const SipDigest& a,
            a.status == b.status && a.has_to_tag == b.has_to_tag && a.cseq == b.cseq &&
            a.call_id == b.call_id && place(a.call_id, a_bytes) == place(b.call_id, b_bytes) &&
            a.top_via_branch == b.top_via_branch &&
-           place(a.top_via_branch, a_bytes) == place(b.top_via_branch, b_bytes);
+           place(a.top_via_branch, a_bytes) == place(b.top_via_branch, b_bytes) &&
+           a.from_tag == b.from_tag && place(a.from_tag, a_bytes) == place(b.from_tag, b_bytes) &&
+           a.to_tag == b.to_tag && place(a.to_tag, a_bytes) == place(b.to_tag, b_bytes);
 }
 
 void check_digest(const SipDigest& digest, std::span<const std::byte> payload, ReadRules rules) {
     const std::string_view text = view_of(payload);
     require(lies_in(digest.call_id, text), "the Call-ID lies in the payload");
     require(lies_in(digest.top_via_branch, text), "the branch lies in the payload");
+    for (const std::string_view tag : {digest.from_tag, digest.to_tag})
+        require(lies_in(tag, text) && tag.find_first_of(" \t\r\n;,") == tag.npos,
+                "a tag lies in the payload, and ends where a token does");
     const bool readable = digest.status >= 100 && digest.status <= 699;
     require(digest.status == 0 || (readable && digest.kind == PayloadKind::Response),
             "only a response has a status, of 100 to 699");
@@ -54,7 +59,12 @@ void check_digest(const SipDigest& digest, std::span<const std::byte> payload, R
         require(kSpace.find(digest.call_id.front()) == std::string_view::npos &&
                     kSpace.find(digest.call_id.back()) == std::string_view::npos,
                 "no white space is around the Call-ID");
-    if (!wants(rules.want, Want::ToTag)) require(!digest.has_to_tag, "no unwanted To-tag");
+    if (wants(rules.want, Want::Tags)) {
+        require(digest.has_to_tag == !digest.to_tag.empty(), "there is a To-tag or there is none");
+    } else {
+        require(digest.from_tag.empty() && digest.to_tag.empty(), "no unwanted tags");
+        if (!wants(rules.want, Want::ToTag)) require(!digest.has_to_tag, "no unwanted To-tag");
+    }
     if (!wants(rules.want, Want::CSeq)) require(!digest.cseq, "no unwanted CSeq");
     if (!wants(rules.want, Want::TopVia))
         require(digest.top_via_branch.empty(), "no unwanted branch");
@@ -79,8 +89,11 @@ void check_rules(const SipDigest& digest, std::span<const std::byte> payload, Re
         return;
     }
     require(digest.call_id == whole.call_id, "the Call-ID does not depend on what is wanted");
-    if (wants(rules.want, Want::ToTag))
+    if (wants(rules.want, Want::ToTag | Want::Tags))
         require(digest.has_to_tag == whole.has_to_tag, "To-tag whatever else is wanted");
+    if (wants(rules.want, Want::Tags))
+        require(digest.from_tag == whole.from_tag && digest.to_tag == whole.to_tag,
+                "tags whatever else is wanted");
     if (wants(rules.want, Want::CSeq))
         require(digest.cseq == whole.cseq, "CSeq whatever else is wanted");
     if (wants(rules.want, Want::TopVia))
@@ -100,6 +113,8 @@ void check_ends(const SipDigest& digest,
         digest.kind == PayloadKind::Stun)
         return;
     const std::string call_id(digest.call_id); // the guarded bytes are written anew below
+    const std::string from_tag(digest.from_tag);
+    const std::string to_tag(digest.to_tag);
     const auto cut = test::guarded(payload.substr(0, cut_to));
     const SipDigest of_cut = read_digest(cut, rules);
     require(call_id.starts_with(of_cut.call_id), "a cut message has no other Call-ID");
@@ -109,10 +124,12 @@ void check_ends(const SipDigest& digest,
     if (digest.kind == PayloadKind::NotSip ||
         payload.find_first_not_of('\n', first_end) == payload.npos)
         return;
-    const std::string longer = std::string(payload) + "\n\nCall-ID: in-the-body\nTo: b;tag=b\n";
+    const std::string longer =
+        std::string(payload) + "\n\nCall-ID: in-the-body\nTo: b;tag=b\nf: b;tag=b\n";
     const SipDigest of_longer = read_digest(std::as_bytes(std::span(longer)), rules);
     require(of_longer.kind == digest.kind && of_longer.defect == Defect::None &&
                 of_longer.call_id == call_id && of_longer.has_to_tag == digest.has_to_tag &&
+                of_longer.from_tag == from_tag && of_longer.to_tag == to_tag &&
                 of_longer.cseq == digest.cseq,
             "the body is not read");
 }

@@ -165,8 +165,10 @@ void check_against_digest(const SipMessage& message, std::span<const std::byte> 
     require(digest.call_id == message.call_id(), "the digest has the same Call-ID");
     if (const auto cseq = message.first(HeaderId::CSeq); cseq && !has_many_digits(cseq->value))
         require(digest.cseq == message.cseq(), "the digest has the same CSeq");
+    if (const auto from = message.first(HeaderId::From); from && has_few_marks(from->value))
+        require(digest.from_tag == message.from()->tag(), "the digest has the same From-tag");
     if (const auto to = message.first(HeaderId::To); to && has_few_marks(to->value))
-        require(digest.has_to_tag == !message.to()->tag().empty(), "the digest has the same tag");
+        require(digest.to_tag == message.to()->tag(), "the digest has the same To-tag");
     if (const auto via = message.first(HeaderId::Via); via && has_few_marks(via->value))
         require(digest.top_via_branch == message.top_via()->branch() ||
                     digest.top_via_branch.starts_with('"'), // no branch: what it is is not judged

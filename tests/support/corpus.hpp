@@ -6,8 +6,8 @@
 //   lenient=yes   max_header_lines=16
 // and what must come out of it; only the keys that are given are compared, empty means absent:
 //   kind=request|response|keepalive|stun|not_sip   method=INVITE (Other when not known)
-//   defect=none|ambiguous_call_id|too_many_header_lines   status=200   call_id=...   to_tag=yes|no
-//   cseq=314159 INVITE   branch=...
+//   defect=none|ambiguous_call_id|too_many_header_lines   status=200   call_id=...
+//   cseq=314159 INVITE   branch=...   from_tag=...   to_tag=...   has_to_tag=yes|no
 #pragma once
 
 #include "viaduct/message.hpp"

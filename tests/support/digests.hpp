@@ -38,7 +38,8 @@ namespace viaduct::test {
     };
     return a.kind == b.kind && a.defect == b.defect && a.method == b.method &&
            a.status == b.status && a.has_to_tag == b.has_to_tag && a.cseq == b.cseq &&
-           same_part(a.call_id, b.call_id) && same_part(a.top_via_branch, b.top_via_branch);
+           same_part(a.call_id, b.call_id) && same_part(a.top_via_branch, b.top_via_branch) &&
+           same_part(a.from_tag, b.from_tag) && same_part(a.to_tag, b.to_tag);
 }
 
 [[nodiscard]] inline std::string name_of(PayloadKind kind) {
@@ -78,7 +79,9 @@ namespace viaduct::test {
             {"method", name_of(digest.method)},
             {"status", std::to_string(digest.status)},
             {"call_id", std::string(digest.call_id)},
-            {"to_tag", digest.has_to_tag ? "yes" : "no"},
+            {"has_to_tag", digest.has_to_tag ? "yes" : "no"},
+            {"from_tag", std::string(digest.from_tag)},
+            {"to_tag", std::string(digest.to_tag)},
             {"cseq", cseq},
             {"branch", std::string(digest.top_via_branch)}};
 }

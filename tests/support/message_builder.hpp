@@ -28,6 +28,7 @@ public:
     MessageBuilder& first_line(std::string_view line) { return first_line_ = line, *this; }
     MessageBuilder& call_id(std::string_view value) { return set("Call-ID", value); }
     MessageBuilder& cseq(std::string_view value) { return set("CSeq", value); }
+    MessageBuilder& from(std::string_view value) { return set("From", value); }
     MessageBuilder& to(std::string_view value) { return set("To", value); }
     MessageBuilder& to_tag(const std::string& tag) {
         return set("To", "<sip:bob@example.org>;tag=" + tag);

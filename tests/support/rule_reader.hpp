@@ -65,6 +65,20 @@ inline void expect_branch(std::string_view via, std::string_view branch) {
         EXPECT_EQ(digest.call_id, "a84b4c76e66710@192.0.2.1");
     });
 }
+/// The tag of a To of this value, and of a From of it, too: it is found whatever else is wanted,
+/// and its being there by those who want to know only that.
+inline void expect_tag(std::string_view value, std::string_view tag) {
+    const std::string text = invite().from(value).to(value).text();
+    for (const Want want : {Want::Everything, Want::Tags, Want::ToTag})
+        read_everywhere(text,
+                        [&](const SipDigest& digest) {
+                            EXPECT_EQ(digest.has_to_tag, !tag.empty());
+                            EXPECT_EQ(digest.from_tag, want == Want::ToTag ? "" : tag);
+                            EXPECT_EQ(digest.to_tag, want == Want::ToTag ? "" : tag);
+                            EXPECT_EQ(digest.call_id, "a84b4c76e66710@192.0.2.1");
+                        },
+                        {.want = want});
+}
 inline void expect_kind(std::string_view text, PayloadKind kind) {
     read_everywhere(text, [&](const SipDigest& digest) {
         EXPECT_EQ(name_of(digest.kind), name_of(kind));
