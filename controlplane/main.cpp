@@ -99,6 +99,7 @@ DataplaneRequest request_of(const Config& config) {
         request.ports.push_back({port.name, port.device, port.mtu, twin_name(port)});
     request.cpus = choose_cpus(config);
     request.memory = config.memory;
+    request.buffers = config.buffers;
     return request;
 }
 
