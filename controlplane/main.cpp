@@ -13,6 +13,7 @@
 #include "reference.hpp"
 #include "replay_command.hpp"
 #include "secret.hpp"
+#include "stats.hpp"
 
 #include "viaduct/dataplane.hpp"
 #include "viaduct/error.hpp"
@@ -202,7 +203,9 @@ int run(const Config& config) {
         apply();
     });
 
-    Control control{config, model, health, publisher, loop, Clock::now(), admins, apply};
+    LoadMeter load;
+    loop.every(std::chrono::seconds(1), [&load](TimePoint) { load.tick(); });
+    Control control{config, model, health, publisher, loop, load, Clock::now(), admins, apply};
     cli.start(control);
     spdlog::info("ready: {} worker(s), {} backend(s), control socket {}",
                  worker_count(),
