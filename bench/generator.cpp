@@ -34,7 +34,6 @@ namespace viaduct::bench {
 
 namespace {
 
-constexpr std::uint16_t kDescriptors = 1024;
 constexpr unsigned kMbufs = 8191;
 constexpr double kProbesPerSecond = 100; ///< while nothing has come back yet
 
