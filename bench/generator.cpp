@@ -147,6 +147,7 @@ nlohmann::ordered_json report(const Options& options,
     json["longest_lag_us"] = microseconds(sender.longest_lag());
     json["foreign"] = receiver.foreign;
     json["longest_gap_us"] = microseconds(receiver.longest_gap());
+    json["longest_watched_gap_us"] = microseconds(receiver.longest_watched_gap());
     json["longest_own_pause_us"] = microseconds(receiver.longest_pause());
     if (!options.stamp) return json;
     json["duplicated"] = receiver.duplicated;

@@ -256,6 +256,8 @@ public:
     }
 
     [[nodiscard]] std::uint64_t longest_gap() const { return longest_gap_; }
+    /// The same, less the pauses of our own in it.
+    [[nodiscard]] std::uint64_t longest_watched_gap() const { return longest_watched_gap_; }
     [[nodiscard]] std::uint64_t longest_pause() const { return longest_pause_; }
     [[nodiscard]] const Histogram& times() const { return times_; }
 
@@ -271,7 +273,9 @@ private:
         std::array<rte_mbuf*, kBurst> mbufs{};
         const std::uint16_t count = rte_eth_rx_burst(port_, 0, mbufs.data(), kBurst);
         const std::uint64_t now = rte_rdtsc();
-        longest_pause_ = std::max(longest_pause_, now - last_poll_);
+        const std::uint64_t pause = now - last_poll_;
+        longest_pause_ = std::max(longest_pause_, pause);
+        if (pause > noticed_) paused_ += pause;
         last_poll_ = now;
         if (count == 0) return false;
         const std::uint64_t before = received;
@@ -280,7 +284,9 @@ private:
         rte_pktmbuf_free_bulk(mbufs.data(), count);
         if (received > before) {
             longest_gap_ = std::max(longest_gap_, now - last_rx_);
+            longest_watched_gap_ = std::max(longest_watched_gap_, now - last_rx_ - paused_);
             last_rx_ = now;
+            paused_ = 0;
         }
         return count == kBurst;
     }
@@ -320,7 +326,10 @@ private:
     std::uint64_t next_; ///< the highest sequence number so far, and one
     std::uint64_t last_poll_;
     std::uint64_t last_rx_;
+    std::uint64_t noticed_ = ticks(20e-6); ///< a longer round was not all our own work
+    std::uint64_t paused_ = 0;             ///< since last_rx_
     std::uint64_t longest_pause_ = 0;
+    std::uint64_t longest_watched_gap_ = 0;
     std::uint64_t longest_gap_ = 0;
     Histogram times_;
     /// Which of the sequence numbers that share an entry came last. More are never under way.
