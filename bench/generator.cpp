@@ -114,8 +114,9 @@ Receiver run(const Options& options, Sender& sender, double seconds) {
     const std::uint64_t began = rte_rdtsc();
     const std::uint64_t length = ticks(seconds);
     for (std::uint64_t now = began; now - began < length && !interrupted; now = rte_rdtsc()) {
-        sender.poll(now);
-        if (other == RTE_MAX_LCORE) receiver.poll();
+        const bool alone = other == RTE_MAX_LCORE;
+        if (!alone || !receiver.must_wait(sender.next(), now)) sender.poll(now);
+        if (alone) receiver.poll();
     }
     shared.sending = false;
     if (other != RTE_MAX_LCORE)

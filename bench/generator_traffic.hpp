@@ -30,6 +30,8 @@ namespace viaduct::bench {
 
 inline constexpr std::uint16_t kBurst = 32;
 inline constexpr std::uint16_t kDescriptors = 1024;
+/// With stamps no more are under way: what returns while we pause finds room in a queue.
+inline constexpr std::uint64_t kWindow = kDescriptors / 2;
 
 struct Stamp {
     static constexpr std::uint64_t kMagic = 0x5669; ///< the upper 16 bits of `sequence`
@@ -145,6 +147,7 @@ public:
     }
 
     [[nodiscard]] std::uint64_t first() const { return first_; }
+    [[nodiscard]] std::uint64_t next() const { return first_ + sent_; }
     [[nodiscard]] std::uint64_t sent() const { return sent_; }
     [[nodiscard]] std::uint64_t longest_lag() const { return longest_lag_; }
     [[nodiscard]] std::uint64_t due(std::uint64_t now) const {
@@ -246,6 +249,12 @@ public:
         }
     }
 
+    /// Whether so many are under way that frame `sequence` must wait. Not for ever: they may be
+    /// lost.
+    [[nodiscard]] bool must_wait(std::uint64_t sequence, std::uint64_t now) const {
+        return stamp_ && sequence - next_ > kWindow && now - last_rx_ < patience_;
+    }
+
     /// After the last frame was sent: until nothing has come for 100 ms, 1 s at most.
     void drain() {
         received_in_time = received;
@@ -326,6 +335,7 @@ private:
     std::uint64_t next_; ///< the highest sequence number so far, and one
     std::uint64_t last_poll_;
     std::uint64_t last_rx_;
+    std::uint64_t patience_ = ticks(10e-3);
     std::uint64_t noticed_ = ticks(20e-6); ///< a longer round was not all our own work
     std::uint64_t paused_ = 0;             ///< since last_rx_
     std::uint64_t longest_pause_ = 0;
