@@ -181,11 +181,12 @@ int run(const Config& config) {
     Publisher publisher(config, secret, probe_port.number());
     // Before the kernel gets the VIPs: no SIP message may reach it, or it answers with ICMP.
     publish(std::make_unique<const NextHops>());
+    // Read here: the health checker's start is a change when a pool is not probed.
+    std::uint64_t published_model = model.version();
     publish(publisher.build(model));
     Kernel kernel(config, twin_ports(config), loop);
     HealthChecker health(config, model, kernel.next_hops(), probe_port.number());
 
-    std::uint64_t published_model = model.version();
     std::uint64_t published_hops = 0;
     std::uint64_t logged = 0;
     const auto apply = [&] {
