@@ -28,6 +28,7 @@ namespace viaduct {
 class PoolModel;
 class HealthChecker;
 class Publisher;
+class LoadMeter;
 
 /// Who asks: what the kernel says of the peer (SO_PEERCRED, SO_PEERGROUPS).
 struct Peer {
@@ -54,6 +55,7 @@ struct Control {
     HealthChecker& health;
     Publisher& publisher;
     Loop& loop;
+    const LoadMeter& load;
     TimePoint started;
     Admins admins;
     /// Publishes at once if the model changed, so that a verb's answer is already true.

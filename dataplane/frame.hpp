@@ -3,6 +3,8 @@
 // frame: a packet as bytes, with what the stages found out about it. What they see of an mbuf.
 #pragma once
 
+#include "stage_clock.hpp"
+
 #include "viaduct/counters.hpp"
 #include "viaduct/message.hpp"
 #include "viaduct/net.hpp"
@@ -60,6 +62,7 @@ struct Burst {
     std::array<std::uint8_t, kMaxBurst> live; ///< positions of frames no stage has ended yet
     std::size_t count = 0;
     std::size_t live_count = 0;
+    StageClock clock;
 };
 
 } // namespace viaduct

@@ -15,16 +15,17 @@ constexpr std::size_t kCacheLine = 64;
 /// Lines of payload fetched ahead of parsing: the Call-ID of most messages lies in them.
 constexpr std::size_t kPayloadLines = 6;
 
-template <typename Stage> void run_stage(Burst& burst, Stage stage) noexcept {
+template <typename Work> void run_stage(Burst& burst, Stage stage, Work work) noexcept {
     std::size_t kept = 0;
     for (std::size_t i = 0; i < burst.live_count; ++i) {
         const std::uint8_t at = burst.live[i];
-        if (const std::optional<Outcome> end = stage(burst.frames[at]))
+        if (const std::optional<Outcome> end = work(burst.frames[at]))
             burst.outcomes[at] = *end;
         else
             burst.live[kept++] = at;
     }
     burst.live_count = kept;
+    burst.clock.charge(stage);
 }
 
 /// Fills in what later stages need of the message. Of a nat backend's they need nothing.
@@ -66,18 +67,19 @@ void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
     for (std::size_t i = 0; i < burst.count; ++i)
         burst.live[i] = static_cast<std::uint8_t>(i);
     burst.live_count = burst.count;
+    burst.clock.charge(Stage::Rest);
 
-    run_stage(burst, [&](Frame& frame) noexcept {
+    run_stage(burst, Stage::Classify, [&](Frame& frame) noexcept {
         const auto end = classify(snapshot, view.ports[index(frame.rx_port)], frame);
         if (!end && frame.origin != Origin::NatBackend) prefetch_payload(frame);
         return end;
     });
-    run_stage(burst, [&](Frame& frame) noexcept {
+    run_stage(burst, Stage::Parse, [&](Frame& frame) noexcept {
         parse(snapshot, frame);
         return std::optional<Outcome>{};
     });
-    run_stage(burst, [&](Frame& frame) noexcept { return admit(snapshot, frame); });
-    run_stage(burst, [&](Frame& frame) noexcept -> std::optional<Outcome> {
+    run_stage(burst, Stage::Admit, [&](Frame& frame) noexcept { return admit(snapshot, frame); });
+    run_stage(burst, Stage::Steer, [&](Frame& frame) noexcept -> std::optional<Outcome> {
         if (frame.origin != Origin::Client) return std::nullopt;
         const Steering steering = steer(snapshot, *frame.pool, frame.digest.call_id);
         frame.slot = steering.slot;
@@ -85,7 +87,7 @@ void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
         if (!steering.backend) return steering.refusal;
         return std::nullopt;
     });
-    run_stage(burst, [&](Frame& frame) noexcept {
+    run_stage(burst, Stage::Rewrite, [&](Frame& frame) noexcept {
         return rewrite(snapshot, view.next_hops, view.ports, frame);
     });
 }

@@ -34,6 +34,7 @@ struct DataplaneRequest {
     std::vector<PortRequest> ports; ///< 1..kMaxPorts
     std::vector<unsigned> cpus;     ///< one worker on each; not empty
     MemoryKind memory = MemoryKind::Auto;
+    std::optional<unsigned> buffers; ///< packet buffers; empty: what the queues and rings can hold
 };
 
 struct PortState {

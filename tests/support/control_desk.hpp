@@ -8,6 +8,7 @@
 #include "health.hpp"
 #include "pool.hpp"
 #include "publish.hpp"
+#include "stats.hpp"
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -81,12 +82,20 @@ struct ControlDesk {
     HealthChecker health{config, model, next_hops, 5099};
     Publisher publisher{config, kReplaySecret, 5099};
     Loop loop;
+    LoadMeter load;
     unsigned applied = 0;
-    Control control{
-        config, model, health, publisher, loop, Clock::now(), find_admins(config.admins), [this] {
-            ++applied;
-            publish(publisher.build(model));
-        }};
+    Control control{config,
+                    model,
+                    health,
+                    publisher,
+                    loop,
+                    load,
+                    Clock::now(),
+                    find_admins(config.admins),
+                    [this] {
+                        ++applied;
+                        publish(publisher.build(model));
+                    }};
 };
 
 } // namespace viaduct::test
