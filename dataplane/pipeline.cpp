@@ -35,10 +35,10 @@ void parse(const Snapshot& snapshot, Frame& frame) noexcept {
     constexpr ReadRules kProbeRules{Want::TopVia, true};
     switch (frame.origin) {
     case Origin::Client:
-        frame.digest = read_digest(frame.payload(), snapshot.vips[index(*frame.vip)].read_rules);
+        read_digest(frame.payload(), snapshot.vips[index(*frame.vip)].read_rules, frame.digest);
         break;
     case Origin::ProbeTarget:
-        frame.digest = read_digest(frame.payload(), kProbeRules);
+        read_digest(frame.payload(), kProbeRules, frame.digest);
         break;
     case Origin::NatBackend:
         break;
