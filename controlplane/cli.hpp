@@ -31,6 +31,7 @@ class PoolModel;
 class HealthChecker;
 class Publisher;
 class CallSweeper;
+class LoadMeter;
 
 /// Who asks: what the kernel says of the peer (SO_PEERCRED, SO_PEERGROUPS).
 struct Peer {
@@ -59,6 +60,7 @@ struct Control {
     CallTable calls;
     const CallSweeper& sweeper;
     Loop& loop;
+    const LoadMeter& load;
     TimePoint started;
     Admins admins;
     /// Publishes at once if the model changed, so that a verb's answer is already true.

@@ -92,6 +92,7 @@ struct Config {
     std::optional<unsigned> workers; ///< empty: one less than the machine has, at least one
     std::vector<unsigned> cpus;      ///< empty: chosen at start
     MemoryKind memory = MemoryKind::Auto;
+    std::optional<unsigned> buffers; ///< empty: what the queues and rings of all ports can hold
     std::vector<PortConfig> ports;
     std::vector<VipConfig> vips;
     std::vector<PoolConfig> pools;

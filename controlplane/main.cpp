@@ -14,6 +14,7 @@
 #include "reference.hpp"
 #include "replay_command.hpp"
 #include "secret.hpp"
+#include "stats.hpp"
 
 #include "viaduct/dataplane.hpp"
 #include "viaduct/error.hpp"
@@ -106,6 +107,7 @@ DataplaneRequest request_of(const Config& config) {
         request.ports.push_back({port.name, port.device, port.mtu, twin_name(port)});
     request.cpus = choose_cpus(config);
     request.memory = config.memory;
+    request.buffers = config.buffers;
     return request;
 }
 
@@ -195,11 +197,12 @@ int run(const Config& config) {
     set_call_time(calls.now());
     // Before the kernel gets the VIPs: no SIP message may reach it, or it answers with ICMP.
     publish(std::make_unique<const NextHops>());
+    // Read here: the health checker's start is a change when a pool is not probed.
+    std::uint64_t published_model = model.version();
     publish(publisher.build(model));
     Kernel kernel(config, twin_ports(config), loop);
     HealthChecker health(config, model, kernel.next_hops(), probe_port.number());
 
-    std::uint64_t published_model = model.version();
     std::uint64_t published_hops = 0;
     std::uint64_t logged = 0;
     const auto apply = [&] {
@@ -220,6 +223,8 @@ int run(const Config& config) {
         apply();
     });
 
+    LoadMeter load;
+    loop.every(std::chrono::seconds(1), [&load](TimePoint) { load.tick(); });
     Control control{config,
                     model,
                     health,
@@ -227,6 +232,7 @@ int run(const Config& config) {
                     calls.table(),
                     sweeper,
                     loop,
+                    load,
                     Clock::now(),
                     admins,
                     apply};

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace viaduct {
@@ -197,6 +198,20 @@ std::uint64_t returned_from(BackendId id) {
     for_each_worker(
         [&](const WorkerCounters& counters) { sum += counters.returned[index(id)].read(); });
     return sum;
+}
+
+void LoadMeter::tick() {
+    earlier_ = std::exchange(later_, Sample{tsc_now(), {}});
+    for_each_worker([this](const WorkerCounters& counters) {
+        later_.busy.push_back(counters[WorkerCounter::BusyTsc].read());
+    });
+}
+
+std::optional<double> LoadMeter::busy_share(WorkerId worker) const {
+    if (index(worker) >= earlier_.busy.size() || later_.tsc <= earlier_.tsc) return std::nullopt;
+    const std::uint64_t busy = later_.busy[index(worker)] - earlier_.busy[index(worker)];
+    return std::min(1.0,
+                    static_cast<double>(busy) / static_cast<double>(later_.tsc - earlier_.tsc));
 }
 
 std::string to_table(const nlohmann::ordered_json& json) {

@@ -9,8 +9,10 @@
 #include <array>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace viaduct {
 
@@ -23,6 +25,23 @@ struct Totals {
 [[nodiscard]] Totals read_totals();
 [[nodiscard]] std::uint64_t forwarded_to(BackendId id);
 [[nodiscard]] std::uint64_t returned_from(BackendId id);
+
+/// How busy each worker was in the last whole second.
+class LoadMeter {
+public:
+    /// Once a second.
+    void tick();
+    /// 0 to 1; empty until there was a whole second.
+    [[nodiscard]] std::optional<double> busy_share(WorkerId worker) const;
+
+private:
+    struct Sample {
+        std::uint64_t tsc = 0;
+        std::vector<std::uint64_t> busy; ///< by WorkerId: BusyTsc
+    };
+    Sample earlier_;
+    Sample later_;
+};
 
 /// An array of flat objects as a table with a header line and aligned columns (numbers to the
 /// right); an object as `key  value` lines, nested arrays and objects as sections of their own.

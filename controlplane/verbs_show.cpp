@@ -162,24 +162,50 @@ void show_ports(Control&, Arguments, Reply& reply) {
                          {"no_buffers", port.no_buffers}});
 }
 
+namespace {
+
+/// In a build with -Dstage_tsc=true: the ticks of each stage, a packet (`row`) and in all
+/// (`ticks`).
+void add_stages(const WorkerCounters& counters, Json& row, Json& ticks) {
+    const auto received = static_cast<double>(value_of(counters, WorkerCounter::Received));
+    for (std::size_t i = 0; i < kStageCount; ++i) {
+        const std::string name(kStageNames[i]);
+        const std::uint64_t total = counters.stage_tsc[i].read();
+        row[name] = ratio(static_cast<double>(total), received);
+        ticks[name] = total;
+    }
+}
+
+} // namespace
+
 void show_workers(Control& control, Arguments, Reply& reply) {
     const double ticks = uptime_seconds(control) * static_cast<double>(tsc_hz());
-    Json& workers = reply.json["workers"] = Json::array();
+    Json rows = Json::array();
+    Json stage_tsc = Json::array();
     for (std::size_t i = 0; i < worker_count(); ++i) {
         const auto id = static_cast<WorkerId>(i);
         const WorkerCounters& counters = read_counters(id);
         const auto busy = static_cast<double>(value_of(counters, WorkerCounter::BusyTsc));
         const std::uint64_t received = value_of(counters, WorkerCounter::Received);
-        workers.push_back({{"worker", i},
-                           {"cpu", worker_cpu(id)},
-                           {"received", received},
-                           {"sent", value_of(counters, WorkerCounter::Sent)},
-                           {"busy_percent", ratio(100 * std::min(busy, ticks), ticks)},
-                           {"cycles_per_packet", ratio(busy, static_cast<double>(received))},
-                           {"polls", value_of(counters, WorkerCounter::Polls)},
-                           {"busy_polls", value_of(counters, WorkerCounter::BusyPolls)},
-                           {"events_lost", value_of(counters, WorkerCounter::EventsLost)}});
+        const std::optional<double> last_second = control.load.busy_share(id);
+        Json row = {{"worker", i},
+                    {"cpu", worker_cpu(id)},
+                    {"received", received},
+                    {"sent", value_of(counters, WorkerCounter::Sent)},
+                    {"busy_percent", ratio(100 * std::min(busy, ticks), ticks)},
+                    {"busy_percent_1s", nullptr},
+                    {"cycles_per_packet", ratio(busy, static_cast<double>(received))},
+                    {"polls", value_of(counters, WorkerCounter::Polls)},
+                    {"busy_polls", value_of(counters, WorkerCounter::BusyPolls)},
+                    {"events_lost", value_of(counters, WorkerCounter::EventsLost)}};
+        if (last_second) row["busy_percent_1s"] = ratio(100 * *last_second, 1);
+        if (kStageTsc) add_stages(counters, row, stage_tsc.emplace_back(Json::object()));
+        rows.push_back(std::move(row));
     }
+    reply.json["workers"] = std::move(rows);
+    if (!kStageTsc) return;
+    reply.text = to_table(reply.json["workers"]);
+    reply.json["stage_tsc"] = std::move(stage_tsc);
 }
 
 void show_outcomes(Control&, Arguments, Reply& reply) {

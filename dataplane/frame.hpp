@@ -3,6 +3,8 @@
 // frame: a packet as bytes, with what the stages found out about it. What they see of an mbuf.
 #pragma once
 
+#include "stage_clock.hpp"
+
 #include "viaduct/counters.hpp"
 #include "viaduct/message.hpp"
 #include "viaduct/net.hpp"
@@ -64,6 +66,7 @@ struct Burst {
         std::uint32_t remembered = 0; ///< calls that this burst began to remember
         std::uint32_t table_full = 0; ///< or would have, had there been room
     } calls;
+    StageClock clock;
 };
 
 } // namespace viaduct

@@ -702,25 +702,25 @@ const ScanLevel best_level = [] {
         if (has_scan_level(level)) best = level;
     return best;
 }();
-SipDigest
-read(const ScanOps& ops, std::span<const std::byte> payload, const ReadRules& rules) noexcept {
+void read(const ScanOps& ops,
+          std::span<const std::byte> payload,
+          const ReadRules& rules,
+          SipDigest& digest) noexcept {
     const std::string_view whole(reinterpret_cast<const char*>(payload.data()), payload.size());
     // Empty lines before the first line are skipped (RFC 3261 §7.5).
     const std::size_t start = LineBreaks::skip(whole, 0);
     const std::string_view text = slice(whole, start, whole.size());
 
-    SipDigest digest;
     const std::size_t first_end = find_line_feed(ops, text, 0);
     if (!read_usual_first_line(text, first_end, digest)) {
         const std::string_view first_line = trim(text, 0, first_end);
         if (!read_status_line(first_line, digest) && !read_request_line(first_line, digest)) {
             digest.kind = kind_of_other(whole);
-            if (digest.kind != PayloadKind::NotSip) return digest;
+            if (digest.kind != PayloadKind::NotSip) return;
         }
     }
     // More line feeds behind the first line than one end no header section that has not begun.
     HeaderReader(ops, text, rules, digest).read(LineFeeds::skip(text, first_end + 1) - 1);
-    return digest;
 }
 
 } // namespace
@@ -735,11 +735,21 @@ ScanLevel best_scan_level() noexcept {
 SipDigest read_digest_at(ScanLevel level,
                          std::span<const std::byte> payload,
                          const ReadRules& rules) noexcept {
-    return read(scan_ops(level), payload, rules);
+    SipDigest digest;
+    read(scan_ops(level), payload, rules, digest);
+    return digest;
 }
 
 SipDigest read_digest(std::span<const std::byte> payload, const ReadRules& rules) noexcept {
-    return read(best_scan_ops, payload, rules);
+    SipDigest digest;
+    read(best_scan_ops, payload, rules, digest);
+    return digest;
+}
+
+void read_digest(std::span<const std::byte> payload,
+                 const ReadRules& rules,
+                 SipDigest& digest) noexcept {
+    read(best_scan_ops, payload, rules, digest);
 }
 
 } // namespace viaduct

@@ -35,9 +35,34 @@ constexpr unsigned kMempoolCache = 256;
 /// least.
 constexpr std::uint16_t kMaxMtu = 1968;
 
-/// Huge page and ordinary memory that EAL is given: the mempool and the rings, with room to spare.
-std::size_t needed_megabytes(const DataplaneRequest& request) {
-    return 64 + 32 * request.ports.size() * std::max<std::size_t>(1, request.cpus.size());
+/// What a packet buffer takes, with its headers and its place on the stack of free ones. None lies
+/// across two pages, so one fills an ordinary page.
+constexpr std::size_t kHugeBufferBytes = 2560;
+constexpr std::size_t kOrdinaryBufferBytes = 4224;
+
+/// Buffers that queues, rings and caches can hold at one time: with fewer, reception would starve.
+std::size_t least_buffers(const DataplaneRequest& request) {
+    const std::size_t workers = request.cpus.size();
+    return request.ports.size() * workers * (kRxDescriptors + kTxDescriptors) + workers * 3 * 1024 +
+           (workers + 1) * kMempoolCache * 3 / 2;
+}
+
+std::size_t buffers_of(const DataplaneRequest& request) {
+    const std::size_t least = least_buffers(request);
+    const std::size_t count = request.buffers.value_or(least);
+    if (count < least)
+        throw Error("dataplane.buffers = " + std::to_string(count) + ", but " +
+                    std::to_string(request.ports.size()) + " port(s) and " +
+                    std::to_string(request.cpus.size()) + " worker(s) need at least " +
+                    std::to_string(least) + "; raise it or leave it out");
+    return count;
+}
+
+/// Huge page or ordinary memory that EAL is given: the mempool and the rings, with room to spare.
+std::size_t needed_megabytes(const DataplaneRequest& request, std::size_t buffer_bytes) {
+    const std::size_t more_buffers = buffers_of(request) - least_buffers(request);
+    return 64 + 32 * request.ports.size() * std::max<std::size_t>(1, request.cpus.size()) +
+           more_buffers * buffer_bytes / 1'000'000;
 }
 
 std::size_t free_huge_megabytes() {
@@ -59,7 +84,7 @@ std::size_t free_huge_megabytes() {
 
 bool use_huge_pages(const DataplaneRequest& request, std::vector<std::string>& notes) {
     if (request.memory == MemoryKind::Ordinary) return false;
-    const std::size_t needed = needed_megabytes(request);
+    const std::size_t needed = needed_megabytes(request, kHugeBufferBytes);
     const std::size_t available = free_huge_megabytes();
     if (available >= needed) return true;
     const std::string lack = std::to_string(available) + " MB of huge pages are free, " +
@@ -267,9 +292,11 @@ void start_eal(const DataplaneRequest& request, std::vector<std::string>& notes)
     if (use_huge_pages(request, notes)) {
         arguments.insert(arguments.end(), {"--in-memory", "--single-file-segments"});
     } else {
-        arguments.insert(
-            arguments.end(),
-            {"--no-huge", "--no-shconf", "-m", std::to_string(needed_megabytes(request))});
+        arguments.insert(arguments.end(),
+                         {"--no-huge",
+                          "--no-shconf",
+                          "-m",
+                          std::to_string(needed_megabytes(request, kOrdinaryBufferBytes))});
     }
     std::vector<char*> argv;
     argv.reserve(arguments.size());
@@ -281,10 +308,7 @@ void start_eal(const DataplaneRequest& request, std::vector<std::string>& notes)
 }
 
 rte_mempool* create_mempool(const DataplaneRequest& request) {
-    const std::size_t queues = request.ports.size() * request.cpus.size();
-    const auto count = static_cast<unsigned>(queues * (kRxDescriptors + kTxDescriptors) +
-                                             request.cpus.size() * 3 * 1024 +
-                                             (request.cpus.size() + 1) * kMempoolCache * 3 / 2);
+    const auto count = static_cast<unsigned>(buffers_of(request));
     // lf_stack: a preempted punt or control thread never makes a worker wait, as a ring would.
     rte_mempool* mempool = rte_pktmbuf_pool_create_by_ops(
         "viaduct", count, kMempoolCache, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY, "lf_stack");

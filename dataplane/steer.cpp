@@ -117,16 +117,20 @@ std::uint8_t dialog_of(const SipDigest& digest) noexcept {
 /// One message's way through the rules.
 class Decision {
 public:
-    Decision(const SteerView& view, const Pool& pool, const SipDigest& digest, bool writes) noexcept
+    Decision(const SteerView& view,
+             const Pool& pool,
+             const SipDigest& digest,
+             bool writes,
+             Steering& result) noexcept
         : snapshot_(view.snapshot), calls_(view.calls), now_(view.now), pool_(pool),
-          digest_(digest), writes_(writes) {}
+          digest_(digest), writes_(writes), result_(result) {}
 
-    Steering decide() noexcept {
-        result_.hash = steering_hash(pool_, digest_);
-        result_.slot = static_cast<std::uint32_t>(result_.hash & (kSlots - 1));
+    void decide(std::uint64_t hash) noexcept {
+        result_.hash = hash;
+        result_.slot = slot_of(hash);
         if (!pool_.has_verdict) {
             result_.refusal = Outcome::NoVerdict;
-            return result_;
+            return;
         }
         result_.is_unsettled = pool_.unsettled && pool_.unsettled->contains(result_.slot);
         result_.is_marked =
@@ -136,7 +140,6 @@ public:
             go_now(SteerRule::Settled);
         else
             look_closer();
-        return result_;
     }
 
 private:
@@ -264,7 +267,7 @@ private:
     const Pool& pool_;
     const SipDigest& digest_;
     bool writes_;
-    Steering result_;
+    Steering& result_;
 };
 
 Call Decision::after_this(Call call, bool fresh) const noexcept {
@@ -334,12 +337,18 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
 
 } // namespace
 
-Steering steer(const SteerView& view, PoolId pool, const SipDigest& digest) noexcept {
-    return Decision(view, view.snapshot.pools[index(pool)], digest, true).decide();
+Steering
+steer(const SteerView& view, PoolId pool, const SipDigest& digest, std::uint64_t hash) noexcept {
+    Steering result;
+    Decision(view, view.snapshot.pools[index(pool)], digest, true, result).decide(hash);
+    return result;
 }
 
-Steering would_steer(const SteerView& view, PoolId pool, const SipDigest& digest) noexcept {
-    return Decision(view, view.snapshot.pools[index(pool)], digest, false).decide();
+Steering would_steer(const SteerView& view, PoolId pool_id, const SipDigest& digest) noexcept {
+    const Pool& pool = view.snapshot.pools[index(pool_id)];
+    Steering result;
+    Decision(view, pool, digest, false, result).decide(steering_hash(pool, digest));
+    return result;
 }
 
 } // namespace viaduct

@@ -39,11 +39,13 @@ void Worker::run() noexcept {
     punt_tokens = kPuntBurst;
     punt_refilled_tsc = rte_rdtsc();
     std::uint64_t round_tsc = rte_rdtsc();
+    burst.clock.end_round(false, counters);
     while (!shared->stopping.load(std::memory_order_relaxed)) {
         std::uint32_t frames = 0;
         for (const RxQueue& queue : rx_queues) {
             const std::uint16_t count =
                 rte_eth_rx_burst(queue.ethdev, queue.queue, mbufs.data(), kMaxBurst);
+            burst.clock.charge(Stage::Rx);
             if (count > 0) process(queue, mbufs.data(), count, rte_rdtsc());
             frames += count;
         }
@@ -60,6 +62,7 @@ void Worker::run() noexcept {
             counters[WorkerCounter::BusyTsc].add(now - round_tsc);
         }
         round_tsc = now;
+        burst.clock.end_round(frames > 0, counters);
     }
     rte_rcu_qsbr_thread_offline(shared->qsbr, static_cast<unsigned>(id));
     rte_rcu_qsbr_thread_unregister(shared->qsbr, static_cast<unsigned>(id));
@@ -107,6 +110,7 @@ void Worker::process(const RxQueue& queue,
     }
     if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), dropped_count);
     send_live(mbufs);
+    burst.clock.charge(Stage::Rest);
 }
 
 void Worker::send_live(rte_mbuf** mbufs) noexcept {
@@ -123,10 +127,12 @@ void Worker::send_live(rte_mbuf** mbufs) noexcept {
 }
 
 void Worker::send_batch(PortId port, TxBatch& batch) noexcept {
+    burst.clock.charge(Stage::Rest);
     const std::uint16_t sent = rte_eth_tx_burst(shared->ethdevs[index(port)],
                                                 static_cast<std::uint16_t>(id),
                                                 batch.mbufs.data(),
                                                 batch.count);
+    burst.clock.charge(Stage::Tx);
     counters[WorkerCounter::Sent].add(sent);
     for (std::uint16_t i = 0; i < sent; ++i) {
         const Frame& frame = burst.frames[batch.frames[i]];

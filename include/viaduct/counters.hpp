@@ -158,6 +158,19 @@ static_assert(rows_in_order(kWorkerCounters, &WorkerCounterInfo::counter),
     return kOutcomes[static_cast<std::size_t>(outcome)].name;
 }
 
+/// Whose ticks are stamped in a build with -Dstage_tsc=true, in the order of a packet's way.
+enum class Stage : std::uint8_t { Rx, Classify, Parse, Admit, Steer, Rewrite, Tx, Rest, Count_ };
+
+inline constexpr std::size_t kStageCount = static_cast<std::size_t>(Stage::Count_);
+inline constexpr std::array<std::string_view, kStageCount> kStageNames{
+    "rx", "classify", "parse", "admit", "steer", "rewrite", "tx", "rest"};
+
+#ifdef VIADUCT_STAGE_TSC
+inline constexpr bool kStageTsc = true;
+#else
+inline constexpr bool kStageTsc = false;
+#endif
+
 /// A number with one writer: the add is a plain load and store, never a locked instruction.
 class Counter {
 public:
@@ -178,6 +191,7 @@ private:
 struct alignas(64) WorkerCounters {
     std::array<Counter, kOutcomeCount> outcomes;
     std::array<Counter, kWorkerCounterCount> values;
+    std::array<Counter, kStageCount> stage_tsc;  ///< of busy rounds; 0 unless kStageTsc
     std::array<Counter, kMaxBackends> forwarded; ///< by BackendId: packets sent to it
     std::array<Counter, kMaxBackends> returned;  ///< by BackendId: packets from it sent on
 

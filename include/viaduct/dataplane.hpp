@@ -35,7 +35,8 @@ struct DataplaneRequest {
     std::vector<PortRequest> ports; ///< 1..kMaxPorts
     std::vector<unsigned> cpus;     ///< one worker on each; not empty
     MemoryKind memory = MemoryKind::Auto;
-    CallTable calls; ///< lives until stop_dataplane() has returned
+    CallTable calls;                 ///< lives until stop_dataplane() has returned
+    std::optional<unsigned> buffers; ///< packet buffers; empty: what the queues and rings can hold
 };
 
 struct PortState {

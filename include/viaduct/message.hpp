@@ -120,6 +120,12 @@ struct SipDigest {
 [[nodiscard]] SipDigest read_digest(std::span<const std::byte> payload,
                                     const ReadRules& rules = {}) noexcept;
 
+/// The same into a digest that nothing was read into yet: one that lies where it is wanted need not
+/// be copied there.
+void read_digest(std::span<const std::byte> payload,
+                 const ReadRules& rules,
+                 SipDigest& digest) noexcept;
+
 /// How many bytes at a time lines are looked for. Every level gives the same digest.
 enum class ScanLevel : std::uint8_t { Scalar, Sse42, Avx2, Avx512 };
 

@@ -70,7 +70,18 @@ struct MacAddr {
     std::array<std::uint8_t, 6> bytes{};
 
     [[nodiscard]] constexpr bool is_multicast() const noexcept { return (bytes[0] & 1) != 0; }
-    bool operator==(const MacAddr&) const = default;
+    /// As one number: the default one calls memcmp for six bytes.
+    constexpr bool operator==(const MacAddr& other) const noexcept {
+        return number() == other.number();
+    }
+
+private:
+    [[nodiscard]] constexpr std::uint64_t number() const noexcept {
+        std::uint64_t all = 0;
+        for (const std::uint8_t byte : bytes)
+            all = all << 8 | byte;
+        return all;
+    }
 };
 
 struct Ipv4Addr {

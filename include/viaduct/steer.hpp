@@ -85,8 +85,21 @@ struct SteerView {
 /// The keyed hash of the message's key, with which steer() begins: fetch what it leads to ahead.
 [[nodiscard]] std::uint64_t steering_hash(const Pool& pool, const SipDigest& digest) noexcept;
 
-/// Decides, and remembers what docs/steering.md says is to be remembered.
-[[nodiscard]] Steering steer(const SteerView& view, PoolId pool, const SipDigest& digest) noexcept;
+[[nodiscard]] constexpr std::uint32_t slot_of(std::uint64_t hash) noexcept {
+    return static_cast<std::uint32_t>(hash & (kSlots - 1));
+}
+
+/// Whether the slot's owner is all there is to know: no change has moved it, and no call of it is
+/// elsewhere.
+[[nodiscard]] inline bool is_settled(const Pool& pool, std::uint32_t slot) noexcept {
+    return !(pool.unsettled && pool.unsettled->contains(slot)) &&
+           !(pool.marks && pool.marks->any() && pool.marks->contains(slot));
+}
+
+/// Decides by the hash of the message's key, and remembers what docs/steering.md says is to be
+/// remembered.
+[[nodiscard]] Steering
+steer(const SteerView& view, PoolId pool, const SipDigest& digest, std::uint64_t hash) noexcept;
 
 /// Decides alike and changes nothing: for `explain`.
 [[nodiscard]] Steering

@@ -235,6 +235,22 @@ TEST(Show, GivesWorkersTheirLoadAndSurvivesIdleOnes) {
     EXPECT_TRUE(workers[0]["cycles_per_packet"].is_null());
     EXPECT_EQ(workers[1]["cycles_per_packet"], 123.4);
     EXPECT_LE(workers[1]["busy_percent"].get<double>(), 100.0);
+    EXPECT_TRUE(workers[1]["busy_percent_1s"].is_null()) << "no second has passed";
+    EXPECT_EQ(workers[1].contains("parse"), kStageTsc) << "stages only where they are stamped";
+}
+
+TEST(Show, TellsTheLastSecondFromTheTimeBefore) {
+    ControlDesk desk;
+    const auto pass_second = [&](std::uint64_t busy) {
+        fake_dataplane().tsc_now += fake_dataplane().tsc_hz;
+        (*fake_dataplane().workers[1])[WorkerCounter::BusyTsc].add(busy);
+        desk.load.tick();
+    };
+    pass_second(900'000'000);
+    pass_second(123'000'000);
+    const Json workers = desk.ask_json("show workers")["workers"];
+    EXPECT_EQ(workers[0]["busy_percent_1s"], 0.0);
+    EXPECT_EQ(workers[1]["busy_percent_1s"], 12.3);
 }
 
 TEST(Show, ListsTheLastEventsOldestFirstWithTimesInUtc) {

@@ -26,29 +26,29 @@ TEST(ConfigCheck, WantsAPortAVipAPoolAndABackend) {
 TEST(ConfigCheck, SaysWhichTwoAreAlike) {
     expect_each(
         kRich,
-        {{"name = \"p1\"", "name = ^\"p0\"", R"(two ports are named "p0", the first on line 7)"},
+        {{"name = \"p1\"", "name = ^\"p0\"", R"(two ports are named "p0", the first on line 8)"},
          {"device = \"0000:03:00.0\"",
           "device = ^\"net_af_packet0,iface=lb0\"",
-          R"(two ports have the device "net_af_packet0", the first on line 8)"},
+          R"(two ports have the device "net_af_packet0", the first on line 9)"},
          {"device = \"0000:03:00.0\"",
           "device = ^\"net_af_packet1,iface=lb0,framecnt=64\"",
-          R"(two ports have the interface "lb0", the first on line 8)"},
+          R"(two ports have the interface "lb0", the first on line 9)"},
          {"device = \"0000:03:00.0\"",
           "device = \"x\"\naddresses = [^\"192.0.2.2/24\"]",
-          "address 192.0.2.2 stands twice, first on line 9"},
+          "address 192.0.2.2 stands twice, first on line 10"},
          {"cpus = [1, 2]", "cpus = [1, ^1]", "cpu 1 stands twice in cpus"},
          {"name = \"core\"",
           "name = ^\"sip\"",
-          R"(two vips are named "sip", the first on line 18)"},
+          R"(two vips are named "sip", the first on line 19)"},
          {"address = \"198.51.100.11\"",
           "address = ^\"198.51.100.10\"\nport = 5070",
-          "two vips have 198.51.100.10:5070, the first on line 19"},
+          "two vips have 198.51.100.10:5070, the first on line 20"},
          {"name = \"b2\"",
           "name = ^\"b1\"",
-          R"(two backends of this pool are named "b1", the first on line 47)"},
+          R"(two backends of this pool are named "b1", the first on line 48)"},
          {"address = \"198.51.100.22\"",
           "address = ^\"198.51.100.21\"",
-          "two backends of this pool have 198.51.100.21:5070, the first on line 48"}});
+          "two backends of this pool have 198.51.100.21:5070, the first on line 49"}});
     expect_mistakes(kLeast + "[[pool]]\nname = ^\"proxies\"\n[[pool.backend]]\nname = "
                              "\"b\"\naddress = \"198.51.100.22\"\n",
                     {R"(two pools are named "proxies", the first on line 9)"});
@@ -84,7 +84,7 @@ TEST(ConfigCheck, SaysWhatDoesNotFitTogether) {
           "gateway 192.0.2.1 needs addresses on this port, one with it in its prefix"},
          {"address = \"198.51.100.10\"",
           "address = ^\"198.51.100.2\"",
-          "vip address 198.51.100.2 is a port's own address (on line 9); give the vip another"},
+          "vip address 198.51.100.2 is a port's own address (on line 10); give the vip another"},
          {"min_up = 2",
           "translate_any_port = ^true",
           "translate_any_port works only with mode = \"nat\""},
@@ -104,14 +104,14 @@ TEST(ConfigCheck, SaysWhatDoesNotFitTogether) {
           "make them equal or use nat"},
          {"address = \"198.51.100.22\"",
           "address = ^\"198.51.100.11\"",
-          "backend address 198.51.100.11 is a vip's (on line 28); give the address it has besides "
+          "backend address 198.51.100.11 is a vip's (on line 29); give the address it has besides "
           "the vip's"},
          {"address = \"203.0.113.21\"",
           "address = ^\"198.51.100.10\"",
-          "backend address 198.51.100.10 is a vip's (on line 19); give the backend's own"},
+          "backend address 198.51.100.10 is a vip's (on line 20); give the backend's own"},
          {"address = \"198.51.100.22\"",
           "address = ^\"198.51.100.2\"",
-          "backend address 198.51.100.2 is a port's own (on line 9); give the backend's"}});
+          "backend address 198.51.100.2 is a port's own (on line 10); give the backend's"}});
 }
 
 TEST(ConfigCheck, SaysWhichPoolAVipMisses) {
@@ -180,7 +180,7 @@ TEST(ConfigCheck, KeepsNatAnswersApart) {
 TEST(ConfigCheck, GivesANatPoolToOneVip) {
     expect_mistakes(
         kRich + "[[vip]]\nname = \"two\"\naddress = \"198.51.100.12\"\npool = ^\"core.nat\"\n",
-        {"nat pool \"core.nat\" has a vip already (on line 26); its answers can carry the address "
+        {"nat pool \"core.nat\" has a vip already (on line 27); its answers can carry the address "
          "of one only"});
     EXPECT_EQ(
         mistakes_of(kLeast +

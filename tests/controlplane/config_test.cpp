@@ -19,6 +19,7 @@ TEST(Config, LoadsTheSketchOfTheManual) {
     EXPECT_EQ(config.workers, 2U);
     EXPECT_EQ(config.cpus, (std::vector<unsigned>{1, 2}));
     EXPECT_EQ(config.memory, MemoryKind::Ordinary);
+    EXPECT_EQ(config.buffers, 120'000U);
     ASSERT_EQ(config.ports.size(), 2U);
     EXPECT_EQ(config.ports[0].device, "net_af_packet0,iface=lb0");
     ASSERT_EQ(config.ports[0].addresses.size(), 2U);

@@ -54,6 +54,26 @@ TEST(Stats, IsZeroWithoutWorkers) {
     EXPECT_EQ(forwarded_to(BackendId{0}), 0U);
 }
 
+TEST(Load, IsThatOfTheLastWholeSecond) {
+    FakeDataplane& fake = fake_dataplane();
+    fake.reset(2);
+    LoadMeter load;
+    EXPECT_EQ(load.busy_share(WorkerId{0}), std::nullopt);
+    load.tick();
+    EXPECT_EQ(load.busy_share(WorkerId{0}), std::nullopt) << "one sample is no second";
+    (*fake.workers[0])[WorkerCounter::BusyTsc].add(250);
+    fake.tsc_now += 1000;
+    load.tick();
+    EXPECT_EQ(load.busy_share(WorkerId{0}), 0.25);
+    EXPECT_EQ(load.busy_share(WorkerId{1}), 0.0);
+    (*fake.workers[0])[WorkerCounter::BusyTsc].add(1100); // a round ends a little after the sample
+    fake.tsc_now += 1000;
+    EXPECT_EQ(load.busy_share(WorkerId{0}), 0.25) << "until the next sample";
+    load.tick();
+    EXPECT_EQ(load.busy_share(WorkerId{0}), 1.0);
+    EXPECT_EQ(load.busy_share(WorkerId{2}), std::nullopt) << "there is no such worker";
+}
+
 TEST(Table, AlignsColumnsAndSetsNumbersToTheRight) {
     const Json rows = {{{"name", "b1"}, {"weight", 5}, {"up", true}},
                        {{"name", "long"}, {"weight", 1000}, {"up", false}}};

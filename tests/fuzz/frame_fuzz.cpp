@@ -96,7 +96,7 @@ void check_sent(const test::World& world, Frame& frame, const Bytes& before, con
         require(!frame.digest.call_id.empty(), "only what has a Call-ID is forwarded");
         require(lies_in(frame.digest.call_id, view_of(frame.payload())),
                 "the Call-ID lies in the payload");
-        require(steer({snapshot, {}, {}}, *frame.pool, frame.digest).backend == frame.backend,
+        require(would_steer({snapshot, {}, {}}, *frame.pool, frame.digest).backend == frame.backend,
                 "the backend follows from the Call-ID alone");
     }
     const auto same_from = [&](std::size_t at) {

@@ -47,6 +47,7 @@ bad_luck() {
 bad_luck "no such device" "lb7" 's/iface=lb0/iface=lb7/' viaductd
 bad_luck "no such driver" "net_nothing0" 's/net_af_packet0,iface=lb0/net_nothing0/' viaductd
 bad_luck "more workers than cores" "$(nproc)" "s/^workers = 1/workers = $(($(nproc) + 1))/" viaductd
+bad_luck "too few packet buffers" "dataplane.buffers = 100, .*at least [0-9]+" "s/^workers = 1/&\nbuffers = 100/" viaductd
 bad_luck "no /dev/net/tun" "/dev/net/tun" "" lab_in lb unshare -m bash -c \
     "mount --bind '$LAB_DIR/empty' /dev/net && exec '$VIADUCT_BUILD/viaductd' --config '$LAB_DIR/viaduct.toml'"
 bad_luck "huge pages missing" "[Hh]uge" 's/^workers = 1/&\nmemory = "hugepages"/' lab_in lb unshare -m bash -c \

@@ -194,7 +194,7 @@ private:
 
         const SteerView view{some_snapshot(), table_, call_time()};
         const Steering expected = would_steer(view, kPool, digest);
-        const Steering steering = steer(view, kPool, digest);
+        const Steering steering = steer(view, kPool, digest, expected.hash);
         result_.unequal += steering.backend != expected.backend;
         result_.remembered += steering.remembered;
         note(*call, message, steering);

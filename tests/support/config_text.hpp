@@ -16,6 +16,7 @@ inline const std::string kRich = R"([dataplane]
 workers = 2
 cpus = [1, 2]
 memory = "ordinary"
+buffers = 120000
 
 [[port]]
 name = "p0"

@@ -9,6 +9,7 @@
 #include "health.hpp"
 #include "pool.hpp"
 #include "publish.hpp"
+#include "stats.hpp"
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -83,6 +84,7 @@ struct ControlDesk {
     Publisher publisher{config, kReplaySecret, 5099};
     CallSweeper sweeper{CallTable{}, publisher};
     Loop loop;
+    LoadMeter load;
     unsigned applied = 0;
     Control control{config,
                     model,
@@ -91,6 +93,7 @@ struct ControlDesk {
                     sweeper.table(),
                     sweeper,
                     loop,
+                    load,
                     Clock::now(),
                     find_admins(config.admins),
                     [this] {
