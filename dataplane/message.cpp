@@ -702,6 +702,18 @@ const ScanLevel best_level = [] {
         if (has_scan_level(level)) best = level;
     return best;
 }();
+/// False: nothing else needs to be read.
+bool read_first_line(std::string_view whole,
+                     std::string_view text,
+                     std::size_t line_feed,
+                     SipDigest& digest) noexcept {
+    if (read_usual_first_line(text, line_feed, digest)) return true;
+    const std::string_view first_line = trim(text, 0, line_feed);
+    if (read_status_line(first_line, digest) || read_request_line(first_line, digest)) return true;
+    digest.kind = kind_of_other(whole);
+    return digest.kind == PayloadKind::NotSip;
+}
+
 void read(const ScanOps& ops,
           std::span<const std::byte> payload,
           const ReadRules& rules,
@@ -712,15 +724,16 @@ void read(const ScanOps& ops,
     const std::string_view text = slice(whole, start, whole.size());
 
     const std::size_t first_end = find_line_feed(ops, text, 0);
-    if (!read_usual_first_line(text, first_end, digest)) {
-        const std::string_view first_line = trim(text, 0, first_end);
-        if (!read_status_line(first_line, digest) && !read_request_line(first_line, digest)) {
-            digest.kind = kind_of_other(whole);
-            if (digest.kind != PayloadKind::NotSip) return;
-        }
-    }
+    // What begins with a letter is neither STUN nor a keep-alive: if it has a Call-ID, nobody who
+    // did not want the first line needs to know more.
+    const bool may_wait = !wants(rules.want, Want::FirstLine) && !text.empty() &&
+                          is_in(kToken, text[0]) && (text[0] & 0x40) != 0;
+    if (!may_wait && !read_first_line(whole, text, first_end, digest)) return;
     // More line feeds behind the first line than one end no header section that has not begun.
     HeaderReader(ops, text, rules, digest).read(LineFeeds::skip(text, first_end + 1) - 1);
+    if (!may_wait) return;
+    digest.kind = PayloadKind::Unread;
+    if (digest.call_id.empty()) static_cast<void>(read_first_line(whole, text, first_end, digest));
 }
 
 } // namespace

@@ -32,7 +32,7 @@ template <typename Work> void run_stage(Burst& burst, Stage stage, Work work) no
 void parse(const Snapshot& snapshot, Frame& frame) noexcept {
     // Probes go out with a Call-ID and a branch that nobody else knows: an answer has to match
     // both.
-    constexpr ReadRules kProbeRules{Want::TopVia, true};
+    constexpr ReadRules kProbeRules{Want::TopVia | Want::FirstLine, true};
     switch (frame.origin) {
     case Origin::Client:
         read_digest(frame.payload(), snapshot.vips[index(*frame.vip)].read_rules, frame.digest);

@@ -32,6 +32,7 @@ std::optional<Outcome> admit_message(const Vip& vip, const SipDigest& digest) no
         break;
     case PayloadKind::Request:
     case PayloadKind::Response:
+    case PayloadKind::Unread:
         break;
     }
     switch (digest.defect) {

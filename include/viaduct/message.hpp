@@ -28,6 +28,7 @@ enum class PayloadKind : std::uint8_t {
     Stun,      ///< RFC 5389 §6: two zero bits and the magic cookie
     NotSip,    ///< the first line is neither a request line nor a status line: something else, or,
                ///< if it has a Call-ID, a SIP message with a broken first line
+    Unread, ///< the first line was not wanted, and there is a Call-ID: Request, Response or NotSip
 };
 
 /// Methods by name are case-sensitive (RFC 3261 §7.1); a name not listed is `Other` and passes.
@@ -70,7 +71,10 @@ enum class Want : std::uint8_t {
     CSeq = 2,
     TopVia = 4,
     Tags = 8, ///< both tags, and what ToTag gives
-    Everything = 15,
+    /// What the first line says: kind, method, status. A message without a Call-ID gives them
+    /// always.
+    FirstLine = 16,
+    Everything = 31,
 };
 
 [[nodiscard]] constexpr Want operator|(Want a, Want b) noexcept {

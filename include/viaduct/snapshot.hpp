@@ -168,10 +168,11 @@ public:
             at = (at + 1) & (slots_.size() - 1);
         }
         slots_[at] = {key, value, true};
+        empty_ = false;
     }
 
     [[nodiscard]] std::optional<std::uint16_t> find(Endpoint key) const noexcept {
-        if (slots_.empty()) return std::nullopt;
+        if (empty_) return std::nullopt;
         for (std::size_t at = start(key); slots_[at].used; at = (at + 1) & (slots_.size() - 1))
             if (slots_[at].key == key) return slots_[at].value;
         return std::nullopt;
@@ -189,6 +190,7 @@ private:
         return static_cast<std::size_t>(mixed >> 32) & (slots_.size() - 1);
     }
     std::vector<Slot> slots_; // at most half full, so a search always ends
+    bool empty_ = true;       // most configurations have no entry of some kind
 };
 
 struct Snapshot {
