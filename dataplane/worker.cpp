@@ -94,12 +94,19 @@ void Worker::process(const RxQueue& queue,
         burst.outcomes.fill(Outcome::Punted);
     }
 
+    if (burst.live_count < count) end_others(queue, mbufs, rx_tsc);
+    send_live(mbufs);
+    burst.clock.charge(Stage::Rest);
+}
+
+/// What is not to be sent: to the kernel, or free again.
+void Worker::end_others(const RxQueue& queue, rte_mbuf** mbufs, std::uint64_t rx_tsc) noexcept {
     std::array<bool, kMaxBurst> live{};
     for (std::size_t i = 0; i < burst.live_count; ++i)
         live[burst.live[i]] = true;
     std::array<rte_mbuf*, kMaxBurst> dropped{};
     unsigned dropped_count = 0;
-    for (std::uint16_t i = 0; i < count; ++i) {
+    for (std::size_t i = 0; i < burst.count; ++i) {
         if (live[i]) continue;
         Outcome outcome = burst.outcomes[i];
         if (outcome == Outcome::Punted) outcome = punt(queue.port, mbufs[i], rx_tsc);
@@ -109,8 +116,6 @@ void Worker::process(const RxQueue& queue,
         if (is_ours_to_free(outcome)) dropped[dropped_count++] = mbufs[i];
     }
     if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), dropped_count);
-    send_live(mbufs);
-    burst.clock.charge(Stage::Rest);
 }
 
 void Worker::send_live(rte_mbuf** mbufs) noexcept {
@@ -134,13 +139,15 @@ void Worker::send_batch(PortId port, TxBatch& batch) noexcept {
                                                 batch.count);
     burst.clock.charge(Stage::Tx);
     counters[WorkerCounter::Sent].add(sent);
+    std::uint64_t returned = 0;
     for (std::uint16_t i = 0; i < sent; ++i) {
         const Frame& frame = burst.frames[batch.frames[i]];
-        const std::size_t backend = index(*frame.backend);
-        const Outcome outcome = sent_outcome(frame);
-        counters[outcome].add(1);
-        (outcome == Outcome::Returned ? counters.returned : counters.forwarded)[backend].add(1);
+        const bool is_returned = sent_outcome(frame) == Outcome::Returned;
+        returned += is_returned ? 1U : 0U;
+        (is_returned ? counters.returned : counters.forwarded)[index(*frame.backend)].add(1);
     }
+    counters[Outcome::Returned].add(returned);
+    counters[Outcome::Forwarded].add(sent - returned);
     if (sent == batch.count) return;
     const auto unsent = static_cast<std::uint16_t>(batch.count - sent);
     counters[Outcome::TxFull].add(unsent);

@@ -73,6 +73,7 @@ private:
                  rte_mbuf** mbufs,
                  std::uint16_t count,
                  std::uint64_t rx_tsc) noexcept;
+    void end_others(const RxQueue& queue, rte_mbuf** mbufs, std::uint64_t rx_tsc) noexcept;
     void send_live(rte_mbuf** mbufs) noexcept;
     void send_batch(PortId port, TxBatch& batch) noexcept;
     [[nodiscard]] Outcome punt(PortId port, rte_mbuf* mbuf, std::uint64_t tsc) noexcept;
