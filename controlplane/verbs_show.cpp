@@ -95,14 +95,17 @@ void show_pools(Control& control, Arguments, Reply& reply) {
         const auto up = std::ranges::count_if(pool.backends, [&](BackendId id) {
             return control.model.backend(id).health == Health::Up;
         });
-        pools.push_back({{"pool", pool.config.name},
-                         {"mode", name_of(pool.config.mode)},
-                         {"steering", "hash"},
-                         {"backends", pool.backends.size()},
-                         {"up", up},
-                         {"eligible", control.model.eligible(pool.id).size()},
-                         {"has_verdict", control.model.has_verdict(pool.id)},
-                         {"table", control.publisher.digest(pool.id)}});
+        pools.push_back(
+            {{"pool", pool.config.name},
+             {"mode", name_of(pool.config.mode)},
+             {"steering", "hash"},
+             {"backends", pool.backends.size()},
+             {"up", up},
+             {"eligible", control.model.eligible(pool.id).size()},
+             {"has_verdict", control.model.has_verdict(pool.id)},
+             {"table", control.publisher.digest(pool.id)},
+             {"announced", control.publisher.generations(pool.id).announced().has_value()},
+             {"unsettled_slots", control.publisher.generations(pool.id).unsettled_slots()}});
     }
 }
 

@@ -29,6 +29,9 @@ LAB_CLIENT=198.51.100.100
 LAB_LB=198.51.100.2
 # Health of the lab's pool, in ms: fall x interval + timeout is what detection may take.
 LAB_INTERVAL=500 LAB_TIMEOUT=300 LAB_FALL=2 LAB_RISE=2
+# A planned change is announced this long, in s: at least 64 times T1, which is short here because
+# nothing is lost between namespaces.
+LAB_SETTLE=4 LAB_T1=50
 
 lab_die() {
     echo "lab: $*" >&2
@@ -151,6 +154,7 @@ pool = "proxies"
 [[pool]]
 name = "proxies"
 mode = "$LAB_MODE"
+t_settle = "${LAB_SETTLE}s"
 
 [pool.health]
 method = "OPTIONS"
@@ -172,6 +176,9 @@ EOF
         cat <<EOF
 [steering]
 secret = "000102030405060708090a0b0c0d0e0f"
+
+[timers]
+t1 = "${LAB_T1}ms"
 
 [control]
 socket = "$LAB_SOCKET"
@@ -304,6 +311,10 @@ lab_states() {
 }
 lab_backend_is() { [[ $(lab_states 2>/dev/null | awk -v b="b$1" '$1 == b { print $2 }') == "$2" ]]; }
 lab_wait_backend() { lab_wait "${3:-10}" lab_backend_is "$1" "$2"; } # N STATE [SECONDS]
+
+# lab_wait_settled: until every announced change has been made.
+lab_wait_settled() { lab_wait $((3 * LAB_SETTLE + 10)) lab_is_settled; }
+lab_is_settled() { lab_ctl --json show pools | jq -e 'all(.pools[]; .announced | not)' >/dev/null 2>&1; }
 
 lab_wait_backends_up() {
     local n

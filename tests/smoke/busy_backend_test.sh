@@ -18,5 +18,6 @@ expect "a busy backend gets no calls" is "${AUDIT[be1]} == 0"
 lab_kill_backend 1
 lab_start_backend 1
 lab_wait_backends_up || fail "the busy backend comes up"
+lab_wait_settled || fail "its return is announced, and then done"
 call up 60 100 -d 100
 expect "a backend that is up again gets calls" is "${AUDIT[be1]} > 0"

@@ -9,6 +9,7 @@ run=0
 gets() {
     lab_ctl "$3" proxies "$4" >"$LAB_DIR/reply" || fail "$3 proxies $4 is obeyed: $(<"$LAB_DIR/reply")"
     if [[ $2 == yes ]]; then lab_wait 5 eligible_is 3 || fail "after $3 all three are eligible"; fi
+    lab_wait_settled || fail "$3 is announced, and then done"
     call "run$((++run))" 60 100 -d 50
     if [[ $2 == yes ]]; then
         expect "after $3 b$1 gets calls" is "${AUDIT[be$1]} > 0"

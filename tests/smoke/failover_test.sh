@@ -18,6 +18,7 @@ expect "no call goes to a backend that is down" is "${AUDIT[be1]} == 0"
 
 lab_start_backend 1
 lab_wait_backends_up || fail "the backend comes up again"
+lab_wait_settled || fail "its return is announced, and then done"
 call again 100 100 -d 100
 expect "a backend that returned takes its share (${AUDIT[be1]} of 100)" is "${AUDIT[be1]} >= 10"
 expect "the events name the fall and the return" \
