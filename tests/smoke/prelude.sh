@@ -32,6 +32,7 @@ start() {
     lab_start_backends
     lab_start_viaductd || fail "viaductd becomes READY"
     lab_wait_backends_up || fail "the backends come up"
+    lab_wait_settled || fail "all three take calls"
 }
 
 # call NAME CALLS RATE [SIPP-ARGUMENT...]: every call succeeds, and each on one backend; sets AUDIT.
@@ -56,6 +57,7 @@ phone_calls() {
         lab_wait 15 lab_listens "be$n" || fail "strict phone b$n listens"
     done
     lab_wait_backends_up || fail "the strict phones come up"
+    lab_wait_settled || fail "all strict phones take calls"
     lab_in cli "$VIADUCT_BUILD/tests/strict_phone" client --calls 100 --rate 50 --hangup "$1" \
         --bind "$LAB_CLIENT:5070" --vip "$LAB_VIP:5060" || fail "the strict client is content ($1 hangs up)"
     for n in 1 2 3; do
