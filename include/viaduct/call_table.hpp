@@ -10,7 +10,7 @@
 //        are taken for one when 34 bits of their hashes agree in one of 16 words, which is rarer
 //        than 10^-9 a lookup at any load.
 // Cost:  two cache lines a lookup; fetch them ahead with prefetch().
-// Spec:  RFC 3261 §17 (a call's messages belong together), docs/decisions/0010-call-table.md.
+// Spec:  RFC 3261 §17 (a call's messages belong together), docs/steering.md.
 #pragma once
 
 #include "viaduct/net.hpp"

@@ -40,6 +40,7 @@ struct SimulatorOptions {
     double seconds_between_changes = 200;
     double loss = 0.02; ///< of messages behind the balancer
     std::chrono::milliseconds call_lifetime{4 * 3'600'000};
+    bool remembers = true; ///< false: there is no table of calls
 };
 
 /// What a run found.
@@ -60,8 +61,9 @@ public:
         : options_(options), random_(options.seed), config_(make_config(options)),
           memory_(static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
                   &std::free),
-          table_(std::span(memory_.get(), CallTable::kLeastWords)), model_(config_),
-          publisher_(config_, kSecret, 0), sweeper_(table_, publisher_) {
+          table_(options.remembers ? CallTable(std::span(memory_.get(), CallTable::kLeastWords))
+                                   : CallTable{}),
+          model_(config_), publisher_(config_, kSecret, 0), sweeper_(table_, publisher_) {
         std::fill_n(reinterpret_cast<std::uint64_t*>(memory_.get()), CallTable::kLeastWords, 0);
     }
 
@@ -159,7 +161,7 @@ private:
     void tick() {
         if (now_ >= next_sweep_) { // a whole pass at once: it has no other time to be afraid of
             const std::uint64_t passes = sweeper_.passes();
-            while (sweeper_.passes() == passes && !snapshots_.empty())
+            while (table_.exists() && sweeper_.passes() == passes && !snapshots_.empty())
                 sweeper_.tick(call_time(), now_);
             next_sweep_ = now_ + std::chrono::seconds(60);
         }

@@ -41,4 +41,12 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
                 static_cast<unsigned long long>(remembered));
 }
 
+/// Or the law above would hold whatever the code does.
+TEST(Simulator, WithoutATableOfCallsTheLawIsBroken) {
+    SimulatorOptions options;
+    options.messages = 100'000;
+    options.remembers = false;
+    EXPECT_GT(Simulator(options).run().wrong, 0U);
+}
+
 } // namespace viaduct::test
