@@ -28,12 +28,20 @@ void relax() noexcept {
 #endif
 }
 
+/// What tells one attempt of one thread from all others: where its stack is, and when.
+std::uint64_t nonce() noexcept {
+    const char here = 0;
+    std::uint64_t when = 0;
+#if defined(__x86_64__)
+    when = __builtin_ia32_rdtsc();
+#endif
+    return (reinterpret_cast<std::uintptr_t>(&here) + when) * 0x9e3779b97f4a7c15U;
+}
+
 /// A pending word like no other: a thread must not take somebody else's for its own.
 std::uint64_t pending_word(std::uint64_t tag) noexcept {
-    thread_local std::uint64_t count = 0;
-    const auto thread = reinterpret_cast<std::uintptr_t>(&count);
-    const std::uint64_t nonce = (thread + ++count) * 0x9e3779b97f4a7c15U;
-    return tag | (nonce >> 34 << kBackendShift & 0x3fff'ffff) | kPending | (nonce >> 20 & 0x7fff);
+    const std::uint64_t own = nonce();
+    return tag | (own >> 34 << kBackendShift & 0x3fff'ffff) | kPending | (own >> 20 & 0x7fff);
 }
 
 /// Of what may go: the lower the sooner. -1: it may not.

@@ -36,7 +36,8 @@ offending_symbols() {
         }'
 }
 
-# Prints "OBJECT: INSTRUCTION in FUNCTION".
+# Prints "OBJECT: INSTRUCTION in FUNCTION". What workers share they change by compare-and-swap, in the
+# table of calls alone, and never wait for each other there.
 offending_instructions() {
     case $(uname -m) in x86_64 | i?86) ;; *) return 0 ;; esac
     objdump --disassemble --demangle --no-show-raw-insn "$1" | awk '
@@ -44,6 +45,7 @@ offending_instructions() {
         /^[0-9a-f]+ <.*>:$/ { function_name = $0; sub(/^[0-9a-f]+ </, "", function_name)
                               sub(/>:$/, "", function_name) }
         /\t(lock |syscall|sysenter|int +\$0x80)/ {
+            if (object ~ /(^|_)call_table\.cpp\.o/ && /\tlock cmpxchg/) next
             sub(/^[^\t]*\t/, ""); print object ": " $0 " in " function_name }'
 }
 
@@ -93,6 +95,9 @@ self_test() {
         unsigned long f(std::string_view a) { return a.substr(3).size(); }'
     expect 1 locked '#include <atomic>
         std::atomic<int> a; void f() { a.fetch_add(1); }'
+    expect 0 call_table.cpp '#include <atomic>
+        std::atomic<int> a; bool f(int b) { return a.compare_exchange_strong(b, 1); }'
+    expect 1 call_table.cpp 'static int a; void f() { __atomic_fetch_add(&a, 1, __ATOMIC_SEQ_CST); }'
     expect 1 stranger 'namespace viaduct { void log(const char*); void f() { log("x"); } }'
     expect 1 virtual_function 'struct A { virtual int f(); }; int A::f() { return 0; }'
     echo "self-test passed"

@@ -83,8 +83,9 @@ public:
         any_.store(true, std::memory_order_seq_cst);
     }
 
-    /// Control, around a sweep of the table of calls: marks from before it count as old from now
-    /// on. Let every worker end its burst before the sweep begins, or its word is not seen.
+    /// Control (call_store.cpp), around a sweep of the table of calls: marks from before it count
+    /// as old from now on. Let every worker end its burst before the sweep begins, or its word is
+    /// not seen.
     void begin_sweep() noexcept;
     /// Control: old marks of slots that the sweep did not `find` go.
     void end_sweep(const std::vector<bool>& found) noexcept;
