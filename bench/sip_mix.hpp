@@ -2,7 +2,8 @@
 //
 // sip_mix: distinct SIP messages as carriers see them, for benchmarks.
 //
-// In equal parts INVITE with SDP, 200 OK with SDP, BYE and REGISTER, 400 to 1,400 bytes, shuffled.
+// sip_mix(): in equal parts INVITE with SDP, 200 OK with SDP, BYE and REGISTER, 400 to 1,400 bytes,
+// shuffled; carrier_mix.hpp: messages that belong together, of more kinds.
 // Four kinds of sender (desk phone, softphone, SBC trunk, IMS core) order, spell and fill the
 // header fields their own way: canonical, compact and upper-case names, one to three Vias, with or
 // without Record-Route, and so on; users, hosts, branches, tags and Call-IDs vary in form and
@@ -21,11 +22,36 @@
 
 namespace viaduct::test {
 
-enum class MixKind : std::uint8_t { Invite, Ok, Bye, Register };
+enum class MixKind : std::uint8_t {
+    Invite,
+    Ok, ///< to an INVITE
+    Bye,
+    Register,
+    Ringing,
+    Ack,
+    ByeOk,
+    RegisterOk,
+    Options,
+    OptionsOk,
+};
+
+[[nodiscard]] constexpr bool is_request(MixKind kind) {
+    return kind == MixKind::Invite || kind == MixKind::Bye || kind == MixKind::Register ||
+           kind == MixKind::Ack || kind == MixKind::Options;
+}
 
 struct MixMessage {
     MixKind kind = MixKind::Invite;
     std::string text;
+};
+
+/// What a request and its answers share; the requests of a call: all but the Vias and CSeq.
+struct Thread {
+    std::string call_id;
+    std::string from; ///< with its tag
+    std::string to;   ///< with its tag, if the message has one
+    std::uint32_t cseq = 0;
+    std::vector<std::string> vias;
 };
 
 class SipMix {
@@ -43,7 +69,7 @@ public:
         return static_cast<std::uint32_t>(random_() % limit);
     }
 
-private:
+protected:
     static constexpr std::size_t kMinBytes = 400;
     static constexpr std::size_t kMaxBytes = 1'400;
 
@@ -167,6 +193,11 @@ private:
         return text;
     }
 
+private:
+    [[nodiscard]] bool has_extra(MixKind kind) {
+        if (kind == MixKind::Ack || kind == MixKind::ByeOk) return one_in(4);
+        return kind == MixKind::Bye || kind == MixKind::Ringing ? one_in(2) : !one_in(4);
+    }
     /// What a sender of this kind adds, most usual first; how many of them is left to chance.
     void add_extras(std::vector<Field>& fields, MixKind kind, Sender sender) {
         static constexpr std::array<std::string_view, 3> kAllow{
@@ -182,7 +213,7 @@ private:
             "timer,path,replaces",
             "replaces, outbound, gruu, norefersub"};
         std::vector<Field> extras{
-            {kind == MixKind::Ok ? "Server" : "User-Agent", pick(kAgents)},
+            {is_request(kind) ? "User-Agent" : "Server", pick(kAgents)},
             {"Allow", pick(kAllow)},
             {"Supported", pick(kSupported)},
         };
@@ -202,41 +233,58 @@ private:
             extras.push_back(
                 {"P-Access-Network-Info", "3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=262010" + hex(12)});
         }
-        if (sender == Sender::Softphone)
+        if (sender == Sender::Softphone && (is_request(kind) || kind == MixKind::Ok))
             extras.push_back(
                 {"Authorization",
                  "Digest username=\"" + user() + "\", realm=\"example.org\", nonce=\"" + hex(32) +
                      "\", uri=\"sip:example.org\", response=\"" + hex(32) + "\", algorithm=MD5"});
         for (Field& extra : extras)
-            if (kind == MixKind::Bye ? one_in(2) : !one_in(4)) fields.push_back(std::move(extra));
+            if (has_extra(kind)) fields.push_back(std::move(extra));
     }
 
-    /// The fields every message has, in this sender's order.
-    [[nodiscard]] std::vector<Field> core_fields(MixKind kind, Sender sender) {
-        static constexpr std::array<std::string_view, 4> kMethods{
-            "INVITE", "INVITE", "BYE", "REGISTER"};
+    /// To, and CSeq's method.
+    [[nodiscard]] static bool has_to_tag(MixKind kind) {
+        return kind == MixKind::Ack || kind == MixKind::Bye || !is_request(kind);
+    }
+    [[nodiscard]] static std::string method(MixKind kind) {
+        if (kind == MixKind::Ack) return "ACK";
+        if (kind == MixKind::Bye || kind == MixKind::ByeOk) return "BYE";
+        if (kind == MixKind::Register || kind == MixKind::RegisterOk) return "REGISTER";
+        if (kind == MixKind::Options || kind == MixKind::OptionsOk) return "OPTIONS";
+        return "INVITE";
+    }
+
+    /// The fields every message has, in this sender's order; a thread's where there is one.
+    [[nodiscard]] std::vector<Field>
+    core_fields(MixKind kind, Sender sender, const Thread* thread) {
+        const bool core = sender == Sender::Trunk || sender == Sender::Ims;
         std::vector<Field> vias;
-        for (std::uint32_t left =
-                 1 + below(sender == Sender::Trunk || sender == Sender::Ims ? 3 : 2);
-             left > 0;
-             --left)
+        for (std::uint32_t left = 1 + below(core ? 3 : 2); left > 0; --left)
             vias.push_back({"Via", via()});
         std::vector<Field> routes;
-        if ((sender == Sender::Trunk || sender == Sender::Ims) && kind != MixKind::Register)
+        if (core && kind != MixKind::Register)
             for (std::uint32_t left = below(3); left > 0; --left)
-                routes.push_back({kind == MixKind::Bye ? "Route" : "Record-Route",
-                                  "<sip:" + host_port() + ";lr>"});
-        const bool in_dialog = kind == MixKind::Ok || kind == MixKind::Bye;
+                routes.push_back(
+                    {kind == MixKind::Bye || kind == MixKind::Ack ? "Route" : "Record-Route",
+                     "<sip:" + host_port() + ";lr>"});
         Field from{"From", name_address() + tag()};
-        Field to{"To", name_address() + (in_dialog ? tag() : "")};
+        Field to{"To", name_address() + (has_to_tag(kind) ? tag() : "")};
         Field id{"Call-ID", call_id()};
         Field cseq{"CSeq",
-                   std::to_string(1 + below(one_in(4) ? 900'000 : 300)) + " " +
-                       std::string(kMethods[static_cast<std::size_t>(kind)])};
+                   std::to_string(1 + below(one_in(4) ? 900'000 : 300)) + " " + method(kind)};
         Field contact{"Contact",
                       "<sip:" + user() + "@" + host_port() + (one_in(2) ? ";transport=udp>" : ">") +
                           (kind == MixKind::Register ? ";expires=3600" : "")};
         Field forwards{"Max-Forwards", std::to_string(60 + below(11))};
+        if (thread != nullptr) {
+            vias.clear();
+            for (const std::string& value : thread->vias)
+                vias.push_back({"Via", value});
+            from.value = thread->from;
+            to.value = thread->to;
+            id.value = thread->call_id;
+            cseq.value = std::to_string(thread->cseq) + " " + method(kind);
+        }
 
         std::vector<Field> fields;
         const auto all = [&fields](std::vector<Field>& some) {
@@ -244,7 +292,7 @@ private:
                 fields.push_back(std::move(field));
         };
         const auto these = [&fields](auto&... some) { (fields.push_back(std::move(some)), ...); };
-        const bool request = kind != MixKind::Ok;
+        const bool request = is_request(kind);
         switch (sender) {
         case Sender::DeskPhone:
             all(vias);
@@ -295,15 +343,30 @@ private:
         return text;
     }
 
-    [[nodiscard]] std::string make(MixKind kind) {
+    [[nodiscard]] std::string first_line(MixKind kind) {
+        if (kind == MixKind::Ringing) return "SIP/2.0 180 Ringing\r\n";
+        if (!is_request(kind)) return "SIP/2.0 200 OK\r\n";
+        const bool at_domain = kind == MixKind::Register || kind == MixKind::Options;
+        const std::string target = kind == MixKind::Invite ? uri()
+                                   : at_domain             ? "sip:" + domain()
+                                                           : "sip:" + user() + "@" + host_port();
+        return method(kind) + " " + target + " SIP/2.0\r\n";
+    }
+
+protected:
+    /// A message of any size.
+    [[nodiscard]] std::string make(MixKind kind, const Thread* thread = nullptr) {
         const auto sender = static_cast<Sender>(below(4));
         const std::uint32_t roll = below(8);
         const Spelling spelling = roll < 2    ? Spelling::Compact
                                   : roll == 2 ? Spelling::Upper
                                               : Spelling::Canonical;
-        std::vector<Field> fields = core_fields(kind, sender);
+        std::vector<Field> fields = core_fields(kind, sender, thread);
+        if (kind == MixKind::Ack || kind == MixKind::ByeOk)
+            std::erase_if(fields, [](const Field& field) { return field.name == "Contact"; });
         if (sender != Sender::Ims) add_extras(fields, kind, sender);
-        if (kind == MixKind::Register) fields.push_back({"Expires", "3600"});
+        if (kind == MixKind::Register || kind == MixKind::RegisterOk)
+            fields.push_back({"Expires", "3600"});
         std::string body;
         if (kind == MixKind::Invite || kind == MixKind::Ok) {
             body = sdp();
@@ -311,26 +374,13 @@ private:
         }
         fields.push_back({"Content-Length", std::to_string(body.size())});
 
-        std::string text;
-        switch (kind) {
-        case MixKind::Invite:
-            text = "INVITE " + uri() + " SIP/2.0\r\n";
-            break;
-        case MixKind::Ok:
-            text = "SIP/2.0 200 OK\r\n";
-            break;
-        case MixKind::Bye:
-            text = "BYE sip:" + user() + "@" + host_port() + " SIP/2.0\r\n";
-            break;
-        case MixKind::Register:
-            text = "REGISTER sip:" + domain() + " SIP/2.0\r\n";
-            break;
-        }
+        std::string text = first_line(kind);
         for (const Field& field : fields)
             text += spelled(field.name, spelling) + ": " + field.value + "\r\n";
         return text + "\r\n" + body;
     }
 
+private:
     std::mt19937 random_{3261};
     std::size_t count_ = 0;
 };
