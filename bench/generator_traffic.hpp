@@ -335,7 +335,7 @@ private:
     std::uint64_t next_; ///< the highest sequence number so far, and one
     std::uint64_t last_poll_;
     std::uint64_t last_rx_;
-    std::uint64_t patience_ = ticks(10e-3);
+    std::uint64_t patience_ = ticks(0.1);
     std::uint64_t noticed_ = ticks(20e-6); ///< a longer round was not all our own work
     std::uint64_t paused_ = 0;             ///< since last_rx_
     std::uint64_t longest_pause_ = 0;
