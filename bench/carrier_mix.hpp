@@ -29,6 +29,7 @@ struct CarrierMixRequest {
     std::size_t calls = 1'000;    ///< distinct Call-IDs
     std::size_t messages = 1'000; ///< at least one for each Call-ID, some 4.8 times as many at most
     std::size_t bytes = 0;        ///< of every message; 0: as they come
+    bool requests_only = false;
 };
 
 class CarrierMix : private SipMix {
@@ -41,6 +42,8 @@ public:
         std::vector<std::pair<std::size_t, MixKind>> left; // the first is an index of stories
         while (stories.size() < request.calls) {           // one message of each
             Story story = begin();
+            if (request.requests_only)
+                std::erase_if(story.kinds, [](MixKind kind) { return !is_request(kind); });
             shuffle(story.kinds);
             bool added = false;
             while (!story.kinds.empty() && !added) {

@@ -2,7 +2,8 @@
 //
 // mix_pcap: a capture of the messages of carrier_mix.hpp, for the rigs to replay.
 //
-//   mix_pcap --out FILE [--calls N] [--messages M] [--bytes B] [--destination-mac M] [--vip A]
+//   mix_pcap --out FILE [--calls N] [--messages M] [--bytes B] [--requests-only]
+//            [--destination-mac M] [--vip A]
 //
 // Ethernet, IPv4, UDP from 250 clients (192.0.2.1 and up, port 5060) to the VIP's port 5060, right
 // lengths and checksums. --bytes: every message has exactly that many bytes of SIP.
@@ -96,6 +97,7 @@ int parse_and_run(int argc, char** argv) {
     app.add_option(
            "--bytes", options.mix.bytes, "of SIP in every message (300 to 1400 as they come)")
         ->check(CLI::Range(kCarrierMinBytes, kCarrierMaxBytes));
+    app.add_flag("--requests-only", options.mix.requests_only, "no answers");
     app.add_option("--destination-mac", options.destination_mac, "of the balancer's port")
         ->check([](const std::string& text) {
             return parse_mac(text) ? std::string() : "\"" + text + "\" is no MAC address";

@@ -93,6 +93,15 @@ TEST(CarrierMix, MakesEveryMessageAsLongAsAskedFor) {
         }
 }
 
+TEST(CarrierMix, LeavesAnswersOutWhenAsked) {
+    const auto messages =
+        CarrierMix().make_all({.calls = 200, .messages = 300, .requests_only = true});
+    EXPECT_EQ(messages.size(), 300U);
+    EXPECT_EQ(call_ids(messages).size(), 200U);
+    for (const MixMessage& message : messages)
+        EXPECT_TRUE(is_request(message.kind));
+}
+
 TEST(CarrierMix, IsTheSameEveryTime) {
     const auto first = CarrierMix().make_all({.calls = 100, .messages = 200});
     const auto second = CarrierMix().make_all({.calls = 100, .messages = 200});
