@@ -103,13 +103,13 @@ inline void add_runs(std::vector<NamedMessage>& shapes) {
 
 /// Lines that begin like wanted ones, alone and in pairs.
 inline void add_lines(std::vector<NamedMessage>& shapes) {
-    constexpr std::array<std::string_view, 26> kLinesTried{
+    constexpr std::array<std::string_view, 28> kLinesTried{
         "i:\n",       "i: a\n",        "i \n",    "ca\n",       "call-id\n",
         "Call-ID \n", "to\n",          "t:\n",    "v:\n",       "cseq\n",
         "\r",         "a\n",           " \n",     "c\n",        "Call-ID: a\n",
         "t: ;tag=\n", "v: ;branch=\n", "CSeq:\n", "CSeq: 1 \n", "to \n",
         "i: a\r\n",   "i\t:\n a\n",    "t:\n \n", "via\n",      "\r\r\n",
-        "c:\n"};
+        "c:\n",       "f:\n",          "from\n"};
     for (const std::size_t bytes : kSizes)
         for (const std::string_view line : kLinesTried) {
             add(shapes, "lines '" + shown(line) + "'", repeated(kFirstLine, line, bytes, kLines));

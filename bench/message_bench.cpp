@@ -64,6 +64,7 @@ struct Reading {
 };
 constexpr std::array kReadings{Reading{"digest", kWanted, false},
                                Reading{"digest and hash", kWanted, true},
+                               Reading{"digest with tags, and hash", kWanted | Want::Tags, true},
                                Reading{"Call-ID only, and hash", Want::Nothing, true}};
 
 /// The names of all benchmarks, in the order they are shown in.

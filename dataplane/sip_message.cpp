@@ -98,7 +98,7 @@ SipMessage::SipMessage(std::span<const std::byte> payload) noexcept {
     const bool has_return = end > 0 && text_[end - 1] == '\r';
     const std::string_view line = trim(text_, 0, has_return ? end - 1 : end);
     if (!read_usual_line(line) && !read_status_line(line) && !read_request_line(line)) [[unlikely]]
-        kind_ = read_digest(payload, {.want = Want::Nothing, .lenient = true}).kind;
+        kind_ = read_digest(payload, {.want = Want::FirstLine, .lenient = true}).kind;
     // More line feeds behind the first line than one end no header section that has not begun.
     while (end + 1 < text_.size() && text_[end + 1] == '\n')
         [[unlikely]] end = next_end(text_, ends);

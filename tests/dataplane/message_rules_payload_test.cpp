@@ -206,7 +206,7 @@ TEST(MessageRules, LookalikesOfWantedNamesPassInAnyNumber) {
             message.line(line);
         message.line("Call-ID \t: behind@x").line("t:<sip:b@example.org>;tag=b1");
         message.line("CSeq: 7 INVITE").line("V: SIP/2.0/UDP h;branch=z9hG4bKb");
-        message.line(line[0] == 'f' ? "FroM\t: <sip:a@x>;tag=a1" : "f :sip:a@x;tag=a1");
+        message.line(line[0] == 'C' ? "FroM\t: <sip:a@x>;tag=a1" : "f :sip:a@x;tag=a1");
         read_everywhere(message.text(), [&](const SipDigest& digest) {
             EXPECT_EQ(digest.defect, Defect::None) << line;
             EXPECT_EQ(digest.call_id, "behind@x") << line;

@@ -4,6 +4,7 @@
 // fields are written.
 #include "rule_reader.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace viaduct::test {
@@ -321,6 +322,33 @@ TEST(MessageRules, TheFirstOfSeveralFromsCounts) {
     }
     expect(MessageBuilder(message).line_before("F: <sip:a@x>"), ""); // the first has none
     expect(invite().without("From"), "");
+}
+
+TEST(MessageRules, FieldsFarApartAreFoundInAnyOrder) {
+    // A lenient reader looks at 256 bytes at a time.
+    const std::string between = "X: " + std::string(300, 'x') + "\r\n";
+    std::vector<std::string> lines{"From: <sip:a@x>;tag=f",
+                                   "To: <sip:b@x>;tag=t",
+                                   "Call-ID: far@x",
+                                   "CSeq: 3 BYE",
+                                   "Via: SIP/2.0/UDP a;branch=z9hG4bKfar"};
+    std::sort(lines.begin(), lines.end());
+    do {
+        std::string text = "BYE sip:b@x SIP/2.0\r\n";
+        for (const std::string& line : lines)
+            text += line + "\r\n" + between;
+        for (const bool lenient : {false, true})
+            read_everywhere(text + "\r\n",
+                            [](const SipDigest& digest) {
+                                EXPECT_EQ(digest.defect, Defect::None);
+                                EXPECT_EQ(digest.from_tag, "f");
+                                EXPECT_EQ(digest.to_tag, "t");
+                                EXPECT_EQ(digest.call_id, "far@x");
+                                EXPECT_EQ(digest.cseq, (CSeq{3, Method::Bye}));
+                                EXPECT_EQ(digest.top_via_branch, "z9hG4bKfar");
+                            },
+                            {Want::Everything, lenient});
+    } while (std::next_permutation(lines.begin(), lines.end()));
 }
 
 } // namespace

@@ -2,7 +2,9 @@
 //
 // message_fuzz: any bytes through the reader, at every level this machine has.
 //
-// In:    byte 0 the rules, bytes 1 and 2 where the payload is cut, then the payload.
+// In:    byte 0 the rules, bytes 1 and 2 where the payload is cut, then the payload. The highest
+// bit
+//        of byte 2 stands for the first line not wanted.
 // Laws:  every level gives the digest of the scalar one; views lie in the payload; what is not
 //        wanted is absent, and wanting more or fewer fields changes no other; a cut message has a
 //        beginning of the same Call-ID, or none; what follows the empty line changes nothing.
@@ -17,10 +19,11 @@ namespace {
 
 constexpr std::size_t kControlBytes = 3;
 
-ReadRules rules_from(std::uint8_t control) {
+ReadRules rules_from(std::uint8_t control, bool wants_first_line) {
     static constexpr std::array<std::uint16_t, 8> kMaxLines{
         kMaxHeaderLines, kMaxHeaderLines, 0, 1, 2, 5, 64, 65'535};
-    return {.want = static_cast<Want>((control & 7) | (control >> 4 & 8)),
+    return {.want =
+                static_cast<Want>((control & 7) | (control >> 4 & 8) | (wants_first_line ? 16 : 0)),
             .lenient = (control & 8) != 0,
             .max_header_lines = kMaxLines[control >> 4 & 7]};
 }
@@ -80,9 +83,14 @@ void check_rules(const SipDigest& digest, std::span<const std::byte> payload, Re
     ReadRules all = rules;
     all.want = Want::Everything;
     const SipDigest whole = read_digest(payload, all);
-    require(digest.kind == whole.kind && digest.method == whole.method &&
-                digest.status == whole.status,
-            "the first line does not depend on what is wanted");
+    if (digest.kind == PayloadKind::Unread)
+        require(!wants(rules.want, Want::FirstLine) && !digest.call_id.empty() &&
+                    whole.kind != PayloadKind::KeepAlive && whole.kind != PayloadKind::Stun,
+                "the first line is not read where it is not wanted, and there is a Call-ID");
+    else
+        require(digest.kind == whole.kind && digest.method == whole.method &&
+                    digest.status == whole.status,
+                "the first line does not depend on what else is wanted");
     if (whole.defect != Defect::None || digest.defect != Defect::None) {
         require(rules.lenient || digest.defect == whole.defect,
                 "strictly, a defect does not depend on what is wanted");
@@ -142,7 +150,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using namespace viaduct;
     using namespace viaduct::fuzz;
     if (size < kControlBytes) return 0;
-    const ReadRules rules = rules_from(data[0]);
+    const ReadRules rules = rules_from(data[0], (data[2] & 0x80) == 0);
     const std::string_view payload(reinterpret_cast<const char*>(data) + kControlBytes,
                                    size - kControlBytes);
     const std::size_t cut_to = (data[1] | std::size_t{data[2]} << 8) % (payload.size() + 1);
