@@ -56,7 +56,7 @@ rig_start_viaductd() {
     rm -f "$notify" "$notify.sock"
     rig_spawn notify socat -u "UNIX-RECV:$notify.sock" "CREATE:$notify"
     rig_wait 15 test -S "$notify.sock" || rig_die "socat does not listen: $(rig_log notify)"
-    rig_command "$RIG_BUILD/viaductd" --config "$config"
+    rig_command "$RIG_BUILD/viaductd" --config "$config" " # $(sed -n 's/^device = //p' "$config" | paste -sd " ")"
     NOTIFY_SOCKET=$notify.sock rig_spawn viaductd "$RIG_BUILD/viaductd" --config "$config"
     rig_wait 15 rig_ready_or_gone
     grep -qs READY=1 "$notify" || rig_die "viaductd is not ready: $(rig_log viaductd)"
