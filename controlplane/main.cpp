@@ -14,6 +14,7 @@
 #include "reference.hpp"
 #include "replay_command.hpp"
 #include "secret.hpp"
+#include "state_keeper.hpp"
 
 #include "viaduct/dataplane.hpp"
 #include "viaduct/error.hpp"
@@ -181,12 +182,16 @@ int run(const Config& config) {
     refuse_second_instance();
     const SteeringSecret secret = config.secret ? *config.secret : kept_secret(config.state);
     const ProbePort probe_port;
-    PoolModel model(config);
+    const StateAtStart state = read_state(config.state, config, secret);
+    PoolModel model(config, ids_of(state.kept));
     Publisher publisher(config, secret, probe_port.number());
+    take_up(state.kept, model, publisher, Clock::now());
+    StateKeeper keeper(config.state, secret, state.kept.lineage, model, publisher);
     const CallStore calls(calls_path(config),
                           {CallStore::words_for(config.calls),
                            publisher.call_unit(),
-                           hash_bytes(secret, "table of calls")});
+                           hash_bytes(secret, "table of calls"),
+                           state.kept.lineage});
     if (!calls.refusal().empty())
         spdlog::warn("the table of calls {} is not used: {}", calls_path(config), calls.refusal());
     request.calls = calls.table();
@@ -195,6 +200,8 @@ int run(const Config& config) {
     set_call_time(calls.now());
     // Before the kernel gets the VIPs: no SIP message may reach it, or it answers with ICMP.
     publish(std::make_unique<const NextHops>());
+    static_cast<void>(publisher.build(model));
+    sweeper.mark_kept(calls.now());
     publish(publisher.build(model));
     Kernel kernel(config, twin_ports(config), loop);
     HealthChecker health(config, model, kernel.next_hops(), probe_port.number());
@@ -217,7 +224,9 @@ int run(const Config& config) {
         if (take_events(health, kernel, now)) health.tick(now);
         set_call_time(calls.now());
         sweeper.tick(calls.now(), now);
+        model.pass_deadlines(now);
         apply();
+        keeper.tick(now);
     });
 
     Control control{config,
