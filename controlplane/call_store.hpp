@@ -48,6 +48,7 @@ public:
     [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }
     /// The present, by a clock that only a boot sets back.
     [[nodiscard]] CallTime now() const;
+    [[nodiscard]] std::chrono::seconds unit() const noexcept { return unit_; }
 
 private:
     struct Header;

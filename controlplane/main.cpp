@@ -2,6 +2,7 @@
 //
 // main: READ FIRST. The only file that knows every part: what starts, in which order, and what the
 // loop does each tick. Stopping is the same list backwards, by destructors.
+#include "call_copy.hpp"
 #include "call_store.hpp"
 #include "cli.hpp"
 #include "config.hpp"
@@ -92,13 +93,17 @@ std::string calls_path(const Config& config) {
 
 /// Stops the data plane when it goes, wherever start-up got to.
 struct RunningDataplane {
-    explicit RunningDataplane(const DataplaneRequest& request) {
+    RunningDataplane(const DataplaneRequest& request, CallCopy& calls) : copy(calls) {
         for (const std::string& note : start_dataplane(request))
             spdlog::info("{}", note);
     }
-    ~RunningDataplane() { stop_dataplane(); }
+    ~RunningDataplane() {
+        stop_dataplane();
+        copy.end();
+    }
     RunningDataplane(const RunningDataplane&) = delete;
     RunningDataplane& operator=(const RunningDataplane&) = delete;
+    CallCopy& copy; ///< of the calls, for a reboot
 };
 
 DataplaneRequest request_of(const Config& config) {
@@ -187,16 +192,20 @@ int run(const Config& config) {
     Publisher publisher(config, secret, probe_port.number());
     take_up(state.kept, model, publisher, Clock::now());
     StateKeeper keeper(config.state, secret, state.kept.lineage, model, publisher);
-    const CallStore calls(calls_path(config),
-                          {CallStore::words_for(config.calls),
-                           publisher.call_unit(),
-                           hash_bytes(secret, "table of calls"),
-                           state.kept.lineage});
+    CallStore calls(calls_path(config),
+                    {CallStore::words_for(config.calls),
+                     publisher.call_unit(),
+                     hash_bytes(secret, "table of calls"),
+                     state.kept.lineage});
     if (!calls.refusal().empty())
         spdlog::warn("the table of calls {} is not used: {}", calls_path(config), calls.refusal());
+    CallCopy copy(config.state, secret, state.kept.lineage, calls);
+    if (!calls.was_kept() && !state.is_new)
+        if (const std::string refusal = copy.load(); !refusal.empty())
+            spdlog::warn("the copy of the calls in {} is not used: {}", config.state, refusal);
     request.calls = calls.table();
     CallSweeper sweeper(calls.table(), publisher);
-    const RunningDataplane dataplane(request);
+    const RunningDataplane dataplane(request, copy);
     set_call_time(calls.now());
     // Before the kernel gets the VIPs: no SIP message may reach it, or it answers with ICMP.
     publish(std::make_unique<const NextHops>());
@@ -227,6 +236,7 @@ int run(const Config& config) {
         model.pass_deadlines(now);
         apply();
         keeper.tick(now);
+        copy.tick(now);
     });
 
     Control control{config,

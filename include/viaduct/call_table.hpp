@@ -134,6 +134,24 @@ public:
     /// Before any thread uses it, over memory that a killed process left: what one of its threads
     /// was just adding goes.
     void forget_unfinished() noexcept;
+
+    /// Calls `visit(place, word)` for every word in use of `count` buckets from `first` on, for a
+    /// copy that put_back() reads. Any thread.
+    template <typename Visit> void copy(std::size_t first, std::size_t count, Visit visit) const {
+        const std::size_t end = std::min(first + count, buckets()) * kBucketWords;
+        for (std::size_t place = first * kBucketWords; place < end; ++place) {
+            const std::uint64_t word = words_[place].load(std::memory_order_relaxed);
+            if (word != 0 && !is_pending(word)) visit(place, word);
+        }
+    }
+    /// Before any thread uses it: a word that copy() gave at `then`, `age` units ago. What has
+    /// passed its deadline, or is no word, stays out.
+    void put_back(std::uint64_t place,
+                  std::uint64_t word,
+                  CallTime then,
+                  CallTime now,
+                  std::int64_t age) noexcept;
+    void clear() noexcept;
     [[nodiscard]] std::size_t buckets() const noexcept { return exists() ? bucket_mask_ + 1 : 0; }
 
 private:
