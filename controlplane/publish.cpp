@@ -34,7 +34,8 @@ void add_vips(Snapshot& snapshot, const Config& config) {
         snapshot.vip_addresses.insert({vip.endpoint.address, 0}, id);
         Pool& serving = snapshot.pools[index(pool)];
         // On a day without changes the Call-ID says all.
-        const bool settled = !serving.unsettled && !(serving.marks && serving.marks->any());
+        const bool settled =
+            !serving.count_calls && !serving.unsettled && !(serving.marks && serving.marks->any());
         const ReadRules rules{
             settled ? Want::Nothing : Want::Everything, vip.lenient, vip.max_header_lines};
         snapshot.vips.push_back({vip.name, vip.endpoint, pool, vip.enabled, rules});
@@ -123,6 +124,7 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
     made.unsettled = parts.generations.unsettled();
     made.marks = parts.marks;
     made.on_dead_owner = pool.config.on_dead_owner;
+    made.count_calls = pool.config.count_calls;
     made.shared_state = pool.config.shared_state;
     made.lifetimes.is_cap = config_.max_call.has_value();
     made.lifetimes.silence = static_cast<std::uint16_t>(

@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 
 namespace viaduct {
 
@@ -33,6 +34,11 @@ enum class CallState : std::uint8_t {
         4, ///< a BYE for its only dialog was seen: kept for late messages as long as there is room
     Lasting = 5, ///< a registration, subscription or publication: until its Expires
 };
+
+[[nodiscard]] constexpr std::string_view name_of(CallState state) noexcept {
+    constexpr std::array<std::string_view, 4> kNames{"ringing", "answered", "ended", "lasting"};
+    return kNames[static_cast<std::size_t>(state) - 2];
+}
 
 /// Coarse time for the table: units since an arbitrary moment, 11 bits that wrap around. A
 /// deadline lies at most kMaxAhead units ahead; the table is swept more often than that.
