@@ -3,12 +3,19 @@
 # drain and disable keep new calls away, undrain and enable bring them back, and mistakes are named.
 . "$(dirname "$0")/prelude.sh"
 
-start dsr-l2
+lab_up dsr-l2
+# The shortest announcement there is: here nobody repeats a request for long.
+sed -i 's/^mode = .*/&\nt_settle = "1s"/; s/^\[steering\]/[timers]\nt1 = "10ms"\n\n&/' "$LAB_DIR/viaduct.toml"
+lab_start_backends
+lab_start_viaductd || fail "viaductd becomes READY"
+lab_wait_backends_up || fail "the backends come up"
+switched() { [[ $(lab_ctl --json show pools | jq '.pools[0].switch_in_s') == null ]]; }
 run=0
 # gets N yes|no VERB BACKEND: after the verb, b<N> gets new calls or does not.
 gets() {
     lab_ctl "$3" proxies "$4" >"$LAB_DIR/reply" || fail "$3 proxies $4 is obeyed: $(<"$LAB_DIR/reply")"
     if [[ $2 == yes ]]; then lab_wait 5 eligible_is 3 || fail "after $3 all three are eligible"; fi
+    lab_wait 5 switched || fail "$3 switches"
     call "run$((++run))" 60 100 -d 50
     if [[ $2 == yes ]]; then
         expect "after $3 b$1 gets calls" is "${AUDIT[be$1]} > 0"

@@ -41,6 +41,7 @@ struct SimulatorOptions {
     double seconds_between_changes = 200;
     double loss = 0.02; ///< of messages behind the balancer
     std::chrono::milliseconds call_lifetime{4 * 3'600'000};
+    bool count_calls = false;
 };
 
 /// What a run found.
@@ -128,6 +129,7 @@ private:
         config.pools.emplace_back();
         config.pools[0].name = "proxies";
         config.pools[0].call_lifetime = options.call_lifetime;
+        config.pools[0].count_calls = options.count_calls;
         for (std::size_t i = 0; i < kBackends; ++i) {
             config.pools[0].backends.emplace_back();
             config.pools[0].backends.back().name = "b" + std::to_string(i + 1);
