@@ -72,12 +72,13 @@ struct DrainOptions {
 std::chrono::seconds read_deadline(const std::string& text) {
     constexpr std::pair<char, std::int64_t> kUnits[] = {
         {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86'400}};
+    constexpr std::int64_t kMost = std::int64_t{30} * 86'400;
     std::int64_t number = 0;
     const char* const end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data(), end, number);
     for (const auto& [letter, factor] : kUnits)
         if (error == std::errc{} && stop + 1 == end && *stop == letter && number >= 1 &&
-            number <= 30 * 86'400 / factor)
+            number <= kMost / factor)
             return std::chrono::seconds(number * factor);
     throw Error("--deadline wants a time of 1s to 30d, as 90s, 10m or 2h");
 }
