@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::array<char, 8> kMagic{'v', 'd', 'c', 'a', 'l', 'l', 's', '\n'};
-constexpr std::uint32_t kLayout = 1;
+constexpr std::uint32_t kLayout = 2;
 
 constexpr std::size_t kBucketsATick = 8'192; ///< half a megabyte
 constexpr std::chrono::milliseconds kBetweenPasses{500};
@@ -49,6 +49,7 @@ struct CallStore::Header {
     std::uint64_t words;
     std::uint64_t secret_fingerprint;
     std::array<char, 40> boot;
+    std::uint64_t lineage;
 };
 
 std::size_t CallStore::words_for(std::size_t calls) noexcept {
@@ -60,6 +61,7 @@ std::string CallStore::check(const Header& header, const Shape& shape) const {
     if (header.layout != kLayout) return "it is of another version";
     if (header.secret_fingerprint != shape.secret_fingerprint) return "it is of another secret";
     if (header.boot != boot_id()) return "it is from before the last boot";
+    if (header.lineage != shape.lineage) return "its backend ids are of another state file";
     if (header.words != shape.words) return "it is of another size (steering.calls)";
     if (header.unit_s != static_cast<std::uint32_t>(shape.unit.count()))
         return "it is of another call_lifetime";
@@ -97,7 +99,8 @@ CallStore::CallStore(const std::string& path, const Shape& shape)
                   static_cast<std::uint32_t>(shape.unit.count()),
                   shape.words,
                   shape.secret_fingerprint,
-                  boot_id()};
+                  boot_id(),
+                  shape.lineage};
         std::memcpy(memory_, &header, sizeof(header));
     }
     auto* const words =
@@ -151,6 +154,19 @@ void CallSweeper::tick(CallTime now, TimePoint clock) {
         if (next_bucket_ >= table_.buckets()) end(clock);
         break;
     }
+}
+
+void CallSweeper::mark_kept(CallTime now) {
+    now_ = now;
+    const Snapshot& snapshot = *publisher_.current();
+    table_.sweep(0, table_.buckets(), now, [&](std::size_t slot, const Call& call) {
+        if (index(call.backend) >= snapshot.backends.size()) return false;
+        const PoolId pool = snapshot.backends[index(call.backend)].pool;
+        const auto& slots = snapshot.pools[index(pool)].slots;
+        if (!slots || (*slots)[slot] != call.backend)
+            publisher_.marks(pool).mark(static_cast<std::uint32_t>(slot));
+        return true;
+    });
 }
 
 void CallSweeper::begin() {

@@ -6,7 +6,7 @@
 // one goes on with it. A file that is damaged, or of other settings, another secret or another
 // boot, is not used; the balancer begins without it and says so in one line.
 //
-//   page 0   magic, layout version, unit, words, secret's fingerprint, boot id   (Header)
+//   page 0   magic, layout version, unit, words, secret's fingerprint, boot id, lineage   (Header)
 //   page 1   the words of CallTable
 #pragma once
 
@@ -30,6 +30,7 @@ public:
         std::size_t words = CallTable::kLeastWords;
         std::chrono::seconds unit{15};
         std::uint64_t secret_fingerprint = 0;
+        std::uint64_t lineage = 0; ///< of the state file that says what backend ids mean
     };
     /// The smallest table in which `calls` leave enough room.
     [[nodiscard]] static std::size_t words_for(std::size_t calls) noexcept;
@@ -47,6 +48,7 @@ public:
     [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }
     /// The present, by a clock that only a boot sets back.
     [[nodiscard]] CallTime now() const;
+    [[nodiscard]] std::chrono::seconds unit() const noexcept { return unit_; }
 
 private:
     struct Header;
@@ -75,6 +77,9 @@ public:
     CallSweeper(CallTable table, Publisher& publisher) : table_(table), publisher_(publisher) {}
 
     void tick(CallTime now, TimePoint clock);
+    /// Before the first packet, over a table that another process left: marks the slots of all
+    /// calls that are not where the hash says, so that they are looked for.
+    void mark_kept(CallTime now);
     /// As of the last whole pass.
     [[nodiscard]] const std::array<CallCounts, kMaxBackends>& counts() const noexcept {
         return counts_;

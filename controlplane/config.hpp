@@ -81,6 +81,7 @@ struct PoolConfig {
     std::chrono::milliseconds t_settle{40'000};
     OnDeadOwner on_dead_owner = OnDeadOwner::Resteer;
     bool shared_state = false;
+    bool count_calls = false;
     HealthConfig health;
     std::vector<BackendConfig> backends;
 

@@ -200,14 +200,23 @@ bool Generations::has(BackendId backend) const {
     return std::ranges::any_of(generations_, names) || (announced_ && names(*announced_));
 }
 
-void Generations::restore(std::vector<Generation> generations, TimePoint now) {
+void Generations::restore(std::vector<Generation> generations,
+                          std::optional<Generation> announced,
+                          TimePoint now) {
     for (Generation& generation : generations) {
         if (generation.replaced && *generation.replaced + times_.call_lifetime <= now) continue;
-        generation.number = ++number_;
+        generation.number = number_ = std::max(number_ + 1, generation.number);
         fill(generation);
         generations_.push_back(std::move(generation));
     }
     if (!generations_.empty()) wanted_ = generations_.back().candidates;
+    if (!generations_.empty() && announced) {
+        announced_ = std::move(announced);
+        announced_->number = number_ + 1;
+        announced_->since = std::min(announced_->since, now + times_.t_settle);
+        fill(*announced_);
+        wanted_ = announced_->candidates;
+    }
     find_unsettled();
 }
 

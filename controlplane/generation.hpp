@@ -88,8 +88,10 @@ public:
     [[nodiscard]] bool has(BackendId backend) const;
 
     /// Takes up what another process had in memory: generations oldest first, without tables, the
-    /// last of them the present one. Only before the first want().
-    void restore(std::vector<Generation> generations, TimePoint now);
+    /// last of them the present one; and what was announced. Only before the first want().
+    void restore(std::vector<Generation> generations,
+                 std::optional<Generation> announced,
+                 TimePoint now);
 
 private:
     void switch_to(std::vector<Candidate> candidates, std::string reason, TimePoint now);

@@ -75,7 +75,7 @@ HealthChecker::HealthChecker(const Config& config,
                       .health = pool.health,
                       .mode = pool.mode,
                       .vip = std::nullopt,
-                      .damper = Damper(pool.health.fall, pool.health.rise),
+                      .damper = Damper(pool.health.fall, pool.health.rise, backend.health),
                       .due = {},
                       .probe = std::nullopt,
                       .statistics = {}};

@@ -37,7 +37,9 @@ enum class ProbeResult : std::uint8_t {
 /// in a row.
 class Damper {
 public:
-    Damper(unsigned fall, unsigned rise) noexcept : fall_(fall), rise_(rise) {}
+    /// `health`: a verdict from before, which results must change like any other.
+    Damper(unsigned fall, unsigned rise, Health health = Health::Unknown) noexcept
+        : fall_(fall), rise_(rise), health_(health) {}
 
     /// The state after this result.
     Health add(ProbeResult result) noexcept;
@@ -48,7 +50,7 @@ public:
 private:
     unsigned fall_;
     unsigned rise_;
-    Health health_ = Health::Unknown;
+    Health health_;
     unsigned good_ = 0; ///< results of that kind in a row, ending with the last one
     unsigned bad_code_ = 0;
     unsigned timeout_ = 0;

@@ -2,6 +2,7 @@
 //
 // main: READ FIRST. The only file that knows every part: what starts, in which order, and what the
 // loop does each tick. Stopping is the same list backwards, by destructors.
+#include "call_copy.hpp"
 #include "call_store.hpp"
 #include "cli.hpp"
 #include "config.hpp"
@@ -14,6 +15,7 @@
 #include "reference.hpp"
 #include "replay_command.hpp"
 #include "secret.hpp"
+#include "state_keeper.hpp"
 #include "stats.hpp"
 
 #include "viaduct/dataplane.hpp"
@@ -92,13 +94,17 @@ std::string calls_path(const Config& config) {
 
 /// Stops the data plane when it goes, wherever start-up got to.
 struct RunningDataplane {
-    explicit RunningDataplane(const DataplaneRequest& request) {
+    RunningDataplane(const DataplaneRequest& request, CallCopy& calls) : copy(calls) {
         for (const std::string& note : start_dataplane(request))
             spdlog::info("{}", note);
     }
-    ~RunningDataplane() { stop_dataplane(); }
+    ~RunningDataplane() {
+        stop_dataplane();
+        copy.end();
+    }
     RunningDataplane(const RunningDataplane&) = delete;
     RunningDataplane& operator=(const RunningDataplane&) = delete;
+    CallCopy& copy; ///< of the calls, for a reboot
 };
 
 DataplaneRequest request_of(const Config& config) {
@@ -183,22 +189,32 @@ int run(const Config& config) {
     refuse_second_instance();
     const SteeringSecret secret = config.secret ? *config.secret : kept_secret(config.state);
     const ProbePort probe_port;
-    PoolModel model(config);
+    const StateAtStart state = read_state(config.state, config, secret);
+    PoolModel model(config, ids_of(state.kept));
     Publisher publisher(config, secret, probe_port.number());
-    const CallStore calls(calls_path(config),
-                          {CallStore::words_for(config.calls),
-                           publisher.call_unit(),
-                           hash_bytes(secret, "table of calls")});
+    take_up(state.kept, model, publisher, Clock::now());
+    StateKeeper keeper(config.state, secret, state.kept.lineage, model, publisher);
+    CallStore calls(calls_path(config),
+                    {CallStore::words_for(config.calls),
+                     publisher.call_unit(),
+                     hash_bytes(secret, "table of calls"),
+                     state.kept.lineage});
     if (!calls.refusal().empty())
         spdlog::warn("the table of calls {} is not used: {}", calls_path(config), calls.refusal());
+    CallCopy copy(config.state, secret, state.kept.lineage, calls);
+    if (!calls.was_kept() && !state.is_new)
+        if (const std::string refusal = copy.load(); !refusal.empty())
+            spdlog::warn("the copy of the calls in {} is not used: {}", config.state, refusal);
     request.calls = calls.table();
     CallSweeper sweeper(calls.table(), publisher);
-    const RunningDataplane dataplane(request);
+    const RunningDataplane dataplane(request, copy);
     set_call_time(calls.now());
     // Before the kernel gets the VIPs: no SIP message may reach it, or it answers with ICMP.
     publish(std::make_unique<const NextHops>());
     // Read here: the health checker's start is a change when a pool is not probed.
     std::uint64_t published_model = model.version();
+    static_cast<void>(publisher.build(model));
+    sweeper.mark_kept(calls.now());
     publish(publisher.build(model));
     Kernel kernel(config, twin_ports(config), loop);
     HealthChecker health(config, model, kernel.next_hops(), probe_port.number());
@@ -220,7 +236,10 @@ int run(const Config& config) {
         if (take_events(health, kernel, now)) health.tick(now);
         set_call_time(calls.now());
         sweeper.tick(calls.now(), now);
+        model.pass_deadlines(now);
         apply();
+        keeper.tick(now);
+        copy.tick(now);
     });
 
     LoadMeter load;

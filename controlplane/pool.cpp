@@ -34,14 +34,19 @@ std::string_view name_of(Admin admin) noexcept {
     return kAdminNames[static_cast<std::size_t>(admin)];
 }
 
-PoolModel::PoolModel(const Config& config) : patience_(transaction_time(config)) {
+PoolModel::PoolModel(const Config& config, const BackendIds& wanted)
+    : patience_(transaction_time(config)) {
     const auto now = std::chrono::system_clock::now();
+    std::size_t next = 0;
+    for (const auto& [name, id] : wanted)
+        next = std::max(next, index(id) + 1);
     for (const PoolConfig& pool_config : config.pools) {
         PoolState pool{pool_config, PoolId{static_cast<std::uint16_t>(pools_.size())}, {}};
         for (const BackendConfig& backend_config : pool_config.backends) {
             BackendState backend;
             backend.config = backend_config;
-            backend.id = BackendId{static_cast<std::uint16_t>(backends_.size())};
+            const auto known = wanted.find({pool_config.name, backend_config.name});
+            backend.id = known != wanted.end() ? known->second : static_cast<BackendId>(next++);
             backend.pool = pool.id;
             backend.changed = now;
             backend.evidence = "no verdict yet";
@@ -50,6 +55,10 @@ PoolModel::PoolModel(const Config& config) : patience_(transaction_time(config))
         }
         pools_.push_back(std::move(pool));
     }
+    std::ranges::sort(backends_, {}, &BackendState::id);
+    for (std::size_t i = 0; i < backends_.size(); ++i)
+        if (index(backends_[i].id) != i)
+            throw Error("a backend that it names is in the configuration no more");
 }
 
 const PoolState& PoolModel::find_pool(std::string_view name) const {
@@ -74,6 +83,7 @@ const BackendState& PoolModel::find_backend(std::string_view pool_name,
 
 bool PoolModel::set_health(BackendId id, Health health, std::string evidence, TimePoint now) {
     BackendState& backend = backends_[index(id)];
+    backend.health_seen = now;
     if (backend.health == health) return false;
     if (health == Health::Down) backend.down_since = now;
     const Health before = std::exchange(backend.health, health);
@@ -86,9 +96,22 @@ bool PoolModel::set_admin(BackendId id, Admin admin, std::string evidence) {
     BackendState& backend = backends_[index(id)];
     if (backend.admin == admin) return false;
     const Admin before = std::exchange(backend.admin, admin);
+    backend.drain_deadline.reset();
     backend.evidence = std::move(evidence);
     record(backend, name_of(before), name_of(admin));
     return true;
+}
+
+void PoolModel::set_drain_deadline(BackendId id, std::optional<TimePoint> deadline) {
+    if (backends_[index(id)].drain_deadline == deadline) return;
+    backends_[index(id)].drain_deadline = deadline;
+    ++version_;
+}
+
+void PoolModel::pass_deadlines(TimePoint now) {
+    for (const BackendState& backend : backends_)
+        if (backend.drain_deadline && *backend.drain_deadline <= now)
+            set_admin(backend.id, Admin::Disabled, "the deadline of its drain has passed");
 }
 
 std::vector<BackendId> PoolModel::eligible(PoolId id) const {

@@ -11,8 +11,11 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace viaduct {
@@ -26,6 +29,9 @@ enum class Admin : std::uint8_t { Enabled, Drain, Disabled };
 [[nodiscard]] std::string_view name_of(Health health) noexcept; ///< "unknown", "up", "busy", "down"
 [[nodiscard]] std::string_view name_of(Admin admin) noexcept;   ///< "enabled", "drain", "disabled"
 
+/// (Pool, backend) -> id.
+using BackendIds = std::map<std::pair<std::string, std::string>, BackendId>;
+
 struct BackendState {
     BackendConfig config;
     BackendId id{};
@@ -34,6 +40,8 @@ struct BackendState {
     Admin admin = Admin::Enabled;
     std::chrono::system_clock::time_point changed; ///< when health or admin last changed
     TimePoint down_since;                          ///< while health is Down
+    TimePoint health_seen;                         ///< when health was last found to be so
+    std::optional<TimePoint> drain_deadline;       ///< Drain: when it becomes Disabled
     std::string evidence; ///< why, e.g. "200 in 3 ms", "no answer in 300 ms, 2 times"
 };
 
@@ -58,7 +66,9 @@ class PoolModel {
 public:
     static constexpr std::size_t kHistory = 1000; ///< changes kept for `show events`
 
-    explicit PoolModel(const Config& config);
+    /// Backends in `wanted` get these ids, others new ones. Throws Error when an id would stay
+    /// between them that nobody has.
+    explicit PoolModel(const Config& config, const BackendIds& wanted = {});
 
     [[nodiscard]] const std::vector<PoolState>& pools() const noexcept { return pools_; }
     [[nodiscard]] const std::vector<BackendState>& backends() const noexcept { return backends_; }
@@ -73,7 +83,13 @@ public:
     /// No effect and no history when nothing changes; then returns false.
     bool
     set_health(BackendId id, Health health, std::string evidence, TimePoint now = Clock::now());
+    /// Health that somebody else found so earlier.
+    void date_health(BackendId id, TimePoint seen) { backends_[index(id)].health_seen = seen; }
     bool set_admin(BackendId id, Admin admin, std::string evidence);
+    /// Of a backend that drains: then it becomes Disabled. Ends with the drain; empty: none.
+    void set_drain_deadline(BackendId id, std::optional<TimePoint> deadline);
+    /// Disables what has drained until its deadline.
+    void pass_deadlines(TimePoint now);
 
     /// Backends that may get new calls: up, weight > 0, enabled, of the lowest tier that has at
     /// least `min_up` of them (or, when none has, of the lowest tier that has any).

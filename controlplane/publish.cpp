@@ -34,7 +34,8 @@ void add_vips(Snapshot& snapshot, const Config& config) {
         snapshot.vip_addresses.insert({vip.endpoint.address, 0}, id);
         Pool& serving = snapshot.pools[index(pool)];
         // On a day without changes the Call-ID says all.
-        const bool settled = !serving.unsettled && !(serving.marks && serving.marks->any());
+        const bool settled =
+            !serving.count_calls && !serving.unsettled && !(serving.marks && serving.marks->any());
         const ReadRules rules{
             settled ? Want::Nothing : Want::Everything, vip.lenient, vip.max_header_lines};
         snapshot.vips.push_back({vip.name, vip.endpoint, pool, vip.enabled, rules});
@@ -102,10 +103,18 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
             wish.eligible.push_back({id, backend.name, backend.weight});
         }
         wish.lost = model.lost(pool.id);
+        // Of a restored generation: who is in the configuration no more.
+        const std::deque<Generation>& all = parts.generations.all();
+        if (!all.empty())
+            for (const Candidate& one : all.back().candidates)
+                if (index(one.id) >= model.backends().size()) wish.lost.push_back(one.id);
+        if (const auto& announced = parts.generations.announced())
+            for (const Candidate& one : announced->candidates)
+                if (index(one.id) >= model.backends().size()) wish.lost.push_back(one.id);
         wish.at_once = std::exchange(parts.at_once, false);
         parts.generations.want(std::move(wish), now);
-        parts.generations.tick(now);
     }
+    parts.generations.tick(now); // restored ones go on without a verdict
     Pool made;
     made.name = pool.config.name;
     made.mode = pool.config.mode;
@@ -115,6 +124,7 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
     made.unsettled = parts.generations.unsettled();
     made.marks = parts.marks;
     made.on_dead_owner = pool.config.on_dead_owner;
+    made.count_calls = pool.config.count_calls;
     made.shared_state = pool.config.shared_state;
     made.lifetimes.is_cap = config_.max_call.has_value();
     made.lifetimes.silence = static_cast<std::uint16_t>(
@@ -142,7 +152,9 @@ std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model, TimePoi
 }
 
 bool Publisher::is_stale(const PoolModel& model, TimePoint now) {
-    for (PoolParts& parts : pools_) {
+    for (const PoolState& pool : model.pools()) {
+        PoolParts& parts = pools_[index(pool.id)];
+        if (parts.at_once && model.has_verdict(pool.id)) return true;
         const std::optional<Generation>& announced = parts.generations.announced();
         if (announced && announced->since <= now) return true;
         if (parts.generations.has_old(now)) return true;

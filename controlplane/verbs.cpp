@@ -12,6 +12,7 @@
 #include "pool.hpp"
 #include "publish.hpp"
 #include "stats.hpp"
+#include "verbs_drain.hpp"
 #include "verbs_show.hpp"
 
 #include "viaduct/message.hpp"
@@ -25,94 +26,24 @@
 
 namespace viaduct {
 
+VipId find_vip(const Snapshot& snapshot, const std::string& name) {
+    std::string names;
+    for (std::size_t i = 0; i < snapshot.vips.size(); ++i) {
+        if (snapshot.vips[i].name == name) return static_cast<VipId>(i);
+        names += (names.empty() ? "" : ", ") + snapshot.vips[i].name;
+    }
+    throw Error("no vip \"" + printable(name) + "\"; there are: " + names);
+}
+
+const Snapshot& published(const Control& control) {
+    const Snapshot* const snapshot = control.publisher.current();
+    if (snapshot == nullptr) throw Error("nothing is published yet: ask again in a moment");
+    return *snapshot;
+}
+
 namespace {
 
-std::string in_quotes(std::string_view text) {
-    return printable(text).insert(0, 1, '"') + '"';
-}
-
-// ---- drain, undrain, disable, enable
-
-/// What of the pool's traffic becomes of a change, when that is bad news; else empty.
-std::string bad_news(const PoolModel& model, const PoolState& pool) {
-    if (!model.has_verdict(pool.id))
-        return "Pool " + pool.config.name +
-               " still waits for its first verdicts: until then its traffic ends as no_verdict.";
-    if (model.eligible(pool.id).empty())
-        return "Pool " + pool.config.name +
-               " now has no backend that may take calls: its traffic ends as no_backend.";
-    return {};
-}
-
-/// What becomes of calls, and from when on; empty: nothing is announced.
-std::string when_it_switches(const Control& control, PoolId pool) {
-    const Generations& generations = control.publisher.generations(pool);
-    const std::optional<Generation>& announced = generations.announced();
-    if (!announced) return {};
-    const auto left =
-        std::chrono::ceil<std::chrono::seconds>(announced->since - Clock::now()).count();
-    std::string text = "New calls go by the change in " + std::to_string(left) +
-                       " s; calls that live stay where they are, before and after.";
-    if (generations.has_gathered())
-        text += " Another change was announced before: this one follows it.";
-    return text;
-}
-
-void set_admin(Control& control, Arguments arguments, Reply& reply, Admin wish) {
-    const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
-    const PoolState& pool = control.model.pool(backend.pool);
-    const Admin before = backend.admin;
-    const bool changed = control.model.set_admin(
-        backend.id, wish, "an operator asked for " + std::string(name_of(wish)));
-    if (changed) control.apply();
-
-    const std::string name = backend.config.name + " in pool " + pool.config.name;
-    const std::size_t eligible = control.model.eligible(pool.id).size();
-    std::vector<std::string> notes;
-    if (const std::string note = when_it_switches(control, pool.id); changed && !note.empty())
-        notes.push_back(note);
-    if (const std::string news = bad_news(control.model, pool); !news.empty())
-        notes.push_back(news);
-
-    reply.json = {{"pool", pool.config.name},
-                  {"backend", backend.config.name},
-                  {"admin", name_of(wish)},
-                  {"before", name_of(before)},
-                  {"changed", changed},
-                  {"eligible", eligible},
-                  {"notes", notes}};
-    reply.text = changed ? name + " is " + std::string(name_of(wish)) + " now (it was " +
-                               std::string(name_of(before)) + ").\n"
-                         : name + " is " + std::string(name_of(wish)) + " already: no change.\n";
-    for (const std::string& note : notes)
-        reply.text += note + "\n";
-}
-
-/// `undrain` must not enable what somebody disabled, nor `enable` what somebody drains.
-void refuse(const Control& control, Arguments arguments, Admin state, const std::string& instead) {
-    const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
-    if (backend.admin == state)
-        throw Error(backend.config.name + " is " + std::string(name_of(state)) + ": use `" +
-                    instead + " " + arguments[0] + " " + arguments[1] + "`");
-}
-
-void drain(Control& control, Arguments arguments, Reply& reply) {
-    set_admin(control, arguments, reply, Admin::Drain);
-}
-
-void undrain(Control& control, Arguments arguments, Reply& reply) {
-    refuse(control, arguments, Admin::Disabled, "enable");
-    set_admin(control, arguments, reply, Admin::Enabled);
-}
-
-void disable(Control& control, Arguments arguments, Reply& reply) {
-    set_admin(control, arguments, reply, Admin::Disabled);
-}
-
-void enable(Control& control, Arguments arguments, Reply& reply) {
-    refuse(control, arguments, Admin::Drain, "undrain");
-    set_admin(control, arguments, reply, Admin::Enabled);
-}
+using Json = nlohmann::ordered_json;
 
 // ---- explain
 
@@ -137,15 +68,6 @@ std::vector<std::byte> decode_base64(std::string_view text) {
         bytes.push_back(static_cast<std::byte>((bits >> held) & 0xff));
     }
     return bytes;
-}
-
-VipId find_vip(const Snapshot& snapshot, const std::string& name) {
-    std::string names;
-    for (std::size_t i = 0; i < snapshot.vips.size(); ++i) {
-        if (snapshot.vips[i].name == name) return static_cast<VipId>(i);
-        names += (names.empty() ? "" : ", ") + snapshot.vips[i].name;
-    }
-    throw Error("no vip " + in_quotes(name) + "; there are: " + names);
 }
 
 /// "b1 (down, enabled), b2 (up, drain)": why a pool has no table.
@@ -192,12 +114,32 @@ std::string reason_of(const Steering& steering, const Backend& backend) {
     return "a rule without a name: please report it";
 }
 
+bool is_settled(const Steering& steering) {
+    return !steering.is_unsettled && !steering.is_marked;
+}
+
+/// Settled or not, and why.
+std::string slot_state(const Steering& steering) {
+    if (steering.is_unsettled)
+        return "unsettled: generations in memory, or the announced one, name different owners";
+    if (steering.is_marked) return "marked: a call in it is not where the hash says";
+    return "settled: all generations in memory name the same owner";
+}
+
+/// Whose table decides: the oldest one's for calls of which nothing is remembered; null where none
+/// does.
+Json generation_of(const Control& control, PoolId pool, const std::optional<Steering>& steering) {
+    const std::deque<Generation>& all = control.publisher.generations(pool).all();
+    if (!steering || all.empty() || steering->rule == SteerRule::Remembered) return nullptr;
+    const bool oldest = steering->rule == SteerRule::Old && steering->is_unsettled;
+    return (oldest ? all.front() : all.back()).number;
+}
+
 void explain(Control& control, Arguments arguments, Reply& reply) {
     const bool has_message = arguments[1] == "--message-base64";
     if (has_message != (arguments.size() == 3))
         throw Error("usage: explain VIP CALL-ID, or explain VIP --message-base64 BASE64");
-    const Snapshot* const snapshot = control.publisher.current();
-    if (snapshot == nullptr) throw Error("nothing is published yet: ask again in a moment");
+    const Snapshot* const snapshot = &published(control);
 
     const Vip& vip = snapshot->vips[index(find_vip(*snapshot, arguments[0]))];
     const Pool& pool = snapshot->pools[index(vip.pool)];
@@ -219,8 +161,8 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
     if (!end && steering->backend) backend = &snapshot->backends[index(*steering->backend)];
     if (!end && !backend) end = steering->refusal;
 
-    using Json = nlohmann::ordered_json;
     const bool has_call_id = !digest.call_id.empty();
+    const bool has_call = steering && steering->call;
     reply.json = {{"vip", vip.name},
                   {"pool", pool.name},
                   {"call_id", has_call_id ? Json(to_utf8(digest.call_id)) : Json()},
@@ -233,8 +175,12 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
                    end ? reason_of(*end, control, control.model.pool(vip.pool))
                        : reason_of(*steering, *backend)},
                   {"rule", steering ? Json(name_of(steering->rule)) : Json()},
+                  {"generation", generation_of(control, vip.pool, steering)},
+                  {"settled", steering ? Json(is_settled(*steering)) : Json()},
+                  {"slot_state", steering ? Json(slot_state(*steering)) : Json()},
                   {"unsettled", steering ? Json(steering->is_unsettled) : Json()},
-                  {"remembered", steering ? Json(steering->call.has_value()) : Json()}};
+                  {"remembered", steering ? Json(steering->call.has_value()) : Json()},
+                  {"call_state", has_call ? Json(name_of(steering->call->state)) : Json()}};
 }
 
 // ---- shutdown, help
@@ -270,7 +216,14 @@ constexpr std::array kVerbs{
          true,
          "no calls and no packets of clients; probes go on",
          disable},
-    Verb{"drain", "POOL BACKEND", 2, 2, true, "give it no new calls", drain},
+    Verb{"drain",
+         "POOL BACKEND [--now] [--force] [--deadline TIME]",
+         2,
+         6,
+         true,
+         "give it no new calls, from the switch (--now: this moment) on; --force: though it is the "
+         "last one; --deadline: then disable it",
+         drain},
     Verb{"enable", "POOL BACKEND", 2, 2, true, "undo disable", enable},
     Verb{"explain",
          "VIP CALL-ID|--message-base64 BASE64",
@@ -281,11 +234,25 @@ constexpr std::array kVerbs{
          explain},
     Verb{"help", "", 0, 0, false, "list the verbs", help},
     Verb{"show backends", "", 0, 0, false, "every backend: state, since when, why", show_backends},
+    Verb{"show calls",
+         "[POOL]|VIP CALL-ID",
+         0,
+         2,
+         false,
+         "remembered calls per backend and state, and room for more; or one call",
+         show_calls},
     Verb{"show config", "", 0, 0, false, "the configuration in force, secrets hidden", show_config},
     Verb{"show events", "[N]", 0, 1, false, "the last N state changes (50)", show_events},
+    Verb{"show generations",
+         "[POOL]",
+         0,
+         1,
+         false,
+         "which backends took new calls, take them and will, and the slots in between",
+         show_generations},
     Verb{"show health", "", 0, 0, false, "probes and their results per backend", show_health},
     Verb{"show outcomes", "", 0, 0, false, "how packets ended, and worker counters", show_outcomes},
-    Verb{"show pools", "", 0, 0, false, "pools: how many backends may take calls", show_pools},
+    Verb{"show pools", "", 0, 0, false, "pools: backends, table, what is announced", show_pools},
     Verb{"show ports", "", 0, 0, false, "ports: driver, link, the driver's counters", show_ports},
     Verb{"show version", "", 0, 0, false, "versions, uptime, process id", show_version},
     Verb{"show vips", "", 0, 0, false, "the addresses clients use", show_vips},

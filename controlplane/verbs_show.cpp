@@ -13,6 +13,7 @@
 #include "pool.hpp"
 #include "publish.hpp"
 #include "stats.hpp"
+#include "verbs_drain.hpp"
 
 #include "viaduct/dataplane.hpp"
 
@@ -27,11 +28,6 @@
 
 namespace viaduct {
 
-namespace {
-
-using Json = nlohmann::ordered_json;
-
-/// ISO 8601 in UTC with milliseconds: "2024-05-01T12:00:00.123Z".
 std::string utc(std::chrono::system_clock::time_point at) {
     const auto since = std::chrono::floor<std::chrono::milliseconds>(at.time_since_epoch()).count();
     const auto milliseconds = static_cast<int>(((since % 1000) + 1000) % 1000);
@@ -43,6 +39,25 @@ std::string utc(std::chrono::system_clock::time_point at) {
     std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &parts);
     std::snprintf(all, sizeof all, "%s.%03dZ", date, milliseconds);
     return all;
+}
+
+std::string utc(TimePoint at) {
+    const auto ago =
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(at - Clock::now());
+    return utc(std::chrono::system_clock::now() + ago);
+}
+
+double percent(std::uint64_t part, std::uint64_t whole) {
+    if (whole == 0) return 0;
+    return std::round(10'000.0 * static_cast<double>(part) / static_cast<double>(whole)) / 100;
+}
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json json_of(const std::optional<std::int64_t>& number) {
+    return number ? Json(*number) : Json();
 }
 
 /// One decimal; null when there is nothing to divide by.
@@ -105,7 +120,8 @@ void show_pools(Control& control, Arguments, Reply& reply) {
              {"has_verdict", control.model.has_verdict(pool.id)},
              {"table", control.publisher.digest(pool.id)},
              {"announced", control.publisher.generations(pool.id).announced().has_value()},
-             {"unsettled_slots", control.publisher.generations(pool.id).unsettled_slots()}});
+             {"unsettled_percent", unsettled_percent(control, pool.id)},
+             {"switch_in_s", seconds_to_switch(control, pool.id)}});
     }
 }
 
@@ -120,6 +136,8 @@ void show_backends(Control& control, Arguments, Reply& reply) {
                             {"health", name_of(backend.health)},
                             {"admin", name_of(backend.admin)},
                             {"since", utc(backend.changed)},
+                            {"calls_left", calls_left(control, backend)},
+                            {"disabled_in_s", json_of(seconds_left(backend))},
                             {"forwarded", forwarded_to(backend.id)},
                             {"returned", returned_from(backend.id)},
                             {"evidence", to_utf8(backend.evidence)}});

@@ -5,6 +5,9 @@
 
 #include "cli.hpp"
 
+#include "viaduct/snapshot.hpp"
+
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -12,9 +15,24 @@ namespace viaduct {
 
 using Arguments = const std::vector<std::string>&;
 
+/// ISO 8601 in UTC with milliseconds: "2024-05-01T12:00:00.123Z".
+[[nodiscard]] std::string utc(std::chrono::system_clock::time_point at);
+[[nodiscard]] std::string utc(TimePoint at);
+/// With two decimals; 0 of nothing.
+[[nodiscard]] double percent(std::uint64_t part, std::uint64_t whole);
+/// Throws Error with the names there are.
+[[nodiscard]] VipId find_vip(const Snapshot& snapshot, const std::string& name);
+/// Throws Error before the first publication.
+[[nodiscard]] const Snapshot& published(const Control& control);
+[[nodiscard]] double unsettled_percent(const Control& control, PoolId pool);
+/// Until the announced change; null when there is none.
+[[nodiscard]] nlohmann::ordered_json seconds_to_switch(const Control& control, PoolId pool);
+
 void show_backends(Control& control, Arguments arguments, Reply& reply);
+void show_calls(Control& control, Arguments arguments, Reply& reply);
 void show_config(Control& control, Arguments arguments, Reply& reply);
 void show_events(Control& control, Arguments arguments, Reply& reply);
+void show_generations(Control& control, Arguments arguments, Reply& reply);
 void show_health(Control& control, Arguments arguments, Reply& reply);
 void show_outcomes(Control& control, Arguments arguments, Reply& reply);
 void show_pools(Control& control, Arguments arguments, Reply& reply);

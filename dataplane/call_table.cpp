@@ -210,6 +210,25 @@ bool CallTable::update(std::uint64_t hash, const Call& seen, const Call& wanted)
     return false;
 }
 
+void CallTable::put_back(std::uint64_t place,
+                         std::uint64_t word,
+                         CallTime then,
+                         CallTime now,
+                         std::int64_t age) noexcept {
+    const Call call = call_of(word);
+    const std::int64_t left = call.deadline.left(then) - age;
+    const bool known = call.state >= CallState::Ringing && call.state <= CallState::Lasting;
+    if (place >= words() || !known || left < 0) return;
+    const CallTime deadline = now.after(static_cast<std::uint16_t>(left));
+    words_[place].store((word & ~std::uint64_t{CallTime::kMask}) | deadline.value(),
+                        std::memory_order_relaxed);
+}
+
+void CallTable::clear() noexcept {
+    for (std::size_t i = 0; i < words(); ++i)
+        words_[i].store(0, std::memory_order_relaxed);
+}
+
 void CallTable::forget_unfinished() noexcept {
     for (std::size_t i = 0; i < words(); ++i)
         if (is_pending(words_[i].load(std::memory_order_relaxed)))

@@ -117,13 +117,17 @@ public:
         result_.is_marked =
             pool_.marks && pool_.marks->any() && pool_.marks->contains(result_.slot);
         result_.role = role_of(digest_);
-        if (!result_.is_unsettled && !result_.is_marked) [[likely]]
+        if (is_settled() && !pool_.count_calls) [[likely]]
             go_now(SteerRule::Settled);
         else
             look_closer();
     }
 
 private:
+    [[nodiscard]] bool is_settled() const noexcept {
+        return !result_.is_unsettled && !result_.is_marked;
+    }
+
     void look_closer() noexcept {
         const bool starter = result_.role == MessageRole::Starter;
         result_.call = calls_.find(result_.hash, now_);
@@ -152,7 +156,7 @@ private:
         if (old == kNoBackend) {
             go_now(SteerRule::Now);
         } else {
-            go(old, SteerRule::Old);
+            go(old, is_settled() ? SteerRule::Settled : SteerRule::Old);
         }
         if (result_.backend) remember(result_.rule);
     }

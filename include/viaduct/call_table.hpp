@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 
 namespace viaduct {
 
@@ -33,6 +34,11 @@ enum class CallState : std::uint8_t {
         4, ///< a BYE for its only dialog was seen: kept for late messages as long as there is room
     Lasting = 5, ///< a registration, subscription or publication: until its Expires
 };
+
+[[nodiscard]] constexpr std::string_view name_of(CallState state) noexcept {
+    constexpr std::array<std::string_view, 4> kNames{"ringing", "answered", "ended", "lasting"};
+    return kNames[static_cast<std::size_t>(state) - 2];
+}
 
 /// Coarse time for the table: units since an arbitrary moment, 11 bits that wrap around. A
 /// deadline lies at most kMaxAhead units ahead; the table is swept more often than that.
@@ -134,6 +140,24 @@ public:
     /// Before any thread uses it, over memory that a killed process left: what one of its threads
     /// was just adding goes.
     void forget_unfinished() noexcept;
+
+    /// Calls `visit(place, word)` for every word in use of `count` buckets from `first` on, for a
+    /// copy that put_back() reads. Any thread.
+    template <typename Visit> void copy(std::size_t first, std::size_t count, Visit visit) const {
+        const std::size_t end = std::min(first + count, buckets()) * kBucketWords;
+        for (std::size_t place = first * kBucketWords; place < end; ++place) {
+            const std::uint64_t word = words_[place].load(std::memory_order_relaxed);
+            if (word != 0 && !is_pending(word)) visit(place, word);
+        }
+    }
+    /// Before any thread uses it: a word that copy() gave at `then`, `age` units ago. What has
+    /// passed its deadline, or is no word, stays out.
+    void put_back(std::uint64_t place,
+                  std::uint64_t word,
+                  CallTime then,
+                  CallTime now,
+                  std::int64_t age) noexcept;
+    void clear() noexcept;
     [[nodiscard]] std::size_t buckets() const noexcept { return exists() ? bucket_mask_ + 1 : 0; }
 
 private:

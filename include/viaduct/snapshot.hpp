@@ -140,6 +140,7 @@ struct Pool {
     std::shared_ptr<const Unsettled> unsettled{}; ///< null: all slots are settled
     std::shared_ptr<SlotMarks> marks{};           ///< null: nothing is ever remembered
     OnDeadOwner on_dead_owner = OnDeadOwner::Resteer;
+    bool count_calls = false;  ///< every call is remembered, wherever its slot
     bool shared_state = false; ///< any backend may go on with a call whose backend is down
     CallLifetimes lifetimes{};
 };

@@ -14,6 +14,7 @@
 #include "control_desk.hpp"
 #include "pool.hpp"
 #include "publish.hpp"
+#include "state_file.hpp"
 
 #include "viaduct/steer.hpp"
 
@@ -41,6 +42,7 @@ struct SimulatorOptions {
     double loss = 0.02; ///< of messages behind the balancer
     std::chrono::milliseconds call_lifetime{4 * 3'600'000};
     bool remembers = true; ///< false: there is no table of calls
+    bool count_calls = false;
 };
 
 /// What a run found.
@@ -48,6 +50,7 @@ struct SimulatorResult {
     std::uint64_t messages = 0;
     std::uint64_t calls = 0;
     std::uint64_t changes = 0;
+    std::uint64_t restarts = 0;
     std::uint64_t wrong = 0;      ///< messages that broke the law
     std::uint64_t undecided = 0;  ///< messages of calls with a living owner that went nowhere
     std::uint64_t unequal = 0;    ///< decisions that a second look would have made otherwise
@@ -63,13 +66,13 @@ public:
                   &std::free),
           table_(options.remembers ? CallTable(std::span(memory_.get(), CallTable::kLeastWords))
                                    : CallTable{}),
-          model_(config_), publisher_(config_, kSecret, 0), sweeper_(table_, publisher_) {
+          process_(std::make_unique<Process>(config_, table_, KeptState{}, now_)) {
         std::fill_n(reinterpret_cast<std::uint64_t*>(memory_.get()), CallTable::kLeastWords, 0);
     }
 
     SimulatorResult run() {
-        for (const BackendState& backend : model_.backends())
-            model_.set_health(backend.id, Health::Up, "", now_);
+        for (const BackendState& backend : model().backends())
+            set_health(backend.id, Health::Up);
         at(exponential(1 / options_.calls_a_second), [this] { begin_call(); });
         at(exponential(options_.seconds_between_changes), [this] { go_on_changing(); });
         while (result_.messages < options_.messages && !events_.empty()) {
@@ -103,6 +106,17 @@ private:
         bool over = false;
         std::string story;
     };
+    /// What dies with the balancer. Workers' snapshots and the table do not show here.
+    struct Process {
+        Process(const Config& config, CallTable table, const KeptState& kept, TimePoint now)
+            : model(config, ids_of(kept)), publisher(config, kSecret, 0),
+              sweeper(table, publisher) {
+            take_up(kept, model, publisher, now);
+        }
+        PoolModel model;
+        Publisher publisher;
+        CallSweeper sweeper;
+    };
     using CallPtr = std::shared_ptr<Call>;
     struct Message {
         Method method = Method::Invite;
@@ -117,6 +131,7 @@ private:
         config.pools.emplace_back();
         config.pools[0].name = "proxies";
         config.pools[0].call_lifetime = options.call_lifetime;
+        config.pools[0].count_calls = options.count_calls;
         for (std::size_t i = 0; i < kBackends; ++i) {
             config.pools[0].backends.emplace_back();
             config.pools[0].backends.back().name = "b" + std::to_string(i + 1);
@@ -145,7 +160,7 @@ private:
     [[nodiscard]] CallTime call_time() const {
         const auto seconds =
             std::chrono::duration_cast<std::chrono::seconds>(now_.time_since_epoch()).count();
-        return CallTime(static_cast<std::uint64_t>(seconds / publisher_.call_unit().count()));
+        return CallTime(static_cast<std::uint64_t>(seconds / publisher().call_unit().count()));
     }
 
     void advance_to(TimePoint next) {
@@ -158,16 +173,76 @@ private:
         tick();
     }
 
+    PoolModel& model() { return process_->model; }
+    Publisher& publisher() { return process_->publisher; }
+    [[nodiscard]] const Publisher& publisher() const { return process_->publisher; }
+    CallSweeper& sweeper() { return process_->sweeper; }
+
+    /// What a probe finds; a balancer that does not run hears of it later.
+    void set_health(BackendId id, Health health) {
+        seen_[index(id)] = health;
+        if (!is_away()) model().set_health(id, health, "", now_);
+    }
+    void set_admin(BackendId id, Admin admin) {
+        if (is_away())
+            at(5, [=, this] { set_admin(id, admin); });
+        else
+            model().set_admin(id, admin, "");
+    }
+
+    // ---- kill -9 and restart
+
+    [[nodiscard]] bool is_away() const { return now_ < back_at_; }
+    [[nodiscard]] Moment moment() const {
+        constexpr std::chrono::hours kSomeYear{24 * 365 * 50};
+        return {now_,
+                std::chrono::system_clock::time_point(
+                    std::chrono::duration_cast<std::chrono::system_clock::duration>(
+                        kSomeYear + now_.time_since_epoch()))};
+    }
+    /// As StateKeeper does: a second after the last time at the earliest.
+    void keep_state() {
+        if (now_ < state_written_ + std::chrono::seconds(1) ||
+            (state_of_ == std::pair(model().version(), publisher().current()->number) &&
+             now_ < state_written_ + std::chrono::seconds(15)))
+            return;
+        state_of_ = {model().version(), publisher().current()->number};
+        state_written_ = now_;
+        state_ = print_state(state_of(model(), publisher(), 1), kSecret, moment());
+    }
+    void kill_balancer() {
+        if (is_away() || state_.empty()) return;
+        ++result_.restarts;
+        back_at_ = now_ + std::chrono::duration_cast<Clock::duration>(
+                              Seconds(happens(0.8) ? uniform(0.1, 5) : uniform(5, 200)));
+    }
+    void start_again() {
+        back_at_ = {};
+        snapshots_.clear();
+        published_ = 0;
+        process_ = std::make_unique<Process>(
+            config_, table_, parse_state(state_, kSecret, moment()), now_);
+        static_cast<void>(publisher().build(model(), now_));
+        sweeper().mark_kept(call_time());
+        at(uniform(0.05, 1), [this] { // first probes
+            for (std::size_t i = 0; i < kBackends; ++i)
+                set_health(static_cast<BackendId>(i), seen_[i]);
+        });
+    }
+
     void tick() {
+        if (is_away()) return;
+        if (back_at_ != TimePoint{}) start_again();
         if (now_ >= next_sweep_) { // a whole pass at once: it has no other time to be afraid of
-            const std::uint64_t passes = sweeper_.passes();
-            while (table_.exists() && sweeper_.passes() == passes && !snapshots_.empty())
-                sweeper_.tick(call_time(), now_);
+            const std::uint64_t passes = sweeper().passes();
+            while (table_.exists() && sweeper().passes() == passes && !snapshots_.empty())
+                sweeper().tick(call_time(), now_);
             next_sweep_ = now_ + std::chrono::seconds(60);
         }
-        if (published_ == model_.version() && !publisher_.is_stale(model_, now_)) return;
-        published_ = model_.version();
-        snapshots_.push_back(publisher_.build(model_, now_));
+        if (publisher().current() != nullptr) keep_state();
+        if (published_ == model().version() && !publisher().is_stale(model(), now_)) return;
+        published_ = model().version();
+        snapshots_.push_back(publisher().build(model(), now_));
         snapshot_since_ = now_;
         if (snapshots_.size() > 2) snapshots_.pop_front();
     }
@@ -182,6 +257,7 @@ private:
     // ---- the balancer
 
     void send(const CallPtr& call, const Message& message) {
+        if (is_away()) return; // lost
         ++result_.messages;
         SipDigest digest;
         digest.kind = message.status != 0 ? PayloadKind::Response : PayloadKind::Request;
@@ -198,6 +274,7 @@ private:
         const Steering expected = would_steer(view, kPool, digest);
         const Steering steering = steer(view, kPool, digest, expected.hash);
         result_.unequal += steering.backend != expected.backend;
+        if (!steering.backend && steering.refusal == Outcome::NoVerdict) return; // as lost
         result_.remembered += steering.remembered;
         note(*call, message, steering);
         judge(*call, steering, view.snapshot);
@@ -216,7 +293,7 @@ private:
         if (steering.backend == call.owner) return;
         const bool waits =
             snapshot.backends[index(*call.owner)].life != BackendLife::Serves ||
-            now_ - model_.backend(*call.owner).down_since < transaction_time(config_);
+            now_ - model().backend(*call.owner).down_since < transaction_time(config_);
         if (steering.role != MessageRole::Belongs && waits && !call.answered) {
             call.owner.reset(); // it begins anew
             return;
@@ -413,40 +490,44 @@ private:
         ++result_.changes;
         const BackendId id{static_cast<std::uint16_t>(
             std::uniform_int_distribution<std::size_t>(0, kBackends - 1)(random_))};
-        const BackendState& backend = model_.backend(id);
-        switch (std::uniform_int_distribution<int>(0, 4)(random_)) {
+        const BackendState& backend = model().backend(id);
+        switch (std::uniform_int_distribution<int>(0, 5)(random_)) {
         case 0: // a drain, and back
-            model_.set_admin(id, Admin::Drain, "");
-            at(uniform(1, 2'000), [=, this] { model_.set_admin(id, Admin::Enabled, ""); });
+            set_admin(id, Admin::Drain);
+            at(uniform(1, 2'000), [=, this] { set_admin(id, Admin::Enabled); });
             break;
         case 1: // killed, and back
             if (!runs(id)) break;
             running_[index(id)] = false;
             ++lives_[index(id)];
-            at(1, [=, this] { model_.set_health(id, Health::Down, "", now_); });
+            at(1, [=, this] { set_health(id, Health::Down); });
             at(uniform(5, 2'000), [=, this] {
                 running_[index(id)] = true;
-                at(1, [=, this] { model_.set_health(id, Health::Up, "", now_); });
+                at(1, [=, this] { set_health(id, Health::Up); });
             });
             break;
         case 2: // a pause: it answers no probes, and knows its calls afterwards
             if (!runs(id) || backend.health != Health::Up) break;
-            model_.set_health(id, Health::Down, "", now_);
+            set_health(id, Health::Down);
             at(uniform(0.5, 20), [=, this] {
-                if (runs(id)) model_.set_health(id, Health::Up, "", now_);
+                if (runs(id)) set_health(id, Health::Up);
             });
             break;
         case 3: // overloaded
             if (backend.health != Health::Up) break;
-            model_.set_health(id, Health::Busy, "", now_);
+            set_health(id, Health::Busy);
             at(uniform(1, 600), [=, this] {
-                if (runs(id) && model_.backend(id).health == Health::Busy)
-                    model_.set_health(id, Health::Up, "", now_);
+                if (runs(id) && model().backend(id).health == Health::Busy)
+                    set_health(id, Health::Up);
             });
             break;
+        case 4: // the balancer itself, now or in the middle of what comes next
+            if (happens(0.5)) change();
+            at(uniform(0, 3), [this] { kill_balancer(); });
+            break;
         default: // two at once
-            model_.set_admin(id, Admin::Drain, "");
-            at(uniform(1, 50), [=, this] { model_.set_admin(id, Admin::Enabled, ""); });
+            set_admin(id, Admin::Drain);
+            at(uniform(1, 50), [=, this] { set_admin(id, Admin::Enabled); });
             at(uniform(0, 50), [this] { change(); });
             break;
         }
@@ -457,10 +538,13 @@ private:
     Config config_;
     std::unique_ptr<CallTable::Word, void (*)(void*)> memory_;
     CallTable table_;
-    PoolModel model_;
-    Publisher publisher_;
-    CallSweeper sweeper_;
     TimePoint now_{std::chrono::hours(1)};
+    std::unique_ptr<Process> process_;
+    TimePoint back_at_{}; ///< of a killed balancer
+    std::string state_;   ///< what is on the disk
+    TimePoint state_written_{};
+    std::pair<std::uint64_t, std::uint64_t> state_of_;
+    std::array<Health, kBackends> seen_{}; ///< what probes find
     std::uint64_t published_ = 0;
     std::deque<std::unique_ptr<const Snapshot>> snapshots_;
     TimePoint snapshot_since_{};

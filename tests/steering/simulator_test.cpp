@@ -21,9 +21,11 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
     std::uint64_t messages = 0;
     std::uint64_t remembered = 0;
     std::uint64_t changes = 0;
+    std::uint64_t restarts = 0;
     for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
         SimulatorOptions options;
         options.seed = seed;
+        options.count_calls = seed == 1;
         options.messages = wanted_messages() / kSeeds;
         const SimulatorResult result = Simulator(options).run();
         EXPECT_EQ(result.wrong, 0U) << "seed " << seed << "\n" << result.first_wrong;
@@ -32,12 +34,15 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
         messages += result.messages;
         remembered += result.remembered;
         changes += result.changes;
+        restarts += result.restarts;
     }
     EXPECT_GT(changes, kSeeds * 3) << "else nothing was tried";
     EXPECT_GT(remembered, 0U);
-    std::printf("%llu messages, %llu changes, %llu calls remembered\n",
+    EXPECT_GT(restarts, 0U);
+    std::printf("%llu messages, %llu changes, %llu restarts, %llu calls remembered\n",
                 static_cast<unsigned long long>(messages),
                 static_cast<unsigned long long>(changes),
+                static_cast<unsigned long long>(restarts),
                 static_cast<unsigned long long>(remembered));
 }
 

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// verbs_calls: what is remembered: `show generations` and `show calls`.
+#include "call_store.hpp"
+#include "pool.hpp"
+#include "publish.hpp"
+#include "stats.hpp"
+#include "verbs_show.hpp"
+
+#include "viaduct/error.hpp"
+#include "viaduct/steer.hpp"
+
+#include <algorithm>
+
+namespace viaduct {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string names_of(const Generation& generation) {
+    std::string text;
+    for (const Candidate& one : generation.candidates)
+        text += (text.empty() ? "" : ", ") + one.name;
+    return text.empty() ? "nobody" : text;
+}
+
+Json row_of(const std::string& pool, const Generation& generation, std::string_view state) {
+    return {{"pool", pool},
+            {"number", generation.number},
+            {"state", state},
+            {"since", utc(generation.since)},
+            {"replaced", generation.replaced ? Json(utc(*generation.replaced)) : Json()},
+            {"table", generation.digest},
+            {"backends", names_of(generation)},
+            {"reason", to_utf8(generation.reason)}};
+}
+
+void show_one_call(Control& control,
+                   const std::string& vip,
+                   const std::string& call_id,
+                   Reply& reply) {
+    const Snapshot& snapshot = published(control);
+    const Pool& pool = snapshot.pools[index(snapshot.vips[index(find_vip(snapshot, vip))].pool)];
+    SipDigest digest;
+    digest.call_id = call_id;
+    const CallTime now = control.sweeper.now();
+    const std::optional<Call> call = control.calls.find(steering_hash(pool, digest), now);
+    reply.json = {{"vip", vip},
+                  {"pool", pool.name},
+                  {"call_id", to_utf8(call_id)},
+                  {"remembered", call.has_value()},
+                  {"state", call ? Json(name_of(call->state)) : Json()},
+                  {"backend", nullptr},
+                  {"seconds_left", nullptr}};
+    if (!call) return;
+    if (index(call->backend) < snapshot.backends.size())
+        reply.json["backend"] = snapshot.backends[index(call->backend)].name;
+    reply.json["seconds_left"] = call->deadline.left(now) * control.publisher.call_unit().count();
+}
+
+} // namespace
+
+double unsettled_percent(const Control& control, PoolId pool) {
+    return percent(control.publisher.generations(pool).unsettled_slots(), kSlots);
+}
+
+Json seconds_to_switch(const Control& control, PoolId pool) {
+    const std::optional<Generation>& announced = control.publisher.generations(pool).announced();
+    if (!announced) return nullptr;
+    return std::max<std::int64_t>(
+        0, std::chrono::ceil<std::chrono::seconds>(announced->since - Clock::now()).count());
+}
+
+void show_generations(Control& control, Arguments arguments, Reply& reply) {
+    Json rows = Json::array();
+    Json pools = Json::array();
+    std::string text;
+    if (!arguments.empty()) static_cast<void>(control.model.find_pool(arguments[0]));
+    for (const PoolState& pool : control.model.pools()) {
+        const std::string& name = pool.config.name;
+        if (!arguments.empty() && arguments[0] != name) continue;
+        const Generations& generations = control.publisher.generations(pool.id);
+        for (const Generation& one : generations.all())
+            rows.push_back(row_of(name, one, one.replaced ? "old" : "now"));
+        if (generations.announced())
+            rows.push_back(row_of(name, *generations.announced(), "announced"));
+        const Json left = seconds_to_switch(control, pool.id);
+        pools.push_back({{"pool", name},
+                         {"unsettled_percent", unsettled_percent(control, pool.id)},
+                         {"switch_in_s", left},
+                         {"gathered", generations.has_gathered()},
+                         {"capped", generations.capped()}});
+    }
+    reply.text = to_table(rows) + "\n" + to_table(pools);
+    reply.json["generations"] = std::move(rows);
+    reply.json["pools"] = std::move(pools);
+}
+
+void show_calls(Control& control, Arguments arguments, Reply& reply) {
+    if (arguments.size() == 2) {
+        show_one_call(control, arguments[0], arguments[1], reply);
+        return;
+    }
+    if (!arguments.empty()) static_cast<void>(control.model.find_pool(arguments[0]));
+    Json rows = Json::array();
+    for (const BackendState& backend : control.model.backends()) {
+        const PoolConfig& pool = control.model.pool(backend.pool).config;
+        if (!arguments.empty() && arguments[0] != pool.name) continue;
+        const CallCounts& counts = control.sweeper.counts()[index(backend.id)];
+        rows.push_back({{"pool", pool.name},
+                        {"backend", backend.config.name},
+                        {"ringing", counts.ringing},
+                        {"answered", counts.answered},
+                        {"lasting", counts.lasting},
+                        {"ended", counts.ended},
+                        {"all_counted", pool.count_calls}});
+    }
+    const std::uint64_t used = control.sweeper.used();
+    const std::uint64_t words = control.calls.words();
+    const double share = percent(used, words);
+    reply.text = to_table(rows) + "\nThe table of calls uses " + std::to_string(used) + " of " +
+                 std::to_string(words) + " words (" + Json(share).dump() +
+                 " %). Where all_counted is false, only calls in slots that a change moved are "
+                 "remembered.\n";
+    reply.json = {{"calls", std::move(rows)},
+                  {"used", used},
+                  {"words", words},
+                  {"used_percent", share},
+                  {"passes", control.sweeper.passes()}};
+}
+
+} // namespace viaduct

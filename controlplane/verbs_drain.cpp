@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// verbs_drain: drain, undrain, disable, enable.
+//
+// Out:   what becomes of new calls and from when on, and how many calls are left where they are
+//        counted.
+// Cost:  publishes a snapshot before it answers.
+#include "verbs_drain.hpp"
+
+#include "call_store.hpp"
+#include "config_value.hpp"
+#include "pool.hpp"
+#include "publish.hpp"
+
+#include "viaduct/error.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+namespace viaduct {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// What of the pool's traffic becomes of a change, when that is bad news; else empty.
+std::string bad_news(const PoolModel& model, const PoolState& pool) {
+    if (!model.has_verdict(pool.id))
+        return "Pool " + pool.config.name +
+               " still waits for its first verdicts: until then its traffic ends as no_verdict.";
+    if (model.eligible(pool.id).empty())
+        return "Pool " + pool.config.name +
+               " now has no backend that may take calls: its traffic ends as no_backend.";
+    return {};
+}
+
+/// What becomes of calls, and from when on; empty: nothing is announced.
+std::string when_it_switches(const Control& control, PoolId pool) {
+    const Generations& generations = control.publisher.generations(pool);
+    const std::optional<Generation>& announced = generations.announced();
+    if (!announced) return {};
+    const auto left =
+        std::chrono::ceil<std::chrono::seconds>(announced->since - Clock::now()).count();
+    std::string text = "New calls go by the change in " + std::to_string(left) +
+                       " s; calls that live stay where they are, before and after.";
+    if (generations.has_gathered())
+        text += " Another change was announced before: this one follows it.";
+    return text;
+}
+
+bool takes_calls(const BackendState& backend) {
+    return backend.health == Health::Up && backend.admin == Admin::Enabled &&
+           backend.config.weight > 0;
+}
+
+/// Whether nobody in its pool, of whatever tier, may take calls but this one.
+bool is_last(const PoolModel& model, const BackendState& backend) {
+    return takes_calls(backend) &&
+           std::ranges::none_of(model.pool(backend.pool).backends, [&](BackendId id) {
+               return id != backend.id && takes_calls(model.backend(id));
+           });
+}
+
+struct DrainOptions {
+    bool now = false;
+    bool force = false;
+    std::optional<std::chrono::seconds> deadline;
+};
+
+/// "90s", "10m", "2h", "1d".
+std::chrono::seconds read_deadline(const std::string& text) {
+    constexpr std::pair<char, std::int64_t> kUnits[] = {
+        {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86'400}};
+    constexpr std::int64_t kMost = std::int64_t{30} * 86'400;
+    std::int64_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, number);
+    for (const auto& [letter, factor] : kUnits)
+        if (error == std::errc{} && stop + 1 == end && *stop == letter && number >= 1 &&
+            number <= kMost / factor)
+            return std::chrono::seconds(number * factor);
+    throw Error("--deadline wants a time of 1s to 30d, as 90s, 10m or 2h");
+}
+
+DrainOptions read_options(Arguments arguments) {
+    DrainOptions options;
+    for (std::size_t i = 2; i < arguments.size(); ++i) {
+        const std::string& word = arguments[i];
+        if (word == "--now")
+            options.now = true;
+        else if (word == "--force")
+            options.force = true;
+        else if (word == "--deadline" && i + 1 < arguments.size())
+            options.deadline = read_deadline(arguments[++i]);
+        else
+            throw Error("usage: drain POOL BACKEND [--now] [--force] [--deadline TIME]");
+    }
+    return options;
+}
+
+void set_admin(Control& control,
+               Arguments arguments,
+               Reply& reply,
+               Admin wish,
+               const DrainOptions& options = {}) {
+    const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
+    const PoolState& pool = control.model.pool(backend.pool);
+    const Admin before = backend.admin;
+    const bool changed = control.model.set_admin(
+        backend.id, wish, "an operator asked for " + std::string(name_of(wish)));
+    if (options.deadline)
+        control.model.set_drain_deadline(backend.id, Clock::now() + *options.deadline);
+    if (options.now) control.publisher.switch_at_once(pool.id);
+    if (changed || options.now || options.deadline) control.apply();
+
+    const std::string name = backend.config.name + " in pool " + pool.config.name;
+    const std::size_t eligible = control.model.eligible(pool.id).size();
+    const Json calls = calls_left(control, backend);
+    std::vector<std::string> notes;
+    if (const std::string note = when_it_switches(control, pool.id); changed && !note.empty())
+        notes.push_back(note);
+    if (wish == Admin::Drain)
+        notes.push_back("Calls left: " + (calls.is_null() ? "unknown" : calls.dump()) + ".");
+    if (backend.drain_deadline)
+        notes.push_back("It is disabled in " + std::to_string(*seconds_left(backend)) + " s.");
+    if (const std::string news = bad_news(control.model, pool); !news.empty())
+        notes.push_back(news);
+
+    reply.json = {{"pool", pool.config.name},
+                  {"backend", backend.config.name},
+                  {"admin", name_of(wish)},
+                  {"before", name_of(before)},
+                  {"changed", changed},
+                  {"eligible", eligible},
+                  {"calls_left", calls},
+                  {"notes", notes}};
+    reply.text = changed ? name + " is " + std::string(name_of(wish)) + " now (it was " +
+                               std::string(name_of(before)) + ").\n"
+                         : name + " is " + std::string(name_of(wish)) + " already: no change.\n";
+    for (const std::string& note : notes)
+        reply.text += note + "\n";
+}
+
+/// `undrain` must not enable what somebody disabled, nor `enable` what somebody drains.
+void refuse(const Control& control, Arguments arguments, Admin state, const std::string& instead) {
+    const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
+    if (backend.admin == state)
+        throw Error(backend.config.name + " is " + std::string(name_of(state)) + ": use `" +
+                    instead + " " + arguments[0] + " " + arguments[1] + "`");
+}
+
+} // namespace
+
+Json calls_left(const Control& control, const BackendState& backend) {
+    if (!control.model.pool(backend.pool).config.count_calls || control.sweeper.passes() == 0)
+        return nullptr;
+    const CallCounts& counts = control.sweeper.counts()[index(backend.id)];
+    return counts.ringing + counts.answered + counts.lasting;
+}
+
+std::optional<std::int64_t> seconds_left(const BackendState& backend) {
+    if (!backend.drain_deadline) return std::nullopt;
+    return std::max<std::int64_t>(
+        0, std::chrono::ceil<std::chrono::seconds>(*backend.drain_deadline - Clock::now()).count());
+}
+
+void drain(Control& control, Arguments arguments, Reply& reply) {
+    const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
+    const DrainOptions options = read_options(arguments);
+    if (!options.force && is_last(control.model, backend))
+        throw Error(backend.config.name + " is the last backend of pool " + arguments[0] +
+                    " that may take calls: new ones would end as no_backend; add --force to drain "
+                    "it all the same");
+    set_admin(control, arguments, reply, Admin::Drain, options);
+}
+
+void undrain(Control& control, Arguments arguments, Reply& reply) {
+    refuse(control, arguments, Admin::Disabled, "enable");
+    set_admin(control, arguments, reply, Admin::Enabled);
+}
+
+void disable(Control& control, Arguments arguments, Reply& reply) {
+    set_admin(control, arguments, reply, Admin::Disabled);
+}
+
+void enable(Control& control, Arguments arguments, Reply& reply) {
+    refuse(control, arguments, Admin::Drain, "undrain");
+    set_admin(control, arguments, reply, Admin::Enabled);
+}
+
+} // namespace viaduct

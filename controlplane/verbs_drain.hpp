@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// verbs_drain: the handlers of drain, undrain, disable and enable, for the table in verbs.cpp.
+#pragma once
+
+#include "cli.hpp"
+#include "pool.hpp"
+#include "verbs_show.hpp"
+
+#include <cstdint>
+#include <optional>
+
+namespace viaduct {
+
+void drain(Control& control, Arguments arguments, Reply& reply);
+void undrain(Control& control, Arguments arguments, Reply& reply);
+void disable(Control& control, Arguments arguments, Reply& reply);
+void enable(Control& control, Arguments arguments, Reply& reply);
+
+/// How many calls the backend has; null where they are not counted, or not yet.
+[[nodiscard]] nlohmann::ordered_json calls_left(const Control& control,
+                                                const BackendState& backend);
+/// Until its drain ends in Disabled.
+[[nodiscard]] std::optional<std::int64_t> seconds_left(const BackendState& backend);
+
+} // namespace viaduct

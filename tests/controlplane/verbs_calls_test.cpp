@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// drain with its options, and what the verbs say about generations and remembered calls.
+#include "control_desk.hpp"
+
+#include "viaduct/steer.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <memory>
+
+namespace viaduct::test {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr PoolId kProxies{0};
+
+bool contains(std::string_view text, std::string_view part) {
+    return text.find(part) != std::string_view::npos;
+}
+
+Config counting_config(bool counts) {
+    Config config = desk_config();
+    config.pools[0].count_calls = counts;
+    return config;
+}
+
+/// A desk with a table of calls, and workers that steer by what is published.
+struct CallDesk : ControlDesk {
+    explicit CallDesk(bool counts = true)
+        : ControlDesk(counting_config(counts)),
+          memory(static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
+                 &std::free),
+          table(std::span(memory.get(), CallTable::kLeastWords)),
+          counter(table, publisher), seeing{config,
+                                            model,
+                                            health,
+                                            publisher,
+                                            table,
+                                            counter,
+                                            loop,
+                                            load,
+                                            Clock::now(),
+                                            find_admins(config.admins),
+                                            [this] { publish(publisher.build(model)); }} {
+        std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), CallTable::kLeastWords, 0);
+        all_up();
+    }
+    Steering invite(const std::string& call_id, Method method = Method::Invite) {
+        SipDigest digest;
+        digest.kind = PayloadKind::Request;
+        digest.method = method;
+        digest.call_id = call_id;
+        digest.from_tag = "a";
+        if (method != Method::Invite) digest.to_tag = "b";
+        digest.has_to_tag = method != Method::Invite;
+        const SteerView view{*publisher.current(), table, CallTime(1)};
+        return steer(view, kProxies, digest, would_steer(view, kProxies, digest).hash);
+    }
+    void count() {
+        const std::uint64_t passes = counter.passes();
+        while (counter.passes() == passes)
+            counter.tick(CallTime(1), clock += std::chrono::seconds(1));
+    }
+    std::string say(const std::string& line) { return answer(seeing, root, line); }
+    Json say_json(const std::string& line) {
+        std::string text = say("json " + line);
+        if (!text.ends_with("}\nOK\n")) return nullptr;
+        text.resize(text.size() - 3);
+        return Json::parse(text);
+    }
+
+    std::unique_ptr<CallTable::Word, void (*)(void*)> memory;
+    CallTable table;
+    CallSweeper counter;
+    TimePoint clock = Clock::now();
+    Control seeing;
+};
+
+TEST(Drain, CountsDownWhereCallsAreCounted) {
+    CallDesk desk;
+    std::size_t at_b1 = 0;
+    for (int i = 0; i < 300; ++i)
+        at_b1 += desk.invite(std::to_string(i) + "@x").backend == BackendId{0} ? 1 : 0;
+    EXPECT_TRUE(desk.say_json("drain proxies b1")["calls_left"].is_null()) << "no pass yet";
+    desk.count();
+    EXPECT_EQ(desk.say_json("drain proxies b1")["calls_left"], at_b1);
+    EXPECT_TRUE(
+        contains(desk.say("drain proxies b1"), "Calls left: " + std::to_string(at_b1) + "."));
+    for (int i = 0; i < 300; ++i)
+        desk.invite(std::to_string(i) + "@x", Method::Bye);
+    desk.count();
+    EXPECT_EQ(desk.say_json("show backends")["backends"][0]["calls_left"], 0);
+}
+
+TEST(Drain, NeverSaysAFalseNumber) {
+    CallDesk desk(false);
+    for (int i = 0; i < 300; ++i)
+        EXPECT_FALSE(desk.invite(std::to_string(i) + "@x").remembered);
+    desk.count();
+    EXPECT_TRUE(desk.say_json("drain proxies b1")["calls_left"].is_null());
+    EXPECT_TRUE(contains(desk.say("drain proxies b1"), "Calls left: unknown."));
+    EXPECT_TRUE(desk.say_json("show backends")["backends"][0]["calls_left"].is_null());
+}
+
+TEST(Drain, SwitchesAtOnceWhenAsked) {
+    CallDesk desk;
+    const auto has_b1 = [&] {
+        return std::ranges::count(*desk.publisher.current()->pools[0].slots, BackendId{0}) > 0;
+    };
+    EXPECT_TRUE(contains(desk.say("drain proxies b1"), "New calls go by the change in 40 s"));
+    EXPECT_TRUE(has_b1());
+    EXPECT_EQ(desk.say_json("drain proxies b1 --now")["changed"], false) << "but it switches";
+    EXPECT_FALSE(has_b1());
+    EXPECT_TRUE(desk.say_json("show pools")["pools"][0]["switch_in_s"].is_null());
+}
+
+TEST(Drain, OfTheLastBackendWantsForce) {
+    CallDesk desk;
+    EXPECT_EQ(desk.say("drain borders n1"),
+              "ERR n1 is the last backend of pool borders that may take calls: new ones would end "
+              "as no_backend; add --force to drain it all the same\n");
+    EXPECT_EQ(desk.model.find_backend("borders", "n1").admin, Admin::Enabled);
+    EXPECT_EQ(desk.say_json("drain borders n1 --force")["eligible"], 0);
+    EXPECT_EQ(desk.model.find_backend("borders", "n1").admin, Admin::Drain);
+    desk.model.set_health(BackendId{1}, Health::Down, "");
+    EXPECT_TRUE(contains(desk.say("drain proxies b2"), "OK")) << "it takes no calls anyway";
+    EXPECT_TRUE(contains(desk.say("drain proxies b1"), "OK"));
+    EXPECT_TRUE(desk.say("drain proxies b3").starts_with("ERR b3 is the last"));
+}
+
+TEST(Drain, EndsInDisabledAtItsDeadline) {
+    CallDesk desk;
+    const TimePoint before = Clock::now();
+    EXPECT_TRUE(contains(desk.say("drain proxies b1 --deadline 10m"), "It is disabled in 600 s."));
+    EXPECT_EQ(desk.say_json("show backends")["backends"][0]["disabled_in_s"], 600);
+    desk.model.pass_deadlines(before + std::chrono::seconds(599));
+    EXPECT_EQ(desk.model.backend(BackendId{0}).admin, Admin::Drain);
+    desk.model.pass_deadlines(Clock::now() + std::chrono::seconds(600));
+    EXPECT_EQ(desk.model.backend(BackendId{0}).admin, Admin::Disabled);
+
+    EXPECT_TRUE(contains(desk.say("drain proxies b2 --deadline 1s --now"), "OK"));
+    EXPECT_TRUE(contains(desk.say("undrain proxies b2"), "OK"));
+    desk.model.pass_deadlines(Clock::now() + std::chrono::hours(1));
+    EXPECT_EQ(desk.model.backend(BackendId{1}).admin, Admin::Enabled) << "undrain cancels it";
+}
+
+TEST(Drain, RefusesMistakesAndChangesNothing) {
+    CallDesk desk;
+    for (const std::string mistake : {"--deadline",
+                                      "--deadline 0s",
+                                      "--deadline 10",
+                                      "--deadline m",
+                                      "--deadline 31d",
+                                      "--deadline 99999999999999999999s",
+                                      "--deadline -1m",
+                                      "--later",
+                                      "--now now"}) {
+        EXPECT_TRUE(desk.say("drain proxies b1 " + mistake).starts_with("ERR ")) << mistake;
+        EXPECT_EQ(desk.model.backend(BackendId{0}).admin, Admin::Enabled) << mistake;
+    }
+}
+
+TEST(ShowGenerations, TellsPastPresentAndAnnouncedOnes) {
+    CallDesk desk;
+    EXPECT_TRUE(contains(desk.say("drain proxies b1 --now"), "OK"));
+    EXPECT_TRUE(contains(desk.say("drain proxies b2"), "OK"));
+    const Json object = desk.say_json("show generations proxies");
+    const Json& rows = object["generations"];
+    ASSERT_EQ(rows.size(), 3U);
+    EXPECT_EQ(rows[0]["number"], 1);
+    EXPECT_EQ(rows[0]["state"], "old");
+    EXPECT_EQ(rows[0]["backends"], "b1, b2, b3");
+    EXPECT_TRUE(rows[0]["replaced"].is_string());
+    EXPECT_EQ(rows[1]["state"], "now");
+    EXPECT_EQ(rows[1]["table"], desk.publisher.digest(kProxies));
+    EXPECT_EQ(rows[2]["state"], "announced");
+    EXPECT_EQ(rows[2]["backends"], "b3");
+    EXPECT_EQ(object["pools"][0]["switch_in_s"], 40);
+    EXPECT_GT(object["pools"][0]["unsettled_percent"], 50);
+    EXPECT_EQ(object["pools"][0]["gathered"], false);
+    EXPECT_EQ(desk.say_json("show generations")["pools"].size(), 2U);
+    EXPECT_TRUE(desk.say("show generations nowhere").starts_with("ERR no pool"));
+    EXPECT_EQ(desk.say_json("show pools")["pools"][0]["unsettled_percent"],
+              object["pools"][0]["unsettled_percent"]);
+}
+
+TEST(ShowCalls, CountsPerBackendAndFindsOne) {
+    CallDesk desk;
+    const Steering steering = desk.invite("one@x");
+    ASSERT_TRUE(steering.remembered);
+    EXPECT_EQ(steering.rule, SteerRule::Now);
+    desk.count();
+    const Json object = desk.say_json("show calls proxies");
+    ASSERT_EQ(object["calls"].size(), 3U);
+    EXPECT_EQ(object["calls"][index(*steering.backend)]["ringing"], 1);
+    EXPECT_EQ(object["used"], 1);
+    EXPECT_TRUE(contains(desk.say("show calls"), "The table of calls uses 1 of 4194304 words"));
+    const Json one = desk.say_json("show calls sip one@x");
+    EXPECT_EQ(one["remembered"], true);
+    EXPECT_EQ(one["state"], "ringing");
+    EXPECT_EQ(one["backend"], desk.publisher.current()->backends[index(*steering.backend)].name);
+    EXPECT_NEAR(one["seconds_left"].get<double>(), 4 * 3600, 60);
+    EXPECT_EQ(desk.say_json("show calls sip two@x")["remembered"], false);
+    EXPECT_TRUE(desk.say("show calls nowhere one@x").starts_with("ERR no vip"));
+    EXPECT_TRUE(desk.say("show calls nowhere").starts_with("ERR no pool"));
+}
+
+TEST(Explain, TellsGenerationSlotAndWhatIsRemembered) {
+    CallDesk desk;
+    const Json settled = desk.say_json("explain sip other@x");
+    EXPECT_EQ(settled["settled"], true);
+    EXPECT_EQ(settled["generation"], 1);
+    EXPECT_TRUE(settled["slot_state"].get<std::string>().starts_with("settled: "));
+    desk.invite("one@x");
+    const Json known = desk.say_json("explain sip one@x");
+    EXPECT_EQ(known["rule"], "remembered");
+    EXPECT_EQ(known["remembered"], true);
+    EXPECT_EQ(known["call_state"], "ringing");
+    EXPECT_TRUE(known["generation"].is_null());
+    desk.say("disable proxies b1");
+    bool seen = false;
+    for (int i = 0; i < 50 && !seen; ++i) {
+        const Json moved = desk.say_json("explain sip " + std::to_string(i) + "@y");
+        seen = moved["settled"] == false;
+        if (!seen) continue;
+        EXPECT_EQ(moved["generation"], 2);
+        EXPECT_TRUE(moved["slot_state"].get<std::string>().starts_with("unsettled: "));
+    }
+    EXPECT_TRUE(seen);
+}
+
+} // namespace
+
+} // namespace viaduct::test
