@@ -35,7 +35,7 @@ request_route {
 }
 # Answers follow their Via: the core does that.
 CONFIG
-    KAMAILIO_COMMAND=(taskset -c 1 kamailio -DD -E -f "$folder/kamailio.cfg" -w "$folder" -Y "$folder"
+    KAMAILIO_COMMAND=(taskset -c 1 kamailio -DD -E -f "$folder/kamailio.cfg" -w "$folder/." -Y "$folder/."
         -m 64 -M 8 -b "$KAMAILIO_BUFFER")
 }
 
