@@ -84,7 +84,12 @@ constexpr auto kModes = [] {
 }();
 constexpr std::string_view kLogLevels[] = {"debug", "info", "warning", "error"};
 constexpr std::string_view kSteerings[] = {"hash"};
-constexpr std::string_view kTables[] = {"rendezvous"};
+constexpr auto kTables = [] {
+    std::array<std::string_view, kTableAlgorithms.size()> names;
+    for (const TableAlgorithm& table : kTableAlgorithms)
+        names[static_cast<std::size_t>(table.kind)] = table.name;
+    return names;
+}();
 constexpr std::string_view kKeys[] = {"call-id"};
 constexpr std::string_view kDeadOwnerChoices[] = {"resteer", "keep", "drop"};
 static_assert(static_cast<int>(OnDeadOwner::Drop) == 2);
@@ -231,9 +236,11 @@ constexpr Setting kSettings[] = {
      Need::Default,
      kStartOnly,
      {.key = "table", .choices = kTables},
-     kOnlyChoice,
+     field<&PoolConfig::table>(),
      "\"rendezvous\"",
-     "how the table of the hash is filled"},
+     "how the table of the hash is filled; rendezvous: a change moves no more than it must; "
+     "maglev: "
+     "shares are exact, and a change moves a little more"},
     {Section::Pool,
      Need::Default,
      kStartOnly,

@@ -89,7 +89,8 @@ Publisher::Publisher(const Config& config,
     for (const PoolConfig& pool : config.pools)
         pools_.emplace_back(Generations(
             {pool.t_settle, std::chrono::duration_cast<std::chrono::seconds>(pool.call_lifetime)},
-            secret));
+            secret,
+            pool.table));
 }
 
 Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePoint now) {
