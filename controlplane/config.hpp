@@ -69,6 +69,7 @@ struct BackendConfig {
     Endpoint endpoint;
     unsigned weight = 100;
     unsigned tier = 0;
+    std::optional<unsigned> max_calls; ///< empty: no limit
     std::optional<MacAddr> mac;
 
     bool operator==(const BackendConfig&) const = default;
@@ -77,6 +78,7 @@ struct BackendConfig {
 struct PoolConfig {
     std::string name;
     ForwardMode mode = ForwardMode::DsrL2;
+    SteerBy steering = SteerBy::Hash;
     TableKind table = TableKind::Rendezvous;
     unsigned min_up = 1;
     bool translate_any_port = false;

@@ -30,7 +30,7 @@ void relax() noexcept {
 
 /// A pending word like no other: a thread must not take somebody else's for its own.
 std::uint64_t pending_word(std::uint64_t tag) noexcept {
-    thread_local std::uint64_t count = 0;
+    [[gnu::tls_model("initial-exec")]] thread_local std::uint64_t count = 0; // no call into libc
     const auto thread = reinterpret_cast<std::uintptr_t>(&count);
     const std::uint64_t nonce = (thread + ++count) * 0x9e3779b97f4a7c15U;
     return tag | (nonce >> 34 << kBackendShift & 0x3fff'ffff) | kPending | (nonce >> 20 & 0x7fff);
@@ -44,6 +44,7 @@ int worth(const Call& call, CallTime now) noexcept {
     case CallState::Ended:
         return 1 + left;
     case CallState::Ringing:
+    case CallState::Failed:
         return 1 + CallTime::kMaxAhead + 1 + left;
     case CallState::Answered:
     case CallState::Lasting:

@@ -48,26 +48,6 @@ std::optional<Outcome> admit_message(const Vip& vip, const SipDigest& digest) no
     return std::nullopt;
 }
 
-void SlotMarks::begin_sweep() noexcept {
-    if (!any()) return;
-    for (std::atomic<std::uint8_t>& mark : marks_) {
-        std::uint8_t fresh = kFresh;
-        mark.compare_exchange_strong(fresh, kOld, std::memory_order_seq_cst);
-    }
-}
-
-void SlotMarks::end_sweep(const std::vector<bool>& found) noexcept {
-    bool left = false;
-    for (std::size_t slot = 0; slot < kSlots; ++slot) {
-        std::uint8_t old = kOld;
-        if (!found[slot]) marks_[slot].compare_exchange_strong(old, 0, std::memory_order_seq_cst);
-    }
-    any_.store(false, std::memory_order_seq_cst);
-    for (const std::atomic<std::uint8_t>& mark : marks_) // one may have been made meanwhile
-        left = left || mark.load(std::memory_order_seq_cst) != 0;
-    if (left) any_.store(true, std::memory_order_seq_cst);
-}
-
 MessageRole role_of(const SipDigest& digest) noexcept {
     if (digest.kind == PayloadKind::Response || digest.has_to_tag) return MessageRole::Belongs;
     switch (digest.method) {
@@ -137,7 +117,7 @@ public:
         result_.is_marked =
             pool_.marks && pool_.marks->any() && pool_.marks->contains(result_.slot);
         result_.role = role_of(digest_);
-        if (!result_.is_unsettled && !result_.is_marked) [[likely]]
+        if (!result_.is_unsettled && !result_.is_marked && !pool_.looks_closer) [[likely]]
             go_now(SteerRule::Settled);
         else
             look_closer();
@@ -160,8 +140,13 @@ private:
             }
         }
         if (result_.role != MessageRole::Belongs) {
-            go_now(SteerRule::Now);
-            if (starter && result_.backend) remember(SteerRule::Now);
+            // What leaves nothing behind goes by hash: repeated, it must go there again.
+            const bool chooses = starter && pool_.dealer && calls_.exists();
+            if (chooses)
+                choose_new();
+            else
+                go_now(SteerRule::Now);
+            if (starter && result_.backend) remember(result_.rule);
             return;
         }
         const BackendId old = old_owner();
@@ -208,6 +193,12 @@ private:
         if (pool_.slots) result_.backend = (*pool_.slots)[result_.slot];
     }
 
+    void choose_new() noexcept {
+        result_.rule = SteerRule::Chosen;
+        result_.backend = choose(*pool_.dealer, result_.hash, writes_);
+        result_.refusal = pool_.dealer->members.empty() ? Outcome::NoBackend : Outcome::OverLimit;
+    }
+
     void follow_dead_owner(BackendId owner) noexcept {
         switch (pool_.on_dead_owner) {
         case OnDeadOwner::Resteer:
@@ -231,7 +222,13 @@ private:
         const Call fresh = after_this({*result_.backend, CallState::Ringing, 0, now_}, true);
         if (result_.call) { // its owner is dead, or it had ended
             result_.remembered = calls_.update(result_.hash, *result_.call, fresh);
-            if (result_.remembered) mark();
+            if (result_.remembered) {
+                count(result_.call, fresh);
+                mark();
+            } else if (const auto bound = calls_.find(result_.hash, now_);
+                       bound && takes(bound->backend)) {
+                go(bound->backend, SteerRule::Remembered); // by another worker, just now
+            }
             return;
         }
         const CallTable::Remembered got = calls_.remember(result_.hash, fresh, now_);
@@ -242,7 +239,25 @@ private:
             return;
         }
         result_.rule = rule;
-        if (result_.remembered) mark();
+        if (result_.remembered) {
+            count(std::nullopt, fresh);
+            mark();
+        }
+        // What cannot be remembered goes where its repetitions will go.
+        if (result_.table_full && rule == SteerRule::Chosen) go_now(SteerRule::Now);
+    }
+
+    /// Keeps the loads by which calls are dealt out.
+    void count(const std::optional<Call>& before, const Call& after) noexcept {
+        if (!pool_.dealer) return;
+        BackendLoads& loads = *pool_.dealer->loads;
+        const LoadKind from = before ? load_of(before->state) : LoadKind::None;
+        if (before && before->backend == after.backend) {
+            loads[index(after.backend)].change(from, load_of(after.state));
+            return;
+        }
+        if (before) loads[index(before->backend)].change(from, LoadKind::None);
+        loads[index(after.backend)].change(LoadKind::None, load_of(after.state));
     }
 
     /// So that later messages look for the call though their slot is settled.
@@ -255,7 +270,7 @@ private:
         if (!writes_) return;
         const Call wanted = after_this(call, false);
         if (wanted == call) return;
-        calls_.update(result_.hash, call, wanted);
+        if (calls_.update(result_.hash, call, wanted)) count(call, wanted);
         mark();
     }
 
@@ -300,6 +315,8 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
     case Method::Invite:
         if (result_.role == MessageRole::Starter) {
             // Its branch tells the ACK to its failure from the one to its success.
+            if (call.state == CallState::Failed && branch != call.dialog)
+                call.state = CallState::Ringing; // another try, with credentials perhaps
             if (fresh || call.state == CallState::Ringing) call.dialog = branch;
             return call;
         }
@@ -308,7 +325,11 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
         return call;
     case Method::Ack:
         // An ACK to a failure has the branch of its INVITE (RFC 3261 §17.1.1.3).
-        if (call.state == CallState::Ringing && !fresh && branch == call.dialog) return call;
+        if ((call.state == CallState::Ringing || call.state == CallState::Failed) && !fresh &&
+            branch == call.dialog) {
+            call.state = CallState::Failed;
+            return call;
+        }
         if (call.state != CallState::Ended || dialog != call.dialog) answered();
         return call;
     case Method::Bye: {

@@ -40,6 +40,8 @@ struct SimulatorOptions {
     double seconds_between_changes = 200;
     double loss = 0.02; ///< of messages behind the balancer
     std::chrono::milliseconds call_lifetime{4 * 3'600'000};
+    SteerBy steering = SteerBy::Hash;
+    TableKind table = TableKind::Rendezvous;
 };
 
 /// What a run found.
@@ -115,6 +117,8 @@ private:
         config.pools.emplace_back();
         config.pools[0].name = "proxies";
         config.pools[0].call_lifetime = options.call_lifetime;
+        config.pools[0].steering = options.steering;
+        config.pools[0].table = options.table;
         for (std::size_t i = 0; i < kBackends; ++i) {
             config.pools[0].backends.emplace_back();
             config.pools[0].backends.back().name = "b" + std::to_string(i + 1);
