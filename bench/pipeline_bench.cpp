@@ -8,23 +8,18 @@
 // snapshot has; messages are spread over all of them. libosip2 parses the same messages beside it,
 // where it is installed. Seven repetitions, interleaved, unless Google Benchmark's own options say
 // otherwise; --json FILE also writes a measurement file (measurement.hpp).
-#include "json_option.hpp"
-#include "measurement.hpp"
 #include "message_builder.hpp"
+#include "micro.hpp"
 #include "scaled_world.hpp"
 
 #include "viaduct/message.hpp"
 #include "viaduct/steer.hpp"
 
-#include <benchmark/benchmark.h>
-
 #if defined(VIADUCT_OSIP)
 #include <osipparser2/osip_parser.h>
 #endif
 
-#include <cstdio>
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -65,9 +60,7 @@ std::vector<Bytes> make_frames(std::size_t count,
 }
 
 void report(benchmark::State& state, std::size_t per_iteration) {
-    state.counters["ns_per_packet"] = benchmark::Counter(
-        static_cast<double>(state.iterations()) * static_cast<double>(per_iteration) / 1e9,
-        benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+    bench::report_ns(state, "ns_per_packet", per_iteration);
 }
 
 /// classify, parse, admit, steer, rewrite (dsr-l2).
@@ -150,35 +143,7 @@ void osip(benchmark::State& state) {
 BENCHMARK(osip);
 #endif
 
-/// Prints the medians and spreads as Google Benchmark does and keeps the ns a packet of every
-/// repetition.
-class Keeper : public benchmark::ConsoleReporter {
-public:
-    Keeper() : ConsoleReporter(OO_Tabular) {}
-
-    void ReportRuns(const std::vector<Run>& runs) override {
-        for (const Run& run : runs) {
-            if (run.run_type == Run::RT_Aggregate || run.error_occurred)
-                ConsoleReporter::ReportRuns({run});
-            if (run.error_occurred)
-                failed_ = true;
-            else if (run.run_type == Run::RT_Iteration)
-                times_[run.run_name.function_name + "/" + run.run_name.args].push_back(
-                    run.counters.at("ns_per_packet").value);
-        }
-    }
-    [[nodiscard]] bool failed() const { return failed_; }
-    [[nodiscard]] std::vector<double> times_of(const std::string& name) const {
-        const auto found = times_.find(name);
-        return found == times_.end() ? std::vector<double>{} : found->second;
-    }
-
-private:
-    std::map<std::string, std::vector<double>> times_;
-    bool failed_ = false;
-};
-
-bench::Measurement measurement_of(const Keeper& keeper) {
+bench::Measurement measurement_of(const bench::Keeper& keeper) {
     bench::Measurement made;
     made.name = "pipeline";
     made.title = "All stages of a packet, without network driver";
@@ -187,9 +152,7 @@ bench::Measurement measurement_of(const Keeper& keeper) {
                   "backends unless the load says otherwise. 1,000 messages stay in the caches, "
                   "most of 100,000 do not."};
     const auto add = [&](const char* row, const char* who, const char* load) {
-        std::vector<double> times = keeper.times_of(row);
-        if (times.empty()) return;
-        made.samples.push_back({who, load, "ns_per_packet", "ns", std::move(times), {}});
+        keeper.add_to(made, row, who, load, "ns_per_packet", "ns");
     };
     add("stages/messages:1000", "stages", "1000 messages");
     add("stages/messages:100000", "stages", "100000 messages");
@@ -206,32 +169,10 @@ bench::Measurement measurement_of(const Keeper& keeper) {
     return made;
 }
 
-int run(int argc, char** argv) {
-    const std::string json = bench::take_json_option(argc, argv);
-    std::string repetitions = "--benchmark_repetitions=7";
-    std::string interleaved = "--benchmark_enable_random_interleaving=true";
-    std::string time = "--benchmark_min_time=0.2";
-    std::vector<char*> arguments{argv[0], repetitions.data(), interleaved.data(), time.data()};
-    arguments.insert(arguments.end(), argv + 1, argv + argc);
-    int count = static_cast<int>(arguments.size());
-    benchmark::Initialize(&count, arguments.data());
-    if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 1;
-    Keeper keeper;
-    benchmark::RunSpecifiedBenchmarks(&keeper);
-    if (keeper.failed()) return 1;
-    if (!json.empty()) bench::write_measurement(json, measurement_of(keeper));
-    return 0;
-}
-
 } // namespace
 
 } // namespace viaduct::test
 
 int main(int argc, char** argv) {
-    try {
-        return viaduct::test::run(argc, argv);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "pipeline_bench: %s\n", error.what());
-        return 1;
-    }
+    return viaduct::bench::run_micro("pipeline_bench", argc, argv, viaduct::test::measurement_of);
 }
