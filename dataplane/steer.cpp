@@ -3,6 +3,8 @@
 
 #include "hash.hpp"
 
+#include <cstring>
+
 namespace viaduct {
 
 HashPrefix hash_prefix(const SteeringSecret& secret, std::uint64_t group, KeyType type) noexcept {
@@ -84,9 +86,24 @@ std::uint8_t few_bits(std::uint64_t word) noexcept {
     return static_cast<std::uint8_t>(1 + (word * 0x9e3779b97f4a7c15U >> 40) % 14);
 }
 std::uint64_t sum_of(std::string_view text) noexcept {
+    constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15U;
     std::uint64_t sum = text.size();
-    for (const char c : text)
-        sum = sum * 0x100'0000'01b3U ^ static_cast<std::uint8_t>(c);
+    const char* at = text.data();
+    std::size_t left = text.size();
+    std::uint64_t word = 0;
+    const auto add = [&] { sum = (sum ^ word) * kFactor, sum ^= sum >> 32; };
+    for (; left > sizeof(word); at += sizeof(word), left -= sizeof(word)) {
+        std::memcpy(&word, at, sizeof(word));
+        add();
+    }
+    if (text.size() >= sizeof(word)) { // the last eight, whatever of them was there before
+        std::memcpy(&word, text.data() + text.size() - sizeof(word), sizeof(word));
+    } else {
+        word = 0;
+        for (std::size_t i = 0; i < left; ++i)
+            word = word << 8 | static_cast<std::uint8_t>(at[i]);
+    }
+    add();
     return sum;
 }
 /// Of the dialog a message is in, whichever side sent it (RFC 3261 §12); 0: a tag is missing.
@@ -292,11 +309,22 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
     const Method method = request        ? digest_.method
                           : digest_.cseq ? digest_.cseq->method
                                          : Method::Other;
-    const std::uint8_t dialog = dialog_of(digest_);
-    const std::uint8_t branch =
-        digest_.top_via_branch.empty() ? std::uint8_t{0} : few_bits(sum_of(digest_.top_via_branch));
+    const auto branch_bits = [&] { // most messages of a known call need neither
+        return digest_.top_via_branch.empty() ? std::uint8_t{0}
+                                              : few_bits(sum_of(digest_.top_via_branch));
+    };
     if (!lives.is_cap || fresh) call.deadline = now_.after(lives.silence);
 
+    if (method == Method::Invite && result_.role == MessageRole::Starter) {
+        if (!fresh && call.state != CallState::Ringing && call.state != CallState::Failed)
+            return call;
+        // Its branch tells the ACK to its failure from the one to its success.
+        const std::uint8_t branch = branch_bits();
+        if (branch != call.dialog) call.state = CallState::Ringing; // another try perhaps
+        call.dialog = branch;
+        return call;
+    }
+    const std::uint8_t dialog = dialog_of(digest_);
     const auto answered = [&] { // something inside `dialog` was seen
         if (call.state != CallState::Answered || call.dialog == 0)
             call.dialog = dialog;
@@ -313,20 +341,13 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
         if (fresh) call.state = CallState::Lasting;
         return call;
     case Method::Invite:
-        if (result_.role == MessageRole::Starter) {
-            // Its branch tells the ACK to its failure from the one to its success.
-            if (call.state == CallState::Failed && branch != call.dialog)
-                call.state = CallState::Ringing; // another try, with credentials perhaps
-            if (fresh || call.state == CallState::Ringing) call.dialog = branch;
-            return call;
-        }
         if (!request && (digest_.status < 200 || digest_.status >= 300)) return call;
         if (call.state != CallState::Ended || dialog != call.dialog) answered();
         return call;
     case Method::Ack:
         // An ACK to a failure has the branch of its INVITE (RFC 3261 §17.1.1.3).
         if ((call.state == CallState::Ringing || call.state == CallState::Failed) && !fresh &&
-            branch == call.dialog) {
+            branch_bits() == call.dialog) {
             call.state = CallState::Failed;
             return call;
         }
