@@ -16,6 +16,25 @@ std::uint64_t wanted_messages() {
 
 } // namespace
 
+TEST(Simulator, NorWhereCallsAreDealtOutOrTheTableIsAnotherOne) {
+    SimulatorOptions options;
+    options.messages = wanted_messages() / 10;
+    options.seed = 100;
+    const auto expect_law = [&](const char* what) {
+        const SimulatorResult result = Simulator(options).run();
+        EXPECT_EQ(result.wrong, 0U) << what << "\n" << result.first_wrong;
+        EXPECT_EQ(result.undecided, 0U) << what << "\n" << result.first_wrong;
+        EXPECT_EQ(result.unequal, 0U) << what;
+        EXPECT_GT(result.changes, 3U);
+    };
+    options.table = TableKind::Maglev;
+    expect_law("maglev");
+    options.steering = SteerBy::RoundRobin;
+    expect_law("round-robin");
+    options.steering = SteerBy::LeastCalls;
+    expect_law("least-calls");
+}
+
 TEST(Simulator, NoLivingCallLeavesItsBackend) {
     constexpr std::uint64_t kSeeds = 10;
     std::uint64_t messages = 0;
