@@ -2,9 +2,9 @@
 //
 // stateful: which backend takes a new call, where the hash does not say: by turn or by load.
 //
-// In:    what the control plane put into the pool's snapshot, and the numbers that all workers
-// share. Out:   a backend below its limit, or none. How:   a backend's load is what the last pass
-// over the table of calls counted, and what workers
+// In:    what the control plane put into the pool's snapshot, and the numbers all workers share.
+// Out:   a backend below its limit, or none.
+// How:   a backend's load is what the last pass over the table of calls counted, and what workers
 //        have added and taken away since. The pass is the truth: a call whose BYE was lost, or that
 //        was forgotten for want of room, leaves the count with it. docs/steering.md.
 // Cost:  one locked addition a call that begins or ends; a dealer reads at most 16 cache lines.
