@@ -270,6 +270,7 @@ std::vector<Case> refused_cases() {
          std::nullopt,
          PortId{0},
          [](World& here) {
+             here.give_call_table();
              auto dealer = std::make_shared<Dealer>();
              dealer->by = SteerBy::LeastCalls;
              dealer->members = {{kB1, 1, 0}, {kB2, 1, 0}};
