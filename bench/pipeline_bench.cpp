@@ -8,23 +8,19 @@
 // snapshot has; messages are spread over all of them. libosip2 parses the same messages beside it,
 // where it is installed. Seven repetitions, interleaved, unless Google Benchmark's own options say
 // otherwise; --json FILE also writes a measurement file (measurement.hpp).
-#include "json_option.hpp"
-#include "measurement.hpp"
+#include "full_table.hpp"
 #include "message_builder.hpp"
+#include "micro.hpp"
 #include "scaled_world.hpp"
 
 #include "viaduct/message.hpp"
 #include "viaduct/steer.hpp"
 
-#include <benchmark/benchmark.h>
-
 #if defined(VIADUCT_OSIP)
 #include <osipparser2/osip_parser.h>
 #endif
 
-#include <cstdio>
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -65,9 +61,7 @@ std::vector<Bytes> make_frames(std::size_t count,
 }
 
 void report(benchmark::State& state, std::size_t per_iteration) {
-    state.counters["ns_per_packet"] = benchmark::Counter(
-        static_cast<double>(state.iterations()) * static_cast<double>(per_iteration) / 1e9,
-        benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+    bench::report_ns(state, "ns_per_packet", per_iteration);
 }
 
 /// classify, parse, admit, steer, rewrite (dsr-l2).
@@ -114,6 +108,66 @@ void backends(benchmark::State& state) {
 }
 BENCHMARK(backends)->ArgName("backends")->Arg(3)->Arg(30)->Arg(300);
 
+/// Ten million calls in turn, each remembered, where the pool is stateful; by hash with the table
+/// of calls left alone. The same messages for both: only the number in their Call-ID changes.
+void calls(benchmark::State& state) {
+    constexpr std::size_t kDigits = 8;
+    constexpr std::size_t kMessages = 1'024;
+    const auto count = static_cast<std::uint64_t>(state.range(0));
+    const bool stateful = state.range(1) != 0;
+    static World made = world();
+    static bench::FullTable full(count);
+    Pool& pool = made.snapshot.pools[index(kProxies)];
+    const auto write_number = [](char* at, std::uint64_t number) {
+        for (std::size_t i = kDigits; i-- > 0; number /= 10)
+            at[i] = static_cast<char>('0' + number % 10);
+    };
+    static const bool filled = [&] {
+        std::string id = "00000000-f81d4fae7dec11d0a765@192.0.2.7";
+        for (std::uint64_t i = 0; i < count; ++i) {
+            write_number(id.data(), i);
+            full.add(hash_key(pool.call_id_hash, id));
+        }
+        return true;
+    }();
+    if (!filled) return;
+    pool.lifetimes.silence = 900; // as bench::FullTable dates them
+    pool.looks_closer = stateful;
+    if (!pool.marks) pool.marks = std::make_shared<SlotMarks>();
+    for (Vip& vip : made.snapshot.vips)
+        vip.read_rules.want = stateful ? Want::Everything : Want::Nothing;
+    std::vector<Bytes> frames;
+    std::vector<char*> numbers;
+    for (std::size_t i = 0; i < kMessages; ++i) {
+        std::string message = make_invite(i);
+        const std::size_t at = message.find("-f81d4fae") - 7; // of 1234567-f81d...
+        message.insert(at, 1, '0');
+        frames.push_back(frame().ipv4(kClient, kDsrVip).udp(5060, 5060).payload(message).build());
+        numbers.push_back(reinterpret_cast<char*>(frames.back().data()) + 42 + at);
+    }
+    bench::Shuffled order(count);
+    const PipelineView view{made.snapshot, made.next_hops, made.ports, full.table(), bench::kNow};
+    const MacAddr port_mac = mac(kPort0Mac);
+    Burst burst;
+    burst.count = kMaxBurst;
+    std::size_t next = 0;
+    for (auto _ : state) {
+        for (std::size_t i = 0; i < kMaxBurst; ++i) {
+            Bytes& bytes = frames[next];
+            write_number(numbers[next], order.next());
+            next = next + 1 == frames.size() ? 0 : next + 1;
+            std::memcpy(bytes.data(), port_mac.bytes.data(), port_mac.bytes.size());
+            bytes[11] = std::byte{0xc1};
+            set_frame(burst, i, bytes.data(), static_cast<std::uint32_t>(bytes.size()), PortId{0});
+        }
+        run_pipeline(view, burst);
+        if (burst.live_count != kMaxBurst) state.SkipWithError("a frame was not forwarded");
+        if (burst.calls.remembered > 1) state.SkipWithError("a call was not remembered");
+    }
+    report(state, kMaxBurst);
+}
+BENCHMARK(calls)->ArgNames({"calls", "stateful"})->Args({10'000'000, 0})->Args({10'000'000, 1});
+
 /// Reading alone, then with the keyed hash of the Call-ID.
 void digest(benchmark::State& state) {
     const std::vector<std::string> messages = make_messages(1'000);
@@ -150,46 +204,18 @@ void osip(benchmark::State& state) {
 BENCHMARK(osip);
 #endif
 
-/// Prints the medians and spreads as Google Benchmark does and keeps the ns a packet of every
-/// repetition.
-class Keeper : public benchmark::ConsoleReporter {
-public:
-    Keeper() : ConsoleReporter(OO_Tabular) {}
-
-    void ReportRuns(const std::vector<Run>& runs) override {
-        for (const Run& run : runs) {
-            if (run.run_type == Run::RT_Aggregate || run.error_occurred)
-                ConsoleReporter::ReportRuns({run});
-            if (run.error_occurred)
-                failed_ = true;
-            else if (run.run_type == Run::RT_Iteration)
-                times_[run.run_name.function_name + "/" + run.run_name.args].push_back(
-                    run.counters.at("ns_per_packet").value);
-        }
-    }
-    [[nodiscard]] bool failed() const { return failed_; }
-    [[nodiscard]] std::vector<double> times_of(const std::string& name) const {
-        const auto found = times_.find(name);
-        return found == times_.end() ? std::vector<double>{} : found->second;
-    }
-
-private:
-    std::map<std::string, std::vector<double>> times_;
-    bool failed_ = false;
-};
-
-bench::Measurement measurement_of(const Keeper& keeper) {
+bench::Measurement measurement_of(const bench::Keeper& keeper) {
     bench::Measurement made;
     made.name = "pipeline";
     made.title = "All stages of a packet, without network driver";
     made.commands = {"build/bench/pipeline_bench --json build/bench/pipeline.json"};
     made.notes = {"Bursts of 32 of distinct INVITEs with SDP, about 620 bytes each, dsr-l2, three "
                   "backends unless the load says otherwise. 1,000 messages stay in the caches, "
-                  "most of 100,000 do not."};
+                  "most of 100,000 do not.",
+                  "10,000,000 calls: the Call-IDs of the messages change all the time; hash leaves "
+                  "the table of calls alone, stateful finds each call in it."};
     const auto add = [&](const char* row, const char* who, const char* load) {
-        std::vector<double> times = keeper.times_of(row);
-        if (times.empty()) return;
-        made.samples.push_back({who, load, "ns_per_packet", "ns", std::move(times), {}});
+        keeper.add_to(made, row, who, load, "ns_per_packet", "ns");
     };
     add("stages/messages:1000", "stages", "1000 messages");
     add("stages/messages:100000", "stages", "100000 messages");
@@ -199,6 +225,8 @@ bench::Measurement measurement_of(const Keeper& keeper) {
     add("backends/backends:3", "stages", "backends=3");
     add("backends/backends:30", "stages", "backends=30");
     add("backends/backends:300", "stages", "backends=300");
+    add("calls/calls:10000000/stateful:0", "hash", "10000000 calls");
+    add("calls/calls:10000000/stateful:1", "stateful", "10000000 calls");
     add("osip/", "libosip2", "1000 messages");
 #if defined(VIADUCT_OSIP)
     made.versions["libosip2"] = VIADUCT_OSIP;
@@ -206,32 +234,10 @@ bench::Measurement measurement_of(const Keeper& keeper) {
     return made;
 }
 
-int run(int argc, char** argv) {
-    const std::string json = bench::take_json_option(argc, argv);
-    std::string repetitions = "--benchmark_repetitions=7";
-    std::string interleaved = "--benchmark_enable_random_interleaving=true";
-    std::string time = "--benchmark_min_time=0.2";
-    std::vector<char*> arguments{argv[0], repetitions.data(), interleaved.data(), time.data()};
-    arguments.insert(arguments.end(), argv + 1, argv + argc);
-    int count = static_cast<int>(arguments.size());
-    benchmark::Initialize(&count, arguments.data());
-    if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 1;
-    Keeper keeper;
-    benchmark::RunSpecifiedBenchmarks(&keeper);
-    if (keeper.failed()) return 1;
-    if (!json.empty()) bench::write_measurement(json, measurement_of(keeper));
-    return 0;
-}
-
 } // namespace
 
 } // namespace viaduct::test
 
 int main(int argc, char** argv) {
-    try {
-        return viaduct::test::run(argc, argv);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "pipeline_bench: %s\n", error.what());
-        return 1;
-    }
+    return viaduct::bench::run_micro("pipeline_bench", argc, argv, viaduct::test::measurement_of);
 }

@@ -119,26 +119,6 @@ CallTime CallStore::now() const {
     return CallTime(static_cast<std::uint64_t>(time.tv_sec / unit_.count()));
 }
 
-void SlotMarks::begin_sweep() noexcept {
-    if (!any()) return;
-    for (std::atomic<std::uint8_t>& mark : marks_) {
-        std::uint8_t fresh = kFresh;
-        mark.compare_exchange_strong(fresh, kOld, std::memory_order_seq_cst);
-    }
-}
-
-void SlotMarks::end_sweep(const std::vector<bool>& found) noexcept {
-    bool left = false;
-    for (std::size_t slot = 0; slot < kSlots; ++slot) {
-        std::uint8_t old = kOld;
-        if (!found[slot]) marks_[slot].compare_exchange_strong(old, 0, std::memory_order_seq_cst);
-    }
-    any_.store(false, std::memory_order_seq_cst);
-    for (const std::atomic<std::uint8_t>& mark : marks_) // one may have been made meanwhile
-        left = left || mark.load(std::memory_order_seq_cst) != 0;
-    if (left) any_.store(true, std::memory_order_seq_cst);
-}
-
 void CallSweeper::tick(CallTime now, TimePoint clock) {
     now_ = now;
     if (!table_.exists()) return;
@@ -180,10 +160,23 @@ void CallSweeper::begin() {
         found_[pool].resize(kSlots);
     }
     counting_.fill({});
+    loads_before_.clear();
+    for (std::size_t id = 0; id < snapshot->backends.size(); ++id)
+        loads_before_.push_back(publisher_.loads()[id].changes());
     counting_used_ = 0;
     next_bucket_ = 0;
     grace_ = begin_grace();
     phase_ = Phase::Grace;
+}
+
+/// Whether nothing was heard of a ringing call for so long that it is over (RFC 3261 §16.6, timer
+/// C: more than three minutes).
+bool CallSweeper::is_silent(const Snapshot& snapshot, const Call& call) const {
+    constexpr std::chrono::seconds kLongestRinging{200};
+    const Pool& pool = snapshot.pools[index(snapshot.backends[index(call.backend)].pool)];
+    const auto most = std::chrono::ceil<std::chrono::seconds>(
+        kLongestRinging / static_cast<double>(publisher_.call_unit().count()));
+    return pool.lifetimes.silence - call.deadline.left(now_) > most.count() + 1;
 }
 
 void CallSweeper::sweep_piece(CallTime now) {
@@ -195,6 +188,7 @@ void CallSweeper::sweep_piece(CallTime now) {
         switch (call.state) {
         case CallState::Ringing:
             ++counts.ringing;
+            if (is_silent(snapshot, call)) ++counts.silent;
             break;
         case CallState::Answered:
             ++counts.answered;
@@ -204,6 +198,9 @@ void CallSweeper::sweep_piece(CallTime now) {
             break;
         case CallState::Ended:
             ++counts.ended;
+            break;
+        case CallState::Failed:
+            ++counts.failed;
             break;
         }
         const std::size_t pool = index(snapshot.backends[index(call.backend)].pool);
@@ -220,6 +217,11 @@ void CallSweeper::end(TimePoint clock) {
     for (std::size_t pool = 0; pool < found_.size(); ++pool)
         if (!found_[pool].empty())
             publisher_.marks(static_cast<PoolId>(pool)).end_sweep(found_[pool]);
+    for (std::size_t id = 0; id < loads_before_.size(); ++id) {
+        const CallCounts& found = counting_[id];
+        publisher_.loads()[id].set(
+            found.ringing - found.silent + found.answered, found.lasting, loads_before_[id]);
+    }
     counts_ = counting_;
     used_ = counting_used_;
     ++passes_;

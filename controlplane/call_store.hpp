@@ -67,7 +67,9 @@ struct CallCounts {
     std::uint64_t ringing = 0;
     std::uint64_t answered = 0;
     std::uint64_t lasting = 0;
-    std::uint64_t ended = 0; ///< kept for late messages only
+    std::uint64_t ended = 0;  ///< kept for late messages only
+    std::uint64_t failed = 0; ///< refused, and not tried again so far
+    std::uint64_t silent = 0; ///< of `ringing`: for longer than any call rings
 };
 
 /// Goes over the table again and again, a piece a tick: forgets what is past, counts, and finds the
@@ -96,6 +98,7 @@ private:
     void begin();
     void sweep_piece(CallTime now);
     void end(TimePoint clock);
+    [[nodiscard]] bool is_silent(const Snapshot& snapshot, const Call& call) const;
 
     CallTable table_;
     Publisher& publisher_;
@@ -106,6 +109,7 @@ private:
     std::size_t next_bucket_ = 0;
     std::vector<std::vector<bool>>
         found_; ///< by PoolId and slot: calls that are not where the hash says
+    std::vector<BackendLoad::Changes> loads_before_; ///< by BackendId: when the pass began
     std::array<CallCounts, kMaxBackends> counting_{};
     std::array<CallCounts, kMaxBackends> counts_{};
     std::uint64_t counting_used_ = 0;

@@ -6,6 +6,8 @@
 // whether a change needs a restart, help. Reading, printing and the reference go through it.
 #pragma once
 
+#include "table.hpp"
+
 #include "viaduct/dataplane.hpp"
 #include "viaduct/error.hpp"
 #include "viaduct/net.hpp"
@@ -67,6 +69,7 @@ struct BackendConfig {
     Endpoint endpoint;
     unsigned weight = 100;
     unsigned tier = 0;
+    std::optional<unsigned> max_calls; ///< empty: no limit
     std::optional<MacAddr> mac;
 
     bool operator==(const BackendConfig&) const = default;
@@ -75,6 +78,8 @@ struct BackendConfig {
 struct PoolConfig {
     std::string name;
     ForwardMode mode = ForwardMode::DsrL2;
+    SteerBy steering = SteerBy::Hash;
+    TableKind table = TableKind::Rendezvous;
     unsigned min_up = 1;
     bool translate_any_port = false;
     std::chrono::milliseconds call_lifetime{4 * 3'600'000};

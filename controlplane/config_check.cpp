@@ -88,6 +88,7 @@ private:
     void check_references();
     void check_pool(const PoolConfig& pool, const PoolSource& source);
     void check_call_times(const PoolConfig& pool, const PoolSource& source);
+    void check_steering(const PoolConfig& pool, const PoolSource& source);
     void check_backends(const PoolConfig& pool, const PoolSource& source);
     void check_backend_address(const PoolConfig& pool,
                                const BackendConfig& backend,
@@ -277,6 +278,7 @@ void Checker::check_pool(const PoolConfig& pool, const PoolSource& source) {
                           std::to_string(health.interval.count()) + "ms)");
     }
     check_call_times(pool, source);
+    check_steering(pool, source);
     bool any_weight = pool.backends.empty();
     for (std::size_t i = 0; i < pool.backends.size(); ++i)
         any_weight |= pool.backends[i].weight > 0 || !source.backends[i].good("weight");
@@ -299,6 +301,27 @@ void Checker::check_call_times(const PoolConfig& pool, const PoolSource& source)
     };
     demand("t_settle", pool.t_settle);
     demand("call_lifetime", pool.call_lifetime);
+}
+
+/// Algorithms need what is remembered, and some what backends answer.
+void Checker::check_steering(const PoolConfig& pool, const PoolSource& source) {
+    if (!source.good("steering")) return;
+    const std::string steering = "steering = " + quote(std::string(name_of(pool.steering)));
+    if (pool.steering == SteerBy::LeastTransactions || pool.steering == SteerBy::LeastWork) {
+        const bool unseen = source.good("mode") && pool.mode != ForwardMode::Nat;
+        mistakes_.add(source.at("steering"),
+                      unseen ? steering + " counts what backends answer, and with mode = " +
+                                   quote(std::string(name_of(pool.mode))) +
+                                   " answers do not pass here; take \"least-calls\""
+                             : steering + " does not exist yet; take \"least-calls\"");
+        return;
+    }
+    if (pool.steering != SteerBy::Hash) return;
+    for (std::size_t i = 0; i < pool.backends.size(); ++i)
+        if (pool.backends[i].max_calls && source.backends[i].good("max_calls"))
+            mistakes_.add(source.backends[i].at("max_calls"),
+                          "max_calls needs a pool that counts its calls: steering = "
+                          "\"round-robin\" or \"least-calls\"");
 }
 
 void Checker::check_backends(const PoolConfig& pool, const PoolSource& source) {

@@ -83,8 +83,12 @@ constexpr auto kModes = [] {
     return names;
 }();
 constexpr std::string_view kLogLevels[] = {"debug", "info", "warning", "error"};
-constexpr std::string_view kSteerings[] = {"hash"};
-constexpr std::string_view kTables[] = {"rendezvous"};
+constexpr auto kTables = [] {
+    std::array<std::string_view, kTableAlgorithms.size()> names;
+    for (const TableAlgorithm& table : kTableAlgorithms)
+        names[static_cast<std::size_t>(table.kind)] = table.name;
+    return names;
+}();
 constexpr std::string_view kKeys[] = {"call-id"};
 constexpr std::string_view kDeadOwnerChoices[] = {"resteer", "keep", "drop"};
 static_assert(static_cast<int>(OnDeadOwner::Drop) == 2);
@@ -223,17 +227,22 @@ constexpr Setting kSettings[] = {
     {Section::Pool,
      Need::Default,
      kStartOnly,
-     {.key = "steering", .choices = kSteerings},
-     kOnlyChoice,
+     {.key = "steering", .choices = kSteerByNames},
+     field<&PoolConfig::steering>(),
      "\"hash\"",
-     "how a backend is chosen"},
+     "how a backend is chosen for what begins; all but hash remember every call: round-robin in "
+     "turn, by weight; least-calls the one with the fewest calls for its weight; "
+     "least-transactions "
+     "and least-work do not exist yet"},
     {Section::Pool,
      Need::Default,
      kStartOnly,
      {.key = "table", .choices = kTables},
-     kOnlyChoice,
+     field<&PoolConfig::table>(),
      "\"rendezvous\"",
-     "how the table of the hash is filled"},
+     "how the table of the hash is filled; rendezvous: a change moves no more than it must; "
+     "maglev: "
+     "shares are exact, and a change moves a little more"},
     {Section::Pool,
      Need::Default,
      kStartOnly,
@@ -375,6 +384,14 @@ constexpr Setting kSettings[] = {
      field<&BackendConfig::tier>(),
      "0",
      "0 is used first, higher ones when too few are up"},
+    {Section::Backend,
+     Need::Optional,
+     kStartOnly,
+     {"max_calls", 1, 10'000'000},
+     field<&BackendConfig::max_calls>(),
+     "no limit",
+     "with so many calls it takes no new ones; when all of the pool have theirs, what begins is "
+     "dropped as over_limit; not with steering = \"hash\""},
     {Section::Backend,
      Need::Optional,
      kStartOnly,

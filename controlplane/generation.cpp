@@ -135,7 +135,7 @@ void Generations::fill(Generation& generation) const {
             generation.digest = other.digest;
             return;
         }
-    generation.table = build_rendezvous(generation.candidates, secret_);
+    generation.table = algorithm(table_).build(generation.candidates, secret_);
     generation.digest = table_digest(generation.table.get(), generation.candidates);
 }
 
@@ -185,7 +185,7 @@ bool Generations::has_gathered() const {
 }
 
 std::size_t Generations::would_move(const std::vector<Candidate>& eligible) const {
-    const std::shared_ptr<const SlotTable> after = build_rendezvous(eligible, secret_);
+    const std::shared_ptr<const SlotTable> after = algorithm(table_).build(eligible, secret_);
     const std::shared_ptr<const SlotTable> before = slots();
     std::size_t moved = 0;
     for (std::size_t slot = 0; slot < kSlots; ++slot)

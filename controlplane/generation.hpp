@@ -54,8 +54,10 @@ public:
         bool at_once = false;        ///< do not announce (`--now`)
     };
 
-    Generations(const Times& times, const SteeringSecret& secret)
-        : times_(times), secret_(secret) {}
+    Generations(const Times& times,
+                const SteeringSecret& secret,
+                TableKind table = TableKind::Rendezvous)
+        : times_(times), secret_(secret), table_(table) {}
 
     /// What the model wants from now on. Returns whether slots() or unsettled() changed.
     bool want(Wish wish, TimePoint now);
@@ -101,6 +103,7 @@ private:
 
     Times times_;
     SteeringSecret secret_;
+    TableKind table_;
     std::deque<Generation> generations_;
     std::optional<Generation> announced_;
     std::vector<Candidate> wanted_;

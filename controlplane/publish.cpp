@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "publish.hpp"
 
+#include "sequence.hpp"
+
 #include "viaduct/steer.hpp"
 
 #include <algorithm>
@@ -35,7 +37,7 @@ void add_vips(Snapshot& snapshot, const Config& config) {
         Pool& serving = snapshot.pools[index(pool)];
         // On a day without changes the Call-ID says all.
         const bool settled =
-            !serving.count_calls && !serving.unsettled && !(serving.marks && serving.marks->any());
+            !serving.looks_closer && !serving.unsettled && !(serving.marks && serving.marks->any());
         const ReadRules rules{
             settled ? Want::Nothing : Want::Everything, vip.lenient, vip.max_header_lines};
         snapshot.vips.push_back({vip.name, vip.endpoint, pool, vip.enabled, rules});
@@ -90,7 +92,34 @@ Publisher::Publisher(const Config& config,
     for (const PoolConfig& pool : config.pools)
         pools_.emplace_back(Generations(
             {pool.t_settle, std::chrono::duration_cast<std::chrono::seconds>(pool.call_lifetime)},
-            secret));
+            secret,
+            pool.table));
+}
+
+/// Anew only when something is different: a sequence may be long.
+void Publisher::update_dealer(PoolParts& parts,
+                              const PoolModel& model,
+                              const PoolState& pool) const {
+    if (pool.config.steering == SteerBy::Hash) {
+        parts.dealer.reset();
+        return;
+    }
+    auto next = std::make_shared<Dealer>();
+    next->by = pool.config.steering;
+    next->turn = parts.turn;
+    next->loads = loads_;
+    std::vector<unsigned> weights;
+    if (!parts.generations.all().empty())
+        for (const Candidate& candidate : parts.generations.all().back().candidates) {
+            const std::optional<unsigned> limit = model.backend(candidate.id).config.max_calls;
+            next->members.push_back(
+                {candidate.id, candidate.weight, limit ? *limit : Dealer::kNoLimit});
+            weights.push_back(candidate.weight);
+        }
+    if (parts.dealer && parts.dealer->by == next->by && parts.dealer->members == next->members)
+        return;
+    next->sequence = weighted_sequence(weights);
+    parts.dealer = std::move(next);
 }
 
 Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePoint now) {
@@ -111,7 +140,8 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
         if (const auto& announced = parts.generations.announced())
             for (const Candidate& one : announced->candidates)
                 if (index(one.id) >= model.backends().size()) wish.lost.push_back(one.id);
-        wish.at_once = std::exchange(parts.at_once, false);
+        // Where every call is remembered, nothing needs to be announced.
+        wish.at_once = std::exchange(parts.at_once, false) || pool.config.steering != SteerBy::Hash;
         parts.generations.want(std::move(wish), now);
     }
     parts.generations.tick(now); // restored ones go on without a verdict
@@ -123,8 +153,10 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
     made.slots = parts.generations.slots();
     made.unsettled = parts.generations.unsettled();
     made.marks = parts.marks;
+    update_dealer(parts, model, pool);
+    made.dealer = parts.dealer;
+    made.looks_closer = made.dealer != nullptr || pool.config.count_calls;
     made.on_dead_owner = pool.config.on_dead_owner;
-    made.count_calls = pool.config.count_calls;
     made.shared_state = pool.config.shared_state;
     made.lifetimes.is_cap = config_.max_call.has_value();
     made.lifetimes.silence = static_cast<std::uint16_t>(

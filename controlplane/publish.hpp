@@ -11,6 +11,7 @@
 
 #include "viaduct/snapshot.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -42,6 +43,8 @@ public:
         return pools_[index(pool)].generations;
     }
     [[nodiscard]] Generations& generations(PoolId pool) { return pools_[index(pool)].generations; }
+    /// What workers count of each backend; set after each pass over the table of calls.
+    [[nodiscard]] BackendLoads& loads() noexcept { return *loads_; }
     [[nodiscard]] SlotMarks& marks(PoolId pool) { return *pools_[index(pool)].marks; }
     /// How long a unit of CallTime is: the same for all pools.
     [[nodiscard]] std::chrono::seconds call_unit() const noexcept { return call_unit_; }
@@ -51,16 +54,21 @@ private:
         explicit PoolParts(Generations made) : generations(std::move(made)) {}
         Generations generations;
         std::shared_ptr<SlotMarks> marks = std::make_shared<SlotMarks>();
+        std::shared_ptr<const Dealer> dealer; ///< null: by hash
+        std::shared_ptr<std::atomic<std::uint64_t>> turn =
+            std::make_shared<std::atomic<std::uint64_t>>(0);
         bool at_once = false;
         bool marks_shown = false; ///< the last snapshot has workers look at the marks
     };
+    void update_dealer(PoolParts& parts, const PoolModel& model, const PoolState& pool) const;
     [[nodiscard]] Pool build_pool(const PoolModel& model, const PoolState& pool, TimePoint now);
 
     const Config& config_;
     SteeringSecret secret_;
     std::uint16_t probe_udp_port_;
     std::chrono::seconds call_unit_;
-    std::vector<PoolParts> pools_;   ///< by PoolId
+    std::vector<PoolParts> pools_; ///< by PoolId
+    std::shared_ptr<BackendLoads> loads_ = std::make_shared<BackendLoads>();
     std::vector<BackendLife> lives_; ///< by BackendId, in the last snapshot
     std::uint64_t number_ = 0;
     std::unique_ptr<const Snapshot> current_;

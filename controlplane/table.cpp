@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstdio>
+#include <queue>
 
 namespace viaduct {
 
@@ -57,24 +58,53 @@ constexpr std::uint64_t mix(std::uint64_t word) noexcept {
 
 constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15U;
 
+/// A candidate, and the hash of its name from which all its draws come.
+struct Contender {
+    const Candidate* candidate;
+    std::uint64_t seed;
+};
+
+/// By name: the order in which the candidates came must not matter.
+std::vector<Contender> contenders_of(const std::vector<Candidate>& candidates,
+                                     const SteeringSecret& secret) {
+    std::vector<Contender> contenders;
+    contenders.reserve(candidates.size());
+    for (const Candidate& candidate : candidates)
+        contenders.push_back({&candidate, hash_bytes(secret, candidate.name)});
+    std::sort(contenders.begin(), contenders.end(), [](const Contender& a, const Contender& b) {
+        return a.candidate->name < b.candidate->name;
+    });
+    return contenders;
+}
+
+/// The order in which one backend wants the slots: each once.
+class Preference {
+public:
+    explicit Preference(std::uint64_t seed) noexcept
+        : start_(mix(seed)), step_(mix(seed + kGolden) | 1), factor_(mix(seed + 2 * kGolden) | 1) {}
+
+    [[nodiscard]] std::size_t next() noexcept {
+        // Each step is a bijection of 16 bits: odd factors, and shifts of the upper half down.
+        std::uint64_t slot = (start_ + step_ * count_++) & (kSlots - 1);
+        slot ^= slot >> 8;
+        slot = slot * factor_ & (kSlots - 1);
+        return static_cast<std::size_t>(slot ^ slot >> 7);
+    }
+
+private:
+    std::uint64_t start_;
+    std::uint64_t step_;
+    std::uint64_t factor_;
+    std::uint64_t count_ = 0;
+};
+
 } // namespace
 
 std::shared_ptr<const SlotTable> build_rendezvous(const std::vector<Candidate>& candidates,
                                                   const SteeringSecret& secret) {
     if (candidates.empty()) return nullptr;
-    struct Contender {
-        const Candidate* candidate;
-        std::uint64_t seed;
-    };
-    std::vector<Contender> contenders;
-    contenders.reserve(candidates.size());
-    for (const Candidate& candidate : candidates)
-        contenders.push_back({&candidate, hash_bytes(secret, candidate.name)});
-    // Equal scores go to the first name, in whatever order the candidates came.
-    std::sort(contenders.begin(), contenders.end(), [](const Contender& a, const Contender& b) {
-        return a.candidate->name < b.candidate->name;
-    });
-
+    // Equal scores go to the first name.
+    const std::vector<Contender> contenders = contenders_of(candidates, secret);
     auto table = std::make_shared<SlotTable>();
     for (std::size_t slot = 0; slot < kSlots; ++slot) {
         const Contender* best = nullptr;
@@ -90,6 +120,44 @@ std::shared_ptr<const SlotTable> build_rendezvous(const std::vector<Candidate>& 
             }
         }
         (*table)[slot] = best->candidate->id;
+    }
+    return table;
+}
+
+std::shared_ptr<const SlotTable> build_maglev(const std::vector<Candidate>& candidates,
+                                              const SteeringSecret& secret) {
+    if (candidates.empty()) return nullptr;
+    const std::vector<Contender> contenders = contenders_of(candidates, secret);
+    std::vector<Preference> preferences;
+    for (const Contender& contender : contenders)
+        preferences.emplace_back(contender.seed);
+
+    // Whoever would then have the least for its weight takes the slot it likes best of those left.
+    struct Turn {
+        std::size_t who;
+        std::uint64_t would_have;
+        unsigned weight;
+        bool operator<(const Turn& other) const noexcept { // the largest comes first in a heap
+            const std::uint64_t mine = would_have * other.weight;
+            const std::uint64_t theirs = other.would_have * weight;
+            return mine != theirs ? mine > theirs : who > other.who;
+        }
+    };
+    std::priority_queue<Turn> turns;
+    for (std::size_t i = 0; i < contenders.size(); ++i)
+        turns.push({i, 1, contenders[i].candidate->weight});
+
+    auto table = std::make_shared<SlotTable>();
+    table->fill(kNoBackend);
+    for (std::size_t filled = 0; filled < kSlots; ++filled) {
+        Turn turn = turns.top();
+        turns.pop();
+        std::size_t slot = preferences[turn.who].next();
+        while ((*table)[slot] != kNoBackend)
+            slot = preferences[turn.who].next();
+        (*table)[slot] = contenders[turn.who].candidate->id;
+        ++turn.would_have;
+        turns.push(turn);
     }
     return table;
 }

@@ -6,8 +6,11 @@
 
 #include "viaduct/snapshot.hpp"
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace viaduct {
@@ -22,6 +25,27 @@ struct Candidate {
 /// share of the slots, removing one moves only its own. Null for no candidates.
 [[nodiscard]] std::shared_ptr<const SlotTable>
 build_rendezvous(const std::vector<Candidate>& candidates, const SteeringSecret& secret);
+
+/// Fills the slots as Maglev does (Eisenbud et al., NSDI 2016), by weight: every share is exact to
+/// one slot, but a change also moves some slots between backends that stay. Null for no candidates.
+[[nodiscard]] std::shared_ptr<const SlotTable>
+build_maglev(const std::vector<Candidate>& candidates, const SteeringSecret& secret);
+
+enum class TableKind : std::uint8_t { Rendezvous, Maglev };
+
+struct TableAlgorithm {
+    TableKind kind;
+    std::string_view name; ///< as in the configuration
+    std::shared_ptr<const SlotTable> (*build)(const std::vector<Candidate>&, const SteeringSecret&);
+};
+/// By TableKind.
+inline constexpr std::array kTableAlgorithms{
+    TableAlgorithm{TableKind::Rendezvous, "rendezvous", build_rendezvous},
+    TableAlgorithm{TableKind::Maglev, "maglev", build_maglev},
+};
+[[nodiscard]] constexpr const TableAlgorithm& algorithm(TableKind kind) noexcept {
+    return kTableAlgorithms[static_cast<std::size_t>(kind)];
+}
 
 /// 16 hex digits; two balancers with the same digest steer alike (names count, ids do not). "-" for
 /// no table.

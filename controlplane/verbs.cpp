@@ -108,6 +108,8 @@ std::string reason_of(const Steering& steering, const Backend& backend) {
         return "its call is remembered: it is at " + backend.name;
     case SteerRule::DeadOwner:
         return "its call's backend is dead: on_dead_owner sends it to " + backend.name;
+    case SteerRule::Chosen:
+        return "it begins something: the pool's algorithm would choose " + backend.name + " now";
     case SteerRule::Count_:
         break;
     }

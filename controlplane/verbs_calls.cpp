@@ -114,7 +114,7 @@ void show_calls(Control& control, Arguments arguments, Reply& reply) {
                         {"answered", counts.answered},
                         {"lasting", counts.lasting},
                         {"ended", counts.ended},
-                        {"all_counted", pool.count_calls}});
+                        {"all_counted", pool.count_calls || pool.steering != SteerBy::Hash}});
     }
     const std::uint64_t used = control.sweeper.used();
     const std::uint64_t words = control.calls.words();

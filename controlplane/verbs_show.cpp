@@ -113,7 +113,7 @@ void show_pools(Control& control, Arguments, Reply& reply) {
         pools.push_back(
             {{"pool", pool.config.name},
              {"mode", name_of(pool.config.mode)},
-             {"steering", "hash"},
+             {"steering", name_of(pool.config.steering)},
              {"backends", pool.backends.size()},
              {"up", up},
              {"eligible", control.model.eligible(pool.id).size()},

@@ -52,6 +52,7 @@ int worth(const Call& call, CallTime now) noexcept {
     case CallState::Ended:
         return 1 + left;
     case CallState::Ringing:
+    case CallState::Failed:
         return 1 + CallTime::kMaxAhead + 1 + left;
     case CallState::Answered:
     case CallState::Lasting:

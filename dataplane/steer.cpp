@@ -3,6 +3,8 @@
 
 #include "hash.hpp"
 
+#include <cstring>
+
 namespace viaduct {
 
 HashPrefix hash_prefix(const SteeringSecret& secret, std::uint64_t group, KeyType type) noexcept {
@@ -84,9 +86,24 @@ std::uint8_t few_bits(std::uint64_t word) noexcept {
     return static_cast<std::uint8_t>(1 + (word * 0x9e3779b97f4a7c15U >> 40) % 14);
 }
 std::uint64_t sum_of(std::string_view text) noexcept {
+    constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15U;
     std::uint64_t sum = text.size();
-    for (const char c : text)
-        sum = sum * 0x100'0000'01b3U ^ static_cast<std::uint8_t>(c);
+    const char* at = text.data();
+    std::size_t left = text.size();
+    std::uint64_t word = 0;
+    const auto add = [&] { sum = (sum ^ word) * kFactor, sum ^= sum >> 32; };
+    for (; left > sizeof(word); at += sizeof(word), left -= sizeof(word)) {
+        std::memcpy(&word, at, sizeof(word));
+        add();
+    }
+    if (text.size() >= sizeof(word)) { // the last eight, whatever of them was there before
+        std::memcpy(&word, text.data() + text.size() - sizeof(word), sizeof(word));
+    } else {
+        word = 0;
+        for (std::size_t i = 0; i < left; ++i)
+            word = word << 8 | static_cast<std::uint8_t>(at[i]);
+    }
+    add();
     return sum;
 }
 /// Of the dialog a message is in, whichever side sent it (RFC 3261 §12); 0: a tag is missing.
@@ -117,7 +134,7 @@ public:
         result_.is_marked =
             pool_.marks && pool_.marks->any() && pool_.marks->contains(result_.slot);
         result_.role = role_of(digest_);
-        if (is_settled() && !pool_.count_calls) [[likely]]
+        if (!result_.is_unsettled && !result_.is_marked && !pool_.looks_closer) [[likely]]
             go_now(SteerRule::Settled);
         else
             look_closer();
@@ -144,8 +161,13 @@ private:
             }
         }
         if (result_.role != MessageRole::Belongs) {
-            go_now(SteerRule::Now);
-            if (starter && result_.backend) remember(SteerRule::Now);
+            // What leaves nothing behind goes by hash: repeated, it must go there again.
+            const bool chooses = starter && pool_.dealer && calls_.exists();
+            if (chooses)
+                choose_new();
+            else
+                go_now(SteerRule::Now);
+            if (starter && result_.backend) remember(result_.rule);
             return;
         }
         const BackendId old = old_owner();
@@ -192,6 +214,12 @@ private:
         if (pool_.slots) result_.backend = (*pool_.slots)[result_.slot];
     }
 
+    void choose_new() noexcept {
+        result_.rule = SteerRule::Chosen;
+        result_.backend = choose(*pool_.dealer, result_.hash, writes_);
+        result_.refusal = pool_.dealer->members.empty() ? Outcome::NoBackend : Outcome::OverLimit;
+    }
+
     void follow_dead_owner(BackendId owner) noexcept {
         switch (pool_.on_dead_owner) {
         case OnDeadOwner::Resteer:
@@ -215,7 +243,13 @@ private:
         const Call fresh = after_this({*result_.backend, CallState::Ringing, 0, now_}, true);
         if (result_.call) { // its owner is dead, or it had ended
             result_.remembered = calls_.update(result_.hash, *result_.call, fresh);
-            if (result_.remembered) mark();
+            if (result_.remembered) {
+                count(result_.call, fresh);
+                mark();
+            } else if (const auto bound = calls_.find(result_.hash, now_);
+                       bound && takes(bound->backend)) {
+                go(bound->backend, SteerRule::Remembered); // by another worker, just now
+            }
             return;
         }
         const CallTable::Remembered got = calls_.remember(result_.hash, fresh, now_);
@@ -226,7 +260,25 @@ private:
             return;
         }
         result_.rule = rule;
-        if (result_.remembered) mark();
+        if (result_.remembered) {
+            count(std::nullopt, fresh);
+            mark();
+        }
+        // What cannot be remembered goes where its repetitions will go.
+        if (result_.table_full && rule == SteerRule::Chosen) go_now(SteerRule::Now);
+    }
+
+    /// Keeps the loads by which calls are dealt out.
+    void count(const std::optional<Call>& before, const Call& after) noexcept {
+        if (!pool_.dealer) return;
+        BackendLoads& loads = *pool_.dealer->loads;
+        const LoadKind from = before ? load_of(before->state) : LoadKind::None;
+        if (before && before->backend == after.backend) {
+            loads[index(after.backend)].change(from, load_of(after.state));
+            return;
+        }
+        if (before) loads[index(before->backend)].change(from, LoadKind::None);
+        loads[index(after.backend)].change(LoadKind::None, load_of(after.state));
     }
 
     /// So that later messages look for the call though their slot is settled.
@@ -239,7 +291,7 @@ private:
         if (!writes_) return;
         const Call wanted = after_this(call, false);
         if (wanted == call) return;
-        calls_.update(result_.hash, call, wanted);
+        if (calls_.update(result_.hash, call, wanted)) count(call, wanted);
         mark();
     }
 
@@ -261,11 +313,22 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
     const Method method = request        ? digest_.method
                           : digest_.cseq ? digest_.cseq->method
                                          : Method::Other;
-    const std::uint8_t dialog = dialog_of(digest_);
-    const std::uint8_t branch =
-        digest_.top_via_branch.empty() ? std::uint8_t{0} : few_bits(sum_of(digest_.top_via_branch));
+    const auto branch_bits = [&] { // most messages of a known call need neither
+        return digest_.top_via_branch.empty() ? std::uint8_t{0}
+                                              : few_bits(sum_of(digest_.top_via_branch));
+    };
     if (!lives.is_cap || fresh) call.deadline = now_.after(lives.silence);
 
+    if (method == Method::Invite && result_.role == MessageRole::Starter) {
+        if (!fresh && call.state != CallState::Ringing && call.state != CallState::Failed)
+            return call;
+        // Its branch tells the ACK to its failure from the one to its success.
+        const std::uint8_t branch = branch_bits();
+        if (branch != call.dialog) call.state = CallState::Ringing; // another try perhaps
+        call.dialog = branch;
+        return call;
+    }
+    const std::uint8_t dialog = dialog_of(digest_);
     const auto answered = [&] { // something inside `dialog` was seen
         if (call.state != CallState::Answered || call.dialog == 0)
             call.dialog = dialog;
@@ -282,17 +345,16 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
         if (fresh) call.state = CallState::Lasting;
         return call;
     case Method::Invite:
-        if (result_.role == MessageRole::Starter) {
-            // Its branch tells the ACK to its failure from the one to its success.
-            if (fresh || call.state == CallState::Ringing) call.dialog = branch;
-            return call;
-        }
         if (!request && (digest_.status < 200 || digest_.status >= 300)) return call;
         if (call.state != CallState::Ended || dialog != call.dialog) answered();
         return call;
     case Method::Ack:
         // An ACK to a failure has the branch of its INVITE (RFC 3261 §17.1.1.3).
-        if (call.state == CallState::Ringing && !fresh && branch == call.dialog) return call;
+        if ((call.state == CallState::Ringing || call.state == CallState::Failed) && !fresh &&
+            branch_bits() == call.dialog) {
+            call.state = CallState::Failed;
+            return call;
+        }
         if (call.state != CallState::Ended || dialog != call.dialog) answered();
         return call;
     case Method::Bye: {

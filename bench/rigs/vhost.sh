@@ -6,11 +6,15 @@
 #
 #     generator  -- net_vhost0 == shared memory == net_virtio_user0 --  viaductd | testpmd
 #
-# Both ends are made anew for each measurement: what one leaves behind does not touch the next.
+# Both ends are made anew for each measurement, and what viaductd keeps over a restart is removed:
+# what one leaves behind does not touch the next.
 
 VHOST_CALLS=1000
 VHOST_QUEUE=1024 # of all queues, so that both in the middle have the same room
 VHOST_GENERATOR="" VHOST_MIDDLE=""
+# viaductd keeps its table of calls beside its socket, which is in memory where it belongs (/run); on a
+# disk the worker would have to wait for pages that are being written.
+TMPDIR=/dev/shm
 
 vhost_device() { # of the thing in the middle
     echo "net_virtio_user0,path=$RIG_DIR/vhost.sock,queues=1,queue_size=$VHOST_QUEUE,mac=$RIG_MAC"
@@ -31,7 +35,7 @@ vhost_start() {
         "--vdev=net_vhost0,iface=$RIG_DIR/vhost.sock,queues=1" -- --capture "$RIG_DIR/mix.pcap"
         --rate "$2" --seconds "$3" --warmup 0.5 --wait 30 --stamp --json)
     [[ $2 != max ]] || rig_command "${generator[@]}"
-    rm -f "$RIG_DIR/vhost.sock"
+    rm -rf "$RIG_DIR/vhost.sock" "$RIG_DIR/state" "$RIG_DIR/calls"
     "${generator[@]}" >"$RIG_DIR/generator.json" 2>"$RIG_DIR/generator.log" </dev/null &
     VHOST_GENERATOR=$!
     rig_wait 20 vhost_listens

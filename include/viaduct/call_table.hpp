@@ -33,6 +33,7 @@ enum class CallState : std::uint8_t {
     Ended =
         4, ///< a BYE for its only dialog was seen: kept for late messages as long as there is room
     Lasting = 5, ///< a registration, subscription or publication: until its Expires
+    Failed = 6, ///< like Ringing, but its INVITE was refused: it may be tried again (RFC 3261 §22)
 };
 
 [[nodiscard]] constexpr std::string_view name_of(CallState state) noexcept {

@@ -11,6 +11,7 @@
 #include "viaduct/message.hpp"
 #include "viaduct/net.hpp"
 #include "viaduct/next_hops.hpp"
+#include "viaduct/stateful.hpp"
 
 #include <array>
 #include <atomic>
@@ -140,9 +141,11 @@ struct Pool {
     std::shared_ptr<const Unsettled> unsettled{}; ///< null: all slots are settled
     std::shared_ptr<SlotMarks> marks{};           ///< null: nothing is ever remembered
     OnDeadOwner on_dead_owner = OnDeadOwner::Resteer;
-    bool count_calls = false;  ///< every call is remembered, wherever its slot
     bool shared_state = false; ///< any backend may go on with a call whose backend is down
     CallLifetimes lifetimes{};
+    std::shared_ptr<const Dealer> dealer{}; ///< null: the hash chooses
+    /// No slot's owner is all there is to know: every message asks the table of calls.
+    bool looks_closer = false;
 };
 
 struct Vip {

@@ -47,12 +47,13 @@ enum class SteerRule : std::uint8_t {
     Old,        ///< it belongs to a call of which nothing is remembered: the oldest generation's
     Remembered, ///< its call is remembered
     DeadOwner,  ///< the owner is dead: what `on_dead_owner` says
+    Chosen,     ///< it begins something: by turn or by load (`steering`)
     Count_
 };
 
 [[nodiscard]] constexpr std::string_view name_of(SteerRule rule) noexcept {
     constexpr std::array<std::string_view, static_cast<std::size_t>(SteerRule::Count_)> kNames{
-        "settled", "now", "old", "remembered", "dead_owner"};
+        "settled", "now", "old", "remembered", "dead_owner", "chosen"};
     return kNames[static_cast<std::size_t>(rule)];
 }
 
@@ -60,7 +61,7 @@ struct Steering {
     std::uint64_t hash = 0;
     std::uint32_t slot = 0;              ///< 0..kSlots-1
     std::optional<BackendId> backend;    ///< empty: see `refusal`
-    Outcome refusal = Outcome::Internal; ///< NoVerdict, NoBackend or DeadOwner without a backend
+    Outcome refusal = Outcome::Internal; ///< why there is none: NoVerdict, NoBackend, ...
     SteerRule rule = SteerRule::Settled;
     MessageRole role = MessageRole::OneShot;
     bool is_unsettled = false; ///< generations disagree about the slot
@@ -92,7 +93,7 @@ struct SteerView {
 /// Whether the slot's owner is all there is to know: no change has moved it, and no call of it is
 /// elsewhere.
 [[nodiscard]] inline bool is_settled(const Pool& pool, std::uint32_t slot) noexcept {
-    return !(pool.unsettled && pool.unsettled->contains(slot)) &&
+    return !pool.looks_closer && !(pool.unsettled && pool.unsettled->contains(slot)) &&
            !(pool.marks && pool.marks->any() && pool.marks->contains(slot));
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <gtest/gtest.h>
 #include <map>
 #include <random>
@@ -140,6 +141,80 @@ TEST(Table, CannotBeForeseenWithoutTheSecret) {
         equal += (*mine)[slot] == (*theirs)[slot] ? 1U : 0U;
     expect_share(equal, 0.25, "agreement by chance alone");
     EXPECT_NE(table_digest(mine.get(), some), table_digest(theirs.get(), some));
+}
+
+TEST(Maglev, IsAbsentWithoutCandidatesAndWholeWithOne) {
+    EXPECT_EQ(build_maglev({}, kSecret), nullptr);
+    const auto table = build_maglev(candidates(1), kSecret);
+    EXPECT_TRUE(std::ranges::all_of(*table, [](BackendId id) { return id == BackendId{0}; }));
+}
+
+TEST(Maglev, GivesEveryShareExactToOneSlot) {
+    for (const std::size_t count : {2U, 3U, 7U, 20U, 100U, 500U}) {
+        const auto counts = shares(*build_maglev(candidates(count), kSecret));
+        EXPECT_EQ(counts.size(), count);
+        for (const auto& [id, slots] : counts) {
+            EXPECT_GE(slots, kSlots / count);
+            EXPECT_LE(slots, kSlots / count + 1);
+        }
+    }
+}
+
+TEST(Maglev, GivesEachWeightItsShareWithinOnePercent) {
+    std::vector<Candidate> some = candidates(5);
+    const std::vector<unsigned> weights{10, 100, 200, 300, 1000};
+    double total = 0;
+    for (std::size_t i = 0; i < some.size(); ++i) {
+        some[i].weight = weights[i];
+        total += weights[i];
+    }
+    auto counts = shares(*build_maglev(some, kSecret));
+    for (const Candidate& candidate : some) {
+        const double expected = candidate.weight / total * kSlots;
+        EXPECT_NEAR(static_cast<double>(counts[candidate.id]), expected, expected / 100 + 1)
+            << candidate.name;
+    }
+}
+
+TEST(Maglev, MovesLittleMoreThanItsShareWhenOneJoinsOrLeaves) {
+    for (const std::size_t count : {4U, 20U, 100U}) {
+        const auto few = build_maglev(candidates(count), kSecret);
+        const auto more = build_maglev(candidates(count + 1), kSecret);
+        std::size_t moved = 0;
+        for (std::size_t slot = 0; slot < kSlots; ++slot)
+            moved += (*few)[slot] == (*more)[slot] ? 0U : 1U;
+        const double share = 1.0 / static_cast<double>(count + 1);
+        const double part = static_cast<double>(moved) / kSlots;
+        std::printf("maglev, %zu and one more: %.2f %% of the slots move, the share is %.2f %%\n",
+                    count,
+                    100 * part,
+                    100 * share);
+        RecordProperty("moved_permille_" + std::to_string(count), static_cast<int>(1000 * part));
+        EXPECT_GE(part, share * 0.99);
+        EXPECT_LE(part, share + 0.01);
+    }
+}
+
+TEST(Maglev, DependsOnNamesAndSecretAndNotOnOrderOrIds) {
+    std::vector<Candidate> some = candidates(9);
+    some[4].weight = 250;
+    const auto table = build_maglev(some, kSecret);
+    std::mt19937 random(2);
+    std::vector<Candidate> other = some;
+    std::ranges::shuffle(other, random);
+    for (std::size_t i = 0; i < other.size(); ++i)
+        other[i].id = BackendId{static_cast<std::uint16_t>(100 + i)};
+    const auto theirs = build_maglev(other, kSecret);
+    EXPECT_EQ(table_digest(table.get(), some), table_digest(theirs.get(), other));
+    SteeringSecret secret = kSecret;
+    secret[0] ^= 1;
+    EXPECT_NE(table_digest(table.get(), some),
+              table_digest(build_maglev(some, secret).get(), some));
+}
+
+TEST(Maglev, IsTheSameOnEveryMachine) {
+    const std::vector<Candidate> some = candidates(3);
+    EXPECT_EQ(table_digest(build_maglev(some, kSecret).get(), some), "fa8e81bb8ba7df4f");
 }
 
 } // namespace viaduct::test

@@ -263,7 +263,11 @@ TEST(CallTable, AgreesWithASimpleMap) {
 /// others touch, end and sweep them: all must be told the same backend for one life of a call.
 TEST(CallTable, ThreadsThatRememberAtOnceAgree) {
     constexpr unsigned kThreads = 4;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    constexpr unsigned kRounds = 300; // sanitizers make them slow
+#else
     constexpr unsigned kRounds = 3'000;
+#endif
     constexpr std::size_t kKeys = 64; // of four home buckets: they crowd each other out, too
     OwnTable own;
     std::vector<std::uint64_t> keys;

@@ -264,6 +264,23 @@ std::vector<Case> refused_cases() {
          std::nullopt,
          PortId{0},
          [](World& here) { here.snapshot.pools[index(kProxies)].slots = nullptr; }},
+        {"every backend has as many calls as it may have",
+         to_dsr().sip(invite()),
+         Outcome::OverLimit,
+         std::nullopt,
+         PortId{0},
+         [](World& here) {
+             here.give_call_table();
+             auto dealer = std::make_shared<Dealer>();
+             dealer->by = SteerBy::LeastCalls;
+             dealer->members = {{kB1, 1, 0}, {kB2, 1, 0}};
+             dealer->sequence = {0, 1};
+             dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
+             dealer->loads = std::make_shared<BackendLoads>();
+             here.snapshot.pools[index(kProxies)].dealer = std::move(dealer);
+             here.snapshot.pools[index(kProxies)].looks_closer = true;
+             here.snapshot.vips[index(kSipVip)].read_rules.want = Want::Everything;
+         }},
         {"a message inside the call of a dead backend ends where on_dead_owner says so",
          to_dsr().sip(bye()),
          Outcome::DeadOwner,

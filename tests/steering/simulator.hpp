@@ -43,6 +43,8 @@ struct SimulatorOptions {
     std::chrono::milliseconds call_lifetime{4 * 3'600'000};
     bool remembers = true; ///< false: there is no table of calls
     bool count_calls = false;
+    SteerBy steering = SteerBy::Hash;
+    TableKind table = TableKind::Rendezvous;
 };
 
 /// What a run found.
@@ -132,6 +134,8 @@ private:
         config.pools[0].name = "proxies";
         config.pools[0].call_lifetime = options.call_lifetime;
         config.pools[0].count_calls = options.count_calls;
+        config.pools[0].steering = options.steering;
+        config.pools[0].table = options.table;
         for (std::size_t i = 0; i < kBackends; ++i) {
             config.pools[0].backends.emplace_back();
             config.pools[0].backends.back().name = "b" + std::to_string(i + 1);

@@ -12,6 +12,7 @@
 
 #include "viaduct/steer.hpp"
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,7 +47,21 @@ struct World {
     NextHops next_hops;
     std::vector<PortView> ports;
 
-    [[nodiscard]] PipelineView view() const { return {snapshot, next_hops, ports}; }
+    std::shared_ptr<CallTable::Word> call_words;
+    CallTable calls;
+
+    [[nodiscard]] PipelineView view() const {
+        return {snapshot, next_hops, ports, calls, CallTime(1)};
+    }
+
+    /// A table in which calls can be remembered.
+    void give_call_table() {
+        constexpr std::size_t kWords = CallTable::kLeastWords;
+        call_words.reset(static_cast<CallTable::Word*>(std::aligned_alloc(64, kWords * 8)),
+                         &std::free);
+        std::fill_n(reinterpret_cast<std::uint64_t*>(call_words.get()), kWords, 0);
+        calls = CallTable(std::span(call_words.get(), kWords));
+    }
 
     /// Deals the pool's slots out to these backends in turn.
     void deal_slots(PoolId pool, const std::vector<BackendId>& backends) {

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// stateful: which backend takes a new call, where the hash does not say: by turn or by load.
+//
+// In:    what the control plane put into the pool's snapshot, and the numbers all workers share.
+// Out:   a backend below its limit, or none.
+// How:   a backend's load is what the last pass over the table of calls counted, and what workers
+//        have added and taken away since. The pass is the truth: a call whose BYE was lost, or that
+//        was forgotten for want of room, leaves the count with it. docs/steering.md.
+// Cost:  one locked addition a call that begins or ends; a dealer reads at most 16 cache lines.
+#pragma once
+
+#include "viaduct/call_table.hpp"
+#include "viaduct/net.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace viaduct {
+
+/// How a pool chooses a backend for what begins.
+enum class SteerBy : std::uint8_t { Hash, RoundRobin, LeastCalls, LeastTransactions, LeastWork };
+
+inline constexpr std::array<std::string_view, 5> kSteerByNames{
+    "hash", "round-robin", "least-calls", "least-transactions", "least-work"};
+[[nodiscard]] constexpr std::string_view name_of(SteerBy by) noexcept {
+    return kSteerByNames[static_cast<std::size_t>(by)];
+}
+
+/// What counts: calls for `max_calls`; they and the rest for what is least.
+enum class LoadKind : std::uint8_t { None, Call, Other };
+
+[[nodiscard]] constexpr LoadKind load_of(CallState state) noexcept {
+    switch (state) {
+    case CallState::Ringing:
+    case CallState::Answered:
+        return LoadKind::Call;
+    case CallState::Lasting:
+        return LoadKind::Other;
+    case CallState::Ended:
+    case CallState::Failed:
+        break;
+    }
+    return LoadKind::None;
+}
+
+/// The load of one backend, on a cache line of its own.
+class alignas(64) BackendLoad {
+public:
+    [[nodiscard]] std::uint64_t calls() const noexcept { return calls_.now(); }
+    [[nodiscard]] std::uint64_t all() const noexcept { return calls_.now() + others_.now(); }
+
+    /// Any worker: what it remembers changes from one kind to another.
+    void change(LoadKind from, LoadKind to) noexcept;
+
+    struct Changes {
+        std::uint64_t calls = 0;
+        std::uint64_t others = 0;
+    };
+    /// Control, before and behind a pass over the table.
+    [[nodiscard]] Changes changes() const noexcept {
+        return {calls_.changes.load(std::memory_order_relaxed),
+                others_.changes.load(std::memory_order_relaxed)};
+    }
+    /// Control: a pass that began when changes() were `before` found so many. Of what changed while
+    /// it went on it saw about one half.
+    void set(std::uint64_t calls, std::uint64_t others, const Changes& before) noexcept {
+        calls_.set(calls, before.calls);
+        others_.set(others, before.others);
+    }
+
+private:
+    struct Number {
+        std::atomic<std::uint64_t> changes{0}; // writers: workers; readers: all
+        std::atomic<std::uint64_t> base{0};    // writer: control; readers: all
+
+        [[nodiscard]] std::uint64_t now() const noexcept {
+            const auto sum = static_cast<std::int64_t>(base.load(std::memory_order_relaxed) +
+                                                       changes.load(std::memory_order_relaxed));
+            return sum > 0 ? static_cast<std::uint64_t>(sum) : 0;
+        }
+        void set(std::uint64_t counted, std::uint64_t before) noexcept {
+            const std::uint64_t meanwhile = changes.load(std::memory_order_relaxed) - before;
+            const auto half = static_cast<std::uint64_t>(static_cast<std::int64_t>(meanwhile) / 2);
+            base.store(counted - before - half, std::memory_order_relaxed);
+        }
+    };
+    Number calls_;
+    Number others_;
+};
+
+/// By BackendId; shared by all snapshots.
+using BackendLoads = std::array<BackendLoad, kMaxBackends>;
+
+/// How a pool chooses, as of one snapshot.
+struct Dealer {
+    static constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
+    struct Member {
+        BackendId id{};
+        unsigned weight = 1;
+        std::uint64_t max_calls = kNoLimit;
+
+        bool operator==(const Member&) const = default;
+    };
+    /// So many backends are all looked at; of more, two that the hash draws: the less loaded of two
+    /// is nearly as good as the least of all (Mitzenmacher, 2001), and costs two cache lines.
+    static constexpr std::size_t kMostScanned = 16;
+
+    SteerBy by = SteerBy::Hash;
+    std::vector<Member> members;         ///< who may take new calls
+    std::vector<std::uint16_t> sequence; ///< places in `members`, each as often as its weight says
+    std::shared_ptr<std::atomic<std::uint64_t>> turn; ///< of round-robin; outlives the snapshot
+    std::shared_ptr<BackendLoads> loads;
+
+    [[nodiscard]] bool is_full(const Member& member) const noexcept {
+        return member.max_calls != kNoLimit &&
+               (*loads)[index(member.id)].calls() >= member.max_calls;
+    }
+};
+
+/// Empty: all are at their limit, or there is none. `takes_turn` false: nothing changes (explain).
+[[nodiscard]] std::optional<BackendId>
+choose(const Dealer& dealer, std::uint64_t hash, bool takes_turn) noexcept;
+
+} // namespace viaduct

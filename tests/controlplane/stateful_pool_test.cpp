@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the control plane does for pools that remember every call.
+#include "call_store.hpp"
+#include "config_text.hpp"
+#include "control_desk.hpp"
+#include "publish.hpp"
+
+#include "viaduct/steer.hpp"
+
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <memory>
+
+namespace viaduct::test {
+
+namespace {
+
+constexpr SteeringSecret kSecret{7};
+constexpr PoolId kProxies{0};
+
+struct Office {
+    Config config;
+    PoolModel model;
+    Publisher publisher;
+
+    explicit Office(SteerBy by)
+        : config(with(by)), model(config), publisher(config, kSecret, 40'000) {
+        for (const BackendState& backend : model.backends())
+            model.set_health(backend.id, Health::Up, "");
+    }
+    static Config with(SteerBy by) {
+        Config config = desk_config();
+        config.pools[0].steering = by;
+        config.pools[0].backends[0].weight = 200;
+        config.pools[0].backends[1].max_calls = 50;
+        return config;
+    }
+};
+
+} // namespace
+
+TEST(StatefulPool, HasWorkersRememberEveryCall) {
+    Office office(SteerBy::RoundRobin);
+    const auto snapshot = office.publisher.build(office.model);
+    const Pool& pool = snapshot->pools[index(kProxies)];
+    ASSERT_TRUE(pool.dealer);
+    EXPECT_TRUE(pool.looks_closer);
+    EXPECT_EQ(pool.dealer->by, SteerBy::RoundRobin);
+    EXPECT_EQ(pool.dealer->members.size(), 3U);
+    EXPECT_EQ(pool.dealer->sequence.size(), 4U);
+    EXPECT_EQ(pool.dealer->members[1].max_calls, 50U);
+    EXPECT_EQ(pool.dealer->members[2].max_calls, Dealer::kNoLimit);
+    EXPECT_EQ(snapshot->vips[0].read_rules.want, Want::Everything);
+    EXPECT_FALSE(snapshot->pools[1].dealer) << "the other pool goes by hash";
+    EXPECT_EQ(snapshot->vips[2].read_rules.want, Want::Nothing);
+}
+
+TEST(StatefulPool, LetsChangesCountAtOnceAndKeepsWhatIsAsItWas) {
+    Office office(SteerBy::LeastCalls);
+    const auto first = office.publisher.build(office.model);
+    const auto second = office.publisher.build(office.model);
+    EXPECT_EQ(first->pools[0].dealer, second->pools[0].dealer);
+    office.model.set_admin(BackendId{2}, Admin::Drain, "");
+    const auto drained = office.publisher.build(office.model);
+    EXPECT_EQ(drained->pools[0].dealer->members.size(), 2U);
+    EXPECT_EQ(drained->pools[0].dealer->turn, first->pools[0].dealer->turn);
+    EXPECT_FALSE(office.publisher.generations(kProxies).announced());
+}
+
+TEST(StatefulPool, CountsHealWhenByesAreLost) {
+    Office office(SteerBy::LeastCalls);
+    const std::unique_ptr<CallTable::Word, void (*)(void*)> memory(
+        static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
+        &std::free);
+    std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), CallTable::kLeastWords, 0);
+    CallTable table(std::span(memory.get(), CallTable::kLeastWords));
+    CallSweeper sweeper(table, office.publisher);
+    const auto snapshot = office.publisher.build(office.model);
+    const auto send = [&](Method method, const std::string& id, CallTime now) {
+        SipDigest digest;
+        digest.kind = PayloadKind::Request;
+        digest.method = method;
+        digest.call_id = id;
+        digest.from_tag = "a";
+        digest.top_via_branch = "z9hG4bK";
+        if (method != Method::Invite) digest.to_tag = "b";
+        digest.has_to_tag = !digest.to_tag.empty();
+        const std::uint64_t hash = steering_hash(snapshot->pools[0], digest);
+        static_cast<void>(steer({*snapshot, table, now}, kProxies, digest, hash));
+    };
+    const auto calls = [&] {
+        std::uint64_t sum = 0;
+        for (std::size_t id = 0; id < 3; ++id)
+            sum += office.publisher.loads()[id].calls();
+        return sum;
+    };
+    const auto sweep = [&](CallTime now) {
+        const std::uint64_t passes = sweeper.passes();
+        for (TimePoint clock = Clock::now(); sweeper.passes() == passes;
+             clock += std::chrono::seconds(1))
+            sweeper.tick(now, clock);
+    };
+    const CallTime start(100);
+    for (int i = 0; i < 1'000; ++i) {
+        send(Method::Invite, std::to_string(i), start);
+        send(Method::Info, std::to_string(i), start);
+    }
+    EXPECT_EQ(calls(), 1'000U);
+    sweep(start);
+    EXPECT_EQ(calls(), 1'000U) << "a pass finds what the workers counted";
+    for (int i = 0; i < 100; ++i)
+        send(Method::Bye, std::to_string(i), start);
+    EXPECT_EQ(calls(), 900U);
+    sweep(start);
+    EXPECT_EQ(calls(), 900U);
+    for (int i = 1'000; i < 1'010; ++i) // never answered, and given up without a word
+        send(Method::Invite, std::to_string(i), start);
+    EXPECT_EQ(calls(), 910U);
+    sweep(start.after(20)); // of 15 s each
+    EXPECT_EQ(calls(), 900U) << "they rang too long";
+    sweep(start.after(1'020)); // nobody's BYE came
+    EXPECT_EQ(calls(), 0U);
+}
+
+TEST(StatefulPool, RefusesInTheConfigurationWhatCannotBe) {
+    const auto expect =
+        [](const std::string& from, const std::string& to, const std::string& text) {
+            expect_each(kRich, {{from, to, text}});
+        };
+    expect(
+        "steering = \"hash\"",
+        "steering = ^\"least-transactions\"",
+        R"(steering = "least-transactions" counts what backends answer, and with mode = "dsr-l2" )"
+        R"(answers do not pass here; take "least-calls")");
+    expect("translate_any_port = true",
+           "translate_any_port = true\nsteering = ^\"least-work\"",
+           R"(steering = "least-work" does not exist yet; take "least-calls")");
+    expect("weight = 0",
+           "weight = 0\nmax_calls = ^10",
+           "max_calls needs a pool that counts its calls: steering = \"round-robin\" or "
+           "\"least-calls\"");
+    EXPECT_EQ(mistakes_of(change(change(kRich, "steering = \"hash\"", "steering = \"round-robin\""),
+                                 "weight = 0",
+                                 "weight = 0\nmax_calls = 10")),
+              std::vector<std::string>{});
+}
+
+} // namespace viaduct::test

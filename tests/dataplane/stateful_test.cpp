@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "world.hpp"
+
+#include "viaduct/stateful.hpp"
+#include "viaduct/steer.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace viaduct::test {
+
+namespace {
+
+struct Site {
+    explicit Site(SteerBy by, const std::vector<unsigned>& weights = {1, 1, 1})
+        : memory(static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
+                 &std::free),
+          table(std::span(memory.get(), CallTable::kLeastWords)) {
+        std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), CallTable::kLeastWords, 0);
+        dealer->by = by;
+        dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
+        dealer->loads = std::make_shared<BackendLoads>();
+        for (std::uint16_t i = 0; i < weights.size(); ++i) {
+            dealer->members.push_back({BackendId{i}, weights[i]});
+            for (unsigned n = 0; n < weights[i]; ++n)
+                dealer->sequence.push_back(i);
+        }
+        Pool& pool = here.snapshot.pools[index(kProxies)];
+        pool.dealer = dealer;
+        pool.looks_closer = true;
+        pool.lifetimes.silence = 900;
+    }
+
+    [[nodiscard]] SteerView view() const { return {here.snapshot, table, CallTime(5)}; }
+
+    static SipDigest message(Method method, std::string_view call_id, bool inside = false) {
+        SipDigest digest;
+        digest.kind = PayloadKind::Request;
+        digest.method = method;
+        digest.cseq = CSeq{1, method};
+        digest.call_id = call_id;
+        digest.from_tag = "caller";
+        digest.to_tag = inside ? "callee" : "";
+        digest.has_to_tag = inside;
+        digest.top_via_branch = "z9hG4bK-1";
+        return digest;
+    }
+    Steering send(const SipDigest& digest) {
+        const std::uint64_t hash = steering_hash(here.snapshot.pools[index(kProxies)], digest);
+        return steer(view(), kProxies, digest, hash);
+    }
+    Steering begin(const std::string& call_id) { return send(message(Method::Invite, call_id)); }
+    [[nodiscard]] BackendLoad& load(std::uint16_t id) const { return (*dealer->loads)[id]; }
+
+    World here = world();
+    std::unique_ptr<CallTable::Word, void (*)(void*)> memory;
+    CallTable table;
+    std::shared_ptr<Dealer> dealer = std::make_shared<Dealer>();
+};
+
+std::map<BackendId, int> deal(Site& site, int calls) {
+    std::map<BackendId, int> dealt;
+    for (int i = 0; i < calls; ++i)
+        ++dealt[site.begin("call-" + std::to_string(i)).backend.value()];
+    return dealt;
+}
+
+} // namespace
+
+TEST(RoundRobin, DealsCallsOutInTurnByWeight) {
+    Site site(SteerBy::RoundRobin, {3, 2, 1});
+    const auto dealt = deal(site, 600);
+    EXPECT_EQ(dealt.at(kB1), 300);
+    EXPECT_EQ(dealt.at(kB2), 200);
+    EXPECT_EQ(dealt.at(kB3), 100);
+}
+
+TEST(RoundRobin, KeepsEveryMessageOfACallAtItsBackend) {
+    Site site(SteerBy::RoundRobin);
+    std::map<std::string, BackendId> owners;
+    for (int i = 0; i < 1'000; ++i) {
+        const std::string id = "kept-" + std::to_string(i);
+        const Steering first = site.begin(id);
+        EXPECT_EQ(first.rule, SteerRule::Chosen);
+        EXPECT_TRUE(first.remembered);
+        owners[id] = first.backend.value();
+    }
+    for (const auto& [id, owner] : owners)
+        for (const Method method : {Method::Invite, Method::Ack, Method::Update, Method::Bye}) {
+            const bool inside = method != Method::Invite;
+            const Steering steering = site.send(Site::message(method, id, inside));
+            EXPECT_EQ(steering.backend, owner);
+            EXPECT_EQ(steering.rule, SteerRule::Remembered);
+        }
+}
+
+TEST(RoundRobin, PassesOverWhoHasItsLimitAndRefusesWhenAllHave) {
+    Site site(SteerBy::RoundRobin);
+    site.dealer->members[0].max_calls = 5;
+    site.dealer->members[1].max_calls = 7;
+    site.dealer->members[2].max_calls = 9;
+    const auto dealt = deal(site, 21);
+    EXPECT_EQ(dealt.at(kB1), 5);
+    EXPECT_EQ(dealt.at(kB2), 7);
+    EXPECT_EQ(dealt.at(kB3), 9);
+    const Steering refused = site.begin("one too many");
+    EXPECT_FALSE(refused.backend);
+    EXPECT_EQ(refused.refusal, Outcome::OverLimit);
+    EXPECT_FALSE(refused.remembered);
+    EXPECT_TRUE(site.begin("call-0").backend) << "known calls go on";
+    // One ends: there is room for one.
+    const Steering bye = site.send(Site::message(Method::Bye, "call-3", true));
+    const Steering next = site.begin("its successor");
+    EXPECT_EQ(next.backend, bye.backend);
+    EXPECT_FALSE(site.begin("another").backend);
+}
+
+TEST(RoundRobin, SaysNoBackendWhereThereIsNone) {
+    Site site(SteerBy::RoundRobin, {});
+    EXPECT_EQ(site.begin("a").refusal, Outcome::NoBackend);
+}
+
+TEST(LeastCalls, LevelsLoadsByWeight) {
+    for (const std::size_t count : {3U, 5U}) {
+        std::vector<unsigned> weights{100, 200, 100, 100, 500};
+        weights.resize(count);
+        Site site(SteerBy::LeastCalls, weights);
+        unsigned sum = 0;
+        for (const unsigned weight : weights)
+            sum += weight;
+        site.here.snapshot.backends.resize(std::max(count, site.here.snapshot.backends.size()));
+        for (Backend& backend : site.here.snapshot.backends)
+            backend.life = BackendLife::Serves;
+        auto dealt = deal(site, static_cast<int>(sum));
+        for (std::uint16_t i = 0; i < count; ++i)
+            EXPECT_NEAR(dealt[BackendId{i}], static_cast<int>(weights[i]), 1) << i;
+    }
+}
+
+TEST(LeastCalls, FillsTheEmptyOneFirst) {
+    Site site(SteerBy::LeastCalls);
+    site.load(0).set(100, 0, {});
+    site.load(1).set(100, 0, {});
+    const auto dealt = deal(site, 100);
+    EXPECT_EQ(dealt.at(kB3), 100);
+}
+
+TEST(LeastCalls, KeepsManyBackendsNearlyLevelByTwoChoices) {
+    constexpr std::size_t kCount = 100;
+    const std::vector<unsigned> weights(kCount, 1);
+    Site site(SteerBy::LeastCalls, weights);
+    site.here.snapshot.backends.resize(kCount);
+    auto dealt = deal(site, 10'000);
+    EXPECT_EQ(dealt.size(), kCount);
+    for (const auto& [id, calls] : dealt) // by chance alone the largest would have about 127
+        EXPECT_NEAR(calls, 100, 8) << index(id);
+}
+
+TEST(LeastCalls, FindsTheOnlyOneOfManyWithRoom) {
+    constexpr std::size_t kCount = 100;
+    Site site(SteerBy::LeastCalls, std::vector<unsigned>(kCount, 1));
+    site.here.snapshot.backends.resize(kCount);
+    for (std::size_t i = 0; i < kCount; ++i) {
+        site.dealer->members[i].max_calls = 10;
+        site.load(static_cast<std::uint16_t>(i)).set(i == 77 ? 9 : 10, 0, {});
+    }
+    EXPECT_EQ(site.begin("last place").backend, BackendId{77});
+    EXPECT_EQ(site.begin("none").refusal, Outcome::OverLimit);
+}
+
+TEST(Loads, CountWhatLivesAndNothingElse) {
+    Site site(SteerBy::RoundRobin, {1});
+    BackendLoad& load = site.load(0);
+    static_cast<void>(site.begin("a"));
+    static_cast<void>(site.begin("a")); // repeated
+    EXPECT_EQ(load.calls(), 1U);
+    static_cast<void>(site.send(Site::message(Method::Register, "r")));
+    static_cast<void>(site.send(Site::message(Method::Options, "o")));
+    EXPECT_EQ(load.calls(), 1U);
+    EXPECT_EQ(load.all(), 2U);
+    // Refused (the ACK has the branch of its INVITE), tried again, answered, over.
+    static_cast<void>(site.send(Site::message(Method::Ack, "a", true)));
+    EXPECT_EQ(load.calls(), 0U);
+    SipDigest again = Site::message(Method::Invite, "a");
+    again.top_via_branch = "z9hG4bK-2";
+    const Steering retried = site.send(again);
+    EXPECT_EQ(retried.rule, SteerRule::Remembered) << "the nonce lives where the first try went";
+    EXPECT_EQ(load.calls(), 1U);
+    SipDigest ack = Site::message(Method::Ack, "a", true);
+    ack.top_via_branch = "z9hG4bK-77";
+    static_cast<void>(site.send(ack));
+    EXPECT_EQ(load.calls(), 1U);
+    for (int i = 0; i < 3; ++i)
+        static_cast<void>(site.send(Site::message(Method::Bye, "a", true)));
+    EXPECT_EQ(load.calls(), 0U);
+    EXPECT_EQ(load.all(), 1U);
+}
+
+TEST(Loads, FollowACallThatMovesToAnotherBackend) {
+    Site site(SteerBy::RoundRobin);
+    const BackendId first = site.begin("a").backend.value();
+    site.here.snapshot.backends[index(first)].life = BackendLife::Dead;
+    site.dealer->members.erase(site.dealer->members.begin() +
+                               static_cast<std::ptrdiff_t>(index(first)));
+    site.dealer->sequence = {0, 1};
+    const Steering moved = site.begin("a");
+    ASSERT_TRUE(moved.backend);
+    EXPECT_NE(moved.backend, first);
+    EXPECT_EQ(site.load(static_cast<std::uint16_t>(index(first))).calls(), 0U);
+    EXPECT_EQ(site.load(static_cast<std::uint16_t>(index(*moved.backend))).calls(), 1U);
+}
+
+TEST(Loads, AreWhatThePassFoundAndWhatCameSince) {
+    BackendLoad load;
+    for (int i = 0; i < 10; ++i)
+        load.change(LoadKind::None, LoadKind::Call);
+    const auto before = load.changes();
+    load.set(7, 3, before); // three BYEs were lost
+    EXPECT_EQ(load.calls(), 7U);
+    EXPECT_EQ(load.all(), 10U);
+    load.change(LoadKind::None, LoadKind::Call);
+    load.change(LoadKind::Other, LoadKind::None);
+    EXPECT_EQ(load.calls(), 8U);
+    EXPECT_EQ(load.all(), 10U);
+    for (int i = 0; i < 20; ++i)
+        load.change(LoadKind::Call, LoadKind::None);
+    EXPECT_EQ(load.calls(), 0U) << "never below nothing";
+}
+
+TEST(Loads, AddUpWhateverWorkersDoAtOnce) {
+    Site site(SteerBy::RoundRobin);
+    constexpr int kEach = 20'000;
+    std::vector<std::thread> workers;
+    for (int w = 0; w < 4; ++w)
+        workers.emplace_back([&, w] {
+            for (int i = 0; i < kEach; ++i) {
+                const std::string id = std::to_string(w / 2) + "/" + std::to_string(i);
+                static_cast<void>(site.begin(id)); // two workers begin each
+                if (i % 2 == 0) static_cast<void>(site.send(Site::message(Method::Bye, id, true)));
+            }
+        });
+    for (std::thread& worker : workers)
+        worker.join();
+    std::uint64_t counted = 0;
+    site.table.sweep(0, site.table.buckets(), CallTime(5), [&](std::size_t, const Call& call) {
+        counted += load_of(call.state) == LoadKind::Call ? 1 : 0;
+        return true;
+    });
+    std::uint64_t loads = 0;
+    for (std::uint16_t i = 0; i < 3; ++i)
+        loads += site.load(i).calls();
+    EXPECT_EQ(loads, counted);
+}
+
+TEST(Stateful, SteersByHashWhatItCannotRemember) {
+    Site site(SteerBy::RoundRobin);
+    site.table = {};
+    for (int i = 0; i < 100; ++i) {
+        const std::string id = "unremembered-" + std::to_string(i);
+        const Steering first = site.begin(id);
+        ASSERT_TRUE(first.backend);
+        EXPECT_EQ(first.backend, (*site.here.snapshot.pools[index(kProxies)].slots)[first.slot]);
+        EXPECT_EQ(site.send(Site::message(Method::Bye, id, true)).backend, first.backend);
+    }
+}
+
+TEST(Stateful, SendsRepeatedOneShotsToOneBackend) {
+    Site site(SteerBy::RoundRobin);
+    for (int i = 0; i < 50; ++i) {
+        const std::string id = "message-" + std::to_string(i);
+        const Steering first = site.send(Site::message(Method::Message, id));
+        EXPECT_FALSE(first.remembered);
+        EXPECT_EQ(site.send(Site::message(Method::Message, id)).backend, first.backend);
+    }
+}
+
+TEST(Stateful, ExplainsWithoutTakingATurn) {
+    Site site(SteerBy::RoundRobin);
+    const SipDigest digest = Site::message(Method::Invite, "asked");
+    const Steering said = would_steer(site.view(), kProxies, digest);
+    EXPECT_EQ(would_steer(site.view(), kProxies, digest).backend, said.backend);
+    EXPECT_EQ(site.send(digest).backend, said.backend);
+    EXPECT_EQ(site.load(static_cast<std::uint16_t>(index(*said.backend))).calls(), 1U);
+}
+
+} // namespace viaduct::test
