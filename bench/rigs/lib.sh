@@ -196,7 +196,8 @@ rig_spawn() {
     shift
     [[ -p $RIG_DIR/$name.input ]] || mkfifo "$RIG_DIR/$name.input"
     exec {fd}<>"$RIG_DIR/$name.input"
-    ip netns exec "$RIG_ID" taskset -c 0,1 "$@" <&"$fd" >"$RIG_DIR/$name.log" 2>&1 &
+    : >"$RIG_DIR/$name.log" # not the one of the run before, which looks ready
+    ip netns exec "$RIG_ID" taskset -c 0,1 "$@" <&"$fd" >>"$RIG_DIR/$name.log" 2>&1 &
     RIG_PIDS[$name]=$! RIG_INPUT[$name]=$fd
     disown # bash need not tell that it was killed
 }
