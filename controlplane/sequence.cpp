@@ -11,9 +11,9 @@ namespace viaduct {
 
 namespace {
 
-/// Equal proportions in the smallest numbers, kSlots of them altogether at most.
+/// Equal proportions in the smallest numbers, kSlots of them altogether at most. Weights are not 0.
 std::vector<std::uint64_t> reduced(const std::vector<unsigned>& weights) {
-    std::uint64_t divisor = 0;
+    std::uint64_t divisor = weights.front();
     for (const unsigned weight : weights)
         divisor = std::gcd(divisor, std::uint64_t{weight});
     std::vector<std::uint64_t> counts;

@@ -129,6 +129,7 @@ std::shared_ptr<const SlotTable> build_maglev(const std::vector<Candidate>& cand
     if (candidates.empty()) return nullptr;
     const std::vector<Contender> contenders = contenders_of(candidates, secret);
     std::vector<Preference> preferences;
+    preferences.reserve(contenders.size());
     for (const Contender& contender : contenders)
         preferences.emplace_back(contender.seed);
 
