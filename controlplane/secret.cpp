@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "secret.hpp"
 
+#include "files.hpp"
+
 #include "viaduct/error.hpp"
 
 #include <array>
@@ -10,7 +12,6 @@
 #include <fcntl.h>
 #include <optional>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace viaduct {
@@ -19,18 +20,11 @@ namespace {
 
 constexpr std::size_t kHexDigits = 32;
 
-[[noreturn]] void fail(const std::string& what, const std::string& path) {
-    throw Error("cannot " + what + " " + path + ": " + std::strerror(errno) +
-                "; set steering.secret, or make control.state a folder that viaductd may write");
-}
+constexpr const char* kRemedy =
+    "; set steering.secret, or make control.state a folder that viaductd may write";
 
-/// Makes the folder and those above it.
-void make_folder(const std::string& path) {
-    for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
-        const std::string part = path.substr(0, at);
-        if (mkdir(part.c_str(), 0755) != 0 && errno != EEXIST) fail("make the folder", part);
-        if (at == std::string::npos) return;
-    }
+[[noreturn]] void fail(const std::string& what, const std::string& path) {
+    throw Error("cannot " + what + " " + path + ": " + std::strerror(errno) + kRemedy);
 }
 
 std::optional<SteeringSecret> from_hex(const std::string& text) {
@@ -57,27 +51,19 @@ SteeringSecret make_secret(const std::string& path) {
         text += hex.data();
     }
     text += '\n';
-    // Written beside and renamed: a crash leaves the whole secret or none.
-    const std::string fresh = path + ".new";
-    const int fd = open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) fail("write", fresh);
-    const bool written =
-        write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
-    if (!written) {
-        const int reason = errno;
-        close(fd);
-        errno = reason;
-        fail("write", fresh);
+    try {
+        NewFile file(path);
+        file.write(text);
+        file.commit();
+    } catch (const Error& error) {
+        throw Error(std::string(error.what()) + kRemedy);
     }
-    close(fd);
-    if (rename(fresh.c_str(), path.c_str()) != 0) fail("rename to", path);
     return secret;
 }
 
 } // namespace
 
 SteeringSecret kept_secret(const std::string& state) {
-    make_folder(state);
     const std::string path = state + "/steering.secret";
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 && errno == ENOENT) return make_secret(path);
