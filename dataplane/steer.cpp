@@ -134,7 +134,7 @@ public:
         result_.is_marked =
             pool_.marks && pool_.marks->any() && pool_.marks->contains(result_.slot);
         result_.role = role_of(digest_);
-        if (!result_.is_unsettled && !result_.is_marked && !pool_.looks_closer) [[likely]]
+        if (is_settled() && !pool_.looks_closer) [[likely]]
             go_now(SteerRule::Settled);
         else
             look_closer();
