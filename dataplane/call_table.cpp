@@ -218,7 +218,7 @@ void CallTable::put_back(std::uint64_t place,
                          std::int64_t age) noexcept {
     const Call call = call_of(word);
     const std::int64_t left = call.deadline.left(then) - age;
-    const bool known = call.state >= CallState::Ringing && call.state <= CallState::Lasting;
+    const bool known = call.state >= kFirstCallState && call.state <= kLastCallState;
     if (place >= words() || !known || left < 0) return;
     const CallTime deadline = now.after(static_cast<std::uint16_t>(left));
     words_[place].store((word & ~std::uint64_t{CallTime::kMask}) | deadline.value(),

@@ -30,15 +30,22 @@ namespace viaduct {
 enum class CallState : std::uint8_t {
     Ringing = 2,  ///< begun, and not known to be answered: goes first when room is needed
     Answered = 3, ///< something inside its dialog was seen
-    Ended =
-        4, ///< a BYE for its only dialog was seen: kept for late messages as long as there is room
+    Ended = 4,   ///< a BYE for its only dialog was seen: kept for late messages while there is room
     Lasting = 5, ///< a registration, subscription or publication: until its Expires
     Failed = 6, ///< like Ringing, but its INVITE was refused: it may be tried again (RFC 3261 §22)
 };
+inline constexpr auto kFirstCallState = CallState::Ringing;
+inline constexpr auto kLastCallState = CallState::Failed;
 
 [[nodiscard]] constexpr std::string_view name_of(CallState state) noexcept {
-    constexpr std::array<std::string_view, 4> kNames{"ringing", "answered", "ended", "lasting"};
-    return kNames[static_cast<std::size_t>(state) - 2];
+    constexpr auto kFirst = static_cast<std::size_t>(kFirstCallState);
+    constexpr std::array kNames{std::string_view("ringing"),
+                                std::string_view("answered"),
+                                std::string_view("ended"),
+                                std::string_view("lasting"),
+                                std::string_view("failed")};
+    static_assert(kFirst + kNames.size() == static_cast<std::size_t>(kLastCallState) + 1);
+    return kNames[static_cast<std::size_t>(state) - kFirst];
 }
 
 /// Coarse time for the table: units since an arbitrary moment, 11 bits that wrap around. A

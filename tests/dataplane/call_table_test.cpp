@@ -95,6 +95,22 @@ TEST(CallTable, UpdatesOnlyWhatIsStillAsItWasSeen) {
     EXPECT_EQ(own.table.find(7, kNow), answered);
 }
 
+TEST(CallTable, EveryStateHasItsNameAndIsPutBackFromACopy) {
+    constexpr std::array kNames{"ringing", "answered", "ended", "lasting", "failed"};
+    for (std::size_t i = 0; i < kNames.size(); ++i) {
+        const auto state = static_cast<CallState>(static_cast<std::size_t>(kFirstCallState) + i);
+        EXPECT_EQ(name_of(state), kNames[i]);
+        OwnTable from;
+        OwnTable to;
+        const Call call{backend(9), state, 3, kNow.after(50)};
+        static_cast<void>(from.table.remember(7, call, kNow));
+        const CallTable::Word& word = from.only_word();
+        to.table.put_back(
+            static_cast<std::uint64_t>(&word - from.words.data()), word.load(), kNow, kNow, 0);
+        EXPECT_EQ(to.table.find(7, kNow), call) << kNames[i];
+    }
+}
+
 TEST(CallTable, AnEmptyViewFindsNothingAndIsFull) {
     CallTable none;
     EXPECT_FALSE(none.exists());
