@@ -61,7 +61,7 @@ rig_begin() {
         [[ -x $RIG_BUILD/$program ]] || rig_die "$RIG_BUILD/$program is not there: meson setup build && ninja -C build"
     done
     mkdir -p "$RIG_OUT" || exit 1
-    RIG_ID=${RIG_PREFIX:-rig}$$
+    RIG_ID=${RIG_PREFIX:-rig}$$ RIG_BEGAN=$SECONDS
     RIG_DIR=$(mktemp -d "${TMPDIR:-/tmp}/viaduct-$RIG_NAME-XXXXXX") || exit 1
     trap rig_exit EXIT
     trap 'exit 130' INT
@@ -87,6 +87,13 @@ rig_exit() {
         rm -rf "$RIG_DIR"
     fi
     exit "$status"
+}
+
+# rig_in_time ROUND LONGEST: whether round ROUND may begin; after LONGEST seconds not, and a note says so.
+rig_in_time() {
+    ((SECONDS - RIG_BEGAN <= $2)) && return
+    rig_note "Ended after $(($1 - 1)) of $RIG_ROUNDS rounds, because $2 s were over."
+    false
 }
 
 rig_command() { # WORD...: how something was started, once, for the reader
