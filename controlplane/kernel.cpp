@@ -63,7 +63,10 @@ void refuse_second_instance() {
 }
 
 struct Kernel::Impl {
-    Impl(const Config& wanted, const std::vector<TwinPort>& ports, Loop& control_loop);
+    Impl(const Config& wanted,
+         std::vector<PlacedBackend> backends,
+         const std::vector<TwinPort>& ports,
+         Loop& control_loop);
     ~Impl();
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
@@ -85,7 +88,7 @@ struct Kernel::Impl {
     void resolve(const Station& station, TimePoint now);
 
     const Config config_;
-    const std::vector<PlacedBackend> backends_;
+    const std::vector<PlacedBackend> backends_; ///< by BackendId
     Loop& loop_;
     Netlink netlink_;
     Netlink events_;
@@ -96,9 +99,9 @@ struct Kernel::Impl {
     std::vector<Twin> twins_; ///< by PortId
     std::optional<Neighbours> neighbours_;
 
-    std::vector<Station> gateways_; ///< hop B + i, B backends; only grows, since workers keep ids
+    std::vector<Station> gateways_; ///< hop kFirstGatewayHop + i; only grows: hops keep their ids
     std::vector<Route> routes_;
-    std::vector<std::optional<HopId>> vip_gateways_;
+    decltype(NextHops::port_gateways) port_gateways_;
     std::vector<NeighbourMap::Entry> entries_; ///< what the current NeighbourMap was made from
     NextHopSource source_;
     std::uint64_t version_ = 0; ///< 0: still starting
@@ -114,8 +117,11 @@ struct Kernel::Impl {
         self_; ///< tickers cannot be cancelled: they see by this that we are gone
 };
 
-Kernel::Impl::Impl(const Config& wanted, const std::vector<TwinPort>& ports, Loop& control_loop)
-    : config_(wanted), backends_(backends_in_order(wanted)), loop_(control_loop),
+Kernel::Impl::Impl(const Config& wanted,
+                   std::vector<PlacedBackend> backends,
+                   const std::vector<TwinPort>& ports,
+                   Loop& control_loop)
+    : config_(wanted), backends_(std::move(backends)), loop_(control_loop),
       self_(std::make_shared<Impl*>(this)) {
     remove_leftovers(netlink_);
     remove_leftover_filters(netlink_);
@@ -232,7 +238,7 @@ void Kernel::Impl::read_routes(TimePoint now) {
         });
         if (twins_[i].gateway && !there) (void)add_gateway_routes(netlink_, twins_[i]);
     }
-    vip_gateways_ = vip_gateways(config_, routes);
+    port_gateways_ = port_gateways(routes);
     routes_ = flatten_routes(std::move(routes));
     table_stale_ = true;
 }
@@ -309,7 +315,7 @@ std::optional<HopId> Kernel::Impl::gateway_hop(const Station& gateway) {
         gateways_.push_back(gateway);
         manage(gateway);
     }
-    return static_cast<HopId>(backends_.size() + at);
+    return static_cast<HopId>(index(kFirstGatewayHop) + at);
 }
 
 void Kernel::Impl::manage(const Station& station) {
@@ -326,14 +332,14 @@ void Kernel::Impl::manage(const Station& station) {
 
 void Kernel::Impl::rebuild() {
     NextHops fresh;
-    fresh.hops.resize(backends_.size());
+    fresh.hops.resize(kMaxBackends);
     for (const Station& gateway : gateways_)
         fresh.hops.push_back({gateway.port, gateway.address, neighbours_->mac_of(gateway)});
     fresh.routes = routes_;
-    fresh.vip_gateways = vip_gateways_;
+    fresh.port_gateways = port_gateways_;
     for (std::size_t b = 0; b < backends_.size(); ++b) {
         const Station station = station_for(backends_[b], config_, fresh);
-        const std::optional<MacAddr>& fixed = backends_[b].config.mac;
+        const std::optional<MacAddr>& fixed = backends_[b].mac;
         if (!fixed) manage(station);
         fresh.hops[b] = {
             station.port, station.address, fixed ? fixed : neighbours_->mac_of(station)};
@@ -341,7 +347,7 @@ void Kernel::Impl::rebuild() {
     std::vector<NeighbourMap::Entry> entries = neighbours_->usable();
     const NextHops& current = source_.next_hops;
     if (version_ > 0 && fresh.hops == current.hops && fresh.routes == current.routes &&
-        fresh.vip_gateways == current.vip_gateways && entries == entries_)
+        fresh.port_gateways == current.port_gateways && entries == entries_)
         return;
     fresh.neighbours = NeighbourMap(entries);
     entries_ = std::move(entries);
@@ -350,7 +356,9 @@ void Kernel::Impl::rebuild() {
 }
 
 void Kernel::Impl::resolve(const Station& station, TimePoint now) {
-    if (index(station.port) >= twins_.size() || neighbours_->mac_of(station)) return;
+    if (index(station.port) >= twins_.size() || station.address == Ipv4Addr{} ||
+        neighbours_->mac_of(station))
+        return; // 0.0.0.0 stands for hops that are not there
     const NextHops& current = source_.next_hops;
     const Route* route = current.route_to(station.address);
     const bool on_link = route != nullptr && route->port == station.port && !route->gateway;
@@ -362,8 +370,11 @@ void Kernel::Impl::resolve(const Station& station, TimePoint now) {
         neighbours_->ask(station, now);
 }
 
-Kernel::Kernel(const Config& config, const std::vector<TwinPort>& ports, Loop& loop)
-    : impl_(std::make_unique<Impl>(config, ports, loop)) {}
+Kernel::Kernel(const Config& config,
+               std::vector<PlacedBackend> backends,
+               const std::vector<TwinPort>& ports,
+               Loop& loop)
+    : impl_(std::make_unique<Impl>(config, std::move(backends), ports, loop)) {}
 
 Kernel::~Kernel() = default;
 

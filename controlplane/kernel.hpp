@@ -10,6 +10,7 @@
 
 #include "config.hpp"
 #include "loop.hpp"
+#include "next_hop_table.hpp"
 
 #include "viaduct/next_hops.hpp"
 
@@ -26,7 +27,7 @@ namespace viaduct {
 struct NextHopSource {
     std::vector<MacAddr> port_macs;       ///< by PortId
     std::vector<Ipv4Addr> port_addresses; ///< by PortId: first address of the port; 0.0.0.0: none
-    NextHops next_hops;                   ///< hops by HopId; backend b has HopId b
+    NextHops next_hops;                   ///< backend b has HopId b
 };
 
 /// Hops, routes and fallback MAC that replay uses: on-link prefixes and gateways of the ports;
@@ -49,12 +50,16 @@ struct TwinPort {
 
 class Kernel {
 public:
-    /// Cleans up after a killed predecessor, then configures the twins: MAC, MTU, up, addresses of
-    /// the port and of the VIPs, arp_ignore, gateway in a routing table of its own with a rule per
-    /// address, managed neighbours for backends and gateways; and on net_af_packet interfaces the
-    /// ingress drop filter, with IPv6 off. Watches routes and neighbours on `loop`.
-    /// Throws Error naming the port and what failed; then everything is undone.
-    Kernel(const Config& config, const std::vector<TwinPort>& ports, Loop& loop);
+    /// `backends` by BackendId. Cleans up after a killed predecessor, then configures the twins:
+    /// MAC, MTU, up, addresses of the port and of the VIPs, arp_ignore, gateway in a routing table
+    /// of its own with a rule per address, managed neighbours for backends and gateways; and on
+    /// net_af_packet interfaces the ingress drop filter, with IPv6 off. Watches routes and
+    /// neighbours on `loop`. Throws Error naming the port and what failed; then everything is
+    /// undone.
+    Kernel(const Config& config,
+           std::vector<PlacedBackend> backends,
+           const std::vector<TwinPort>& ports,
+           Loop& loop);
     ~Kernel(); ///< removes everything it added; never throws
     Kernel(const Kernel&) = delete;
     Kernel& operator=(const Kernel&) = delete;

@@ -216,7 +216,7 @@ int run(const Config& config) {
     static_cast<void>(publisher.build(model));
     sweeper.mark_kept(calls.now());
     publish(publisher.build(model));
-    Kernel kernel(config, twin_ports(config), loop);
+    Kernel kernel(config, model.places(), twin_ports(config), loop);
     HealthChecker health(config, model, kernel.next_hops(), probe_port.number());
 
     std::uint64_t published_hops = 0;

@@ -98,16 +98,10 @@ PortId port_of_vip(Ipv4Addr vip, const Config& config) {
     return best;
 }
 
-std::vector<std::optional<HopId>> vip_gateways(const Config& config,
-                                               const std::vector<PortRoute>& routes) {
-    std::vector<std::optional<HopId>> gateways;
-    for (const VipConfig& vip : config.vips) {
-        const PortId port = port_of_vip(vip.endpoint.address, config);
-        const auto found = std::find_if(routes.begin(), routes.end(), [&](const PortRoute& route) {
-            return is_own_default(route) && route.port == port;
-        });
-        gateways.push_back(found == routes.end() ? std::nullopt : found->gateway);
-    }
+decltype(NextHops::port_gateways) port_gateways(const std::vector<PortRoute>& routes) {
+    decltype(NextHops::port_gateways) gateways;
+    for (const PortRoute& route : routes)
+        if (is_own_default(route)) gateways[index(route.port)] = route.gateway;
     return gateways;
 }
 
@@ -115,12 +109,12 @@ std::vector<PlacedBackend> backends_in_order(const Config& config) {
     std::vector<PlacedBackend> backends;
     for (const PoolConfig& pool : config.pools)
         for (const BackendConfig& backend : pool.backends)
-            backends.push_back({backend, pool.mode});
+            backends.push_back({backend.endpoint.address, backend.mac, pool.mode});
     return backends;
 }
 
 Station station_for(const PlacedBackend& backend, const Config& config, const NextHops& next_hops) {
-    const Ipv4Addr address = backend.config.endpoint.address;
+    const Ipv4Addr address = backend.address;
     std::optional<Station> on_link;
     int longest = -1;
     for (std::size_t port = 0; port < config.ports.size(); ++port)
@@ -142,7 +136,7 @@ NextHops replay_next_hops(const Config& config) {
     NextHops result;
     result.fallback = kReplayMac;
     const std::vector<PlacedBackend> backends = backends_in_order(config);
-    result.hops.resize(backends.size());
+    result.hops.resize(kMaxBackends);
 
     std::vector<PortRoute> routes;
     for (std::size_t i = 0; i < config.ports.size(); ++i) {
@@ -155,13 +149,13 @@ NextHops replay_next_hops(const Config& config) {
         result.hops.push_back({static_cast<PortId>(i), *port.gateway, std::nullopt});
     }
     // Without a gateway all else is on the first port's link.
-    if (result.hops.size() == backends.size()) routes.push_back({});
-    result.vip_gateways = vip_gateways(config, routes);
+    if (result.hops.size() == kMaxBackends) routes.push_back({});
+    result.port_gateways = port_gateways(routes);
     result.routes = flatten_routes(std::move(routes));
 
     for (std::size_t b = 0; b < backends.size(); ++b) {
         const Station station = station_for(backends[b], config, result);
-        result.hops[b] = {station.port, station.address, backends[b].config.mac};
+        result.hops[b] = {station.port, station.address, backends[b].mac};
     }
     return result;
 }

@@ -32,9 +32,8 @@ struct PortRoute {
 /// else the first.
 [[nodiscard]] PortId port_of_vip(Ipv4Addr vip, const Config& config);
 
-/// NextHops::vip_gateways: the default route that the VIP's port has in its own table.
-[[nodiscard]] std::vector<std::optional<HopId>> vip_gateways(const Config& config,
-                                                             const std::vector<PortRoute>& routes);
+/// NextHops::port_gateways: the default route that each port has in its own table.
+[[nodiscard]] decltype(NextHops::port_gateways) port_gateways(const std::vector<PortRoute>& routes);
 
 /// Whom to ask for a MAC, and on which port.
 struct Station {
@@ -44,11 +43,13 @@ struct Station {
     auto operator<=>(const Station&) const = default;
 };
 
-/// All backends in the order of BackendId: pools as in the file, backends as in the pool.
+/// What decides how a backend is reached.
 struct PlacedBackend {
-    BackendConfig config;
+    Ipv4Addr address;
+    std::optional<MacAddr> mac; ///< given by the operator
     ForwardMode mode{};
 };
+/// As in the file, which is the order of BackendId where nothing else is known.
 [[nodiscard]] std::vector<PlacedBackend> backends_in_order(const Config& config);
 
 /// Which station leads to a backend: itself when a port's prefix covers it or its pool is dsr-l2,

@@ -141,6 +141,14 @@ BackendLife PoolModel::life(BackendId id, TimePoint now) const {
     return now - state.down_since < patience_ ? BackendLife::Silent : BackendLife::Dead;
 }
 
+std::vector<PlacedBackend> PoolModel::places() const {
+    std::vector<PlacedBackend> places;
+    for (const BackendState& backend : backends_)
+        places.push_back(
+            {backend.config.endpoint.address, backend.config.mac, pool(backend.pool).config.mode});
+    return places;
+}
+
 bool PoolModel::has_verdict(PoolId id) const {
     const std::vector<BackendId>& members = pool(id).backends;
     return std::all_of(members.begin(), members.end(), [this](BackendId member) {

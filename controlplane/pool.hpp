@@ -8,6 +8,7 @@
 
 #include "config.hpp"
 #include "loop.hpp"
+#include "next_hop_table.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -98,6 +99,8 @@ public:
     [[nodiscard]] std::vector<BackendId> lost(PoolId id) const;
     /// What becomes of the calls a backend has. A change by time alone raises no version.
     [[nodiscard]] BackendLife life(BackendId id, TimePoint now) const;
+    /// Where they are, by BackendId.
+    [[nodiscard]] std::vector<PlacedBackend> places() const;
     /// True when every backend that is not disabled is up, busy or down.
     [[nodiscard]] bool has_verdict(PoolId id) const;
 

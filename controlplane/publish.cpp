@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "publish.hpp"
 
+#include "next_hop_table.hpp"
 #include "sequence.hpp"
 
 #include "viaduct/steer.hpp"
@@ -40,7 +41,12 @@ void add_vips(Snapshot& snapshot, const Config& config) {
             !serving.looks_closer && !serving.unsettled && !(serving.marks && serving.marks->any());
         const ReadRules rules{
             settled ? Want::Nothing : Want::Everything, vip.lenient, vip.max_header_lines};
-        snapshot.vips.push_back({vip.name, vip.endpoint, pool, vip.enabled, rules});
+        snapshot.vips.push_back({vip.name,
+                                 vip.endpoint,
+                                 pool,
+                                 vip.enabled,
+                                 rules,
+                                 port_of_vip(vip.endpoint.address, config)});
         if (serving.mode == ForwardMode::Nat) serving.nat_vip = VipId{id};
     }
 }

@@ -18,10 +18,10 @@ Hop backend_hop(const Snapshot& snapshot, const NextHops& next_hops, BackendId b
     return {hop.port, hop.address, hop.mac ? &*hop.mac : nullptr};
 }
 
-std::optional<Hop> client_hop(const NextHops& next_hops, VipId vip, Ipv4Addr client) noexcept {
+std::optional<Hop> client_hop(const NextHops& next_hops, PortId from, Ipv4Addr client) noexcept {
     const Route* route = next_hops.route_to(client);
     if (route == nullptr) return std::nullopt;
-    const std::optional<HopId> by = next_hops.gateway_from(vip, *route);
+    const std::optional<HopId> by = next_hops.gateway_from(from, *route);
     if (!by) return Hop{route->port, client, next_hops.neighbours.find(route->port, client)};
     if (index(*by) >= next_hops.hops.size()) return Hop{route->port, client, nullptr};
     const NextHop& gateway = next_hops.hops[index(*by)];
@@ -72,7 +72,8 @@ std::optional<Outcome> rewrite(const Snapshot& snapshot,
 
     Hop hop;
     if (frame.origin == Origin::NatBackend) {
-        const auto found = client_hop(next_hops, *frame.vip, Ipv4Addr{ip.destination.host()});
+        const auto found = client_hop(
+            next_hops, snapshot.vips[index(*frame.vip)].port, Ipv4Addr{ip.destination.host()});
         if (!found) return Outcome::NoRoute;
         hop = *found;
     } else {

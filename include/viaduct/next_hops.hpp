@@ -10,6 +10,7 @@
 #include "viaduct/net.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <optional>
@@ -18,6 +19,10 @@
 namespace viaduct {
 
 enum class HopId : std::uint16_t {}; ///< position in NextHops::hops; the same in every later table
+
+/// The hop of a backend has the backend's number; those of gateways follow from here on. So a hop
+/// means the same to a worker that has the tables of before and the snapshot of now.
+inline constexpr HopId kFirstGatewayHop{kMaxBackends};
 
 struct NextHop {
     PortId port{};
@@ -84,10 +89,10 @@ struct Route {
 };
 
 struct NextHops {
-    std::vector<NextHop> hops; ///< by HopId: backends first, then gateways
+    std::vector<NextHop> hops; ///< by HopId
     std::vector<Route> routes; ///< sorted by `first`; the first one begins at 0.0.0.0, or empty
-    /// By VipId: gateway of the port that carries the VIP, as the kernel's rule for the VIP has it.
-    std::vector<std::optional<HopId>> vip_gateways;
+    /// By PortId: what leaves from an address of the port goes by it, as the kernel's rule has it.
+    std::array<std::optional<HopId>, kMaxPorts> port_gateways{};
     NeighbourMap neighbours;
     std::optional<MacAddr> fallback; ///< replay: the MAC of every hop nobody named
 
@@ -103,10 +108,11 @@ struct NextHops {
         return route.reachable ? &route : nullptr;
     }
 
-    /// Which gateway a packet from `vip` takes along `route`; empty: none, it is on the link.
-    [[nodiscard]] std::optional<HopId> gateway_from(VipId vip, const Route& route) const noexcept {
-        const bool own = route.own_default && index(vip) < vip_gateways.size();
-        return own && vip_gateways[index(vip)] ? vip_gateways[index(vip)] : route.gateway;
+    /// Which gateway a packet from a VIP of `port` takes along `route`; empty: it is on the link.
+    [[nodiscard]] std::optional<HopId> gateway_from(PortId port,
+                                                    const Route& route) const noexcept {
+        const std::optional<HopId>& own = port_gateways[index(port)];
+        return route.own_default && own ? own : route.gateway;
     }
 };
 

@@ -156,6 +156,7 @@ struct Vip {
     /// For what clients send. Workers, explain and replay read by them. A hash pool needs the
     /// Call-ID only.
     ReadRules read_rules{Want::Nothing};
+    PortId port{}; ///< which carries it: answers to clients leave by this port's gateway
 };
 
 /// (address, UDP port) -> a 16-bit number. UDP port 0 stands for the address alone. Open

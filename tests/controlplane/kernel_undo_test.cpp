@@ -45,7 +45,8 @@ protected:
         if (child == 0) {
             const Wire wire("vd-p0");
             Loop own;
-            const Kernel kernel(one_port(), {twin("vd-p0", "lb0")}, own);
+            const Kernel kernel(
+                one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, own);
             _exit(0); // the kernel takes the TAP away, as after kill -9
         }
         int status = 0;
@@ -57,7 +58,7 @@ protected:
 
 TEST_F(KernelFilterTest, HidesTheFramesOfAPortFromTheKernelOnly) {
     const Wire wire("vd-p0");
-    const Kernel kernel(one_port(), {twin("vd-p0", "lb0")}, loop);
+    const Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
     if (has_ipv6) {
         EXPECT_EQ(ipv6_off(), "1\n");
     }
@@ -87,7 +88,8 @@ TEST_F(KernelFilterTest, LeavesNothingBehind) {
     run("ip rule add from 192.0.2.9 table 22016 priority 7");
     const std::string before = state();
     {
-        const Kernel kernel(one_port(), {twin("vd-p0", "lb0")}, loop);
+        const Kernel kernel(
+            one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
         EXPECT_NE(state(), before);
     }
     EXPECT_EQ(state(), before);
@@ -100,14 +102,18 @@ TEST_F(KernelFilterTest, LeavesForeignFiltersAndSettingsAsTheyWere) {
     run("tc filter add dev lb0 ingress bpf da bytecode '1,6 0 0 0'");
     if (has_ipv6) run("echo 1 > /proc/sys/net/ipv6/conf/lb0/disable_ipv6");
     const std::string before = state();
-    { const Kernel kernel(one_port(), {twin("vd-p0", "lb0")}, loop); }
+    {
+        const Kernel kernel(
+            one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
+    }
     EXPECT_EQ(state(), before);
 }
 
 TEST_F(KernelFilterTest, KeepsTheQdiscThatSomebodyElseBeganToUse) {
     const Wire wire("vd-p0");
     {
-        const Kernel kernel(one_port(), {twin("vd-p0", "lb0")}, loop);
+        const Kernel kernel(
+            one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
         run("tc filter add dev lb0 egress bpf da bytecode '1,6 0 0 0'");
     }
     EXPECT_TRUE(contains(shell("tc filter show dev lb0 egress"), "bytecode"));
@@ -124,7 +130,8 @@ TEST_F(KernelFilterTest, CleansUpAfterAKilledPredecessor) {
 
     wire.emplace("vd-p0");
     {
-        const Kernel kernel(one_port(), {twin("vd-p0", "lb0")}, loop);
+        const Kernel kernel(
+            one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
         EXPECT_EQ(shell("ip rule | grep -c 22016:"), "3\n");
         EXPECT_EQ(shell("tc filter show dev lb0 ingress | grep -c direct-action"), "1\n");
     }
@@ -139,7 +146,8 @@ TEST_F(KernelFilterTest, CleansUpAnInterfaceThatOnlyThePredecessorHad) {
     ASSERT_TRUE(contains(shell("tc filter show dev lb0 ingress"), "direct-action"));
     wire.emplace("vd-p0");
     {
-        const Kernel kernel(one_port(), {twin("vd-p0", "lb1")}, loop);
+        const Kernel kernel(
+            one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb1")}, loop);
         EXPECT_EQ(shell("tc qdisc show dev lb0 | grep clsact; tc filter show dev lb0 ingress"), "");
         if (has_ipv6) {
             EXPECT_EQ(ipv6_off(), "0\n");

@@ -140,7 +140,7 @@ Config two_ports() {
 
 TEST(ReplayNextHops, LeadBackendsByLinkGatewayOrFirstPort) {
     const NextHops table = replay_next_hops(two_ports());
-    ASSERT_EQ(table.hops.size(), 5U);
+    ASSERT_EQ(table.hops.size(), kMaxBackends + 1);
     EXPECT_EQ(table.hops[0], (NextHop{PortId{1}, ip("192.0.2.21"), {}}));
     EXPECT_EQ(table.hops[1], (NextHop{PortId{0}, ip("203.0.113.9"), {}}))
         << "dsr-l2 has no gateway";
@@ -173,7 +173,9 @@ TEST(ReplayNextHops, LeadAnswersByTheGatewayOfThePortThatCarriesTheVip) {
                    {"far", {ip("203.0.113.10"), 5060}, {}}};
     const NextHops table = replay_next_hops(config);
     const auto gateway_from = [&](int vip, const char* client) {
-        const auto by = table.gateway_from(static_cast<VipId>(vip), *table.route_to(ip(client)));
+        const PortId from =
+            port_of_vip(config.vips[static_cast<std::size_t>(vip)].endpoint.address, config);
+        const auto by = table.gateway_from(from, *table.route_to(ip(client)));
         return by ? to_string(table.hops[index(*by)].address) : "on the link";
     };
     EXPECT_EQ(gateway_from(0, "203.0.113.7"), "198.51.100.1");

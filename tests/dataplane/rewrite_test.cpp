@@ -308,7 +308,10 @@ TEST(Rewrite, AnswersByTheGatewayOfThePortThatCarriesTheVip) {
     here.next_hops.hops.push_back({PortId{1}, ip("203.0.113.1"), mac("02:00:00:00:02:fd")});
     Route& unknown = here.next_hops.routes.front();
     unknown = {0, true, PortId{1}, core, true};
-    here.next_hops.vip_gateways = {core, kGatewayHop}; // by VipId
+    const PortId from =
+        here.snapshot.vips[index(*here.snapshot.pools[index(kInside)].nat_vip)].port;
+    std::optional<HopId>& own = here.next_hops.port_gateways[index(from)];
+    own = kGatewayHop;
     const auto destination_of = [&](std::string_view client) {
         const Rewritten result = rewrite(here, from_nat(client));
         EXPECT_EQ(result.end, std::nullopt) << client;
@@ -316,9 +319,9 @@ TEST(Rewrite, AnswersByTheGatewayOfThePortThatCarriesTheVip) {
     };
     EXPECT_EQ(destination_of("192.0.1.7"), mac(kGatewayMac));
     EXPECT_EQ(destination_of(kNeighbour), mac(kNeighbourMac)) << "a closer route counts";
-    here.next_hops.vip_gateways = {kGatewayHop, std::nullopt};
+    own.reset();
     EXPECT_EQ(destination_of("192.0.1.7"), mac("02:00:00:00:02:fd")) << "any is better than none";
-    here.next_hops.vip_gateways = {kGatewayHop, kGatewayHop};
+    own = kGatewayHop;
     unknown.own_default = false;
     EXPECT_EQ(destination_of("192.0.1.7"), mac("02:00:00:00:02:fd")) << "the host's default";
 }
