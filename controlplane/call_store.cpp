@@ -136,11 +136,20 @@ void CallSweeper::tick(CallTime now, TimePoint clock) {
     }
 }
 
+bool CallSweeper::found_none(BackendId id) const noexcept {
+    const CallCounts& counts = counts_[index(id)];
+    return counts.ringing + counts.answered + counts.lasting + counts.ended + counts.failed == 0;
+}
+
+bool CallSweeper::is_nobody(const Snapshot& snapshot, BackendId id) {
+    return index(id) >= snapshot.backends.size() || snapshot.backends[index(id)].name.empty();
+}
+
 void CallSweeper::mark_kept(CallTime now) {
     now_ = now;
     const Snapshot& snapshot = *publisher_.current();
     table_.sweep(0, table_.buckets(), now, [&](std::size_t slot, const Call& call) {
-        if (index(call.backend) >= snapshot.backends.size()) return false;
+        if (is_nobody(snapshot, call.backend)) return false;
         const PoolId pool = snapshot.backends[index(call.backend)].pool;
         const auto& slots = snapshot.pools[index(pool)].slots;
         if (!slots || (*slots)[slot] != call.backend)
@@ -182,7 +191,7 @@ bool CallSweeper::is_silent(const Snapshot& snapshot, const Call& call) const {
 void CallSweeper::sweep_piece(CallTime now) {
     const Snapshot& snapshot = *publisher_.current();
     table_.sweep(next_bucket_, kBucketsATick, now, [&](std::size_t slot, const Call& call) {
-        if (index(call.backend) >= snapshot.backends.size()) return false;
+        if (is_nobody(snapshot, call.backend)) return false;
         ++counting_used_;
         CallCounts& counts = counting_[index(call.backend)];
         switch (call.state) {

@@ -79,6 +79,8 @@ public:
     CallSweeper(CallTable table, Publisher& publisher) : table_(table), publisher_(publisher) {}
 
     void tick(CallTime now, TimePoint clock);
+    /// Begins anew: pools and backends have changed.
+    void restart() noexcept { phase_ = Phase::Idle, next_pass_ = {}; }
     /// Before the first packet, over a table that another process left: marks the slots of all
     /// calls that are not where the hash says, so that they are looked for.
     void mark_kept(CallTime now);
@@ -92,12 +94,16 @@ public:
     /// Words in use, of table.words().
     [[nodiscard]] std::uint64_t used() const noexcept { return used_; }
     [[nodiscard]] std::uint64_t passes() const noexcept { return passes_; }
+    /// Whether the last whole pass found no call of the backend, in whatever state.
+    [[nodiscard]] bool found_none(BackendId id) const noexcept;
 
 private:
     enum class Phase : std::uint8_t { Idle, Grace, Sweep };
     void begin();
     void sweep_piece(CallTime now);
     void end(TimePoint clock);
+    /// Then the call is forgotten.
+    [[nodiscard]] static bool is_nobody(const Snapshot& snapshot, BackendId id);
     [[nodiscard]] bool is_silent(const Snapshot& snapshot, const Call& call) const;
 
     CallTable table_;

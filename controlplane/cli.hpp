@@ -32,6 +32,7 @@ class HealthChecker;
 class Publisher;
 class CallSweeper;
 class LoadMeter;
+class Reloader;
 
 /// Who asks: what the kernel says of the peer (SO_PEERCRED, SO_PEERGROUPS).
 struct Peer {
@@ -65,6 +66,7 @@ struct Control {
     Admins admins;
     /// Publishes at once if the model changed, so that a verb's answer is already true.
     std::function<void()> apply;
+    Reloader* reloader = nullptr; ///< null: the configuration cannot be changed
 };
 
 /// What a verb says. Handlers fill `json`, and `text` unless the generic table of `json` will do.

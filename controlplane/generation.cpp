@@ -42,7 +42,7 @@ BackendId owner(const std::shared_ptr<const SlotTable>& table, std::size_t slot)
 bool Generations::want(Wish wish, TimePoint now) {
     wanted_ = std::move(wish.eligible);
     if (generations_.empty()) {
-        switch_to(wanted_, "first verdicts", now);
+        switch_to(wanted_, table_, "first verdicts", now);
         return true;
     }
     bool changed = false;
@@ -52,8 +52,10 @@ bool Generations::want(Wish wish, TimePoint now) {
         // Nobody left, or nobody before: whoever may, takes new calls at once.
         const bool all = wish.at_once || living.empty();
         std::vector<Candidate> next = all ? wanted_ : std::move(living);
-        if (!same(next, generations_.back().candidates)) {
+        const TableKind kind = all ? table_ : generations_.back().kind;
+        if (!same(next, generations_.back().candidates) || kind != generations_.back().kind) {
             switch_to(std::move(next),
+                      kind,
                       names.empty() ? wish.at_once ? "a change at once" : "nobody took calls"
                                     : names + " lost",
                       now);
@@ -67,7 +69,8 @@ bool Generations::want(Wish wish, TimePoint now) {
         std::erase_if(next, [&](const Candidate& one) {
             return !has_backend(wanted_, one.id) && !has_backend(present, one.id);
         });
-        if (same(next, present) || same(wanted_, present)) {
+        const bool no_change = same(next, present) && announced_->kind == generations_.back().kind;
+        if (no_change || is(generations_.back(), wanted_)) {
             announced_.reset();
             changed = true;
         } else if (!same(next, announced_->candidates)) {
@@ -76,7 +79,7 @@ bool Generations::want(Wish wish, TimePoint now) {
             changed = true;
         }
     }
-    if (!announced_ && !same(wanted_, generations_.back().candidates)) {
+    if (!announced_ && !is(generations_.back(), wanted_)) {
         announce(wanted_, now);
         changed = true;
     }
@@ -87,10 +90,10 @@ bool Generations::want(Wish wish, TimePoint now) {
 bool Generations::tick(TimePoint now) {
     bool changed = false;
     if (announced_ && announced_->since <= now) {
-        std::vector<Candidate> next = std::move(announced_->candidates);
+        Generation next = std::move(*announced_);
         announced_.reset();
-        switch_to(std::move(next), "announced change", now);
-        if (!same(wanted_, generations_.back().candidates)) announce(wanted_, now);
+        switch_to(std::move(next.candidates), next.kind, "announced change", now);
+        if (!is(generations_.back(), wanted_)) announce(wanted_, now);
         changed = true;
     }
     while (has_old(now)) {
@@ -101,11 +104,19 @@ bool Generations::tick(TimePoint now) {
     return changed;
 }
 
-void Generations::switch_to(std::vector<Candidate> candidates, std::string reason, TimePoint now) {
+bool Generations::is(const Generation& generation, const std::vector<Candidate>& candidates) const {
+    return generation.kind == table_ && same(generation.candidates, candidates);
+}
+
+void Generations::switch_to(std::vector<Candidate> candidates,
+                            TableKind kind,
+                            std::string reason,
+                            TimePoint now) {
     if (!generations_.empty()) generations_.back().replaced = now;
     Generation next;
     next.number = ++number_;
     next.candidates = std::move(candidates);
+    next.kind = kind;
     next.since = now;
     next.reason = std::move(reason);
     fill(next);
@@ -121,6 +132,7 @@ void Generations::announce(std::vector<Candidate> candidates, TimePoint now) {
     Generation next;
     next.number = number_ + 1;
     next.candidates = std::move(candidates);
+    next.kind = table_;
     next.since = now + times_.t_settle;
     next.reason = "announced";
     fill(next);
@@ -130,12 +142,13 @@ void Generations::announce(std::vector<Candidate> candidates, TimePoint now) {
 /// The table of its candidates; one that is in memory already is shared.
 void Generations::fill(Generation& generation) const {
     for (const Generation& other : generations_)
-        if (other.digest != "-" && same(other.candidates, generation.candidates)) {
+        if (other.digest != "-" && other.kind == generation.kind &&
+            same(other.candidates, generation.candidates)) {
             generation.table = other.table;
             generation.digest = other.digest;
             return;
         }
-    generation.table = algorithm(table_).build(generation.candidates, secret_);
+    generation.table = algorithm(generation.kind).build(generation.candidates, secret_);
     generation.digest = table_digest(generation.table.get(), generation.candidates);
 }
 
@@ -181,11 +194,11 @@ bool Generations::has_old(TimePoint now) const {
 }
 
 bool Generations::has_gathered() const {
-    return announced_ && !same(announced_->candidates, wanted_);
+    return announced_ && !is(*announced_, wanted_);
 }
 
-std::size_t Generations::would_move(const std::vector<Candidate>& eligible) const {
-    const std::shared_ptr<const SlotTable> after = algorithm(table_).build(eligible, secret_);
+std::size_t Generations::would_move(const std::vector<Candidate>& eligible, TableKind table) const {
+    const std::shared_ptr<const SlotTable> after = algorithm(table).build(eligible, secret_);
     const std::shared_ptr<const SlotTable> before = slots();
     std::size_t moved = 0;
     for (std::size_t slot = 0; slot < kSlots; ++slot)

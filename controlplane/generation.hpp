@@ -32,6 +32,7 @@ namespace viaduct {
 struct Generation {
     std::uint64_t number = 0; ///< counts from 1 in each pool
     std::vector<Candidate> candidates;
+    TableKind kind = TableKind::Rendezvous; ///< how its table is filled
     std::shared_ptr<const SlotTable> table; ///< null: nobody
     std::string digest = "-";
     TimePoint since;                   ///< took new calls from then on; announced: will
@@ -66,6 +67,8 @@ public:
     /// Whether tick() would forget one.
     [[nodiscard]] bool has_old(TimePoint now) const;
     void set_times(const Times& times) { times_ = times; }
+    /// Of what is announced from now on.
+    void set_table(TableKind table) { table_ = table; }
 
     /// Owners of new calls; null: nobody may take any.
     [[nodiscard]] std::shared_ptr<const SlotTable> slots() const;
@@ -84,7 +87,8 @@ public:
     [[nodiscard]] std::uint64_t capped() const noexcept { return capped_; }
 
     /// What a change would move: slots whose new calls go elsewhere once it is done.
-    [[nodiscard]] std::size_t would_move(const std::vector<Candidate>& eligible) const;
+    [[nodiscard]] std::size_t would_move(const std::vector<Candidate>& eligible,
+                                         TableKind table) const;
 
     /// Whether any generation in memory, or the announced one, has this backend.
     [[nodiscard]] bool has(BackendId backend) const;
@@ -96,10 +100,14 @@ public:
                  TimePoint now);
 
 private:
-    void switch_to(std::vector<Candidate> candidates, std::string reason, TimePoint now);
+    void
+    switch_to(std::vector<Candidate> candidates, TableKind kind, std::string reason, TimePoint now);
     void announce(std::vector<Candidate> candidates, TimePoint now);
     void fill(Generation& generation) const;
     void find_unsettled();
+    /// Whether the generation is what would be made of these candidates now.
+    [[nodiscard]] bool is(const Generation& generation,
+                          const std::vector<Candidate>& candidates) const;
 
     Times times_;
     SteeringSecret secret_;

@@ -69,25 +69,58 @@ HealthChecker::HealthChecker(const Config& config,
                              std::uint64_t seed)
     : config_(config), model_(model), next_hops_(next_hops), probe_udp_port_(probe_udp_port),
       random_(seed) {
-    for (const BackendState& backend : model.backends()) {
-        const PoolConfig& pool = model.pool(backend.pool).config;
-        Target target{.id = backend.id,
-                      .health = pool.health,
-                      .mode = pool.mode,
-                      .vip = std::nullopt,
-                      .damper = Damper(pool.health.fall, pool.health.rise, backend.health),
-                      .due = {},
-                      .probe = std::nullopt,
-                      .statistics = {}};
-        const auto vip = std::find_if(config.vips.begin(),
-                                      config.vips.end(),
-                                      [&pool](const VipConfig& v) { return v.pool == pool.name; });
-        if (vip != config.vips.end()) target.vip = vip->endpoint;
+    for (const BackendState& backend : model.backends())
+        targets_.push_back(target_for(backend));
+    take_unprobed();
+}
+
+HealthChecker::Target HealthChecker::target_for(const BackendState& backend) const {
+    Target target{.id = backend.id,
+                  .health = {},
+                  .mode = {},
+                  .vip = std::nullopt,
+                  .damper = Damper(1, 1),
+                  .due = {},
+                  .probe = std::nullopt,
+                  .statistics = {}};
+    if (!backend.exists()) { // holds the place
+        target.health.kind = ProbeKind::None;
+        return target;
+    }
+    const PoolConfig& pool = model_.pool(backend.pool).config;
+    target.health = pool.health;
+    target.mode = pool.mode;
+    target.damper = Damper(pool.health.fall, pool.health.rise, backend.health);
+    const auto vip = std::ranges::find(config_.vips, pool.name, &VipConfig::pool);
+    if (vip != config_.vips.end()) target.vip = vip->endpoint;
+    return target;
+}
+
+/// What is not probed counts as up.
+void HealthChecker::take_unprobed() {
+    for (const Target& target : targets_)
+        if (target.health.kind == ProbeKind::None && model_.backend(target.id).exists())
+            model_.set_health(target.id, Health::Up, "no probe configured");
+}
+
+void HealthChecker::reconfigure(TimePoint now) {
+    std::vector<Target> before = std::move(targets_);
+    targets_.clear();
+    for (const BackendState& backend : model_.backends()) {
+        Target target = target_for(backend);
+        target.due = now;
+        Target* const known =
+            index(backend.id) < before.size() ? &before[index(backend.id)] : nullptr;
+        if (known != nullptr && known->health == target.health && known->mode == target.mode &&
+            known->vip == target.vip) {
+            target = std::move(*known);
+        } else if (known != nullptr) {
+            if (known->probe) waiting_.erase(known->probe->ids.call_id);
+            if (backend.exists()) target.statistics = known->statistics;
+        }
         targets_.push_back(std::move(target));
     }
-    for (const Target& target : targets_)
-        if (target.health.kind == ProbeKind::None)
-            model.set_health(target.id, Health::Up, "no probe configured");
+    take_unprobed();
 }
 
 const HealthChecker::Statistics& HealthChecker::statistics(BackendId id) const {

@@ -68,6 +68,10 @@ public:
                   std::uint16_t probe_udp_port,
                   std::uint64_t seed = std::random_device{}());
 
+    /// What the model and the configuration say now. Probes under way go on where nothing that
+    /// concerns them has changed.
+    void reconfigure(TimePoint now);
+
     /// Sends what is due and expires what is overdue. Read the clock for `now` first, then give
     /// every waiting event to on_answer(), then call this: so an answer that waited in the ring is
     /// never taken for missing.
@@ -107,6 +111,8 @@ private:
         std::optional<Probe> probe;
         Statistics statistics;
     };
+    [[nodiscard]] Target target_for(const BackendState& backend) const;
+    void take_unprobed();
     void start_clock(TimePoint now);
     void start_probe(Target& target, TimePoint now);
     void try_send(Target& target, TimePoint now);

@@ -20,6 +20,7 @@
 #include <deque>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <set>
 #include <sys/epoll.h>
 
 namespace viaduct {
@@ -72,6 +73,7 @@ struct Kernel::Impl {
     Impl& operator=(const Impl&) = delete;
 
     void set_up_ports(const std::vector<TwinPort>& ports);
+    void reconfigure(const Config& wanted, std::vector<PlacedBackend> backends);
     void on_events();
     void tell_lost_twin(const nlmsghdr* message) const;
     void on_tick(TimePoint now);
@@ -87,22 +89,23 @@ struct Kernel::Impl {
     void manage(const Station& station);
     void resolve(const Station& station, TimePoint now);
 
-    const Config config_;
-    const std::vector<PlacedBackend> backends_; ///< by BackendId
+    Config config_;
+    std::vector<PlacedBackend> backends_; ///< by BackendId
     Loop& loop_;
     Netlink netlink_;
     Netlink events_;
     // What follows is undone in reverse order: an interface may be heard by the kernel again only
     // when the VIPs are gone from the twins, or it would answer SIP with ICMP.
     std::deque<DropFilter> filters_;
-    Undo undo_;
     std::vector<Twin> twins_; ///< by PortId
+    Undo undo_;
     std::optional<Neighbours> neighbours_;
 
     std::vector<Station> gateways_; ///< hop kFirstGatewayHop + i; only grows: hops keep their ids
     std::vector<Route> routes_;
     decltype(NextHops::port_gateways) port_gateways_;
     std::vector<NeighbourMap::Entry> entries_; ///< what the current NeighbourMap was made from
+    std::vector<TwinPort> ports_;
     NextHopSource source_;
     std::uint64_t version_ = 0; ///< 0: still starting
     bool neighbours_lost_ = false;
@@ -144,6 +147,7 @@ Kernel::Impl::~Impl() {
 }
 
 void Kernel::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
+    ports_ = ports;
     twins_ = plan_twins(config_, ports);
     std::vector<int> links;
     for (std::size_t i = 0; i < twins_.size(); ++i)
@@ -158,6 +162,19 @@ void Kernel::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
                                              : config_.ports[i].addresses.front().address);
     }
     neighbours_.emplace(std::move(links));
+}
+
+void Kernel::Impl::reconfigure(const Config& wanted, std::vector<PlacedBackend> backends) {
+    change_addresses(netlink_, twins_, plan_twins(wanted, ports_));
+    config_ = wanted;
+    backends_ = std::move(backends);
+    rebuild();
+    std::set<Station> used(gateways_.begin(), gateways_.end());
+    for (std::size_t b = 0; b < backends_.size(); ++b) {
+        const NextHop& hop = source_.next_hops.hops[b];
+        if (!backends_[b].mac) used.insert({hop.port, hop.address});
+    }
+    neighbours_->manage_only(used);
 }
 
 void Kernel::Impl::on_events() {
@@ -338,6 +355,7 @@ void Kernel::Impl::rebuild() {
     fresh.routes = routes_;
     fresh.port_gateways = port_gateways_;
     for (std::size_t b = 0; b < backends_.size(); ++b) {
+        if (backends_[b].address == Ipv4Addr{}) continue; // nobody has this id
         const Station station = station_for(backends_[b], config_, fresh);
         const std::optional<MacAddr>& fixed = backends_[b].mac;
         if (!fixed) manage(station);
@@ -377,6 +395,10 @@ Kernel::Kernel(const Config& config,
     : impl_(std::make_unique<Impl>(config, std::move(backends), ports, loop)) {}
 
 Kernel::~Kernel() = default;
+
+void Kernel::reconfigure(const Config& config, std::vector<PlacedBackend> backends) {
+    impl_->reconfigure(config, std::move(backends));
+}
 
 const NextHopSource& Kernel::next_hops() const noexcept {
     return impl_->source_;

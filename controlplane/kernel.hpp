@@ -64,6 +64,10 @@ public:
     Kernel(const Kernel&) = delete;
     Kernel& operator=(const Kernel&) = delete;
 
+    /// Takes up the VIPs of another configuration with the same ports, and other backends. Throws
+    /// Error naming what failed; then nothing has changed.
+    void reconfigure(const Config& config, std::vector<PlacedBackend> backends);
+
     /// Current view; `version()` grows when it changes.
     [[nodiscard]] const NextHopSource& next_hops() const noexcept;
     [[nodiscard]] std::uint64_t version() const noexcept;

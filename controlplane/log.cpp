@@ -31,6 +31,12 @@ void start_log(const std::string& level) {
     spdlog::set_default_logger(std::move(logger));
 }
 
+void set_log_level(const std::string& level) {
+    const auto threshold = spdlog::level::from_str(level);
+    spdlog::default_logger()->set_level(threshold);
+    spdlog::default_logger()->flush_on(threshold);
+}
+
 std::string printable(std::string_view text) {
     constexpr std::size_t kMax = 64;
     constexpr std::string_view kHex = "0123456789abcdef";

@@ -11,6 +11,8 @@ namespace viaduct {
 
 /// `level`: "debug", "info", "warning" or "error".
 void start_log(const std::string& level);
+/// Of the running log; `level` as in the configuration.
+void set_log_level(const std::string& level);
 
 /// Text of foreign origin made safe for a log line: control and non-ASCII bytes escaped as \xNN,
 /// cut at 64 bytes.

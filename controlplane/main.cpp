@@ -13,6 +13,7 @@
 #include "pool.hpp"
 #include "publish.hpp"
 #include "reference.hpp"
+#include "reload.hpp"
 #include "replay_command.hpp"
 #include "secret.hpp"
 #include "state_keeper.hpp"
@@ -28,6 +29,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <sched.h>
 #include <string>
@@ -170,12 +172,27 @@ bool take_events(HealthChecker& health, Kernel& kernel, TimePoint now) {
     return false;
 }
 
-int run(const Config& config) {
+/// What SIGHUP asks for. The log says what came of it.
+void reload_by_signal(Reloader& reloader, const std::function<void()>& apply) {
+    notify_systemd("RELOADING=1");
+    try {
+        if (reloader.reload().empty())
+            spdlog::info("SIGHUP: the file says what is in force: no change");
+        else
+            apply();
+    } catch (const Error& error) {
+        spdlog::error("SIGHUP: {}", error.what());
+    }
+    notify_systemd("READY=1");
+}
+
+int run(Config config) {
     std::signal(SIGPIPE, SIG_IGN); // a log reader that dies must not take the balancer along
     Loop loop;
-    loop.on_signals({SIGTERM, SIGINT, SIGHUP}, [&loop](int signal) {
+    std::function<void()> on_hangup;
+    loop.on_signals({SIGTERM, SIGINT, SIGHUP}, [&](int signal) {
         if (signal == SIGHUP) {
-            spdlog::warn("SIGHUP: this version does not reload; restart to apply a new file");
+            if (on_hangup) on_hangup();
             return;
         }
         spdlog::info("stopping on signal {}", signal);
@@ -190,7 +207,7 @@ int run(const Config& config) {
     const SteeringSecret secret = config.secret ? *config.secret : kept_secret(config.state);
     const ProbePort probe_port;
     const StateAtStart state = read_state(config.state, config, secret);
-    PoolModel model(config, ids_of(state.kept));
+    PoolModel model = model_of(config, state.kept);
     Publisher publisher(config, secret, probe_port.number());
     take_up(state.kept, model, publisher, Clock::now());
     StateKeeper keeper(config.state, secret, state.kept.lineage, model, publisher);
@@ -231,12 +248,23 @@ int run(const Config& config) {
         reclaim();
     };
     apply();
+    Reloader reloader({config,
+                       model,
+                       publisher,
+                       health,
+                       sweeper,
+                       [&kernel](const Config& next, std::vector<PlacedBackend> places) {
+                           kernel.reconfigure(next, std::move(places));
+                       },
+                       [&keeper] { keeper.write_now(); }});
+    on_hangup = [&] { reload_by_signal(reloader, apply); };
     loop.every(kTick, [&](TimePoint now) {
         // An answer that still waits must not be taken for missing.
         if (take_events(health, kernel, now)) health.tick(now);
         set_call_time(calls.now());
         sweeper.tick(calls.now(), now);
         model.pass_deadlines(now);
+        reloader.tick(now);
         apply();
         keeper.tick(now);
         copy.tick(now);
@@ -254,11 +282,12 @@ int run(const Config& config) {
                     load,
                     Clock::now(),
                     admins,
-                    apply};
+                    apply,
+                    &reloader};
     cli.start(control);
     spdlog::info("ready: {} worker(s), {} backend(s), control socket {}",
                  worker_count(),
-                 model.backends().size(),
+                 std::ranges::count_if(model.backends(), &BackendState::exists),
                  config.socket);
     notify_systemd("READY=1");
     loop.run();
@@ -300,9 +329,9 @@ int run_command(int argc, char** argv) {
     if (config_file.empty())
         throw Error(
             "say what to do: --config FILE, --check FILE, --reference or replay; see --help");
-    const Config config = load_config(config_file);
+    Config config = load_config(config_file);
     start_log(config.log_level);
-    return run(config);
+    return run(std::move(config));
 }
 
 } // namespace

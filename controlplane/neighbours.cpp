@@ -29,9 +29,7 @@ Neighbours::Neighbours(std::vector<int> links) : links_(std::move(links)) {}
 Neighbours::~Neighbours() {
     for (const Station& station : managed_) {
         try {
-            (void)asker_.request(
-                NetlinkMessage(RTM_DELNEIGH, 0, header(links_[index(station.port)]))
-                    .add(NDA_DST, Be32(station.address.value)));
+            release(station);
         } catch (...) { // out of memory; the entries go away with the twin
         }
     }
@@ -96,6 +94,17 @@ int Neighbours::enter(const Station& station, std::uint32_t extended_flags) {
 int Neighbours::manage(const Station& station) {
     if (!managed_.insert(station).second) return 0;
     return enter(station, NTF_EXT_MANAGED);
+}
+
+void Neighbours::release(const Station& station) {
+    (void)asker_.request(NetlinkMessage(RTM_DELNEIGH, 0, header(links_[index(station.port)]))
+                             .add(NDA_DST, Be32(station.address.value)));
+}
+
+void Neighbours::manage_only(const std::set<Station>& wanted) {
+    for (const Station& station : managed_)
+        if (!wanted.contains(station)) release(station);
+    std::erase_if(managed_, [&](const Station& station) { return !wanted.contains(station); });
 }
 
 void Neighbours::restore_managed() {

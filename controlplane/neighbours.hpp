@@ -42,6 +42,8 @@ public:
     /// even when routes no longer lead to it: gateways keep their HopId, and few ever change.
     /// 0, also for one that is managed already, or an errno.
     int manage(const Station& station);
+    /// Leaves the others to the kernel.
+    void manage_only(const std::set<Station>& wanted);
     /// Enters managed stations again that failed to answer (the kernel itself would try again after
     /// 5 s) or that were dropped (twin down and up, `ip neigh`). An operator's permanent entry
     /// stays.
@@ -57,6 +59,7 @@ private:
 
         bool operator==(const Known&) const = default;
     };
+    void release(const Station& station);
     int enter(const Station& station, std::uint32_t extended_flags);
 
     Netlink reader_;

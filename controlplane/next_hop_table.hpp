@@ -45,7 +45,7 @@ struct Station {
 
 /// What decides how a backend is reached.
 struct PlacedBackend {
-    Ipv4Addr address;
+    Ipv4Addr address;           ///< 0.0.0.0: there is none
     std::optional<MacAddr> mac; ///< given by the operator
     ForwardMode mode{};
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace viaduct {
@@ -12,6 +13,7 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kHealthNames{"unknown", "up", "busy", "down"};
 constexpr std::array<std::string_view, 3> kAdminNames{"enabled", "drain", "disabled"};
+constexpr std::array<std::string_view, 4> kTenureNames{"member", "leaving", "gone", "free"};
 
 /// "a, b, c" of the names in a row of things that have a config.name.
 template <typename Range, typename NameOf>
@@ -34,31 +36,115 @@ std::string_view name_of(Admin admin) noexcept {
     return kAdminNames[static_cast<std::size_t>(admin)];
 }
 
-PoolModel::PoolModel(const Config& config, const BackendIds& wanted)
+std::string_view name_of(Tenure tenure) noexcept {
+    return kTenureNames[static_cast<std::size_t>(tenure)];
+}
+
+PoolModel::PoolModel(const Config& config, const std::vector<KnownBackend>& known, std::size_t ids)
     : patience_(transaction_time(config)) {
-    const auto now = std::chrono::system_clock::now();
-    std::size_t next = 0;
-    for (const auto& [name, id] : wanted)
-        next = std::max(next, index(id) + 1);
-    for (const PoolConfig& pool_config : config.pools) {
-        PoolState pool{pool_config, PoolId{static_cast<std::uint16_t>(pools_.size())}, {}};
-        for (const BackendConfig& backend_config : pool_config.backends) {
-            BackendState backend;
-            backend.config = backend_config;
-            const auto known = wanted.find({pool_config.name, backend_config.name});
-            backend.id = known != wanted.end() ? known->second : static_cast<BackendId>(next++);
-            backend.pool = pool.id;
-            backend.changed = now;
-            backend.evidence = "no verdict yet";
-            pool.backends.push_back(backend.id);
-            backends_.push_back(std::move(backend));
-        }
-        pools_.push_back(std::move(pool));
+    for (const KnownBackend& one : known)
+        ids = std::max(ids, index(one.id) + 1);
+    std::vector<BackendState> before(ids);
+    for (std::size_t i = 0; i < ids; ++i) {
+        before[i].id = static_cast<BackendId>(i);
+        before[i].tenure = Tenure::Gone; // calls may be remembered of whoever that was
     }
-    std::ranges::sort(backends_, {}, &BackendState::id);
-    for (std::size_t i = 0; i < backends_.size(); ++i)
-        if (index(backends_[i].id) != i)
-            throw Error("a backend that it names is in the configuration no more");
+    for (const KnownBackend& one : known) {
+        BackendState& backend = before[index(one.id)];
+        backend.config = one.config;
+        backend.pool_name = one.pool;
+        backend.tenure = Tenure::Leaving;
+        backend.evidence = "no verdict yet";
+    }
+    arrange(config, std::move(before));
+}
+
+void PoolModel::reconfigure(const Config& config) {
+    const std::vector<BackendState> before = backends_;
+    arrange(config, before);
+    for (std::size_t i = 0; i < backends_.size(); ++i) {
+        BackendState& now = backends_[i];
+        const Tenure then = i < before.size() ? before[i].tenure : Tenure::Free;
+        if (now.tenure == then) continue;
+        now.evidence = now.tenure == Tenure::Member ? "in the configuration"
+                                                    : "not in the configuration any more";
+        record(now, name_of(then), name_of(now.tenure));
+    }
+    ++version_;
+}
+
+/// `before` by BackendId. Changes nothing when it throws.
+void PoolModel::arrange(const Config& config, std::vector<BackendState> before) {
+    const auto now = std::chrono::system_clock::now();
+    std::vector<PoolState> pools;
+    std::map<std::pair<std::string_view, std::string_view>, std::size_t> places;
+    std::set<std::string_view> worked; // pools that had backends before
+    for (BackendState& backend : before) {
+        if (!backend.exists()) continue;
+        backend.tenure = Tenure::Gone; // until it is found below
+        places[{backend.pool_name, backend.config.name}] = index(backend.id);
+        worked.insert(backend.pool_name);
+    }
+    std::vector<BackendState> after = before;
+    const auto free_place = [&] {
+        if (after.size() < kMaxBackends) {
+            after.emplace_back();
+            return after.size() - 1;
+        }
+        const auto free = std::ranges::find(after, Tenure::Free, &BackendState::tenure);
+        if (free != after.end()) return static_cast<std::size_t>(free - after.begin());
+        throw Error("there are " + std::to_string(kMaxBackends) +
+                    " backends with those that leave or left and may have calls: too many; "
+                    "`show backends` lists them");
+    };
+    for (const PoolConfig& pool_config : config.pools) {
+        PoolState pool{pool_config, PoolId{static_cast<std::uint16_t>(pools.size())}, {}};
+        for (const BackendConfig& backend_config : pool_config.backends) {
+            const auto known = places.find({pool_config.name, backend_config.name});
+            const bool is_new = known == places.end();
+            const std::size_t place = is_new ? free_place() : known->second;
+            BackendState& backend = after[place];
+            if (is_new) {
+                backend = {};
+                backend.id = static_cast<BackendId>(place);
+                backend.pool_name = pool_config.name;
+                backend.changed = now;
+                backend.evidence = "no verdict yet";
+                backend.is_newcomer = worked.contains(pool_config.name);
+            }
+            backend.config = backend_config;
+            backend.pool = pool.id;
+            backend.tenure = Tenure::Member;
+            pool.backends.push_back(backend.id);
+        }
+        for (const auto& [name, place] : places) {
+            BackendState& backend = after[place];
+            if (name.first != pool_config.name || backend.tenure != Tenure::Gone) continue;
+            backend.pool = pool.id;
+            backend.tenure = Tenure::Leaving;
+            pool.backends.push_back(backend.id);
+        }
+        pools.push_back(std::move(pool));
+    }
+    pools_ = std::move(pools);
+    backends_ = std::move(after);
+}
+
+void PoolModel::count_from(BackendId id, std::uint64_t forwarded, std::uint64_t returned) {
+    backends_[index(id)].forwarded_before = forwarded;
+    backends_[index(id)].returned_before = returned;
+}
+
+void PoolModel::release(BackendId id) {
+    BackendState& backend = backends_[index(id)];
+    if (backend.tenure == Tenure::Leaving) {
+        backend.evidence = "no call is remembered of it any more";
+        record(backend, name_of(backend.tenure), name_of(Tenure::Gone));
+        std::erase(pools_[index(backend.pool)].backends, id);
+    }
+    backend.tenure = Tenure::Free;
+    backend.drain_deadline.reset();
+    ++version_;
 }
 
 const PoolState& PoolModel::find_pool(std::string_view name) const {
@@ -118,9 +204,12 @@ std::vector<BackendId> PoolModel::eligible(PoolId id) const {
     std::map<unsigned, std::vector<BackendId>> by_tier;
     for (const BackendId candidate : pool(id).backends) {
         const BackendState& state = backend(candidate);
-        if (state.health == Health::Up && state.admin == Admin::Enabled && state.config.weight > 0)
+        if (state.health == Health::Up && state.admin == Admin::Enabled &&
+            state.tenure == Tenure::Member && state.config.weight > 0)
             by_tier[state.config.tier].push_back(candidate);
     }
+    for (auto& [tier, members] : by_tier)
+        std::ranges::sort(members); // the order in the file means nothing
     for (const auto& [tier, members] : by_tier)
         if (members.size() >= pool(id).config.min_up) return members;
     return by_tier.empty() ? std::vector<BackendId>{} : by_tier.begin()->second;
@@ -136,24 +225,27 @@ std::vector<BackendId> PoolModel::lost(PoolId id) const {
 
 BackendLife PoolModel::life(BackendId id, TimePoint now) const {
     const BackendState& state = backend(id);
-    if (state.admin == Admin::Disabled) return BackendLife::Dead;
+    if (!state.exists() || state.admin == Admin::Disabled) return BackendLife::Dead;
     if (state.health != Health::Down) return BackendLife::Serves;
     return now - state.down_since < patience_ ? BackendLife::Silent : BackendLife::Dead;
 }
 
 std::vector<PlacedBackend> PoolModel::places() const {
-    std::vector<PlacedBackend> places;
-    for (const BackendState& backend : backends_)
-        places.push_back(
-            {backend.config.endpoint.address, backend.config.mac, pool(backend.pool).config.mode});
+    std::vector<PlacedBackend> places(backends_.size());
+    for (std::size_t i = 0; i < places.size(); ++i)
+        if (const BackendState& backend = backends_[i]; backend.exists())
+            places[i] = {backend.config.endpoint.address,
+                         backend.config.mac,
+                         pool(backend.pool).config.mode};
     return places;
 }
 
 bool PoolModel::has_verdict(PoolId id) const {
     const std::vector<BackendId>& members = pool(id).backends;
     return std::all_of(members.begin(), members.end(), [this](BackendId member) {
-        return backend(member).health != Health::Unknown ||
-               backend(member).admin == Admin::Disabled;
+        const BackendState& state = backend(member);
+        return state.health != Health::Unknown || state.admin == Admin::Disabled ||
+               state.is_newcomer || state.tenure == Tenure::Leaving;
     });
 }
 
@@ -163,7 +255,7 @@ void PoolModel::record(const BackendState& backend, std::string_view from, std::
     backends_[index(backend.id)].changed = now;
     history_.push_back({++changes_,
                         now,
-                        pool(backend.pool).config.name,
+                        backend.pool_name,
                         backend.config.name,
                         std::string(from),
                         std::string(to),

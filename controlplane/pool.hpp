@@ -12,11 +12,9 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace viaduct {
@@ -30,26 +28,50 @@ enum class Admin : std::uint8_t { Enabled, Drain, Disabled };
 [[nodiscard]] std::string_view name_of(Health health) noexcept; ///< "unknown", "up", "busy", "down"
 [[nodiscard]] std::string_view name_of(Admin admin) noexcept;   ///< "enabled", "drain", "disabled"
 
-/// (Pool, backend) -> id.
-using BackendIds = std::map<std::pair<std::string, std::string>, BackendId>;
+/// Where a backend stands in its life. Its id means it, and nobody else, until it is Free.
+enum class Tenure : std::uint8_t {
+    Member,  ///< in the configuration
+    Leaving, ///< no longer: it gets no new calls, but those it has stay until they end
+    Gone,    ///< its pool is no longer, either; its calls are not known any more
+    Free,    ///< no call is remembered of it: another may have its id
+};
+
+[[nodiscard]] std::string_view name_of(Tenure tenure) noexcept; ///< "member", "leaving", ...
+
+/// A backend that another process knew.
+struct KnownBackend {
+    std::string pool;
+    BackendConfig config;
+    BackendId id{};
+};
 
 struct BackendState {
     BackendConfig config;
+    std::string pool_name;
     BackendId id{};
-    PoolId pool{};
+    PoolId pool{}; ///< Member, Leaving
+    Tenure tenure = Tenure::Member;
+    bool is_newcomer = false; ///< its pool takes calls already, and does not wait for its verdict
     Health health = Health::Unknown;
     Admin admin = Admin::Enabled;
     std::chrono::system_clock::time_point changed; ///< when health or admin last changed
     TimePoint down_since;                          ///< while health is Down
     TimePoint health_seen;                         ///< when health was last found to be so
     std::optional<TimePoint> drain_deadline;       ///< Drain: when it becomes Disabled
+    std::uint64_t forwarded_before = 0; ///< what workers counted of its id when it got it
+    std::uint64_t returned_before = 0;
     std::string evidence; ///< why, e.g. "200 in 3 ms", "no answer in 300 ms, 2 times"
+
+    /// Whether packets may go there: false where the id is nobody's.
+    [[nodiscard]] bool exists() const noexcept {
+        return tenure == Tenure::Member || tenure == Tenure::Leaving;
+    }
 };
 
 struct PoolState {
     PoolConfig config;
     PoolId id{};
-    std::vector<BackendId> backends;
+    std::vector<BackendId> backends; ///< as in the configuration, then those that leave
 };
 
 /// One line of `show events`.
@@ -67,11 +89,23 @@ class PoolModel {
 public:
     static constexpr std::size_t kHistory = 1000; ///< changes kept for `show events`
 
-    /// Backends in `wanted` get these ids, others new ones. Throws Error when an id would stay
-    /// between them that nobody has.
-    explicit PoolModel(const Config& config, const BackendIds& wanted = {});
+    /// `known` keep their ids; `ids` is how many there were, of others, too. Throws Error when
+    /// there are too many.
+    explicit PoolModel(const Config& config,
+                       const std::vector<KnownBackend>& known = {},
+                       std::size_t ids = 0);
+
+    /// Takes up another configuration. What stays, by the names of pool and backend, keeps id,
+    /// health and the operator's wish; what is in it no longer leaves. Throws Error when there is
+    /// no id left; then nothing has changed.
+    void reconfigure(const Config& config);
+    /// Its id was another's, of whom so much was counted.
+    void count_from(BackendId id, std::uint64_t forwarded, std::uint64_t returned);
+    /// Of a backend that leaves or is gone, when no call is remembered of it.
+    void release(BackendId id);
 
     [[nodiscard]] const std::vector<PoolState>& pools() const noexcept { return pools_; }
+    /// By BackendId, so that some may not exist.
     [[nodiscard]] const std::vector<BackendState>& backends() const noexcept { return backends_; }
     [[nodiscard]] const BackendState& backend(BackendId id) const { return backends_[index(id)]; }
     [[nodiscard]] const PoolState& pool(PoolId id) const { return pools_[index(id)]; }
@@ -92,8 +126,8 @@ public:
     /// Disables what has drained until its deadline.
     void pass_deadlines(TimePoint now);
 
-    /// Backends that may get new calls: up, weight > 0, enabled, of the lowest tier that has at
-    /// least `min_up` of them (or, when none has, of the lowest tier that has any).
+    /// Backends that may get new calls, by id: up, weight > 0, enabled, not leaving, of the lowest
+    /// tier that has at least `min_up` of them (or, when none has, of the lowest that has any).
     [[nodiscard]] std::vector<BackendId> eligible(PoolId id) const;
     /// Backends that may get no new call from this moment on: down or disabled.
     [[nodiscard]] std::vector<BackendId> lost(PoolId id) const;
@@ -101,7 +135,7 @@ public:
     [[nodiscard]] BackendLife life(BackendId id, TimePoint now) const;
     /// Where they are, by BackendId.
     [[nodiscard]] std::vector<PlacedBackend> places() const;
-    /// True when every backend that is not disabled is up, busy or down.
+    /// True when every backend that is not disabled, new or leaving is up, busy or down.
     [[nodiscard]] bool has_verdict(PoolId id) const;
 
     /// Grows with every change that can alter what is published.
@@ -109,6 +143,7 @@ public:
     [[nodiscard]] const std::deque<StateChange>& history() const noexcept { return history_; }
 
 private:
+    void arrange(const Config& config, std::vector<BackendState> before);
     void record(const BackendState& backend, std::string_view from, std::string_view to);
 
     std::chrono::milliseconds patience_; ///< 64*T1

@@ -13,12 +13,8 @@ namespace viaduct {
 
 namespace {
 
-/// So long that a deadline is at most a thousand units ahead, and the shortest that is.
-std::chrono::seconds unit_for(const Config& config) {
-    std::chrono::milliseconds longest = config.max_call.value_or(std::chrono::milliseconds{0});
-    for (const PoolConfig& pool : config.pools)
-        longest = std::max(longest, pool.call_lifetime);
-    return std::chrono::ceil<std::chrono::seconds>(longest / 1000.0);
+Generations::Times times_of(const PoolConfig& pool) {
+    return {pool.t_settle, std::chrono::duration_cast<std::chrono::seconds>(pool.call_lifetime)};
 }
 
 PoolId pool_by_name(const Config& config, const std::string& name) {
@@ -72,6 +68,10 @@ void add_backends(Snapshot& snapshot, const PoolModel& model, TimePoint now) {
     for (const Vip& vip : snapshot.vips)
         snapshot.probe_sources.insert({vip.endpoint.address, 0}, 0);
     for (const BackendState& backend : model.backends()) {
+        if (!backend.exists()) { // nobody; calls that are remembered of it are forgotten
+            snapshot.backends.push_back({{}, {}, {}, {}, BackendLife::Dead});
+            continue;
+        }
         const PoolConfig& pool = model.pool(backend.pool).config;
         const auto id = static_cast<std::uint16_t>(index(backend.id));
         snapshot.backends.push_back({backend.config.name,
@@ -94,12 +94,37 @@ Publisher::Publisher(const Config& config,
                      const SteeringSecret& secret,
                      std::uint16_t probe_udp_port)
     : config_(config), secret_(secret), probe_udp_port_(probe_udp_port),
-      call_unit_(unit_for(config)) {
+      call_unit_(call_unit(config)) {
     for (const PoolConfig& pool : config.pools)
-        pools_.emplace_back(Generations(
-            {pool.t_settle, std::chrono::duration_cast<std::chrono::seconds>(pool.call_lifetime)},
-            secret,
-            pool.table));
+        pools_.push_back(parts_of(pool));
+}
+
+/// So long that a deadline is at most a thousand units ahead, and the shortest that is.
+std::chrono::seconds Publisher::call_unit(const Config& config) {
+    std::chrono::milliseconds longest = config.max_call.value_or(std::chrono::milliseconds{0});
+    for (const PoolConfig& pool : config.pools)
+        longest = std::max(longest, pool.call_lifetime);
+    return std::chrono::ceil<std::chrono::seconds>(longest / 1000.0);
+}
+
+Publisher::PoolParts Publisher::parts_of(const PoolConfig& pool) const {
+    return {pool.name, Generations(times_of(pool), secret_, pool.table)};
+}
+
+void Publisher::reconfigure() {
+    std::vector<PoolParts> before = std::move(pools_);
+    pools_.clear();
+    for (const PoolConfig& pool : config_.pools) {
+        const auto known = std::ranges::find(before, pool.name, &PoolParts::name);
+        if (known == before.end()) {
+            pools_.push_back(parts_of(pool));
+            continue;
+        }
+        known->generations.set_times(times_of(pool));
+        known->generations.set_table(pool.table);
+        pools_.push_back(std::move(*known));
+        known->name.clear(); // not to be found twice
+    }
 }
 
 /// Anew only when something is different: a sequence may be long.
@@ -138,14 +163,14 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
             wish.eligible.push_back({id, backend.name, backend.weight});
         }
         wish.lost = model.lost(pool.id);
-        // Of a restored generation: who is in the configuration no more.
-        const std::deque<Generation>& all = parts.generations.all();
-        if (!all.empty())
-            for (const Candidate& one : all.back().candidates)
-                if (index(one.id) >= model.backends().size()) wish.lost.push_back(one.id);
-        if (const auto& announced = parts.generations.announced())
-            for (const Candidate& one : announced->candidates)
-                if (index(one.id) >= model.backends().size()) wish.lost.push_back(one.id);
+        // Of a restored generation: who is nobody any more.
+        const auto add_strangers = [&](const Generation& generation) {
+            for (const Candidate& one : generation.candidates)
+                if (index(one.id) >= model.backends().size() || !model.backend(one.id).exists())
+                    wish.lost.push_back(one.id);
+        };
+        if (!parts.generations.all().empty()) add_strangers(parts.generations.all().back());
+        if (const auto& announced = parts.generations.announced()) add_strangers(*announced);
         // Where every call is remembered, nothing needs to be announced.
         wish.at_once = std::exchange(parts.at_once, false) || pool.config.steering != SteerBy::Hash;
         parts.generations.want(std::move(wish), now);

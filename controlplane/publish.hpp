@@ -32,6 +32,10 @@ public:
     /// change is due, a backend is silent for too long.
     [[nodiscard]] bool is_stale(const PoolModel& model, TimePoint now);
 
+    /// What the configuration says now, its pools in their new order. The model is to know it
+    /// already.
+    void reconfigure();
+
     /// The next build() switches this pool to what the model wants without announcing it.
     void switch_at_once(PoolId pool) { pools_[index(pool)].at_once = true; }
 
@@ -46,12 +50,16 @@ public:
     /// What workers count of each backend; set after each pass over the table of calls.
     [[nodiscard]] BackendLoads& loads() noexcept { return *loads_; }
     [[nodiscard]] SlotMarks& marks(PoolId pool) { return *pools_[index(pool)].marks; }
-    /// How long a unit of CallTime is: the same for all pools.
+    /// How long a unit of CallTime is: the same for all pools, as long as viaductd runs.
     [[nodiscard]] std::chrono::seconds call_unit() const noexcept { return call_unit_; }
+    /// What it would be with this configuration.
+    [[nodiscard]] static std::chrono::seconds call_unit(const Config& config);
 
 private:
     struct PoolParts {
-        explicit PoolParts(Generations made) : generations(std::move(made)) {}
+        PoolParts(std::string pool_name, Generations made)
+            : name(std::move(pool_name)), generations(std::move(made)) {}
+        std::string name;
         Generations generations;
         std::shared_ptr<SlotMarks> marks = std::make_shared<SlotMarks>();
         std::shared_ptr<const Dealer> dealer; ///< null: by hash
@@ -60,6 +68,7 @@ private:
         bool at_once = false;
         bool marks_shown = false; ///< the last snapshot has workers look at the marks
     };
+    [[nodiscard]] PoolParts parts_of(const PoolConfig& pool) const;
     void update_dealer(PoolParts& parts, const PoolModel& model, const PoolState& pool) const;
     [[nodiscard]] Pool build_pool(const PoolModel& model, const PoolState& pool, TimePoint now);
 

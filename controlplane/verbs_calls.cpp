@@ -105,6 +105,7 @@ void show_calls(Control& control, Arguments arguments, Reply& reply) {
     if (!arguments.empty()) static_cast<void>(control.model.find_pool(arguments[0]));
     Json rows = Json::array();
     for (const BackendState& backend : control.model.backends()) {
+        if (!backend.exists()) continue;
         const PoolConfig& pool = control.model.pool(backend.pool).config;
         if (!arguments.empty() && arguments[0] != pool.name) continue;
         const CallCounts& counts = control.sweeper.counts()[index(backend.id)];

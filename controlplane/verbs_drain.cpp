@@ -145,6 +145,9 @@ void set_admin(Control& control,
 /// `undrain` must not enable what somebody disabled, nor `enable` what somebody drains.
 void refuse(const Control& control, Arguments arguments, Admin state, const std::string& instead) {
     const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
+    if (backend.tenure == Tenure::Leaving)
+        throw Error(backend.config.name + " leaves pool " + backend.pool_name +
+                    ": it is in the configuration no more; put it back and reload");
     if (backend.admin == state)
         throw Error(backend.config.name + " is " + std::string(name_of(state)) + ": use `" +
                     instead + " " + arguments[0] + " " + arguments[1] + "`");

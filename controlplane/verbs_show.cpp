@@ -78,8 +78,11 @@ std::uint64_t value_of(const Totals& totals, WorkerCounter which) {
     return totals.values[static_cast<std::size_t>(which)];
 }
 
-const std::string& pool_name(const Control& control, const BackendState& backend) {
-    return control.model.pool(backend.pool).config.name;
+/// The operator's: by a verb, or by the file.
+std::string_view wish_for(const BackendState& backend) {
+    return backend.tenure == Tenure::Leaving && backend.admin != Admin::Disabled
+               ? name_of(backend.tenure)
+               : name_of(backend.admin);
 }
 
 } // namespace
@@ -127,27 +130,30 @@ void show_pools(Control& control, Arguments, Reply& reply) {
 
 void show_backends(Control& control, Arguments, Reply& reply) {
     Json& backends = reply.json["backends"] = Json::array();
-    for (const BackendState& backend : control.model.backends())
-        backends.push_back({{"pool", pool_name(control, backend)},
+    for (const BackendState& backend : control.model.backends()) {
+        if (!backend.exists()) continue;
+        backends.push_back({{"pool", backend.pool_name},
                             {"backend", backend.config.name},
                             {"address", to_string(backend.config.endpoint)},
                             {"weight", backend.config.weight},
                             {"tier", backend.config.tier},
                             {"health", name_of(backend.health)},
-                            {"admin", name_of(backend.admin)},
+                            {"admin", wish_for(backend)},
                             {"since", utc(backend.changed)},
                             {"calls_left", calls_left(control, backend)},
                             {"disabled_in_s", json_of(seconds_left(backend))},
-                            {"forwarded", forwarded_to(backend.id)},
-                            {"returned", returned_from(backend.id)},
+                            {"forwarded", forwarded_to(backend.id) - backend.forwarded_before},
+                            {"returned", returned_from(backend.id) - backend.returned_before},
                             {"evidence", to_utf8(backend.evidence)}});
+    }
 }
 
 void show_health(Control& control, Arguments, Reply& reply) {
     Json rows = Json::array();
     for (const BackendState& backend : control.model.backends()) {
+        if (!backend.exists()) continue;
         const HealthChecker::Statistics& seen = control.health.statistics(backend.id);
-        Json row = {{"pool", pool_name(control, backend)},
+        Json row = {{"pool", backend.pool_name},
                     {"backend", backend.config.name},
                     {"health", name_of(backend.health)},
                     {"sent", seen.sent},

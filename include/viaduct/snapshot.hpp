@@ -111,7 +111,7 @@ enum class BackendLife : std::uint8_t {
 };
 
 struct Backend {
-    std::string name;
+    std::string name; ///< empty: nobody has this id now
     Endpoint endpoint;
     PoolId pool{};
     HopId hop{}; ///< how to reach it, in NextHops

@@ -133,7 +133,11 @@ TEST(Permission, LetsEverybodyLookAndOnlyAdminsChange) {
     const Peer stranger{4'000'000, 4'000'000, 1, {}};
     for (const Verb& verb : verbs()) {
         std::string line(verb.name);
-        if (verb.min_arguments == 2) line += verb.name == "explain" ? " sip a@b" : " proxies b1";
+        if (verb.name == "explain")
+            line += " sip a@b";
+        else
+            for (unsigned i = 0; i < verb.min_arguments; ++i)
+                line += i == 0 ? " proxies" : " b1";
         const std::string text = answer(desk.control, stranger, line);
         EXPECT_EQ(is_error(text), verb.changes) << text;
         if (!verb.changes) continue;

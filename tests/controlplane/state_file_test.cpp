@@ -24,7 +24,7 @@ struct Life {
     Publisher publisher;
 
     explicit Life(Config made = desk_config(), const KeptState& kept = {}, TimePoint now = {})
-        : config(std::move(made)), model(config, ids_of(kept)), publisher(config, kSecret, 0) {
+        : config(std::move(made)), model(model_of(config, kept)), publisher(config, kSecret, 0) {
         take_up(kept, model, publisher, now);
     }
     void all_up(TimePoint now) {
@@ -138,16 +138,46 @@ TEST(StateFile, IdsFollowNamesNotPlaces) {
     std::swap(config.pools[0].backends[0], config.pools[0].backends[2]);
     config.pools[0].backends.insert(config.pools[0].backends.begin(), config.pools[0].backends[0]);
     config.pools[0].backends[0].name = "b4";
-    EXPECT_EQ(misfit(kept, config), "");
     Life after(config, kept, moment_at(seconds(71)).steady);
     EXPECT_EQ(after.id("b1"), BackendId{0});
     EXPECT_EQ(after.id("b3"), BackendId{2});
     EXPECT_EQ(after.id("b4"), BackendId{4}) << "a new one";
     EXPECT_EQ(after.model.backend(BackendId{4}).config.name, "b4");
+    // So do the hops of backends, which workers find by id.
+    const std::vector<PlacedBackend> places = after.model.places();
+    for (const BackendState& backend : after.model.backends())
+        EXPECT_EQ(places[index(backend.id)].address, backend.config.endpoint.address);
+    EXPECT_EQ(places[0].address, *parse_ipv4("198.51.100.21"));
+}
 
-    config = desk_config();
+TEST(StateFile, WhoIsInTheConfigurationNoMoreKeepsItsCallsAndItsId) {
+    const std::string text = text_of(busy_life(), moment_at(seconds(70)));
+    const Moment now = moment_at(seconds(71));
+    Config config = desk_config();
     config.pools[0].backends.erase(config.pools[0].backends.begin() + 1);
-    EXPECT_NE(misfit(kept, config), "") << "nobody has the id of b2";
+    config.pools[0].backends.push_back(config.pools[0].backends[0]);
+    config.pools[0].backends.back().name = "b4";
+    Life after(config, parse_state(text, kSecret, now), now.steady);
+    const BackendState& b2 = after.model.backend(after.id("b2"));
+    EXPECT_EQ(b2.tenure, Tenure::Leaving);
+    EXPECT_EQ(b2.config.endpoint, endpoint("198.51.100.22", 5060));
+    EXPECT_EQ(after.model.life(b2.id, now.steady), BackendLife::Serves);
+    EXPECT_EQ(after.id("b4"), BackendId{4});
+    for (const BackendId id : after.model.eligible(kProxies))
+        EXPECT_NE(id, b2.id) << "no new calls";
+    EXPECT_TRUE(after.model.has_verdict(kProxies)) << "b4 is new: nobody waits for it";
+
+    // With its pool it is gone, and its id is still nobody's.
+    config = desk_config();
+    config.pools.erase(config.pools.begin());
+    config.vips.erase(config.vips.begin(), config.vips.begin() + 2);
+    const Life third(config, parse_state(text, kSecret, now), now.steady);
+    ASSERT_EQ(third.model.backends().size(), 4U);
+    EXPECT_EQ(third.model.backend(BackendId{1}).tenure, Tenure::Gone);
+    EXPECT_EQ(third.model.find_backend("borders", "n1").id, BackendId{3});
+    const KeptState next = parse_state(text_of(third, now), kSecret, now);
+    EXPECT_EQ(next.ids, 4U);
+    EXPECT_EQ(model_of(config, next).backend(BackendId{1}).tenure, Tenure::Gone);
 }
 
 TEST(StateFile, TheLastBackendMayBeGone) {
@@ -160,14 +190,14 @@ TEST(StateFile, TheLastBackendMayBeGone) {
     const Moment now = moment_at(seconds(1));
     const KeptState kept = parse_state(text_of(before, now), kSecret, now);
     config.pools[1].backends.pop_back();
-    ASSERT_EQ(misfit(kept, config), "");
     Life after(config, kept, now.steady);
     const auto snapshot = after.publisher.build(after.model, now.steady);
     for (const BackendId owner : *snapshot->pools[1].slots)
         ASSERT_LT(index(owner), snapshot->backends.size()) << "it gets no call from now on";
     EXPECT_TRUE(snapshot->pools[1].unsettled);
     const KeptState next = parse_state(text_of(after, now), kSecret, now);
-    EXPECT_TRUE(ids_of(next).contains({"proxies", "b3"})) << "nobody else gets its id";
+    EXPECT_EQ(model_of(config, next).find_backend("proxies", "b3").tenure, Tenure::Leaving)
+        << "nobody else gets its id";
 }
 
 TEST(StateFile, DamageAtAnyByteIsRefusedOrHarmless) {

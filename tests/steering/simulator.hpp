@@ -111,7 +111,7 @@ private:
     /// What dies with the balancer. Workers' snapshots and the table do not show here.
     struct Process {
         Process(const Config& config, CallTable table, const KeptState& kept, TimePoint now)
-            : model(config, ids_of(kept)), publisher(config, kSecret, 0),
+            : model(model_of(config, kept)), publisher(config, kSecret, 0),
               sweeper(table, publisher) {
             take_up(kept, model, publisher, now);
         }
@@ -139,6 +139,8 @@ private:
         for (std::size_t i = 0; i < kBackends; ++i) {
             config.pools[0].backends.emplace_back();
             config.pools[0].backends.back().name = "b" + std::to_string(i + 1);
+            config.pools[0].backends.back().endpoint =
+                endpoint("198.51.100." + std::to_string(i + 21), 5060);
         }
         config.vips = {{"sip", endpoint("198.51.100.10", 5060), "proxies", true}};
         return config;

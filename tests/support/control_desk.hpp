@@ -9,7 +9,10 @@
 #include "health.hpp"
 #include "pool.hpp"
 #include "publish.hpp"
+#include "reload.hpp"
 #include "stats.hpp"
+
+#include "viaduct/error.hpp"
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -86,6 +89,17 @@ struct ControlDesk {
     Loop loop;
     LoadMeter load;
     unsigned applied = 0;
+    unsigned state_kept = 0;
+    std::string address_failure; ///< what the kernel says of new addresses; empty: it takes them
+    Reloader reloader{{config,
+                       model,
+                       publisher,
+                       health,
+                       sweeper,
+                       [this](const Config&, const std::vector<PlacedBackend>&) {
+                           if (!address_failure.empty()) throw Error(address_failure);
+                       },
+                       [this] { ++state_kept; }}};
     Control control{config,
                     model,
                     health,
@@ -99,7 +113,8 @@ struct ControlDesk {
                     [this] {
                         ++applied;
                         publish(publisher.build(model));
-                    }};
+                    },
+                    &reloader};
 };
 
 } // namespace viaduct::test

@@ -84,7 +84,7 @@ protected:
     /// The text of the Error that a start gives; empty when it starts.
     std::string start_error(const Config& config, const std::vector<TwinPort>& ports) {
         try {
-            const Kernel kernel(config, ports, loop);
+            const Kernel kernel(config, backends_in_order(config), ports, loop);
         } catch (const Error& error) {
             return error.what();
         }

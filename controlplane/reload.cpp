@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reload.hpp"
+
+#include "log.hpp"
+#include "stats.hpp"
+
+#include "viaduct/error.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace viaduct {
+
+namespace {
+
+/// Of a text that print_config wrote, a place in it says nothing to the operator.
+std::string without_place(const std::string& mistake) {
+    const std::size_t end = mistake.find(": ");
+    return end == std::string::npos ? mistake : mistake.substr(end + 2);
+}
+
+std::string first_line(const std::string& lines) {
+    return lines.substr(0, lines.find('\n'));
+}
+
+void refuse_what_needs_a_restart(const Config& before,
+                                 const Config& after,
+                                 const std::vector<ConfigDifference>& differences) {
+    std::string names;
+    for (const ConfigDifference& one : differences) {
+        if (!one.needs_restart) continue;
+        names += (names.empty() ? "" : "; ") + to_string(one);
+    }
+    if (!names.empty())
+        throw Error("nothing was changed, for this needs a restart of viaductd: " + names);
+    if (Publisher::call_unit(before) != Publisher::call_unit(after))
+        throw Error("nothing was changed, for this needs a restart of viaductd: the longest "
+                    "call_lifetime of all pools, by which the table of calls is made");
+}
+
+std::vector<Candidate> candidates_of(const PoolModel& model, PoolId pool) {
+    std::vector<Candidate> candidates;
+    for (const BackendId id : model.eligible(pool)) {
+        const BackendConfig& backend = model.backend(id).config;
+        candidates.push_back({id, backend.name, backend.weight});
+    }
+    return candidates;
+}
+
+} // namespace
+
+Config load_for_reload(const std::string& file) {
+    try {
+        return load_config(file);
+    } catch (const ConfigError& error) {
+        const std::string lines = error.what();
+        const auto more = std::ranges::count(lines, '\n');
+        throw Error(first_line(lines) +
+                    (more == 0 ? ""
+                               : " (and " + std::to_string(more) +
+                                     " more mistakes: viaductd --check " + file + ")") +
+                    "; nothing was changed");
+    }
+}
+
+std::uint64_t Reloader::remembered_of(BackendId id) const {
+    const CallCounts& counts = parts_.sweeper.counts()[index(id)];
+    return counts.ringing + counts.answered + counts.lasting;
+}
+
+ConfigChange::PoolEffect Reloader::effect_on(const PoolState& pool, const PoolModel& after) const {
+    ConfigChange::PoolEffect effect;
+    effect.pool = pool.config.name;
+    effect.all_counted = pool.config.count_calls || pool.config.steering != SteerBy::Hash;
+    const auto next = std::ranges::find(
+        after.pools(), pool.config.name, [](const PoolState& one) { return one.config.name; });
+    effect.goes = next == after.pools().end();
+    for (const BackendId id : pool.backends) {
+        const bool leaves = parts_.model.backend(id).tenure == Tenure::Member &&
+                            after.backend(id).tenure != Tenure::Member;
+        if (effect.goes || leaves) effect.remembered += remembered_of(id);
+    }
+    if (!effect.goes && pool.config.steering == SteerBy::Hash)
+        effect.moved_slots = parts_.publisher.generations(pool.id).would_move(
+            candidates_of(after, next->id), next->config.table);
+    return effect;
+}
+
+ConfigChange Reloader::preview(const Config& next) const {
+    ConfigChange change;
+    change.differences = differences(parts_.config, next);
+    if (change.empty()) return change;
+    PoolModel after = parts_.model;
+    after.reconfigure(next);
+    for (const BackendState& backend : after.backends())
+        if (backend.exists() && backend.is_newcomer && backend.health == Health::Unknown)
+            after.set_health(backend.id, Health::Up, "supposed");
+    for (const PoolState& pool : parts_.model.pools()) {
+        ConfigChange::PoolEffect effect = effect_on(pool, after);
+        if (effect.goes || effect.moved_slots + effect.remembered > 0)
+            change.pools.push_back(std::move(effect));
+    }
+    return change;
+}
+
+ConfigChange Reloader::apply(Config next) {
+    ConfigChange change = preview(next);
+    refuse_what_needs_a_restart(parts_.config, next, change.differences);
+    if (change.empty()) return change;
+    const std::size_t ids = parts_.model.backends().size();
+    PoolModel model = parts_.model;
+    model.reconfigure(next);
+    for (const BackendState& backend : model.backends())
+        if (index(backend.id) < ids && parts_.model.backend(backend.id).tenure == Tenure::Free &&
+            backend.tenure == Tenure::Member)
+            model.count_from(backend.id, forwarded_to(backend.id), returned_from(backend.id));
+    parts_.set_addresses(next, model.places()); // the last that can fail
+    parts_.model = std::move(model);
+    before_ = std::exchange(parts_.config, std::move(next));
+    parts_.publisher.reconfigure();
+    parts_.health.reconfigure(Clock::now());
+    parts_.sweeper.restart();
+    parts_.keep_state();
+    if (before_->log_level != parts_.config.log_level) set_log_level(parts_.config.log_level);
+    for (const ConfigDifference& one : change.differences)
+        spdlog::info("configuration: {}", to_string(one));
+    return change;
+}
+
+ConfigChange Reloader::reload() {
+    return apply(load_for_reload(parts_.config.file));
+}
+
+ConfigChange Reloader::roll_back() {
+    if (!before_)
+        throw Error("nothing was changed since viaductd started: there is nothing to go back to");
+    return apply(*before_);
+}
+
+ConfigChange Reloader::edit(const std::function<void(Config&)>& change) {
+    Config next = parts_.config;
+    change(next);
+    try {
+        Config checked = parse_config(print_config(next), next.file);
+        checked.secret = next.secret; // is not printed
+        return apply(std::move(checked));
+    } catch (const ConfigError& error) {
+        throw Error(without_place(first_line(error.what())) + "; nothing was changed");
+    }
+}
+
+void Reloader::tick(TimePoint now) {
+    if (std::exchange(passes_, parts_.sweeper.passes()) == parts_.sweeper.passes()) return;
+    std::vector<BackendId> free;
+    for (const BackendState& backend : parts_.model.backends()) {
+        const bool leaves = backend.tenure == Tenure::Leaving;
+        if (!leaves && backend.tenure != Tenure::Gone) continue;
+        if (leaves && parts_.publisher.generations(backend.pool).has(backend.id)) continue;
+        // The pass that has ended may have begun before nothing led there any more.
+        const bool is_first = unused_.insert(backend.id).second;
+        if (!is_first && (!leaves || parts_.sweeper.found_none(backend.id)))
+            free.push_back(backend.id);
+    }
+    for (const BackendId id : free) {
+        unused_.erase(id);
+        parts_.model.release(id);
+    }
+    if (!free.empty()) parts_.health.reconfigure(now);
+}
+
+} // namespace viaduct
