@@ -3,13 +3,20 @@
 #
 # kamailio: Debian's Kamailio as the thing in the middle: a stateless dispatcher that does no more than
 # has to be done to compare: hash the Call-ID, choose a server, add a Via, send. One process receives
-# and sends. Sourced by `rig3` and `calls` after lib.sh.
+# and sends. Sourced by `rig3`, `calls` and `recovery`, after
+# lib.sh.
 
 KAMAILIO_BUFFER=4194304 # bytes of its socket: as long a queue as framecnt=4096 is, so that CPU time decides
 
-# kamailio_prepare FOLDER ADDRESS SERVER...: configuration in FOLDER; it listens on ADDRESS:5060.
+# kamailio_prepare FOLDER ADDRESS SERVER...: configuration in FOLDER; it listens on ADDRESS:5060. With
+# KAMAILIO_PROBES it pings the servers each second, and passes over those that do not answer.
 kamailio_prepare() {
-    local folder=$1 address=$2 server
+    local folder=$1 address=$2 server tm="" probes=""
+    [[ -z ${KAMAILIO_PROBES:-} ]] || tm='loadmodule "tm.so"' probes='
+modparam("tm", "fr_timer", 300)
+modparam("dispatcher", "ds_ping_interval", 1)
+modparam("dispatcher", "ds_probing_mode", 1)
+modparam("dispatcher", "ds_probing_threshold", 1)'
     shift 2
     for server in "$@"; do echo "1 sip:$server:5060"; done >"$folder/dispatcher.list"
     cat >"$folder/kamailio.cfg" <<CONFIG
@@ -25,8 +32,9 @@ dns_cache_init=off
 use_dst_blocklist=off
 listen=udp:$address:5060
 
+$tm
 loadmodule "dispatcher.so"
-modparam("dispatcher", "list_file", "$folder/dispatcher.list")
+modparam("dispatcher", "list_file", "$folder/dispatcher.list")$probes
 
 request_route {
     # 0: hash of the Call-ID.
