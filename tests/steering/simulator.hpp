@@ -14,6 +14,7 @@
 #include "control_desk.hpp"
 #include "pool.hpp"
 #include "publish.hpp"
+#include "reload.hpp"
 #include "state_file.hpp"
 
 #include "viaduct/steer.hpp"
@@ -29,6 +30,7 @@
 #include <queue>
 #include <random>
 #include <set>
+#include <spdlog/spdlog.h>
 #include <string>
 #include <vector>
 
@@ -53,6 +55,7 @@ struct SimulatorResult {
     std::uint64_t calls = 0;
     std::uint64_t changes = 0;
     std::uint64_t restarts = 0;
+    std::uint64_t reloads = 0;    ///< of `changes`
     std::uint64_t wrong = 0;      ///< messages that broke the law
     std::uint64_t undecided = 0;  ///< messages of calls with a living owner that went nowhere
     std::uint64_t unequal = 0;    ///< decisions that a second look would have made otherwise
@@ -68,7 +71,8 @@ public:
                   &std::free),
           table_(options.remembers ? CallTable(std::span(memory_.get(), CallTable::kLeastWords))
                                    : CallTable{}),
-          process_(std::make_unique<Process>(config_, table_, KeptState{}, now_)) {
+          process_(start(KeptState{})) {
+        spdlog::set_level(spdlog::level::warn); // each reload says what it changes
         std::fill_n(reinterpret_cast<std::uint64_t*>(memory_.get()), CallTable::kLeastWords, 0);
     }
 
@@ -110,14 +114,28 @@ private:
     };
     /// What dies with the balancer. Workers' snapshots and the table do not show here.
     struct Process {
-        Process(const Config& config, CallTable table, const KeptState& kept, TimePoint now)
+        Process(Config& config,
+                CallTable table,
+                const KeptState& kept,
+                TimePoint now,
+                std::function<void()> keep_state)
             : model(model_of(config, kept)), publisher(config, kSecret, 0),
-              sweeper(table, publisher) {
+              sweeper(table, publisher), reloader({config,
+                                                   model,
+                                                   publisher,
+                                                   health,
+                                                   sweeper,
+                                                   [](const Config&, const auto&) {},
+                                                   std::move(keep_state)}),
+              health(config, model, next_hops, 0, 1) {
             take_up(kept, model, publisher, now);
         }
         PoolModel model;
         Publisher publisher;
         CallSweeper sweeper;
+        Reloader reloader;
+        NextHopSource next_hops;
+        HealthChecker health;
     };
     using CallPtr = std::shared_ptr<Call>;
     struct Message {
@@ -128,6 +146,12 @@ private:
         std::string branch;
     };
 
+    static BackendConfig make_backend(std::size_t i) {
+        BackendConfig backend;
+        backend.name = "b" + std::to_string(i + 1);
+        backend.endpoint = endpoint("198.51.100." + std::to_string(i + 21), 5060);
+        return backend;
+    }
     static Config make_config(const SimulatorOptions& options) {
         Config config;
         config.pools.emplace_back();
@@ -137,10 +161,7 @@ private:
         config.pools[0].steering = options.steering;
         config.pools[0].table = options.table;
         for (std::size_t i = 0; i < kBackends; ++i) {
-            config.pools[0].backends.emplace_back();
-            config.pools[0].backends.back().name = "b" + std::to_string(i + 1);
-            config.pools[0].backends.back().endpoint =
-                endpoint("198.51.100." + std::to_string(i + 21), 5060);
+            config.pools[0].backends.push_back(make_backend(i));
         }
         config.vips = {{"sip", endpoint("198.51.100.10", 5060), "proxies", true}};
         return config;
@@ -196,8 +217,27 @@ private:
             model().set_admin(id, admin, "");
     }
 
+    /// Another configuration, as a reload of the file brings it.
+    void reload(const std::function<void(Config&)>& change) {
+        if (is_away()) {
+            at(5, [=, this] { reload(change); });
+            return;
+        }
+        Config next = config_;
+        change(next);
+        process_->reloader.apply(next);
+    }
+
     // ---- kill -9 and restart
 
+    [[nodiscard]] std::unique_ptr<Process> start(const KeptState& kept) {
+        return std::make_unique<Process>(config_, table_, kept, now_, [this] { write_state(); });
+    }
+    void write_state() {
+        state_of_ = {model().version(), publisher().current()->number};
+        state_written_ = now_;
+        state_ = print_state(state_of(model(), publisher(), 1), kSecret, moment());
+    }
     [[nodiscard]] bool is_away() const { return now_ < back_at_; }
     [[nodiscard]] Moment moment() const {
         constexpr std::chrono::hours kSomeYear{24 * 365 * 50};
@@ -212,9 +252,7 @@ private:
             (state_of_ == std::pair(model().version(), publisher().current()->number) &&
              now_ < state_written_ + std::chrono::seconds(15)))
             return;
-        state_of_ = {model().version(), publisher().current()->number};
-        state_written_ = now_;
-        state_ = print_state(state_of(model(), publisher(), 1), kSecret, moment());
+        write_state();
     }
     void kill_balancer() {
         if (is_away() || state_.empty()) return;
@@ -226,8 +264,7 @@ private:
         back_at_ = {};
         snapshots_.clear();
         published_ = 0;
-        process_ = std::make_unique<Process>(
-            config_, table_, parse_state(state_, kSecret, moment()), now_);
+        process_ = start(parse_state(state_, kSecret, moment()));
         static_cast<void>(publisher().build(model(), now_));
         sweeper().mark_kept(call_time());
         at(uniform(0.05, 1), [this] { // first probes
@@ -497,7 +534,7 @@ private:
         const BackendId id{static_cast<std::uint16_t>(
             std::uniform_int_distribution<std::size_t>(0, kBackends - 1)(random_))};
         const BackendState& backend = model().backend(id);
-        switch (std::uniform_int_distribution<int>(0, 5)(random_)) {
+        switch (std::uniform_int_distribution<int>(0, 6)(random_)) {
         case 0: // a drain, and back
             set_admin(id, Admin::Drain);
             at(uniform(1, 2'000), [=, this] { set_admin(id, Admin::Enabled); });
@@ -531,11 +568,42 @@ private:
             if (happens(0.5)) change();
             at(uniform(0, 3), [this] { kill_balancer(); });
             break;
+        case 5: // another file
+            change_file(id);
+            break;
         default: // two at once
             set_admin(id, Admin::Drain);
             at(uniform(1, 50), [=, this] { set_admin(id, Admin::Enabled); });
             at(uniform(0, 50), [this] { change(); });
             break;
+        }
+    }
+
+    void change_file(BackendId id) {
+        const auto is_it = [name = make_backend(index(id)).name](const BackendConfig& one) {
+            return one.name == name;
+        };
+        const bool is_there = std::ranges::any_of(config_.pools[0].backends, is_it);
+        ++result_.reloads;
+        if (is_there && happens(0.4) && config_.pools[0].backends.size() > 3) { // it leaves
+            reload([=](Config& config) { std::erase_if(config.pools[0].backends, is_it); });
+            at(uniform(1, 5'000), [=, this] {
+                reload([=](Config& config) {
+                    if (std::ranges::none_of(config.pools[0].backends, is_it))
+                        config.pools[0].backends.push_back(make_backend(index(id)));
+                });
+            });
+        } else if (is_there && happens(0.8)) {
+            const auto weight = std::uniform_int_distribution<unsigned>(1, 8)(random_) * 25;
+            reload([=](Config& config) {
+                for (BackendConfig& backend : config.pools[0].backends)
+                    if (is_it(backend)) backend.weight = weight;
+            });
+        } else { // its table is filled in another way
+            reload([](Config& config) {
+                TableKind& table = config.pools[0].table;
+                table = table == TableKind::Maglev ? TableKind::Rendezvous : TableKind::Maglev;
+            });
         }
     }
 

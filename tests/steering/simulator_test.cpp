@@ -47,6 +47,7 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
     std::uint64_t remembered = 0;
     std::uint64_t changes = 0;
     std::uint64_t restarts = 0;
+    std::uint64_t reloads = 0;
     for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
         SimulatorOptions options;
         options.seed = seed;
@@ -60,13 +61,17 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
         remembered += result.remembered;
         changes += result.changes;
         restarts += result.restarts;
+        reloads += result.reloads;
     }
     EXPECT_GT(changes, kSeeds) << "else nothing was tried";
     EXPECT_GT(remembered, 0U);
     EXPECT_GT(restarts, 0U);
-    std::printf("%llu messages, %llu changes, %llu restarts, %llu calls remembered\n",
+    EXPECT_GT(reloads, 0U);
+    std::printf("%llu messages, %llu changes, %llu reloads among them, %llu restarts, %llu calls "
+                "remembered\n",
                 static_cast<unsigned long long>(messages),
                 static_cast<unsigned long long>(changes),
+                static_cast<unsigned long long>(reloads),
                 static_cast<unsigned long long>(restarts),
                 static_cast<unsigned long long>(remembered));
 }
