@@ -180,7 +180,7 @@ void reload_by_signal(Reloader& reloader, const std::function<void()>& apply) {
             spdlog::info("SIGHUP: the file says what is in force: no change");
         else
             apply();
-    } catch (const Error& error) {
+    } catch (const std::exception& error) { // of want of memory, too: what is in force stays
         spdlog::error("SIGHUP: {}", error.what());
     }
     notify_systemd("READY=1");

@@ -7,6 +7,7 @@
 // Cost:  a table for each pool that is affected, and a snapshot before it answers.
 #include "verbs_config.hpp"
 
+#include "log.hpp"
 #include "pool.hpp"
 #include "publish.hpp"
 #include "reload.hpp"
@@ -14,6 +15,7 @@
 #include "viaduct/error.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <functional>
 
@@ -169,7 +171,7 @@ void set_vip(Control& control, const std::string& name, bool enabled, Reply& rep
     for (const VipConfig& vip : control.config.vips)
         names += (names.empty() ? "" : ", ") + vip.name;
     if (std::ranges::find(control.config.vips, name, &VipConfig::name) == control.config.vips.end())
-        throw Error("no vip \"" + name + "\"; there are: " + names);
+        throw Error("no vip \"" + printable(name) + "\"; there are: " + names);
     edit(control, reply, [&](Config& config) {
         std::ranges::find(config.vips, name, &VipConfig::name)->enabled = enabled;
     });
