@@ -726,8 +726,8 @@ void read(const ScanOps& ops,
     const std::size_t first_end = find_line_feed(ops, text, 0);
     // What begins with a letter is neither STUN nor a keep-alive: if it has a Call-ID, nobody who
     // did not want the first line needs to know more.
-    const bool may_wait = !wants(rules.want, Want::FirstLine) && !text.empty() &&
-                          is_in(kToken, text[0]) && (text[0] & 0x40) != 0;
+    const bool may_wait = !wants(rules.want, Want::FirstLine) && !whole.empty() &&
+                          is_in(kToken, whole[0]) && (whole[0] & 0x40) != 0;
     if (!may_wait && !read_first_line(whole, text, first_end, digest)) return;
     // More line feeds behind the first line than one end no header section that has not begun.
     HeaderReader(ops, text, rules, digest).read(LineFeeds::skip(text, first_end + 1) - 1);

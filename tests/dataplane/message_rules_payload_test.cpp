@@ -177,6 +177,18 @@ TEST(MessageRules, P14StunIsKnownByItsTwoZeroBitsAndItsCookie) {
     expect_kind(stun, PayloadKind::NotSip);
 }
 
+TEST(MessageRules, P14StunIsKnownWhereTheFirstLineIsNotWanted) {
+    // The type and the length look like an empty line and the beginning of a method.
+    const std::string stun = "\r\nCa\x21\x12\xa4\x42\ni: no@x\r\nf: b;tag=x\r\n";
+    const std::span<const std::byte> bytes = std::as_bytes(std::span(stun));
+    for (const Want want : {Want::FirstLine, Want::Nothing, Want::Tags, Want::Everything}) {
+        const SipDigest digest = read_digest(bytes, {.want = want});
+        EXPECT_EQ(digest.kind, PayloadKind::Stun);
+        EXPECT_EQ(digest.call_id, "");
+        EXPECT_EQ(digest.from_tag, "");
+    }
+}
+
 TEST(MessageRules, P14WhatHasNoSipFirstLineIsNotSip) {
     for (const std::string first : {"GET / HTTP/1.1", "INVITE sip:b@example.org", "SIP/2.0", "x"})
         read_everywhere(invite().first_line(first).call_id("p14@x").text(),
