@@ -132,7 +132,17 @@ void calls(benchmark::State& state) {
     }();
     if (!filled) return;
     pool.lifetimes.silence = 900; // as bench::FullTable dates them
-    pool.looks_closer = stateful;
+    pool.remembers_all = pool.looks_closer = stateful;
+    pool.dealer.reset();
+    if (stateful) {
+        auto dealer = std::make_shared<Dealer>();
+        dealer->by = SteerBy::RoundRobin;
+        dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
+        dealer->loads = std::make_shared<BackendLoads>();
+        dealer->members = {{kB1, 1}, {kB2, 1}, {kB3, 1}};
+        dealer->sequence = {0, 1, 2};
+        pool.dealer = std::move(dealer);
+    }
     if (!pool.marks) pool.marks = std::make_shared<SlotMarks>();
     for (Vip& vip : made.snapshot.vips)
         vip.read_rules.want = stateful ? Want::Everything : Want::Nothing;

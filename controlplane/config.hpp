@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace viaduct {
@@ -75,11 +76,28 @@ struct BackendConfig {
     bool operator==(const BackendConfig&) const = default;
 };
 
+/// What is hashed.
+struct KeyConfig {
+    KeyType type = KeyType::CallId;
+    std::string header; ///< of KeyType::Header
+
+    bool operator==(const KeyConfig&) const = default;
+};
+
+/// Method -> key, where it is another than the pool's.
+struct KeysByMethod {
+    std::vector<std::pair<std::string, KeyConfig>> list;
+
+    bool operator==(const KeysByMethod&) const = default;
+};
+
 struct PoolConfig {
     std::string name;
     ForwardMode mode = ForwardMode::DsrL2;
     SteerBy steering = SteerBy::Hash;
     TableKind table = TableKind::Rendezvous;
+    KeyConfig key;
+    KeysByMethod keys;
     unsigned min_up = 1;
     bool translate_any_port = false;
     std::chrono::milliseconds call_lifetime{4 * 3'600'000};

@@ -316,7 +316,14 @@ void Checker::check_steering(const PoolConfig& pool, const PoolSource& source) {
                              : steering + " does not exist yet; take \"least-calls\"");
         return;
     }
-    if (pool.steering != SteerBy::Hash) return;
+    if (pool.steering != SteerBy::Hash) {
+        for (const std::string_view key : {"key", "keys"})
+            if (source.has(key) && (key == "keys" || pool.key.type != KeyType::CallId))
+                mistakes_.add(source.at(key),
+                              std::string(key) + " is for steering = \"hash\"; with " + steering +
+                                  " each call gets a backend of its own");
+        return;
+    }
     for (std::size_t i = 0; i < pool.backends.size(); ++i)
         if (pool.backends[i].max_calls && source.backends[i].good("max_calls"))
             mistakes_.add(source.backends[i].at("max_calls"),

@@ -62,16 +62,6 @@ template <auto First, auto... Rest> constexpr Field field() {
             }};
 }
 
-/// For a setting that has one choice so far.
-constexpr Field kOnlyChoice{
-    [](const toml::node& node, const Rule& rule, Mistakes& mistakes, Owner) {
-        std::string ignored;
-        return read(node, rule, mistakes, ignored);
-    },
-    [](const Rule& rule) { return describe(rule, static_cast<const std::string*>(nullptr)); },
-    [](const Rule& rule, ConstOwner) { return show(rule, std::string(rule.choices.front())); },
-};
-
 constexpr std::string_view kMemoryKinds[] = {"auto", "hugepages", "ordinary"};
 static_assert(static_cast<int>(MemoryKind::Ordinary) == 2);
 constexpr std::string_view kProbeKinds[] = {"none", "OPTIONS"};
@@ -89,7 +79,6 @@ constexpr auto kTables = [] {
         names[static_cast<std::size_t>(table.kind)] = table.name;
     return names;
 }();
-constexpr std::string_view kKeys[] = {"call-id"};
 constexpr std::string_view kDeadOwnerChoices[] = {"resteer", "keep", "drop"};
 static_assert(static_cast<int>(OnDeadOwner::Drop) == 2);
 
@@ -247,10 +236,18 @@ constexpr Setting kSettings[] = {
     {Section::Pool,
      Need::Default,
      kStartOnly,
-     {.key = "key", .choices = kKeys},
-     kOnlyChoice,
+     {"key"},
+     field<&PoolConfig::key>(),
      "\"call-id\"",
-     "what is hashed"},
+     "what is hashed of a request that begins something, if it has it; else its Call-ID. What "
+     "follows stays with it. aor: user@host of To; from: that of From; both find each other"},
+    {Section::Pool,
+     Need::Optional,
+     kStartOnly,
+     {"keys"},
+     field<&PoolConfig::keys>(),
+     "key counts for all",
+     "another key for some methods, such as { REGISTER = \"aor\" }"},
     {Section::Pool,
      Need::Default,
      kReload,

@@ -83,6 +83,9 @@ bool read(const toml::node& node,
           Mistakes& mistakes,
           std::chrono::milliseconds& out);
 
+bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, KeyConfig& out);
+bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, KeysByMethod& out);
+
 [[nodiscard]] std::string describe(const Rule& rule, const std::int64_t*);
 [[nodiscard]] std::string describe(const Rule& rule, const bool*);
 [[nodiscard]] std::string describe(const Rule& rule, const std::string*);
@@ -93,6 +96,9 @@ bool read(const toml::node& node,
 [[nodiscard]] std::string describe(const Rule& rule, const AcceptRange*);
 [[nodiscard]] std::string describe(const Rule& rule, const std::chrono::milliseconds*);
 
+[[nodiscard]] std::string describe(const Rule& rule, const KeyConfig*);
+[[nodiscard]] std::string describe(const Rule& rule, const KeysByMethod*);
+
 [[nodiscard]] std::string show(const Rule& rule, std::int64_t value);
 [[nodiscard]] std::string show(const Rule& rule, bool value);
 [[nodiscard]] std::string show(const Rule& rule, const std::string& value);
@@ -102,6 +108,9 @@ bool read(const toml::node& node,
 [[nodiscard]] std::string show(const Rule& rule, const SteeringSecret& value);
 [[nodiscard]] std::string show(const Rule& rule, const AcceptRange& value);
 [[nodiscard]] std::string show(const Rule& rule, std::chrono::milliseconds value);
+
+[[nodiscard]] std::string show(const Rule& rule, const KeyConfig& value);
+[[nodiscard]] std::string show(const Rule& rule, const KeysByMethod& value);
 
 template <typename T>
 concept Small = std::is_same_v<T, unsigned> || std::is_same_v<T, std::uint16_t>;

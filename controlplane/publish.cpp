@@ -4,6 +4,7 @@
 #include "next_hop_table.hpp"
 #include "sequence.hpp"
 
+#include "viaduct/sip_message.hpp"
 #include "viaduct/steer.hpp"
 
 #include <algorithm>
@@ -127,6 +128,26 @@ void Publisher::reconfigure() {
     }
 }
 
+namespace {
+
+/// Null: the Call-ID for all.
+std::shared_ptr<const PoolKeys> keys_of(const PoolConfig& pool, const SteeringSecret& secret) {
+    if (pool.key.type == KeyType::CallId && pool.keys.list.empty()) return nullptr;
+    auto keys = std::make_shared<PoolKeys>();
+    const auto rule_of = [&](const KeyConfig& key) {
+        const KeyType hashed = key.type == KeyType::From ? KeyType::Aor : key.type;
+        return KeyRule{
+            key.type, hash_prefix(secret, hash_bytes({}, pool.name), hashed), key.header};
+    };
+    for (KeyRule& rule : keys->by_method)
+        rule = rule_of(pool.key);
+    for (const auto& [method, key] : pool.keys.list)
+        keys->by_method[static_cast<std::size_t>(method_named(method))] = rule_of(key);
+    return keys;
+}
+
+} // namespace
+
 /// Anew only when something is different: a sequence may be long.
 void Publisher::update_dealer(PoolParts& parts,
                               const PoolModel& model,
@@ -186,7 +207,9 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
     made.marks = parts.marks;
     update_dealer(parts, model, pool);
     made.dealer = parts.dealer;
-    made.looks_closer = made.dealer != nullptr || pool.config.count_calls;
+    made.keys = keys_of(pool.config, secret_);
+    made.remembers_all = made.dealer != nullptr || pool.config.count_calls;
+    made.looks_closer = made.remembers_all || made.keys;
     made.on_dead_owner = pool.config.on_dead_owner;
     made.shared_state = pool.config.shared_state;
     made.lifetimes.is_cap = config_.max_call.has_value();

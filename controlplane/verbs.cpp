@@ -111,6 +111,11 @@ std::string reason_of(const Steering& steering, const Backend& backend) {
         return "its call's backend is dead: on_dead_owner sends it to " + backend.name;
     case SteerRule::Chosen:
         return "it begins something: the pool's algorithm would choose " + backend.name + " now";
+    case SteerRule::Key:
+        return "it begins something: its key picks " + backend.name;
+    case SteerRule::Named:
+        return "it names another call (Replaces, Join or Target-Dialog), and that is at " +
+               backend.name;
     case SteerRule::Count_:
         break;
     }
@@ -150,7 +155,9 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
     SipDigest digest;
     if (has_message) {
         message = decode_base64(arguments[2]);
-        digest = read_digest(message, vip.read_rules);
+        ReadRules rules = vip.read_rules; // a settled pool's workers read less, and decide alike
+        rules.want = Want::Everything;
+        digest = read_digest(message, rules);
     } else {
         digest.kind = PayloadKind::Request;
         digest.call_id = arguments[1];
@@ -160,7 +167,7 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
     std::optional<Steering> steering;
     const Backend* backend = nullptr;
     const SteerView view{*snapshot, control.calls, control.sweeper.now()};
-    if (!digest.call_id.empty()) steering = would_steer(view, vip.pool, digest);
+    if (!digest.call_id.empty()) steering = would_steer(view, vip.pool, digest, {message, {}});
     if (!end && steering->backend) backend = &snapshot->backends[index(*steering->backend)];
     if (!end && !backend) end = steering->refusal;
 

@@ -66,11 +66,15 @@ choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64
     if (frame.origin != Origin::Client) return std::nullopt;
     const Pool& pool = view.snapshot.pools[index(*frame.pool)];
     frame.slot = slot_of(hash);
-    if (pool.has_verdict && pool.slots && is_settled(pool, frame.slot)) [[likely]] {
+    const bool settled = pool.has_verdict && pool.slots && is_settled(pool, frame.slot);
+    if (settled && !may_name_call(frame.payload())) [[likely]] {
         frame.backend = (*pool.slots)[frame.slot]; // as steer() has it
         return std::nullopt;
     }
-    const Steering steering = steer(view.steering(), *frame.pool, frame.digest, hash);
+    if (settled) frame.digest = read_digest(frame.payload()); // so far only for its Call-ID
+    const Ipv4Addr source{frame.header_at<Ipv4Header>(Frame::kIpOffset).source.host()};
+    const Steering steering =
+        steer(view.steering(), *frame.pool, frame.digest, hash, {frame.payload(), source});
     frame.backend = steering.backend;
     burst.calls.remembered += steering.remembered ? 1 : 0;
     burst.calls.table_full += steering.table_full ? 1 : 0;

@@ -73,6 +73,15 @@ bool has_comma_scalar(const char* bytes, std::size_t size) noexcept {
     return std::memchr(bytes, ',', size) != nullptr;
 }
 
+std::size_t find_reference_scalar(const char* text, std::size_t size, std::size_t at) noexcept {
+    for (; at + 3 < size; ++at) {
+        if (text[at] != '\n') continue;
+        const int ahead = (text[at + 1] | 0x20) - (text[at + 3] | 0x20);
+        if (ahead == 1 || ahead == 2) return at;
+    }
+    return size;
+}
+
 PartMarks parts_scalar(const char* bytes, std::size_t left) noexcept {
     PartMarks marks{};
     for (std::size_t i = 0; i < std::min<std::size_t>(left, 64); ++i) {
@@ -179,7 +188,8 @@ constinit const ScanOps scalar_ops{lines_scalar,
                                    names_scalar,
                                    parts_scalar,
                                    line_ends_scalar,
-                                   has_comma_scalar};
+                                   has_comma_scalar,
+                                   find_reference_scalar};
 
 void scan_strictly(const ScanOps& ops,
                    const char* text,

@@ -110,6 +110,10 @@ struct ScanOps {
     /// in which the header may end, or that brings enough of them, or the text's end.
     void (*line_ends)(const char* text, std::size_t size, LineEnds& ends) noexcept;
     bool (*has_comma)(const char* bytes, std::size_t size) noexcept;
+    /// The first line feed from `at` on behind which Replaces, Join or Target-Dialog may stand; the
+    /// size if none. Of those names the first letter comes one or two behind the third in the
+    /// alphabet, and of hardly another that is in many messages: two characters decide.
+    std::size_t (*find_reference)(const char* text, std::size_t size, std::size_t at) noexcept;
 };
 
 /// Does what `ScanOps::lines` does, and looks at whole names and their colons: what it finds is a

@@ -189,6 +189,22 @@ line_ends_sse42(const char* text, std::size_t size, LineEnds& ends) noexcept {
     return bits128(_mm_cmpeq_epi8(load128(bytes + last), comma)) != 0;
 }
 
+[[gnu::target("sse4.2,popcnt")]] std::size_t
+find_reference_sse42(const char* text, std::size_t size, std::size_t at) noexcept {
+    const __m128i case_bit = _mm_set1_epi8(0x20);
+    const __m128i one = _mm_set1_epi8(1);
+    for (; at + 19 <= size; at += 16) {
+        const __m128i feed = _mm_cmpeq_epi8(load128(text + at), _mm_set1_epi8('\n'));
+        const __m128i first = _mm_or_si128(load128(text + at + 1), case_bit);
+        const __m128i third = _mm_or_si128(load128(text + at + 3), case_bit);
+        const __m128i ahead = _mm_sub_epi8(_mm_sub_epi8(first, third), one); // 0 or 1
+        const __m128i fits = _mm_cmpeq_epi8(_mm_min_epu8(ahead, one), ahead);
+        const std::uint64_t found = bits128(_mm_and_si128(feed, fits));
+        if (found != 0) return at + static_cast<std::size_t>(std::countr_zero(found));
+    }
+    return scan_ops(ScanLevel::Scalar).find_reference(text, size, at);
+}
+
 /// The masks at places `from` to `to`. Inlined, since loops of a constant length are unrolled.
 [[gnu::target("sse4.2,popcnt"), gnu::always_inline]] inline void
 find_names_sse42(const char* bytes, std::size_t from, std::size_t to, NameMasks& names) noexcept {
@@ -334,6 +350,22 @@ line_ends_avx2(const char* text, std::size_t size, LineEnds& ends) noexcept {
     for (std::size_t at = 0; at < last; at += 32)
         if (bits256(_mm256_cmpeq_epi8(load256(bytes + at), comma)) != 0) return true;
     return bits256(_mm256_cmpeq_epi8(load256(bytes + last), comma)) != 0;
+}
+
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] std::size_t
+find_reference_avx2(const char* text, std::size_t size, std::size_t at) noexcept {
+    const __m256i case_bit = _mm256_set1_epi8(0x20);
+    const __m256i one = _mm256_set1_epi8(1);
+    for (; at + 35 <= size; at += 32) {
+        const __m256i feed = _mm256_cmpeq_epi8(load256(text + at), _mm256_set1_epi8('\n'));
+        const __m256i first = _mm256_or_si256(load256(text + at + 1), case_bit);
+        const __m256i third = _mm256_or_si256(load256(text + at + 3), case_bit);
+        const __m256i ahead = _mm256_sub_epi8(_mm256_sub_epi8(first, third), one); // 0 or 1
+        const __m256i fits = _mm256_cmpeq_epi8(_mm256_min_epu8(ahead, one), ahead);
+        const std::uint64_t found = bits256(_mm256_and_si256(feed, fits));
+        if (found != 0) return at + static_cast<std::size_t>(std::countr_zero(found));
+    }
+    return scan_ops(ScanLevel::Scalar).find_reference(text, size, at);
 }
 
 [[gnu::target("avx2,bmi,bmi2,popcnt"), gnu::always_inline]] inline void
@@ -509,6 +541,21 @@ has_comma_avx512(const char* bytes, std::size_t size) noexcept {
     }
 }
 
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] std::size_t
+find_reference_avx512(const char* text, std::size_t size, std::size_t at) noexcept {
+    const __m512i case_bit = _mm512_set1_epi8(0x20);
+    const __m512i one = _mm512_set1_epi8(1);
+    for (; at + 67 <= size; at += 64) {
+        const __mmask64 feed = _mm512_cmpeq_epi8_mask(load512(text + at), _mm512_set1_epi8('\n'));
+        const __m512i first = _mm512_or_si512(load512(text + at + 1), case_bit);
+        const __m512i third = _mm512_or_si512(load512(text + at + 3), case_bit);
+        const __m512i ahead = _mm512_sub_epi8(_mm512_sub_epi8(first, third), one); // 0 or 1
+        const std::uint64_t found = _mm512_mask_cmple_epu8_mask(feed, ahead, one);
+        if (found != 0) return at + static_cast<std::size_t>(std::countr_zero(found));
+    }
+    return find_reference_avx2(text, size, at);
+}
+
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt"),
   gnu::always_inline]] inline void
 find_names_avx512(const char* bytes, std::size_t from, std::size_t to, NameMasks& names) noexcept {
@@ -534,21 +581,24 @@ constinit const ScanOps sse42_ops{lines_sse42,
                                   names_sse42,
                                   parts_sse42,
                                   line_ends_sse42,
-                                  has_comma_sse42};
+                                  has_comma_sse42,
+                                  find_reference_sse42};
 constinit const ScanOps avx2_ops{lines_avx2,
                                  line_feeds_avx2,
                                  marks_avx2,
                                  names_avx2,
                                  parts_avx2,
                                  line_ends_avx2,
-                                 has_comma_avx2};
+                                 has_comma_avx2,
+                                 find_reference_avx2};
 constinit const ScanOps avx512_ops{lines_avx512,
                                    line_feeds_avx512,
                                    marks_avx512,
                                    names_avx512,
                                    parts_avx512,
                                    line_ends_avx512,
-                                   has_comma_avx512};
+                                   has_comma_avx512,
+                                   find_reference_avx512};
 
 } // namespace viaduct
 

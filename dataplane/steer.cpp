@@ -118,10 +118,11 @@ public:
     Decision(const SteerView& view,
              const Pool& pool,
              const SipDigest& digest,
+             const Arrival& arrival,
              bool writes,
              Steering& result) noexcept
         : snapshot_(view.snapshot), calls_(view.calls), now_(view.now), pool_(pool),
-          digest_(digest), writes_(writes), result_(result) {}
+          digest_(digest), arrival_(arrival), writes_(writes), result_(result) {}
 
     void decide(std::uint64_t hash) noexcept {
         result_.hash = hash;
@@ -130,11 +131,12 @@ public:
             result_.refusal = Outcome::NoVerdict;
             return;
         }
-        result_.is_unsettled = pool_.unsettled && pool_.unsettled->contains(result_.slot);
-        result_.is_marked =
-            pool_.marks && pool_.marks->any() && pool_.marks->contains(result_.slot);
         result_.role = role_of(digest_);
-        if (is_settled() && !pool_.looks_closer) [[likely]]
+        if (result_.role != MessageRole::Belongs) read_more();
+        result_.is_unsettled = is_unsettled(result_.slot);
+        result_.is_marked = is_marked(result_.slot);
+        const bool asks = pool_.remembers_all || key_ || named_;
+        if (is_settled() && !asks) [[likely]]
             go_now(SteerRule::Settled);
         else
             look_closer();
@@ -143,6 +145,73 @@ public:
 private:
     [[nodiscard]] bool is_settled() const noexcept {
         return !result_.is_unsettled && !result_.is_marked;
+    }
+    [[nodiscard]] bool is_unsettled(std::uint32_t slot) const noexcept {
+        return pool_.unsettled && pool_.unsettled->contains(slot);
+    }
+    [[nodiscard]] bool is_marked(std::uint32_t slot) const noexcept {
+        return pool_.marks && pool_.marks->any() && pool_.marks->contains(slot);
+    }
+
+    /// What a message that begins something has besides its Call-ID. What follows in a dialog has
+    /// none of it: it needs a table in which the call is remembered.
+    void read_more() noexcept {
+        const bool begins_dialog = digest_.method == Method::Invite ||
+                                   digest_.method == Method::Subscribe ||
+                                   digest_.method == Method::Refer;
+        if (begins_dialog && !calls_.exists()) return;
+        if (begins_dialog && may_name_call(arrival_.payload)) {
+            const std::string_view other = named_call(arrival_.payload);
+            if (!other.empty()) named_ = hash_key(pool_.call_id_hash, other);
+        }
+        if (!pool_.keys) return;
+        const KeyRule& rule = pool_.keys->by_method[static_cast<std::size_t>(digest_.method)];
+        const std::optional<std::uint64_t> key = key_hash(rule, arrival_);
+        if (!key) return;
+        if (begins_dialog) {
+            key_ = key;
+            return;
+        }
+        // Nothing follows that knows only the Call-ID: the key is all there is.
+        result_.hash = *key;
+        result_.slot = slot_of(*key);
+    }
+
+    /// To the owner of the call that is named; false: nobody knows it, or it is dead.
+    [[nodiscard]] bool go_to_named() noexcept {
+        if (!named_) return false;
+        const std::uint32_t slot = slot_of(*named_);
+        const bool moved = is_unsettled(slot);
+        std::optional<BackendId> owner;
+        if (const auto other = calls_.find(*named_, now_))
+            owner = other->backend;
+        else if (pool_.dealer)
+            return false; // a call that is not remembered is none
+        else if (moved && pool_.unsettled->old)
+            owner = (*pool_.unsettled->old)[slot];
+        else if (pool_.slots)
+            owner = (*pool_.slots)[slot];
+        if (!owner || !takes(*owner)) return false;
+        go(*owner, SteerRule::Named);
+        return true;
+    }
+
+    /// By the key: where it is remembered, as a registration may be, else by its slot.
+    [[nodiscard]] bool go_by_key() noexcept {
+        if (!key_ || !pool_.slots) return false;
+        const std::uint32_t slot = slot_of(*key_);
+        result_.rule = SteerRule::Key;
+        result_.backend = (*pool_.slots)[slot];
+        if (is_unsettled(slot) || is_marked(slot))
+            if (const auto known = calls_.find(*key_, now_); known && takes(known->backend))
+                result_.backend = known->backend;
+        return true;
+    }
+    /// Whether its Call-ID alone says all of it, now and when it is repeated.
+    [[nodiscard]] bool is_by_hash() const noexcept {
+        if (pool_.remembers_all || result_.rule != SteerRule::Key || !is_settled()) return false;
+        return !is_unsettled(slot_of(*key_)) && pool_.slots &&
+               (*pool_.slots)[result_.slot] == *result_.backend;
     }
 
     void look_closer() noexcept {
@@ -163,11 +232,13 @@ private:
         if (result_.role != MessageRole::Belongs) {
             // What leaves nothing behind goes by hash: repeated, it must go there again.
             const bool chooses = starter && pool_.dealer && calls_.exists();
-            if (chooses)
-                choose_new();
-            else
-                go_now(SteerRule::Now);
-            if (starter && result_.backend) remember(result_.rule);
+            if (!go_to_named() && !go_by_key()) {
+                if (chooses)
+                    choose_new();
+                else
+                    go_now(SteerRule::Now);
+            }
+            if (starter && result_.backend && !is_by_hash()) remember(result_.rule);
             return;
         }
         const BackendId old = old_owner();
@@ -264,8 +335,10 @@ private:
             count(std::nullopt, fresh);
             mark();
         }
-        // What cannot be remembered goes where its repetitions will go.
-        if (result_.table_full && rule == SteerRule::Chosen) go_now(SteerRule::Now);
+        // What cannot be remembered goes where its repetitions, and what follows, will go.
+        const bool by_call_id =
+            rule != SteerRule::Chosen && rule != SteerRule::Key && rule != SteerRule::Named;
+        if (result_.table_full && !by_call_id) go_now(SteerRule::Now);
     }
 
     /// Keeps the loads by which calls are dealt out.
@@ -303,6 +376,9 @@ private:
     CallTime now_;
     const Pool& pool_;
     const SipDigest& digest_;
+    const Arrival& arrival_;
+    std::optional<std::uint64_t> key_;   ///< of what begins a dialog by another key
+    std::optional<std::uint64_t> named_; ///< the call that it names
     bool writes_;
     Steering& result_;
 };
@@ -384,17 +460,23 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
 
 } // namespace
 
-Steering
-steer(const SteerView& view, PoolId pool, const SipDigest& digest, std::uint64_t hash) noexcept {
+Steering steer(const SteerView& view,
+               PoolId pool,
+               const SipDigest& digest,
+               std::uint64_t hash,
+               const Arrival& arrival) noexcept {
     Steering result;
-    Decision(view, view.snapshot.pools[index(pool)], digest, true, result).decide(hash);
+    Decision(view, view.snapshot.pools[index(pool)], digest, arrival, true, result).decide(hash);
     return result;
 }
 
-Steering would_steer(const SteerView& view, PoolId pool_id, const SipDigest& digest) noexcept {
+Steering would_steer(const SteerView& view,
+                     PoolId pool_id,
+                     const SipDigest& digest,
+                     const Arrival& arrival) noexcept {
     const Pool& pool = view.snapshot.pools[index(pool_id)];
     Steering result;
-    Decision(view, pool, digest, false, result).decide(steering_hash(pool, digest));
+    Decision(view, pool, digest, arrival, false, result).decide(steering_hash(pool, digest));
     return result;
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "viaduct/call_table.hpp"
+#include "viaduct/keys.hpp"
 #include "viaduct/message.hpp"
 #include "viaduct/net.hpp"
 #include "viaduct/next_hops.hpp"
@@ -98,11 +99,6 @@ private:
     std::atomic<bool> any_{false};                          // the same
 };
 
-/// A keyed hash that has taken in what all keys of one kind and pool share: see hash_prefix().
-struct HashPrefix {
-    std::array<std::uint64_t, 4> state{};
-};
-
 /// What becomes of the calls a backend has.
 enum class BackendLife : std::uint8_t {
     Serves, ///< they go on, whether it takes new ones or not
@@ -144,7 +140,9 @@ struct Pool {
     bool shared_state = false; ///< any backend may go on with a call whose backend is down
     CallLifetimes lifetimes{};
     std::shared_ptr<const Dealer> dealer{}; ///< null: the hash chooses
-    /// No slot's owner is all there is to know: every message asks the table of calls.
+    std::shared_ptr<const PoolKeys> keys{}; ///< null: the Call-ID, whatever begins
+    bool remembers_all = false; ///< every call, wherever the hash has it
+    /// No slot's owner is all there is to know: each message is looked at closer.
     bool looks_closer = false;
 };
 

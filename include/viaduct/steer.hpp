@@ -19,9 +19,6 @@
 
 namespace viaduct {
 
-/// What a key is. Goes into the hash, so that equal texts of different kinds do not collide.
-enum class KeyType : std::uint8_t { CallId = 1 };
-
 /// Keyed 64-bit hash (SipHash-1-3) over group, key type and key: no stranger can aim at a slot.
 /// What all keys of a pool share is taken in once, by hash_prefix().
 [[nodiscard]] HashPrefix
@@ -48,12 +45,14 @@ enum class SteerRule : std::uint8_t {
     Remembered, ///< its call is remembered
     DeadOwner,  ///< the owner is dead: what `on_dead_owner` says
     Chosen,     ///< it begins something: by turn or by load (`steering`)
+    Key,        ///< it begins something: by another key than the Call-ID (`key`)
+    Named,      ///< it begins something and names another call: where that one is
     Count_
 };
 
 [[nodiscard]] constexpr std::string_view name_of(SteerRule rule) noexcept {
     constexpr std::array<std::string_view, static_cast<std::size_t>(SteerRule::Count_)> kNames{
-        "settled", "now", "old", "remembered", "dead_owner", "chosen"};
+        "settled", "now", "old", "remembered", "dead_owner", "chosen", "key", "named"};
     return kNames[static_cast<std::size_t>(rule)];
 }
 
@@ -83,7 +82,8 @@ struct SteerView {
 [[nodiscard]] std::optional<Outcome> admit_message(const Vip& vip,
                                                    const SipDigest& digest) noexcept;
 
-/// The keyed hash of the message's key, with which steer() begins: fetch what it leads to ahead.
+/// The keyed hash of the message's Call-ID, with which steer() begins: fetch what it leads to
+/// ahead.
 [[nodiscard]] std::uint64_t steering_hash(const Pool& pool, const SipDigest& digest) noexcept;
 
 [[nodiscard]] constexpr std::uint32_t slot_of(std::uint64_t hash) noexcept {
@@ -99,11 +99,17 @@ struct SteerView {
 
 /// Decides by the hash of the message's key, and remembers what docs/steering.md says is to be
 /// remembered.
-[[nodiscard]] Steering
-steer(const SteerView& view, PoolId pool, const SipDigest& digest, std::uint64_t hash) noexcept;
+/// `arrival`: the same message; without it there is no other key and no other call.
+[[nodiscard]] Steering steer(const SteerView& view,
+                             PoolId pool,
+                             const SipDigest& digest,
+                             std::uint64_t hash,
+                             const Arrival& arrival = {}) noexcept;
 
 /// Decides alike and changes nothing: for `explain`.
-[[nodiscard]] Steering
-would_steer(const SteerView& view, PoolId pool, const SipDigest& digest) noexcept;
+[[nodiscard]] Steering would_steer(const SteerView& view,
+                                   PoolId pool,
+                                   const SipDigest& digest,
+                                   const Arrival& arrival = {}) noexcept;
 
 } // namespace viaduct

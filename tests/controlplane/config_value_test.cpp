@@ -108,7 +108,18 @@ TEST(ConfigValue, SaysWhatAValueMustBe) {
          {"table = \"rendezvous\"",
           "table = ^\"jump\"",
           R"(table must be "rendezvous" or "maglev"; found "jump")"},
-         {"key = \"call-id\"", "key = ^\"from\"", R"(key must be "call-id"; found "from")"},
+         {"key = \"call-id\"",
+          "key = ^\"to\"",
+          R"(key must be "call-id", "aor", "from", "request-uri-user", "source", or "header:NAME"; )"
+          R"(found "to")"},
+         {"key = \"call-id\"",
+          "key = ^\"header:a b\"",
+          R"(key must be "call-id", "aor", "from", "request-uri-user", "source", or "header:NAME"; )"
+          R"(found "header:a b")"},
+         {"key = \"call-id\"",
+          "keys = { REGISTER = ^7 }",
+          R"(keys.REGISTER must be "call-id", "aor", "from", "request-uri-user", "source", or )"
+          R"("header:NAME"; found an integer)"},
          {"min_up = 2", "min_up = ^0", "min_up must be an integer from 1 to 4096; found 0"},
          {"translate_any_port = true",
           "translate_any_port = ^\"yes\"",

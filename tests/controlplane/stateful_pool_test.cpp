@@ -146,4 +146,44 @@ TEST(StatefulPool, RefusesInTheConfigurationWhatCannotBe) {
               std::vector<std::string>{});
 }
 
+TEST(StatefulPool, IsNotForOtherKeysAndTheyAreNotForIt) {
+    expect_each(kRich,
+                {{"steering = \"hash\"\ntable = \"rendezvous\"\nkey = \"call-id\"",
+                  "steering = \"round-robin\"\ntable = \"rendezvous\"\nkey = ^\"aor\"",
+                  R"(key is for steering = "hash"; with steering = "round-robin" each call gets a )"
+                  R"(backend of its own)"}});
+}
+
+TEST(PoolKeys, AreReadPrintedAndPublished) {
+    const std::string text =
+        change(kLeast,
+               "[[pool]]\nname = \"proxies\"\n",
+               "[[pool]]\nname = \"proxies\"\nkey = \"header:X-Tenant\"\nkeys = { REGISTER = "
+               "\"aor\", INVITE = \"from\" }\n");
+    const Config config = parse_config(text, "lb.toml");
+    EXPECT_EQ(config.pools[0].key, (KeyConfig{KeyType::Header, "X-Tenant"}));
+    EXPECT_EQ(config.pools[0].keys.list.size(), 2U);
+    Config again = parse_config(print_config(config), "lb.toml");
+    EXPECT_EQ(again.pools[0].key, config.pools[0].key);
+    EXPECT_EQ(again.pools[0].keys, config.pools[0].keys);
+
+    Config desk = desk_config();
+    desk.pools[0].key = config.pools[0].key;
+    desk.pools[0].keys = config.pools[0].keys;
+    PoolModel model(desk);
+    Publisher publisher(desk, kSecret, 40'000);
+    const auto snapshot = publisher.build(model);
+    const Pool& pool = snapshot->pools[0];
+    ASSERT_TRUE(pool.keys);
+    EXPECT_TRUE(pool.looks_closer);
+    EXPECT_EQ(snapshot->vips[0].read_rules.want, Want::Everything);
+    const auto type = [&](Method method) {
+        return pool.keys->by_method[static_cast<std::size_t>(method)].type;
+    };
+    EXPECT_EQ(type(Method::Register), KeyType::Aor);
+    EXPECT_EQ(type(Method::Invite), KeyType::From);
+    EXPECT_EQ(type(Method::Message), KeyType::Header);
+    EXPECT_FALSE(snapshot->pools[1].keys);
+}
+
 } // namespace viaduct::test

@@ -278,6 +278,7 @@ std::vector<Case> refused_cases() {
              dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
              dealer->loads = std::make_shared<BackendLoads>();
              here.snapshot.pools[index(kProxies)].dealer = std::move(dealer);
+             here.snapshot.pools[index(kProxies)].remembers_all = true;
              here.snapshot.pools[index(kProxies)].looks_closer = true;
              here.snapshot.vips[index(kSipVip)].read_rules.want = Want::Everything;
          }},

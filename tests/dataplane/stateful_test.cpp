@@ -26,14 +26,15 @@ struct Site {
         dealer->by = by;
         dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
         dealer->loads = std::make_shared<BackendLoads>();
-        for (std::uint16_t i = 0; i < weights.size(); ++i) {
-            dealer->members.push_back({BackendId{i}, weights[i]});
-            for (unsigned n = 0; n < weights[i]; ++n)
+        for (std::uint16_t i = 0; const unsigned weight : weights) {
+            dealer->members.push_back({BackendId{i}, weight});
+            for (unsigned n = 0; n < weight; ++n)
                 dealer->sequence.push_back(i);
+            ++i;
         }
         Pool& pool = here.snapshot.pools[index(kProxies)];
         pool.dealer = dealer;
-        pool.looks_closer = true;
+        pool.remembers_all = pool.looks_closer = true;
         pool.lifetimes.silence = 900;
     }
 
@@ -237,6 +238,7 @@ TEST(Loads, AddUpWhateverWorkersDoAtOnce) {
     Site site(SteerBy::RoundRobin);
     constexpr int kEach = 20'000;
     std::vector<std::thread> workers;
+    workers.reserve(4);
     for (int w = 0; w < 4; ++w)
         workers.emplace_back([&, w] {
             for (int i = 0; i < kEach; ++i) {

@@ -47,6 +47,7 @@ struct SimulatorOptions {
     bool count_calls = false;
     SteerBy steering = SteerBy::Hash;
     TableKind table = TableKind::Rendezvous;
+    KeyConfig key;
 };
 
 /// What a run found.
@@ -160,6 +161,7 @@ private:
         config.pools[0].count_calls = options.count_calls;
         config.pools[0].steering = options.steering;
         config.pools[0].table = options.table;
+        config.pools[0].key = options.key;
         for (std::size_t i = 0; i < kBackends; ++i) {
             config.pools[0].backends.push_back(make_backend(i));
         }
@@ -314,8 +316,12 @@ private:
         digest.top_via_branch = message.branch;
 
         const SteerView view{some_snapshot(), table_, call_time()};
-        const Steering expected = would_steer(view, kPool, digest);
-        const Steering steering = steer(view, kPool, digest, expected.hash);
+        // The caller's address; what comes from the callee has another one.
+        const Arrival arrival{
+            {}, Ipv4Addr{static_cast<std::uint32_t>(std::hash<std::string>{}(message.from_tag))}};
+        const Steering expected = would_steer(view, kPool, digest, arrival);
+        const std::uint64_t hash = steering_hash(view.snapshot.pools[index(kPool)], digest);
+        const Steering steering = steer(view, kPool, digest, hash, arrival);
         result_.unequal += steering.backend != expected.backend;
         if (!steering.backend && steering.refusal == Outcome::NoVerdict) return; // as lost
         result_.remembered += steering.remembered;

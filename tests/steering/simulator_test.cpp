@@ -35,6 +35,9 @@ TEST(Simulator, NorWhereCallsAreDealtOutOrTheTableIsAnotherOne) {
     };
     options.table = TableKind::Maglev;
     expect_law("maglev");
+    options.key = {KeyType::Source, {}};
+    expect_law("another key");
+    options.key = {};
     options.steering = SteerBy::RoundRobin;
     expect_law("round-robin");
     options.steering = SteerBy::LeastCalls;

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// config_key: what a pool hashes: "aor", "header:X-Tenant"; and by method: { REGISTER = "aor" }.
+#include "config_value.hpp"
+
+#include "viaduct/sip_message.hpp"
+
+#include <array>
+#include <utility>
+
+namespace viaduct {
+
+namespace {
+
+constexpr std::array<std::pair<std::string_view, KeyType>, 5> kNames{{
+    {"call-id", KeyType::CallId},
+    {"aor", KeyType::Aor},
+    {"from", KeyType::From},
+    {"request-uri-user", KeyType::RequestUriUser},
+    {"source", KeyType::Source},
+}};
+constexpr std::string_view kHeader = "header:";
+constexpr std::size_t kLongestHeader = 64;
+
+/// Requests that begin something: others follow their call.
+constexpr std::array<std::string_view, 7> kMethods{
+    "INVITE", "SUBSCRIBE", "REFER", "REGISTER", "PUBLISH", "OPTIONS", "MESSAGE"};
+
+bool is_header_name(std::string_view name) {
+    constexpr std::string_view kMarks = "-.!%*_+`'~"; // RFC 3261 §25.1: token
+    if (name.empty() || name.size() > kLongestHeader) return false;
+    for (const char c : name)
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+            kMarks.find(c) == std::string_view::npos)
+            return false;
+    return true;
+}
+
+} // namespace
+
+std::string describe(const Rule&, const KeyConfig*) {
+    std::string text;
+    for (const auto& [name, type] : kNames)
+        text += '"' + std::string(name) + "\", ";
+    return text + "or \"header:NAME\"";
+}
+
+std::string describe(const Rule& rule, const KeysByMethod*) {
+    std::string text = "a table of methods (";
+    for (const std::string_view method : kMethods)
+        text += (text.back() == '(' ? "" : ", ") + std::string(method);
+    return text + "), each " + describe(rule, static_cast<const KeyConfig*>(nullptr));
+}
+
+bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, KeyConfig& out) {
+    const auto value = node.value_exact<std::string>();
+    if (value) {
+        for (const auto& [name, type] : kNames)
+            if (*value == name) {
+                out = {type, {}};
+                return true;
+            }
+        if (value->starts_with(kHeader) && is_header_name(value->substr(kHeader.size()))) {
+            out = {KeyType::Header, value->substr(kHeader.size())};
+            return true;
+        }
+    }
+    add_wrong(mistakes,
+              node.source().begin,
+              rule,
+              describe(rule, &out),
+              value ? '"' + *value + '"' : std::string(type_of(node)));
+    return false;
+}
+
+bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, KeysByMethod& out) {
+    const toml::table* const table = node.as_table();
+    if (table == nullptr) {
+        add_wrong(mistakes, node.source().begin, rule, describe(rule, &out), type_of(node));
+        return false;
+    }
+    KeysByMethod made;
+    bool good = true;
+    for (const auto& [name, value] : *table) {
+        bool known = false;
+        for (const std::string_view method : kMethods)
+            known = known || method == name.str();
+        if (!known) {
+            add_wrong(mistakes,
+                      name.source().begin,
+                      rule,
+                      describe(rule, &out),
+                      '"' + std::string(name.str()) + '"');
+            good = false;
+            continue;
+        }
+        const std::string key = std::string(rule.key) + "." + std::string(name.str());
+        Rule each = rule;
+        each.key = key;
+        KeyConfig wanted;
+        good = read(value, each, mistakes, wanted) && good;
+        made.list.emplace_back(std::string(name.str()), wanted);
+    }
+    if (good) out = std::move(made);
+    return good;
+}
+
+std::string show(const Rule& rule, const KeyConfig& value) {
+    std::string text;
+    for (const auto& [name, type] : kNames)
+        if (type == value.type) text = name;
+    if (value.type == KeyType::Header) text = std::string(kHeader) + value.header;
+    return show(rule, text);
+}
+
+std::string show(const Rule& rule, const KeysByMethod& value) {
+    if (value.list.empty()) return {};
+    std::string text = "{";
+    for (const auto& [method, key] : value.list)
+        text += (text.size() > 1 ? ", " : " ") + method + " = " + show(rule, key);
+    return text + " }";
+}
+
+} // namespace viaduct

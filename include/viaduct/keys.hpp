@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// keys: what of a message that begins something is hashed, where a pool wants another key than the
+// Call-ID; and which other call it names.
+//
+// In:    the payload as received. Hostile.
+// Out:   a keyed hash; empty: the message does not have that key, and its Call-ID counts.
+// Cost:  one full reading of the message. Whether a message names another call at all is asked of
+//        every INVITE, REFER and SUBSCRIBE: one pass over its line ends.
+// Spec:  RFC 3261 §10 (registrations), §19.1.4 (which URIs are equal), RFC 3891 (Replaces), RFC
+// 3911
+//        (Join), RFC 4538 (Target-Dialog).
+#pragma once
+
+#include "viaduct/message.hpp"
+#include "viaduct/net.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace viaduct {
+
+/// What a key is. Goes into the hash, so that equal texts of different kinds do not collide.
+enum class KeyType : std::uint8_t {
+    CallId = 1,
+    Aor = 2,  ///< user@host of To
+    From = 3, ///< user@host of From; hashed as Aor, so that callers find what they registered
+    RequestUriUser = 4,
+    Source = 5, ///< the sender's IP address
+    Header = 6, ///< the value of the first field of a name
+};
+
+/// A keyed hash that has taken in what all keys of one kind and pool share: see hash_prefix().
+struct HashPrefix {
+    std::array<std::uint64_t, 4> state{};
+};
+
+struct KeyRule {
+    KeyType type = KeyType::CallId;
+    HashPrefix prefix{};
+    std::string header{}; ///< of Header
+};
+
+/// By Method, as far as it begins something.
+struct PoolKeys {
+    std::array<KeyRule, static_cast<std::size_t>(Method::Update) + 1> by_method;
+};
+
+/// What steering may have to read besides the digest.
+struct Arrival {
+    std::span<const std::byte> payload{};
+    Ipv4Addr source{};
+};
+
+[[nodiscard]] std::optional<std::uint64_t> key_hash(const KeyRule& rule,
+                                                    const Arrival& arrival) noexcept;
+
+/// Whether a message may begin something and name another call. Never false when it does.
+[[nodiscard]] bool may_name_call(std::span<const std::byte> payload) noexcept;
+
+/// The Call-ID in its Replaces, Join or Target-Dialog; empty: there is none.
+[[nodiscard]] std::string_view named_call(std::span<const std::byte> payload) noexcept;
+
+} // namespace viaduct

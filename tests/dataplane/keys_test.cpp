@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Other keys than the Call-ID, and calls that a message names.
+#include "guarded.hpp"
+#include "message_builder.hpp"
+#include "scan.hpp"
+#include "world.hpp"
+
+#include "viaduct/keys.hpp"
+#include "viaduct/sip_message.hpp"
+#include "viaduct/steer.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <gtest/gtest.h>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+
+namespace viaduct::test {
+
+namespace {
+
+std::span<const std::byte> bytes_of(const std::string& text) {
+    return std::as_bytes(std::span(text));
+}
+
+MessageBuilder made(const std::string& method, const std::string& uri = "sip:bob@example.com") {
+    return MessageBuilder(method + " " + uri + " SIP/2.0", method);
+}
+
+struct Site {
+    Site()
+        : memory(static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
+                 &std::free),
+          table(std::span(memory.get(), CallTable::kLeastWords)) {
+        std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), CallTable::kLeastWords, 0);
+        pool().lifetimes.silence = 900;
+        pool().marks = std::make_shared<SlotMarks>();
+    }
+    [[nodiscard]] Pool& pool() { return here.snapshot.pools[index(kProxies)]; }
+
+    KeyRule rule(KeyType type, std::string header = {}) {
+        const KeyType hashed = type == KeyType::From ? KeyType::Aor : type;
+        return {type, hash_prefix(here.snapshot.secret, 0x1111, hashed), std::move(header)};
+    }
+    void use(KeyType type, std::string header = {}) {
+        auto keys = std::make_shared<PoolKeys>();
+        keys->by_method.fill(rule(type, std::move(header)));
+        pool().keys = std::move(keys);
+        pool().looks_closer = true;
+    }
+    Steering send(const std::string& message, std::string_view source = "192.0.2.7") {
+        const SipDigest digest = read_digest(bytes_of(message));
+        const SteerView view{here.snapshot, table, CallTime(7)};
+        const Arrival arrival{bytes_of(message), ip(source)};
+        const Steering said = would_steer(view, kProxies, digest, arrival);
+        const Steering done = steer(view, kProxies, digest, steering_hash(pool(), digest), arrival);
+        EXPECT_EQ(said.backend, done.backend) << message;
+        return done;
+    }
+    [[nodiscard]] BackendId by_slot(std::uint64_t hash) { return (*pool().slots)[slot_of(hash)]; }
+    /// All slots but this one are dealt as before; this one is not settled, its old owner is b3.
+    void unsettle(std::uint32_t slot) {
+        auto unsettled = std::make_shared<Unsettled>();
+        auto old = std::make_shared<SlotTable>(*pool().slots);
+        (*old)[slot] = kB3;
+        unsettled->old = std::move(old);
+        unsettled->bits[slot / 64] |= std::uint64_t{1} << (slot % 64);
+        pool().unsettled = std::move(unsettled);
+    }
+
+    World here = world();
+    std::unique_ptr<CallTable::Word, void (*)(void*)> memory;
+    CallTable table;
+};
+
+std::optional<std::uint64_t>
+key_of(const std::string& message, KeyType type, std::string header = {}) {
+    Site site;
+    return key_hash(site.rule(type, std::move(header)), {bytes_of(message), ip("192.0.2.7")});
+}
+
+} // namespace
+
+TEST(Keys, TakeEqualAddressesForEqual) {
+    const auto aor = [](const std::string& to) {
+        return key_of(made("REGISTER").set("To", to).text(), KeyType::Aor);
+    };
+    const auto expected = aor("<sip:alice@example.com>");
+    ASSERT_TRUE(expected);
+    EXPECT_EQ(aor("sip:alice@example.com"), expected);
+    EXPECT_EQ(aor("\"Alice\" <sips:alice@EXAMPLE.com:5061;transport=udp>;tag=7"), expected);
+    EXPECT_EQ(aor("<sip:%61lic%65@example.com>"), expected);
+    EXPECT_EQ(aor("<sip:alice:secret@example.com>"), expected);
+    EXPECT_NE(aor("<sip:Alice@example.com>"), expected) << "users are case-sensitive";
+    EXPECT_NE(aor("<sip:alice@example.org>"), expected);
+    EXPECT_NE(aor("<sip:example.com>"), expected);
+    EXPECT_TRUE(aor("<tel:+4930123>"));
+    EXPECT_NE(aor("<tel:+4930123>"), aor("<tel:+4930124>"));
+    EXPECT_FALSE(aor("nonsense"));
+}
+
+TEST(Keys, FindWhatTheCallerRegistered) {
+    EXPECT_EQ(
+        key_of(made("REGISTER").set("To", "<sip:a@example.com>").text(), KeyType::Aor),
+        key_of(made("INVITE").set("From", "<sip:a@example.com>;tag=1").text(), KeyType::From));
+}
+
+TEST(Keys, AreWhatTheirNamesSay) {
+    const auto user = [](const std::string& uri) {
+        return key_of(made("INVITE", uri).text(), KeyType::RequestUriUser);
+    };
+    EXPECT_TRUE(user("sip:bob@a.example"));
+    EXPECT_EQ(user("sip:bob@a.example"), user("sip:bob@b.example"));
+    EXPECT_NE(user("sip:bob@a.example"), user("sip:eve@a.example"));
+    EXPECT_FALSE(user("sip:a.example"));
+    const auto tenant = [](const std::string& value) {
+        return key_of(made("INVITE").set("X-Tenant", value).text(), KeyType::Header, "x-tenant");
+    };
+    EXPECT_EQ(tenant("red"), tenant("red"));
+    EXPECT_NE(tenant("red"), tenant("blue"));
+    EXPECT_FALSE(key_of(made("INVITE").text(), KeyType::Header, "x-tenant"));
+    EXPECT_TRUE(key_of(made("INVITE").text(), KeyType::Source));
+}
+
+TEST(Keys, FallBackToTheCallId) {
+    Site site;
+    site.use(KeyType::Header, "X-Tenant");
+    const std::string message = made("INVITE").text();
+    const Steering steering = site.send(message);
+    EXPECT_EQ(steering.backend, site.by_slot(steering.hash));
+    EXPECT_EQ(steering.rule, SteerRule::Settled);
+    EXPECT_FALSE(steering.remembered);
+}
+
+TEST(Keys, SendWhatBeginsByKeyAndWhatFollowsAfterIt) {
+    Site site;
+    site.use(KeyType::From);
+    int remembered = 0;
+    std::optional<BackendId> of_alice;
+    for (int i = 0; i < 100; ++i) {
+        const std::string id = "by-key-" + std::to_string(i);
+        const auto message = [&](const std::string& method) {
+            return made(method).set("Call-ID", id).set("From", "<sip:alice@example.com>;tag=1");
+        };
+        const Steering first = site.send(message("INVITE").text());
+        EXPECT_EQ(first.rule, SteerRule::Key);
+        if (!of_alice) of_alice = first.backend;
+        EXPECT_EQ(first.backend, of_alice);
+        remembered += first.remembered ? 1 : 0;
+        const Steering again = site.send(message("INVITE").text());
+        EXPECT_EQ(again.backend, first.backend);
+        // From the callee, as proxies may change it: no key is the same any more.
+        const Steering bye = site.send(made("BYE")
+                                           .set("Call-ID", id)
+                                           .set("From", "<sip:bob@example.com>;tag=2")
+                                           .set("To", "<sip:alice@example.com>;tag=1")
+                                           .text());
+        EXPECT_EQ(bye.backend, first.backend) << i;
+    }
+    EXPECT_GT(remembered, 40) << "two of three are not where their Call-ID says";
+    EXPECT_LT(remembered, 90) << "the others need no memory";
+}
+
+TEST(Keys, KeepRegistrationsTogetherAcrossAChange) {
+    Site site;
+    site.use(KeyType::Aor);
+    const auto message = [](const std::string& method, const std::string& id) {
+        return made(method).set("Call-ID", id).set("To", "<sip:carol@example.com>").text();
+    };
+    const Steering registered = site.send(message("REGISTER", "r1"));
+    EXPECT_EQ(site.send(message("INVITE", "c1")).backend, registered.backend);
+    // The slot of the address will move: what registers now is remembered under its address.
+    site.unsettle(registered.slot);
+    const Steering refreshed = site.send(message("REGISTER", "r1"));
+    EXPECT_EQ(refreshed.backend, registered.backend);
+    EXPECT_TRUE(refreshed.remembered);
+    auto moved = std::make_shared<SlotTable>(*site.pool().slots);
+    (*moved)[registered.slot] = *registered.backend == kB1 ? kB2 : kB1;
+    site.pool().slots = std::move(moved);
+    EXPECT_EQ(site.send(message("REGISTER", "another phone")).backend, registered.backend);
+    EXPECT_EQ(site.send(message("INVITE", "c2")).backend, registered.backend);
+    EXPECT_EQ(site.send(message("MESSAGE", "m1")).backend, registered.backend);
+}
+
+TEST(Keys, LeaveDialogsAloneWithoutATable) {
+    Site site;
+    site.use(KeyType::From);
+    site.table = {};
+    for (int i = 0; i < 20; ++i) {
+        const std::string id = "no-table-" + std::to_string(i);
+        const auto invite = site.send(made("INVITE").set("Call-ID", id).text());
+        EXPECT_EQ(invite.backend, site.by_slot(invite.hash));
+    }
+}
+
+TEST(Named, SendsTheCallToTheOwnerOfTheOneItNames) {
+    for (const char* const header : {"Replaces", "Join", "Target-Dialog", "REPLACES", "jOIN"}) {
+        Site site;
+        for (int i = 0; i < 50; ++i) {
+            const std::string other = std::string(header) + "other-" + std::to_string(i);
+            const std::string id = std::string(header) + "mine-" + std::to_string(i);
+            const Steering named = site.send(made("INVITE").set("Call-ID", other).text());
+            const std::string message =
+                made("INVITE")
+                    .set("Call-ID", id)
+                    .set(header, other + ";to-tag=a;from-tag=b;local-tag=a;remote-tag=b")
+                    .text();
+            ASSERT_TRUE(may_name_call(bytes_of(message))) << message;
+            const Steering first = site.send(message);
+            EXPECT_EQ(first.backend, named.backend) << message;
+            EXPECT_EQ(first.rule, SteerRule::Named);
+            EXPECT_EQ(site.send(message).backend, named.backend);
+            const Steering bye = site.send(
+                made("BYE").set("Call-ID", id).set("To", "<sip:b@example.com>;tag=x").text());
+            EXPECT_EQ(bye.backend, named.backend) << "what follows";
+        }
+    }
+}
+
+TEST(Named, FollowsACallThatIsRememberedElsewhere) {
+    Site site;
+    const std::string other = "moved@example.com";
+    const std::uint64_t hash = hash_key(site.pool().call_id_hash, other);
+    const BackendId elsewhere = site.by_slot(hash) == kB1 ? kB2 : kB1;
+    static_cast<void>(site.table.remember(
+        hash, {elsewhere, CallState::Answered, 3, CallTime(7).after(900)}, CallTime(7)));
+    const std::string message =
+        made("INVITE").set("Call-ID", "n").set("Replaces", other + ";to-tag=a;from-tag=b").text();
+    EXPECT_EQ(site.send(message).backend, elsewhere);
+    site.here.snapshot.backends[index(elsewhere)].life = BackendLife::Dead;
+    const std::string later =
+        made("INVITE").set("Call-ID", "m").set("Replaces", other + ";to-tag=a;from-tag=b").text();
+    EXPECT_NE(site.send(later).backend, elsewhere);
+}
+
+TEST(Named, IsForWhatBeginsOnly) {
+    Site site;
+    const std::string inside = made("INVITE")
+                                   .set("Call-ID", "x")
+                                   .set("To", "<sip:b@example.com>;tag=7")
+                                   .set("Replaces", "other;to-tag=a;from-tag=b")
+                                   .text();
+    EXPECT_NE(site.send(inside).rule, SteerRule::Named);
+    const std::string message =
+        made("MESSAGE").set("Call-ID", "x").set("Replaces", "other;to-tag=a;from-tag=b").text();
+    EXPECT_FALSE(may_name_call(bytes_of(message)));
+}
+
+TEST(Named, WorkersOfASettledPoolSeeIt) {
+    World here = world();
+    Site site;
+    here.snapshot.vips[0].read_rules.want = Want::Nothing;
+    const std::string other = "the other@example.com";
+    std::string id;
+    for (int i = 0; id.empty(); ++i) { // one whose own slot says something else
+        const std::string tried = "mine-" + std::to_string(i);
+        const auto slot = [&](const std::string& key) {
+            return (*here.snapshot.pools[0]
+                         .slots)[slot_of(hash_key(here.snapshot.pools[0].call_id_hash, key))];
+        };
+        if (slot(tried) != slot(other)) id = tried;
+    }
+    const auto go = [&](const std::string& message) {
+        Bytes bytes = frame().ipv4(kClient, kDsrVip).udp(5060, 5060).payload(message).build();
+        auto burst = std::make_unique<Burst>();
+        burst->count = 1;
+        set_frame(*burst, 0, bytes.data(), static_cast<std::uint32_t>(bytes.size()), PortId{0});
+        PipelineView view{here.snapshot, here.next_hops, here.ports, site.table, CallTime(7)};
+        run_pipeline(view, *burst);
+        return burst->frames[0].backend;
+    };
+    here.snapshot.pools[0].lifetimes.silence = 900;
+    here.snapshot.pools[0].marks = site.pool().marks;
+    const auto owner = go(made("INVITE").set("Call-ID", other).text());
+    EXPECT_EQ(go(made("INVITE")
+                     .set("Call-ID", id)
+                     .set("Replaces", other + ";to-tag=a;from-tag=b")
+                     .text()),
+              owner);
+    EXPECT_EQ(go(made("BYE").set("Call-ID", id).set("To", "<sip:b@e.org>;tag=1").text()), owner);
+}
+
+TEST(Named, ReadsNothingOutsideAndMissesNothing) {
+    // Every level finds what a plain search finds, wherever it stands, and reads only the text.
+    std::mt19937 random(5);
+    const std::string alphabet = "\n\n\nrRepjoItTaAR\r -";
+    for (int round = 0; round < 3'000; ++round) {
+        std::string text(random() % 300, ' ');
+        for (char& c : text)
+            c = alphabet[random() % alphabet.size()];
+        const auto guarded_bytes = guarded(text);
+        const char* const at_end = reinterpret_cast<const char*>(guarded_bytes.data());
+        const std::size_t from = text.empty() ? 0 : random() % text.size();
+        const std::size_t expected =
+            scan_ops(ScanLevel::Scalar).find_reference(text.data(), text.size(), from);
+        for (const ScanLevel level : kScanLevels) {
+            if (!has_scan_level(level)) continue;
+            EXPECT_EQ(scan_ops(level).find_reference(at_end, text.size(), from), expected)
+                << name_of(level) << " " << text.size();
+        }
+    }
+    for (std::size_t length = 0; length < 200; ++length) {
+        const std::string filler(length, 'x');
+        const std::string message = "INVITE sip:b@e SIP/2.0\r\nX: " + filler +
+                                    "\r\nreplaces: other;to-tag=a;from-tag=b\r\n\r\n";
+        EXPECT_TRUE(may_name_call(bytes_of(message))) << length;
+        EXPECT_EQ(named_call(bytes_of(message)), "other");
+        static_cast<void>(may_name_call(bytes_of(message).first(length)));
+    }
+}
+
+TEST(Keys, SpreadCallIdsThatCollideUnderCrc32c) {
+    // Two characters a place whose choice changes the sum by a constant: those choices that change
+    // it by nothing together make as many collisions as one likes.
+    const auto crc32c = [](const std::string& text) {
+        std::uint32_t crc = ~0U;
+        for (const char c : text) {
+            crc ^= static_cast<std::uint8_t>(c);
+            for (int bit = 0; bit < 8; ++bit)
+                crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78U : 0U);
+        }
+        return ~crc;
+    };
+    constexpr std::size_t kPlaces = 56;
+    const std::string zeros(kPlaces, '0');
+    std::vector<std::pair<std::uint32_t, std::uint64_t>> rows; // what changes, by which places
+    std::vector<std::uint64_t> kernel;
+    for (std::size_t place = 0; place < kPlaces; ++place) {
+        std::string one = zeros;
+        one[place] = '1';
+        std::uint32_t change = crc32c(zeros) ^ crc32c(one);
+        std::uint64_t places = std::uint64_t{1} << place;
+        for (const auto& [other, its] : rows)
+            if ((change ^ other) < change) change ^= other, places ^= its;
+        if (change == 0)
+            kernel.push_back(places);
+        else
+            rows.emplace_back(change, places);
+        std::ranges::sort(rows, std::greater{}, [](const auto& row) { return row.first; });
+    }
+    ASSERT_GE(kernel.size(), 15U);
+    constexpr std::size_t kCalls = 20'000;
+    World here = world();
+    std::map<BackendId, std::size_t> shares;
+    std::set<std::uint32_t> slots;
+    for (std::size_t i = 0; i < kCalls; ++i) {
+        std::uint64_t places = 0;
+        for (std::size_t bit = 0; bit < 15; ++bit)
+            if ((i >> bit & 1) != 0) places ^= kernel[bit];
+        std::string id = zeros;
+        for (std::size_t place = 0; place < kPlaces; ++place)
+            if ((places >> place & 1) != 0) id[place] = '1';
+        ASSERT_EQ(crc32c(id), crc32c(zeros));
+        const std::uint64_t hash = hash_key(here.snapshot.pools[0].call_id_hash, id);
+        slots.insert(slot_of(hash));
+        ++shares[(*here.snapshot.pools[0].slots)[slot_of(hash)]];
+    }
+    for (const BackendId backend : {kB1, kB2, kB3}) // 6,667 each; standard deviation is 67
+        EXPECT_NEAR(static_cast<double>(shares[backend]), kCalls / 3.0, 340);
+    EXPECT_NEAR(static_cast<double>(slots.size()), 17'235, 300) << "as of random ones";
+}
+
+} // namespace viaduct::test
