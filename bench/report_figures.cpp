@@ -218,6 +218,36 @@ std::string pipeline_figures(const Measurement& from) {
                         {"stages", "backends=300", "300 servers"}}));
 }
 
+std::string steer_figures(const Measurement& from) {
+    return charts(bars(from,
+                       "steer",
+                       "Time from a hash to a backend",
+                       "ns_per_message",
+                       "ns",
+                       {{"settled", "1000000 calls", "settled slot"},
+                        {"unsettled hit", "1000000 calls", "unsettled, call remembered"},
+                        {"unsettled miss", "1000000 calls", "unsettled, nothing remembered"},
+                        {"stateful hit", "10000 calls", "stateful, 10,000 calls"},
+                        {"stateful hit", "1000000 calls", "stateful, 1 million calls"},
+                        {"stateful hit", "10000000 calls", "stateful, 10 million calls"}}));
+}
+
+std::string table_figures(const Measurement& from) {
+    const auto lookups = [&](const char* id, const char* title, const char* load) {
+        return bars(from,
+                    id,
+                    title,
+                    "ns_per_lookup",
+                    "ns",
+                    {{"hit", load, "Viaduct, found"},
+                     {"miss", load, "Viaduct, not there"},
+                     {"rte_hash hit", load, "rte_hash, found"},
+                     {"rte_hash miss", load, "rte_hash, not there"}});
+    };
+    return charts(lookups("table-1m", "A lookup among 1 million calls", "1000000 calls") +
+                  lookups("table-10m", "A lookup among 10 million calls", "10000000 calls"));
+}
+
 std::string stages_figures(const Measurement& from) {
     std::vector<Part> parts;
     const double clock = cycles_per_ns();

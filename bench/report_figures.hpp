@@ -12,6 +12,8 @@ namespace viaduct::bench {
 
 [[nodiscard]] std::string message_figures(const Measurement& from);
 [[nodiscard]] std::string pipeline_figures(const Measurement& from);
+[[nodiscard]] std::string steer_figures(const Measurement& from);
+[[nodiscard]] std::string table_figures(const Measurement& from);
 [[nodiscard]] std::string stages_figures(const Measurement& from);
 [[nodiscard]] std::string rig1_figures(const Measurement& from);
 [[nodiscard]] std::string rig2_figures(const Measurement& from);

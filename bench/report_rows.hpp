@@ -24,8 +24,17 @@ namespace viaduct::bench {
 using Measurements = std::map<std::string, Measurement, std::less<>>;
 
 /// All files a report may be made of, in the order they are shown in.
-inline constexpr std::array<std::string_view, 9> kFiles{
-    "message", "pipeline", "stages", "rig1", "rig2", "latency", "rig3", "no_pause", "calls"};
+inline constexpr std::array<std::string_view, 11> kFiles{"message",
+                                                         "pipeline",
+                                                         "steer",
+                                                         "table",
+                                                         "stages",
+                                                         "rig1",
+                                                         "rig2",
+                                                         "latency",
+                                                         "rig3",
+                                                         "no_pause",
+                                                         "calls"};
 
 /// Those of kFiles that `folder` has. Throws when one is broken.
 [[nodiscard]] Measurements read_measurements(const std::string& folder);

@@ -37,6 +37,19 @@ constexpr Section kSections[]{
      "into the caches, so that the packet itself must be fetched from memory. Shorter bars are "
      "better; bars of equal length for more pools or servers mean that size costs nothing.",
      pipeline_figures},
+    {"steer",
+     "From a hash to a backend",
+     "scripts/bench --micro",
+     "What it takes to decide once the Call-ID is hashed. A slot that no change has moved is one "
+     "look into a table; where a change has moved it, and in stateful pools, the call itself is "
+     "looked for among those remembered. Shorter bars are better.",
+     steer_figures},
+    {"table",
+     "The table of calls",
+     "scripts/bench --micro",
+     "The table by itself, and DPDK's hash table in its lock-free mode with keys of eight bytes "
+     "beside it: 32 lookups at a time, in random order. Shorter bars are better.",
+     table_figures},
     {"stages",
      "Where the cycles go",
      "scripts/bench --rig 1",
