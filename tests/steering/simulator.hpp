@@ -57,6 +57,7 @@ struct SimulatorResult {
     std::uint64_t changes = 0;
     std::uint64_t restarts = 0;
     std::uint64_t reloads = 0;    ///< of `changes`
+    std::uint64_t transfers = 0;  ///< calls that name another one
     std::uint64_t wrong = 0;      ///< messages that broke the law
     std::uint64_t undecided = 0;  ///< messages of calls with a living owner that went nowhere
     std::uint64_t unequal = 0;    ///< decisions that a second look would have made otherwise
@@ -111,6 +112,7 @@ private:
         unsigned owner_life = 0; ///< of the owner when it got the call
         bool answered = false;
         bool over = false;
+        std::shared_ptr<const Call> replaces; ///< a call that it takes the place of
         std::string story;
     };
     /// What dies with the balancer. Workers' snapshots and the table do not show here.
@@ -316,9 +318,15 @@ private:
         digest.top_via_branch = message.branch;
 
         const SteerView view{some_snapshot(), table_, call_time()};
+        const std::string text = call->replaces && message.method == Method::Invite
+                                     ? "INVITE sip:b@example.com SIP/2.0\r\nCall-ID: " + call->id +
+                                           "\r\nReplaces: " + call->replaces->id +
+                                           ";to-tag=a;from-tag=b\r\n\r\n"
+                                     : std::string();
         // The caller's address; what comes from the callee has another one.
         const Arrival arrival{
-            {}, Ipv4Addr{static_cast<std::uint32_t>(std::hash<std::string>{}(message.from_tag))}};
+            std::as_bytes(std::span(text)),
+            Ipv4Addr{static_cast<std::uint32_t>(std::hash<std::string>{}(message.from_tag))}};
         const Steering expected = would_steer(view, kPool, digest, arrival);
         const std::uint64_t hash = steering_hash(view.snapshot.pools[index(kPool)], digest);
         const Steering steering = steer(view, kPool, digest, hash, arrival);
@@ -333,6 +341,7 @@ private:
     }
 
     void judge(Call& call, const Steering& steering, const Snapshot& snapshot) {
+        if (!call.owner && call.replaces) judge_transfer(call, steering, snapshot);
         if (!call.owner || call.over) return;
         if (lives_[index(*call.owner)] != call.owner_life) { // it was killed: nothing is owed
             call.owner.reset();
@@ -340,15 +349,30 @@ private:
             return;
         }
         if (steering.backend == call.owner) return;
-        const bool waits =
-            snapshot.backends[index(*call.owner)].life != BackendLife::Serves ||
-            now_ - model().backend(*call.owner).down_since < transaction_time(config_);
-        if (steering.role != MessageRole::Belongs && waits && !call.answered) {
+        if (steering.role != MessageRole::Belongs && waits(*call.owner, snapshot) &&
+            !call.answered) {
             call.owner.reset(); // it begins anew
             return;
         }
         ++(steering.backend ? result_.wrong : result_.undecided);
         if (result_.first_wrong.empty()) result_.first_wrong = call.story;
+    }
+
+    /// Whether what begins something does not go to that backend, but to another one.
+    [[nodiscard]] bool waits(BackendId id, const Snapshot& snapshot) {
+        return snapshot.backends[index(id)].life != BackendLife::Serves ||
+               now_ - model().backend(id).down_since < transaction_time(config_);
+    }
+
+    /// Its first message belongs where the call is that it names.
+    void judge_transfer(const Call& call, const Steering& steering, const Snapshot& snapshot) {
+        const Call& other = *call.replaces;
+        if (!other.owner || other.over || lives_[index(*other.owner)] != other.owner_life ||
+            steering.backend == other.owner || waits(*other.owner, snapshot))
+            return;
+        ++result_.wrong;
+        if (result_.first_wrong.empty())
+            result_.first_wrong = other.story + "transfer:\n" + call.story;
     }
 
     void take(Call& call, BackendId backend) {
@@ -440,8 +464,19 @@ private:
                 if (by_callee) std::swap(inside.from_tag, inside.to_tag);
                 send_repeated(call, inside, 2);
             });
+        if (happens(0.1)) at(uniform(0, length), [=, this] { transfer(call); });
         if (!happens(bye_probability)) return;
         at(length, [=, this] { hang_up(call, to_tag, true); });
+    }
+
+    /// A third party takes over, in a call of its own that names this one (RFC 3891).
+    void transfer(const CallPtr& from) {
+        ++result_.transfers;
+        auto call = std::make_shared<Call>();
+        call->id = fresh("transfer-") + "@192.0.2.2";
+        call->tag = fresh("third");
+        call->replaces = from;
+        invite(call, uniform(0.1, 8));
     }
 
     void hang_up(const CallPtr& call, const std::string& to_tag, bool last) {

@@ -51,6 +51,7 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
     std::uint64_t changes = 0;
     std::uint64_t restarts = 0;
     std::uint64_t reloads = 0;
+    std::uint64_t transfers = 0;
     for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
         SimulatorOptions options;
         options.seed = seed;
@@ -65,18 +66,21 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
         changes += result.changes;
         restarts += result.restarts;
         reloads += result.reloads;
+        transfers += result.transfers;
     }
     EXPECT_GT(changes, kSeeds) << "else nothing was tried";
     EXPECT_GT(remembered, 0U);
     EXPECT_GT(restarts, 0U);
     EXPECT_GT(reloads, 0U);
+    EXPECT_GT(transfers, 0U);
     std::printf("%llu messages, %llu changes, %llu reloads among them, %llu restarts, %llu calls "
-                "remembered\n",
+                "remembered, %llu transfers\n",
                 static_cast<unsigned long long>(messages),
                 static_cast<unsigned long long>(changes),
                 static_cast<unsigned long long>(reloads),
                 static_cast<unsigned long long>(restarts),
-                static_cast<unsigned long long>(remembered));
+                static_cast<unsigned long long>(remembered),
+                static_cast<unsigned long long>(transfers));
 }
 
 /// Or the law above would hold whatever the code does.
