@@ -99,6 +99,9 @@ struct PoolConfig {
     KeyConfig key;
     KeysByMethod keys;
     unsigned min_up = 1;
+    bool failback = true;
+    std::chrono::milliseconds hold_down{0};
+    std::chrono::milliseconds slow_start{0};
     bool translate_any_port = false;
     std::chrono::milliseconds call_lifetime{4 * 3'600'000};
     std::chrono::milliseconds t_settle{40'000};

@@ -96,7 +96,7 @@ std::optional<std::int64_t> parse_duration_ms(std::string_view text) {
 
 std::string duration_text(std::int64_t ms) {
     const auto* unit = std::find_if(kUnits.begin(), kUnits.end() - 1, [ms](const Unit& u) {
-        return ms != 0 && ms % u.ms == 0;
+        return (ms != 0 || u.name == "s") && ms % u.ms == 0;
     });
     return std::to_string(ms / unit->ms) + std::string(unit->name);
 }

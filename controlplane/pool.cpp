@@ -26,6 +26,11 @@ std::string list_names(const Range& range, NameOf name_of_item) {
     return text;
 }
 
+/// Whether nothing but its weight and its place in the configuration may keep it from new calls.
+bool is_serving(const BackendState& backend) {
+    return backend.health == Health::Up && backend.admin == Admin::Enabled;
+}
+
 } // namespace
 
 std::string_view name_of(Health health) noexcept {
@@ -167,21 +172,34 @@ const BackendState& PoolModel::find_backend(std::string_view pool_name,
                 }));
 }
 
+void PoolModel::note_return(BackendState& backend, bool served, TimePoint now) {
+    if (!is_serving(backend))
+        backend.takes_since.reset();
+    else if (!served)
+        backend.takes_since = now;
+}
+
 bool PoolModel::set_health(BackendId id, Health health, std::string evidence, TimePoint now) {
     BackendState& backend = backends_[index(id)];
     backend.health_seen = now;
     if (backend.health == health) return false;
     if (health == Health::Down) backend.down_since = now;
+    // In a pool that begins, nobody comes back.
+    const bool serves =
+        is_serving(backend) || (backend.health == Health::Unknown && !backend.is_newcomer);
     const Health before = std::exchange(backend.health, health);
+    note_return(backend, serves, now);
     backend.evidence = std::move(evidence);
     record(backend, name_of(before), name_of(health));
     return true;
 }
 
-bool PoolModel::set_admin(BackendId id, Admin admin, std::string evidence) {
+bool PoolModel::set_admin(BackendId id, Admin admin, std::string evidence, TimePoint now) {
     BackendState& backend = backends_[index(id)];
     if (backend.admin == admin) return false;
+    const bool served = is_serving(backend);
     const Admin before = std::exchange(backend.admin, admin);
+    note_return(backend, served, now);
     backend.drain_deadline.reset();
     backend.evidence = std::move(evidence);
     record(backend, name_of(before), name_of(admin));
@@ -197,22 +215,7 @@ void PoolModel::set_drain_deadline(BackendId id, std::optional<TimePoint> deadli
 void PoolModel::pass_deadlines(TimePoint now) {
     for (const BackendState& backend : backends_)
         if (backend.drain_deadline && *backend.drain_deadline <= now)
-            set_admin(backend.id, Admin::Disabled, "the deadline of its drain has passed");
-}
-
-std::vector<BackendId> PoolModel::eligible(PoolId id) const {
-    std::map<unsigned, std::vector<BackendId>> by_tier;
-    for (const BackendId candidate : pool(id).backends) {
-        const BackendState& state = backend(candidate);
-        if (state.health == Health::Up && state.admin == Admin::Enabled &&
-            state.tenure == Tenure::Member && state.config.weight > 0)
-            by_tier[state.config.tier].push_back(candidate);
-    }
-    for (auto& [tier, members] : by_tier)
-        std::ranges::sort(members); // the order in the file means nothing
-    for (const auto& [tier, members] : by_tier)
-        if (members.size() >= pool(id).config.min_up) return members;
-    return by_tier.empty() ? std::vector<BackendId>{} : by_tier.begin()->second;
+            set_admin(backend.id, Admin::Disabled, "the deadline of its drain has passed", now);
 }
 
 std::vector<BackendId> PoolModel::lost(PoolId id) const {

@@ -56,6 +56,9 @@ struct BackendState {
     Admin admin = Admin::Enabled;
     std::chrono::system_clock::time_point changed; ///< when health or admin last changed
     TimePoint down_since;                          ///< while health is Down
+    /// Since when it may take new calls again, or for the first time in a pool that works. Empty:
+    /// it may not, or could from the start.
+    std::optional<TimePoint> takes_since;
     TimePoint health_seen;                         ///< when health was last found to be so
     std::optional<TimePoint> drain_deadline;       ///< Drain: when it becomes Disabled
     std::uint64_t forwarded_before = 0; ///< what workers counted of its id when it got it
@@ -65,6 +68,11 @@ struct BackendState {
     /// Whether packets may go there: false where the id is nobody's.
     [[nodiscard]] bool exists() const noexcept {
         return tenure == Tenure::Member || tenure == Tenure::Leaving;
+    }
+    /// Whether it may take new calls. Which of them do: election.hpp.
+    [[nodiscard]] bool takes_calls() const noexcept {
+        return health == Health::Up && admin == Admin::Enabled && tenure == Tenure::Member &&
+               config.weight > 0;
     }
 };
 
@@ -120,15 +128,15 @@ public:
     set_health(BackendId id, Health health, std::string evidence, TimePoint now = Clock::now());
     /// Health that somebody else found so earlier.
     void date_health(BackendId id, TimePoint seen) { backends_[index(id)].health_seen = seen; }
-    bool set_admin(BackendId id, Admin admin, std::string evidence);
+    /// BackendState::takes_since, when somebody else saw it begin.
+    void date_takes(BackendId id, TimePoint since) { backends_[index(id)].takes_since = since; }
+    bool
+    set_admin(BackendId id, Admin admin, std::string evidence, TimePoint now = Clock::now());
     /// Of a backend that drains: then it becomes Disabled. Ends with the drain; empty: none.
     void set_drain_deadline(BackendId id, std::optional<TimePoint> deadline);
     /// Disables what has drained until its deadline.
     void pass_deadlines(TimePoint now);
 
-    /// Backends that may get new calls, by id: up, weight > 0, enabled, not leaving, of the lowest
-    /// tier that has at least `min_up` of them (or, when none has, of the lowest that has any).
-    [[nodiscard]] std::vector<BackendId> eligible(PoolId id) const;
     /// Backends that may get no new call from this moment on: down or disabled.
     [[nodiscard]] std::vector<BackendId> lost(PoolId id) const;
     /// What becomes of the calls a backend has. A change by time alone raises no version.
@@ -145,6 +153,7 @@ public:
 private:
     void arrange(const Config& config, std::vector<BackendState> before);
     void record(const BackendState& backend, std::string_view from, std::string_view to);
+    static void note_return(BackendState& backend, bool served, TimePoint now);
 
     std::chrono::milliseconds patience_; ///< 64*T1
     std::vector<PoolState> pools_;

@@ -177,12 +177,12 @@ void Publisher::update_dealer(PoolParts& parts,
 Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePoint now) {
     PoolParts& parts = pools_[index(pool.id)];
     const bool has_verdict = model.has_verdict(pool.id);
+    parts.changes_at.reset();
     if (has_verdict) { // a set that grows verdict by verdict would move calls
         Generations::Wish wish;
-        for (const BackendId id : model.eligible(pool.id)) {
-            const BackendConfig& backend = model.backend(id).config;
-            wish.eligible.push_back({id, backend.name, backend.weight});
-        }
+        Election election = elect(model, pool.id, now);
+        parts.changes_at = election.changes_at;
+        wish.eligible = std::move(election.candidates);
         wish.lost = model.lost(pool.id);
         // Of a restored generation: who is nobody any more.
         const auto add_strangers = [&](const Generation& generation) {
@@ -195,6 +195,9 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
         // Where every call is remembered, nothing needs to be announced.
         wish.at_once = std::exchange(parts.at_once, false) || pool.config.steering != SteerBy::Hash;
         parts.generations.want(std::move(wish), now);
+        // Once that is announced it stands by itself.
+        if (std::exchange(parts.fails_back, false))
+            parts.fails_back = elect(model, pool.id, now).tier != election.tier;
     }
     parts.generations.tick(now); // restored ones go on without a verdict
     Pool made;
@@ -241,6 +244,7 @@ bool Publisher::is_stale(const PoolModel& model, TimePoint now) {
     for (const PoolState& pool : model.pools()) {
         PoolParts& parts = pools_[index(pool.id)];
         if (parts.at_once && model.has_verdict(pool.id)) return true;
+        if (parts.changes_at && *parts.changes_at <= now) return true;
         const std::optional<Generation>& announced = parts.generations.announced();
         if (announced && announced->since <= now) return true;
         if (parts.generations.has_old(now)) return true;
@@ -251,6 +255,15 @@ bool Publisher::is_stale(const PoolModel& model, TimePoint now) {
             model.life(static_cast<BackendId>(i), now) != BackendLife::Silent)
             return true;
     return false;
+}
+
+Election Publisher::elect(const PoolModel& model, PoolId pool, TimePoint now) const {
+    const PoolParts& parts = pools_[index(pool)];
+    const Generations& generations = parts.generations;
+    if (parts.fails_back || generations.all().empty()) return viaduct::elect(model, pool, {}, now);
+    const Generation& present =
+        generations.announced() ? *generations.announced() : generations.all().back();
+    return viaduct::elect(model, pool, present.candidates, now);
 }
 
 const std::string& Publisher::digest(PoolId pool) const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "config.hpp"
+#include "election.hpp"
 #include "generation.hpp"
 #include "kernel.hpp"
 #include "pool.hpp"
@@ -39,6 +40,12 @@ public:
     /// The next build() switches this pool to what the model wants without announcing it.
     void switch_at_once(PoolId pool) { pools_[index(pool)].at_once = true; }
 
+    /// Without `failback`: back to the tier that was passed over, with slow start.
+    void fail_back(PoolId pool) { pools_[index(pool)].fails_back = true; }
+    /// Who may take new calls, given who does.
+    [[nodiscard]] Election
+    elect(const PoolModel& model, PoolId pool, TimePoint now = Clock::now()) const;
+
     /// What was built last, kept for `explain` and `show`; null before the first build().
     [[nodiscard]] const Snapshot* current() const noexcept { return current_.get(); }
     /// Of the table in force; "-" when nothing is eligible.
@@ -66,6 +73,8 @@ private:
         std::shared_ptr<std::atomic<std::uint64_t>> turn =
             std::make_shared<std::atomic<std::uint64_t>>(0);
         bool at_once = false;
+        bool fails_back = false;
+        std::optional<TimePoint> changes_at; ///< of the last election
         bool marks_shown = false; ///< the last snapshot has workers look at the marks
     };
     [[nodiscard]] PoolParts parts_of(const PoolConfig& pool) const;

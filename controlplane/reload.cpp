@@ -38,15 +38,6 @@ void refuse_what_needs_a_restart(const Config& before,
                     "call_lifetime of all pools, by which the table of calls is made");
 }
 
-std::vector<Candidate> candidates_of(const PoolModel& model, PoolId pool) {
-    std::vector<Candidate> candidates;
-    for (const BackendId id : model.eligible(pool)) {
-        const BackendConfig& backend = model.backend(id).config;
-        candidates.push_back({id, backend.name, backend.weight});
-    }
-    return candidates;
-}
-
 } // namespace
 
 Config load_for_reload(const std::string& file) {
@@ -80,9 +71,13 @@ ConfigChange::PoolEffect Reloader::effect_on(const PoolState& pool, const PoolMo
                             after.backend(id).tenure != Tenure::Member;
         if (effect.goes || leaves) effect.remembered += remembered_of(id);
     }
-    if (!effect.goes && pool.config.steering == SteerBy::Hash)
-        effect.moved_slots = parts_.publisher.generations(pool.id).would_move(
-            candidates_of(after, next->id), next->config.table);
+    if (!effect.goes && pool.config.steering == SteerBy::Hash) {
+        const Generations& generations = parts_.publisher.generations(pool.id);
+        std::vector<Candidate> present;
+        if (!generations.all().empty()) present = generations.all().back().candidates;
+        const Election wanted = elect(after, next->id, present, TimePoint::max());
+        effect.moved_slots = generations.would_move(wanted.candidates, next->config.table);
+    }
     return effect;
 }
 

@@ -82,6 +82,7 @@ Json print(const KeptBackend& backend, const Moment& moment) {
     if (backend.health == Health::Down) object["down_since"] = to_wall(backend.down_since, moment);
     if (config.mac) object["mac"] = to_string(*config.mac);
     if (backend.deadline) object["deadline"] = to_wall(*backend.deadline, moment);
+    if (backend.takes_since) object["takes_since"] = to_wall(*backend.takes_since, moment);
     return object;
 }
 
@@ -162,6 +163,8 @@ KeptBackend parse_backend(const Json& object, const Moment& moment) {
     backend.health_seen = past(object.at("seen"), moment);
     if (backend.health == Health::Down) backend.down_since = past(object.at("down_since"), moment);
     if (object.contains("deadline")) backend.deadline = from_wall(object.at("deadline"), moment);
+    if (object.contains("takes_since"))
+        backend.takes_since = past(object.at("takes_since"), moment);
     return backend;
 }
 
@@ -197,7 +200,8 @@ KeptState state_of(const PoolModel& model, const Publisher& publisher, std::uint
                                       backend.admin,
                                       backend.health_seen,
                                       backend.down_since,
-                                      backend.drain_deadline});
+                                      backend.drain_deadline,
+                                      backend.takes_since});
     for (const PoolState& pool : model.pools()) {
         const Generations& generations = publisher.generations(pool.id);
         state.pools.push_back({pool.config.name,
@@ -262,7 +266,9 @@ void take_up(const KeptState& state, PoolModel& model, Publisher& publisher, Tim
             model.set_health(id, kept.health, "as it was before the restart", kept.down_since);
             model.date_health(id, kept.health_seen);
         }
-        model.set_admin(id, kept.admin, "as it was before the restart");
+        model.set_admin(id, kept.admin, "as it was before the restart", now);
+        if (model.backend(id).takes_calls() && kept.takes_since)
+            model.date_takes(id, *kept.takes_since);
         if (kept.admin == Admin::Drain) model.set_drain_deadline(id, kept.deadline);
     }
     for (const KeptPool& kept : state.pools)

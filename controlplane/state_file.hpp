@@ -36,6 +36,7 @@ struct KeptBackend {
     TimePoint health_seen{};           ///< when it was last found to be so
     TimePoint down_since{};            ///< while health is Down
     std::optional<TimePoint> deadline; ///< of a drain
+    std::optional<TimePoint> takes_since{};
 };
 
 struct KeptPool {

@@ -213,10 +213,11 @@ void remove(Control& control, Arguments arguments, Reply& reply) {
     if (pool.config.backends.size() == 1)
         throw Error(backend.config.name + " is the only backend of pool " + arguments[0] +
                     ", and a pool has one at least: drain or disable it instead");
-    const std::vector<BackendId> eligible = control.model.eligible(pool.id);
+    const std::vector<Candidate> takers =
+        control.publisher.elect(control.model, pool.id).candidates;
     const bool force = arguments.size() == 3 && arguments[2] == "--force";
     if (arguments.size() == 3 && !force) throw Error("usage: remove POOL BACKEND [--force]");
-    if (!force && eligible == std::vector<BackendId>{backend.id})
+    if (!force && takers.size() == 1 && takers.front().id == backend.id)
         throw Error(backend.config.name + " is the last backend of pool " + arguments[0] +
                     " that takes calls: new ones would end as no_backend, or go to another tier; "
                     "add --force to remove it all the same");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// verbs_drain: drain, undrain, disable, enable.
+// verbs_drain: drain, undrain, disable, enable, failback.
 //
 // Out:   what becomes of new calls and from when on, and how many calls are left where they are
 //        counted.
@@ -25,11 +25,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 /// What of the pool's traffic becomes of a change, when that is bad news; else empty.
-std::string bad_news(const PoolModel& model, const PoolState& pool) {
-    if (!model.has_verdict(pool.id))
+std::string bad_news(const Control& control, const PoolState& pool) {
+    if (!control.model.has_verdict(pool.id))
         return "Pool " + pool.config.name +
                " still waits for its first verdicts: until then its traffic ends as no_verdict.";
-    if (model.eligible(pool.id).empty())
+    if (elect(control.model, pool.id).candidates.empty())
         return "Pool " + pool.config.name +
                " now has no backend that may take calls: its traffic ends as no_backend.";
     return {};
@@ -49,16 +49,11 @@ std::string when_it_switches(const Control& control, PoolId pool) {
     return text;
 }
 
-bool takes_calls(const BackendState& backend) {
-    return backend.health == Health::Up && backend.admin == Admin::Enabled &&
-           backend.config.weight > 0;
-}
-
 /// Whether nobody in its pool, of whatever tier, may take calls but this one.
 bool is_last(const PoolModel& model, const BackendState& backend) {
-    return takes_calls(backend) &&
+    return backend.takes_calls() &&
            std::ranges::none_of(model.pool(backend.pool).backends, [&](BackendId id) {
-               return id != backend.id && takes_calls(model.backend(id));
+               return id != backend.id && model.backend(id).takes_calls();
            });
 }
 
@@ -115,7 +110,7 @@ void set_admin(Control& control,
     if (changed || options.now || options.deadline) control.apply();
 
     const std::string name = backend.config.name + " in pool " + pool.config.name;
-    const std::size_t eligible = control.model.eligible(pool.id).size();
+    const std::size_t eligible = control.publisher.elect(control.model, pool.id).candidates.size();
     const Json calls = calls_left(control, backend);
     std::vector<std::string> notes;
     if (const std::string note = when_it_switches(control, pool.id); changed && !note.empty())
@@ -124,8 +119,7 @@ void set_admin(Control& control,
         notes.push_back("Calls left: " + (calls.is_null() ? "unknown" : calls.dump()) + ".");
     if (backend.drain_deadline)
         notes.push_back("It is disabled in " + std::to_string(*seconds_left(backend)) + " s.");
-    if (const std::string news = bad_news(control.model, pool); !news.empty())
-        notes.push_back(news);
+    if (const std::string news = bad_news(control, pool); !news.empty()) notes.push_back(news);
 
     reply.json = {{"pool", pool.config.name},
                   {"backend", backend.config.name},
@@ -191,6 +185,33 @@ void disable(Control& control, Arguments arguments, Reply& reply) {
 void enable(Control& control, Arguments arguments, Reply& reply) {
     refuse(control, arguments, Admin::Drain, "undrain");
     set_admin(control, arguments, reply, Admin::Enabled);
+}
+
+void failback(Control& control, Arguments arguments, Reply& reply) {
+    const PoolState& pool = control.model.find_pool(arguments[0]);
+    const Election before = control.publisher.elect(control.model, pool.id);
+    if (before.candidates.empty())
+        throw Error("pool " + arguments[0] + " has no backend that may take calls");
+    const bool changed = before.tier != before.best_tier;
+    if (changed) {
+        control.publisher.fail_back(pool.id);
+        control.apply();
+    }
+    std::vector<std::string> notes;
+    if (const std::string note = when_it_switches(control, pool.id); changed && !note.empty())
+        notes.push_back(note);
+    reply.json = {{"pool", pool.config.name},
+                  {"tier", before.best_tier},
+                  {"before", before.tier},
+                  {"changed", changed},
+                  {"notes", notes}};
+    const std::string tier = std::to_string(before.best_tier);
+    reply.text =
+        "Pool " + pool.config.name +
+        (changed ? " goes back to tier " + tier + " (from " + std::to_string(before.tier) + ").\n"
+                 : " is on tier " + tier + " already, the first that has min_up: no change.\n");
+    for (const std::string& note : notes)
+        reply.text += note + "\n";
 }
 
 } // namespace viaduct

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// verbs_drain: the handlers of drain, undrain, disable and enable, for the table in verbs.cpp.
+// verbs_drain: the handlers of drain, undrain, disable, enable and failback, for the table in verbs.cpp.
 #pragma once
 
 #include "cli.hpp"
@@ -16,6 +16,7 @@ void drain(Control& control, Arguments arguments, Reply& reply);
 void undrain(Control& control, Arguments arguments, Reply& reply);
 void disable(Control& control, Arguments arguments, Reply& reply);
 void enable(Control& control, Arguments arguments, Reply& reply);
+void failback(Control& control, Arguments arguments, Reply& reply);
 
 /// How many calls the backend has; null where they are not counted, or not yet.
 [[nodiscard]] nlohmann::ordered_json calls_left(const Control& control,

@@ -78,6 +78,16 @@ std::uint64_t value_of(const Totals& totals, WorkerCounter which) {
     return totals.values[static_cast<std::size_t>(which)];
 }
 
+/// Of the calls that begin now: of the slots, or of the turns.
+Json share_percent(const Control& control, const BackendState& backend) {
+    const auto& all = control.publisher.generations(backend.pool).all();
+    if (all.empty()) return nullptr;
+    const auto slots = control.publisher.generations(backend.pool).slots();
+    if (!slots) return 0;
+    return ratio(100.0 * static_cast<double>(std::ranges::count(*slots, backend.id)),
+                 static_cast<double>(slots->size()));
+}
+
 /// The operator's: by a verb, or by the file.
 std::string_view wish_for(const BackendState& backend) {
     return backend.tenure == Tenure::Leaving && backend.admin != Admin::Disabled
@@ -98,12 +108,13 @@ void show_vips(Control& control, Arguments, Reply& reply) {
     Json& vips = reply.json["vips"] = Json::array();
     for (const VipConfig& vip : control.config.vips) {
         const PoolId pool = control.model.find_pool(vip.pool).id;
-        vips.push_back({{"vip", vip.name},
-                        {"address", to_string(vip.endpoint)},
-                        {"pool", vip.pool},
-                        {"enabled", vip.enabled},
-                        {"has_verdict", control.model.has_verdict(pool)},
-                        {"eligible", control.model.eligible(pool).size()}});
+        vips.push_back(
+            {{"vip", vip.name},
+             {"address", to_string(vip.endpoint)},
+             {"pool", vip.pool},
+             {"enabled", vip.enabled},
+             {"has_verdict", control.model.has_verdict(pool)},
+             {"eligible", control.publisher.elect(control.model, pool).candidates.size()}});
     }
 }
 
@@ -113,13 +124,15 @@ void show_pools(Control& control, Arguments, Reply& reply) {
         const auto up = std::ranges::count_if(pool.backends, [&](BackendId id) {
             return control.model.backend(id).health == Health::Up;
         });
+        const Election election = control.publisher.elect(control.model, pool.id);
         pools.push_back(
             {{"pool", pool.config.name},
              {"mode", name_of(pool.config.mode)},
              {"steering", name_of(pool.config.steering)},
              {"backends", pool.backends.size()},
              {"up", up},
-             {"eligible", control.model.eligible(pool.id).size()},
+             {"eligible", election.candidates.size()},
+             {"tier", election.candidates.empty() ? Json() : Json(election.tier)},
              {"has_verdict", control.model.has_verdict(pool.id)},
              {"table", control.publisher.digest(pool.id)},
              {"announced", control.publisher.generations(pool.id).announced().has_value()},
@@ -137,6 +150,7 @@ void show_backends(Control& control, Arguments, Reply& reply) {
                             {"address", to_string(backend.config.endpoint)},
                             {"weight", backend.config.weight},
                             {"tier", backend.config.tier},
+                            {"new_calls_percent", share_percent(control, backend)},
                             {"health", name_of(backend.health)},
                             {"admin", wish_for(backend)},
                             {"since", utc(backend.changed)},

@@ -295,7 +295,7 @@ TEST(Admin, SwitchesPublishesAndSaysWhatItMeansToday) {
     EXPECT_TRUE(contains(drained, "b1 in pool proxies is drain now (it was enabled)"));
     EXPECT_TRUE(contains(drained, "calls that live stay where they are"));
     EXPECT_EQ(desk.applied, 2U);
-    EXPECT_EQ(desk.model.eligible(PoolId{0}).size(), 2U);
+    EXPECT_EQ(elect(desk.model, PoolId{0}).candidates.size(), 2U);
     const Pool& pool = fake_dataplane().snapshot->pools[0];
     ASSERT_TRUE(pool.unsettled) << "published before it answered";
     EXPECT_TRUE(std::ranges::count(*pool.slots, BackendId{0})) << "until the switch";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control_desk.hpp"
+#include "election.hpp"
 
 #include <gtest/gtest.h>
 #include <string>
@@ -13,8 +14,8 @@ constexpr PoolId kProxies{0};
 
 std::vector<std::string> eligible_names(const PoolModel& model) {
     std::vector<std::string> names;
-    for (const BackendId id : model.eligible(kProxies))
-        names.push_back(model.backend(id).config.name);
+    for (const Candidate& one : elect(model, kProxies).candidates)
+        names.push_back(one.name);
     return names;
 }
 

@@ -163,7 +163,7 @@ TEST(StateFile, WhoIsInTheConfigurationNoMoreKeepsItsCallsAndItsId) {
     EXPECT_EQ(b2.config.endpoint, endpoint("198.51.100.22", 5060));
     EXPECT_EQ(after.model.life(b2.id, now.steady), BackendLife::Serves);
     EXPECT_EQ(after.id("b4"), BackendId{4});
-    for (const BackendId id : after.model.eligible(kProxies))
+    for (const auto& [id, name, weight] : elect(after.model, kProxies).candidates)
         EXPECT_NE(id, b2.id) << "no new calls";
     EXPECT_TRUE(after.model.has_verdict(kProxies)) << "b4 is new: nobody waits for it";
 

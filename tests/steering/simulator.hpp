@@ -48,6 +48,8 @@ struct SimulatorOptions {
     SteerBy steering = SteerBy::Hash;
     TableKind table = TableKind::Rendezvous;
     KeyConfig key;
+    bool tiers = false; ///< two of six backends stand in, whoever comes back waits
+    bool failback = true;
 };
 
 /// What a run found.
@@ -166,6 +168,13 @@ private:
         config.pools[0].key = options.key;
         for (std::size_t i = 0; i < kBackends; ++i) {
             config.pools[0].backends.push_back(make_backend(i));
+            if (options.tiers && i >= 4) config.pools[0].backends.back().tier = 1;
+        }
+        if (options.tiers) {
+            config.pools[0].min_up = 3;
+            config.pools[0].hold_down = std::chrono::seconds(20);
+            config.pools[0].slow_start = std::chrono::seconds(300);
+            config.pools[0].failback = options.failback;
         }
         config.vips = {{"sip", endpoint("198.51.100.10", 5060), "proxies", true}};
         return config;
@@ -218,7 +227,7 @@ private:
         if (is_away())
             at(5, [=, this] { set_admin(id, admin); });
         else
-            model().set_admin(id, admin, "");
+            model().set_admin(id, admin, "", now_);
     }
 
     /// Another configuration, as a reload of the file brings it.

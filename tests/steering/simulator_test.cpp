@@ -56,6 +56,8 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
         SimulatorOptions options;
         options.seed = seed;
         options.count_calls = seed == 1;
+        options.tiers = seed == 2 || seed == 3;
+        options.failback = seed == 2;
         options.messages = wanted_messages() / kSeeds;
         const SimulatorResult result = Simulator(options).run();
         EXPECT_EQ(result.wrong, 0U) << "seed " << seed << "\n" << result.first_wrong;
