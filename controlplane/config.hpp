@@ -39,6 +39,7 @@ struct VipConfig {
     bool enabled = true;
     bool lenient = false;
     std::uint16_t max_header_lines = kMaxHeaderLines;
+    std::optional<std::string> previous_pool{}; ///< that keeps the calls which began there
 
     bool operator==(const VipConfig&) const = default;
 };

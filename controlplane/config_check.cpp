@@ -209,6 +209,14 @@ void Checker::check_vips() {
                               "two vips are named " + quote(vip.name) + ", the first " +
                                   on_line(*first));
         if (source.good("pool")) users_[vip.pool].push_back(i);
+        if (vip.previous_pool && source.good("previous_pool")) {
+            if (*vip.previous_pool != vip.pool)
+                users_[*vip.previous_pool].push_back(i);
+            else if (source.good("pool"))
+                mistakes_.add(source.at("previous_pool"),
+                              "previous_pool is the pool itself; name the one that this vip had "
+                              "before, or remove it");
+        }
         if (!source.good("address")) continue;
         const Position at = source.at("address");
         (void)vip_addresses_.earlier(vip.endpoint.address, at);
@@ -250,12 +258,17 @@ void Checker::check_references() {
     bool all_known = true; // false: a vip with a wrong key may have meant an unused pool
     for (std::size_t i = 0; i < config_.vips.size(); ++i) {
         const VipConfig& vip = config_.vips[i];
-        all_known = all_known && sources_.vips[i].good("pool");
-        if (names.empty() || !sources_.vips[i].good("pool") || names.contains(vip.pool)) continue;
-        std::string text = sources_.vips[i].good("name") ? "vip " + quote(vip.name) : "this vip";
-        text += " wants pool " + quote(vip.pool);
-        text += ", which does not exist; there are: " + there;
-        mistakes_.add(sources_.vips[i].at("pool"), std::move(text));
+        const Source& source = sources_.vips[i];
+        all_known = all_known && source.good("pool") && source.good("previous_pool");
+        const auto check = [&](std::string_view key, const std::string& pool) {
+            if (names.empty() || !source.good(key) || names.contains(pool)) return;
+            std::string text = source.good("name") ? "vip " + quote(vip.name) : "this vip";
+            text += " wants pool " + quote(pool);
+            text += ", which does not exist; there are: " + there;
+            mistakes_.add(source.at(key), std::move(text));
+        };
+        check("pool", vip.pool);
+        if (vip.previous_pool) check("previous_pool", *vip.previous_pool);
     }
     for (std::size_t i = 0; all_known && i < config_.pools.size(); ++i)
         if (!users_.contains(config_.pools[i].name))
@@ -398,10 +411,12 @@ void Checker::check_nat_vips() {
             users == users_.end())
             continue;
         for (std::size_t i = 1; i < users->second.size(); ++i)
-            mistakes_.add(sources_.vips[users->second[i]].at("pool"),
-                          "nat pool " + quote(pool.name) + " has a vip already (" +
-                              on_line(sources_.vips[users->second[0]].header) +
-                              "); its answers can carry the address of one only");
+            mistakes_.add(
+                sources_.vips[users->second[i]].at(
+                    config_.vips[users->second[i]].pool == pool.name ? "pool" : "previous_pool"),
+                "nat pool " + quote(pool.name) + " has a vip already (" +
+                    on_line(sources_.vips[users->second[0]].header) +
+                    "); its answers can carry the address of one only");
     }
 }
 

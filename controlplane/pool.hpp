@@ -59,9 +59,9 @@ struct BackendState {
     /// Since when it may take new calls again, or for the first time in a pool that works. Empty:
     /// it may not, or could from the start.
     std::optional<TimePoint> takes_since;
-    TimePoint health_seen;                         ///< when health was last found to be so
-    std::optional<TimePoint> drain_deadline;       ///< Drain: when it becomes Disabled
-    std::uint64_t forwarded_before = 0; ///< what workers counted of its id when it got it
+    TimePoint health_seen;                   ///< when health was last found to be so
+    std::optional<TimePoint> drain_deadline; ///< Drain: when it becomes Disabled
+    std::uint64_t forwarded_before = 0;      ///< what workers counted of its id when it got it
     std::uint64_t returned_before = 0;
     std::string evidence; ///< why, e.g. "200 in 3 ms", "no answer in 300 ms, 2 times"
 
@@ -130,8 +130,7 @@ public:
     void date_health(BackendId id, TimePoint seen) { backends_[index(id)].health_seen = seen; }
     /// BackendState::takes_since, when somebody else saw it begin.
     void date_takes(BackendId id, TimePoint since) { backends_[index(id)].takes_since = since; }
-    bool
-    set_admin(BackendId id, Admin admin, std::string evidence, TimePoint now = Clock::now());
+    bool set_admin(BackendId id, Admin admin, std::string evidence, TimePoint now = Clock::now());
     /// Of a backend that drains: then it becomes Disabled. Ends with the drain; empty: none.
     void set_drain_deadline(BackendId id, std::optional<TimePoint> deadline);
     /// Disables what has drained until its deadline.

@@ -32,6 +32,15 @@ void add_vips(Snapshot& snapshot, const Config& config) {
         const PoolId pool = pool_by_name(config, vip.pool);
         snapshot.vip_by_endpoint.insert(vip.endpoint, id);
         snapshot.vip_addresses.insert({vip.endpoint.address, 0}, id);
+        if (vip.previous_pool) { // what is remembered in one of both tells whose a call is
+            const PoolId before = pool_by_name(config, *vip.previous_pool);
+            for (const PoolId one : {pool, before}) {
+                snapshot.pools[index(one)].remembers_all = true;
+                snapshot.pools[index(one)].looks_closer = true;
+            }
+            if (Pool& old = snapshot.pools[index(before)]; old.mode == ForwardMode::Nat)
+                old.nat_vip = VipId{id};
+        }
         Pool& serving = snapshot.pools[index(pool)];
         // On a day without changes the Call-ID says all.
         const bool settled =
@@ -221,6 +230,51 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
     return made;
 }
 
+namespace {
+
+/// Null: a reload has just taken it out.
+const PoolState* find_pool(const PoolModel& model, const std::string& name) {
+    const auto found = std::ranges::find(
+        model.pools(), name, [](const PoolState& pool) { return pool.config.name; });
+    return found == model.pools().end() ? nullptr : &*found;
+}
+
+} // namespace
+
+TimePoint Publisher::due(const Move& move, const PoolModel& model) {
+    const PoolState* const previous = find_pool(model, move.previous);
+    return previous == nullptr ? TimePoint::max() : move.since + previous->config.t_settle;
+}
+
+bool Publisher::may_move(const Move& move, const PoolModel& model, TimePoint now) const {
+    if (move.has_moved || now < due(move, model)) return false;
+    const PoolState* const pool = find_pool(model, move.pool);
+    return pool != nullptr && model.has_verdict(pool->id) &&
+           generations(pool->id).slots() != nullptr;
+}
+
+void Publisher::update_moves(Snapshot& snapshot, const PoolModel& model, TimePoint now) {
+    std::vector<Move> before = std::exchange(moves_, {});
+    for (std::size_t i = 0; i < config_.vips.size(); ++i) {
+        const VipConfig& config = config_.vips[i];
+        if (!config.previous_pool) continue;
+        const auto known = std::ranges::find_if(before, [&](const Move& one) {
+            return one.vip == config.name && one.pool == config.pool &&
+                   one.previous == *config.previous_pool;
+        });
+        Move move = known != before.end()
+                        ? *known
+                        : Move{config.name, config.pool, *config.previous_pool, now, {}};
+        if (may_move(move, model, now)) {
+            move.has_moved = true;
+            move.moved_at = now;
+        }
+        snapshot.vips[i].previous = pool_by_name(config_, *config.previous_pool);
+        snapshot.vips[i].has_moved = move.has_moved;
+        moves_.push_back(std::move(move));
+    }
+}
+
 std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model, TimePoint now) {
     auto snapshot = std::make_unique<Snapshot>();
     snapshot->number = ++number_;
@@ -231,6 +285,7 @@ std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model, TimePoi
         snapshot->pools.push_back(build_pool(model, pool, now));
     }
     add_vips(*snapshot, config_);
+    update_moves(*snapshot, model, now);
     add_own_addresses(*snapshot, config_, probe_udp_port_);
     add_backends(*snapshot, model, now);
     lives_.clear();
@@ -250,6 +305,8 @@ bool Publisher::is_stale(const PoolModel& model, TimePoint now) {
         if (parts.generations.has_old(now)) return true;
         if (parts.marks_shown != parts.marks->any()) return true;
     }
+    for (const Move& move : moves_)
+        if (may_move(move, model, now)) return true;
     for (std::size_t i = 0; i < lives_.size(); ++i)
         if (lives_[i] == BackendLife::Silent &&
             model.life(static_cast<BackendId>(i), now) != BackendLife::Silent)

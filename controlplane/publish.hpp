@@ -20,6 +20,16 @@
 
 namespace viaduct {
 
+/// A VIP on its way from one pool to another (`previous_pool`).
+struct Move {
+    std::string vip;
+    std::string pool;
+    std::string previous;
+    TimePoint since;        ///< when it was first published
+    TimePoint moved_at;     ///< with has_moved
+    bool has_moved = false; ///< what begins goes to the new pool
+};
+
 class Publisher {
 public:
     /// `probe_udp_port` 0: nothing is taken for an answer to a probe (replay).
@@ -45,6 +55,13 @@ public:
     /// Who may take new calls, given who does.
     [[nodiscard]] Election
     elect(const PoolModel& model, PoolId pool, TimePoint now = Clock::now()) const;
+
+    /// VIPs with a previous pool, in the last build().
+    [[nodiscard]] const std::vector<Move>& moves() const noexcept { return moves_; }
+    /// Of another process, before the first build().
+    void restore(std::vector<Move> moves) { moves_ = std::move(moves); }
+    /// When it is due: what began before has been repeated for the last time.
+    [[nodiscard]] static TimePoint due(const Move& move, const PoolModel& model);
 
     /// What was built last, kept for `explain` and `show`; null before the first build().
     [[nodiscard]] const Snapshot* current() const noexcept { return current_.get(); }
@@ -75,7 +92,7 @@ private:
         bool at_once = false;
         bool fails_back = false;
         std::optional<TimePoint> changes_at; ///< of the last election
-        bool marks_shown = false; ///< the last snapshot has workers look at the marks
+        bool marks_shown = false;            ///< the last snapshot has workers look at the marks
     };
     [[nodiscard]] PoolParts parts_of(const PoolConfig& pool) const;
     void update_dealer(PoolParts& parts, const PoolModel& model, const PoolState& pool) const;
@@ -85,7 +102,11 @@ private:
     SteeringSecret secret_;
     std::uint16_t probe_udp_port_;
     std::chrono::seconds call_unit_;
+    void update_moves(Snapshot& snapshot, const PoolModel& model, TimePoint now);
+    [[nodiscard]] bool may_move(const Move& move, const PoolModel& model, TimePoint now) const;
+
     std::vector<PoolParts> pools_; ///< by PoolId
+    std::vector<Move> moves_;
     std::shared_ptr<BackendLoads> loads_ = std::make_shared<BackendLoads>();
     std::vector<BackendLife> lives_; ///< by BackendId, in the last snapshot
     std::uint64_t number_ = 0;

@@ -168,6 +168,17 @@ KeptBackend parse_backend(const Json& object, const Moment& moment) {
     return backend;
 }
 
+Move parse_move(const Json& object, const Moment& moment) {
+    Move move{object.at("vip").get<std::string>(),
+              object.at("pool").get<std::string>(),
+              object.at("previous").get<std::string>(),
+              past(object.at("since"), moment),
+              {}};
+    move.has_moved = object.contains("moved_at");
+    if (move.has_moved) move.moved_at = past(object.at("moved_at"), moment);
+    return move;
+}
+
 KeptState parse_body(const Json& body, const Moment& moment) {
     KeptState state;
     state.lineage = body.at("lineage").get<std::uint64_t>();
@@ -184,6 +195,9 @@ KeptState parse_body(const Json& body, const Moment& moment) {
     }
     for (const Json& one : body.at("pools"))
         state.pools.push_back(parse_pool(one, moment));
+    if (body.contains("moves"))
+        for (const Json& one : body.at("moves"))
+            state.moves.push_back(parse_move(one, moment));
     return state;
 }
 
@@ -208,6 +222,7 @@ KeptState state_of(const PoolModel& model, const Publisher& publisher, std::uint
                                {generations.all().begin(), generations.all().end()},
                                generations.announced()});
     }
+    state.moves = publisher.moves();
     return state;
 }
 
@@ -225,6 +240,14 @@ print_state(const KeptState& state, const SteeringSecret& secret, const Moment& 
             object["generations"].push_back(print(generation, moment));
         if (pool.announced) object["announced"] = print(*pool.announced, moment);
         body["pools"].push_back(std::move(object));
+    }
+    for (const Move& move : state.moves) {
+        Json object = {{"vip", move.vip},
+                       {"pool", move.pool},
+                       {"previous", move.previous},
+                       {"since", to_wall(move.since, moment)}};
+        if (move.has_moved) object["moved_at"] = to_wall(move.moved_at, moment);
+        body["moves"].push_back(std::move(object));
     }
     const Json whole = {{"viaduct_state", kFormat},
                         {"secret", fingerprint(secret)},
@@ -275,6 +298,7 @@ void take_up(const KeptState& state, PoolModel& model, Publisher& publisher, Tim
         for (const PoolState& pool : model.pools())
             if (pool.config.name == kept.name)
                 publisher.generations(pool.id).restore(kept.generations, kept.announced, now);
+    publisher.restore(state.moves);
 }
 
 } // namespace viaduct

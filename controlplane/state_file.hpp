@@ -55,6 +55,7 @@ struct KeptState {
     std::size_t ids = 0; ///< how many there were: those not in `backends` may have calls yet
     std::vector<KeptBackend> backends;
     std::vector<KeptPool> pools;
+    std::vector<Move> moves;
 };
 
 [[nodiscard]] KeptState

@@ -149,8 +149,8 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
         throw Error("usage: explain VIP CALL-ID, or explain VIP --message-base64 BASE64");
     const Snapshot* const snapshot = &published(control);
 
-    const Vip& vip = snapshot->vips[index(find_vip(*snapshot, arguments[0]))];
-    const Pool& pool = snapshot->pools[index(vip.pool)];
+    const VipId vip_id = find_vip(*snapshot, arguments[0]);
+    const Vip& vip = snapshot->vips[index(vip_id)];
     std::vector<std::byte> message;
     SipDigest digest;
     if (has_message) {
@@ -167,30 +167,31 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
     std::optional<Steering> steering;
     const Backend* backend = nullptr;
     const SteerView view{*snapshot, control.calls, control.sweeper.now()};
-    if (!digest.call_id.empty()) steering = would_steer(view, vip.pool, digest, {message, {}});
+    if (!digest.call_id.empty()) steering = would_steer_vip(view, vip_id, digest, {message, {}});
     if (!end && steering->backend) backend = &snapshot->backends[index(*steering->backend)];
     if (!end && !backend) end = steering->refusal;
 
+    const PoolId pool = steering ? steering->pool : vip.pool;
     const bool has_call_id = !digest.call_id.empty();
     const bool has_call = steering && steering->call;
-    reply.json = {{"vip", vip.name},
-                  {"pool", pool.name},
-                  {"call_id", has_call_id ? Json(to_utf8(digest.call_id)) : Json()},
-                  {"slot", steering ? Json(steering->slot) : Json()},
-                  {"backend", backend ? Json(backend->name) : Json()},
-                  {"address", backend ? Json(to_string(backend->endpoint)) : Json()},
-                  {"outcome", name_of(end.value_or(Outcome::Forwarded))},
-                  {"table", control.publisher.digest(vip.pool)},
-                  {"reason",
-                   end ? reason_of(*end, control, control.model.pool(vip.pool))
-                       : reason_of(*steering, *backend)},
-                  {"rule", steering ? Json(name_of(steering->rule)) : Json()},
-                  {"generation", generation_of(control, vip.pool, steering)},
-                  {"settled", steering ? Json(is_settled(*steering)) : Json()},
-                  {"slot_state", steering ? Json(slot_state(*steering)) : Json()},
-                  {"unsettled", steering ? Json(steering->is_unsettled) : Json()},
-                  {"remembered", steering ? Json(steering->call.has_value()) : Json()},
-                  {"call_state", has_call ? Json(name_of(steering->call->state)) : Json()}};
+    reply.json = {
+        {"vip", vip.name},
+        {"pool", snapshot->pools[index(pool)].name},
+        {"call_id", has_call_id ? Json(to_utf8(digest.call_id)) : Json()},
+        {"slot", steering ? Json(steering->slot) : Json()},
+        {"backend", backend ? Json(backend->name) : Json()},
+        {"address", backend ? Json(to_string(backend->endpoint)) : Json()},
+        {"outcome", name_of(end.value_or(Outcome::Forwarded))},
+        {"table", control.publisher.digest(pool)},
+        {"reason",
+         end ? reason_of(*end, control, control.model.pool(pool)) : reason_of(*steering, *backend)},
+        {"rule", steering ? Json(name_of(steering->rule)) : Json()},
+        {"generation", generation_of(control, pool, steering)},
+        {"settled", steering ? Json(is_settled(*steering)) : Json()},
+        {"slot_state", steering ? Json(slot_state(*steering)) : Json()},
+        {"unsettled", steering ? Json(steering->is_unsettled) : Json()},
+        {"remembered", steering ? Json(steering->call.has_value()) : Json()},
+        {"call_state", has_call ? Json(name_of(steering->call->state)) : Json()}};
 }
 
 // ---- shutdown, help

@@ -41,13 +41,21 @@ void show_one_call(Control& control,
                    const std::string& call_id,
                    Reply& reply) {
     const Snapshot& snapshot = published(control);
-    const Pool& pool = snapshot.pools[index(snapshot.vips[index(find_vip(snapshot, vip))].pool)];
+    const Vip& found = snapshot.vips[index(find_vip(snapshot, vip))];
     SipDigest digest;
     digest.call_id = call_id;
     const CallTime now = control.sweeper.now();
-    const std::optional<Call> call = control.calls.find(steering_hash(pool, digest), now);
+    const auto find_in = [&](PoolId pool) {
+        return control.calls.find(steering_hash(snapshot.pools[index(pool)], digest), now);
+    };
+    PoolId pool = found.pool;
+    std::optional<Call> call = find_in(pool);
+    if (!call && found.previous) {
+        call = find_in(*found.previous);
+        if (call) pool = *found.previous;
+    }
     reply.json = {{"vip", vip},
-                  {"pool", pool.name},
+                  {"pool", snapshot.pools[index(pool)].name},
                   {"call_id", to_utf8(call_id)},
                   {"remembered", call.has_value()},
                   {"state", call ? Json(name_of(call->state)) : Json()},
@@ -114,6 +122,7 @@ void show_calls(Control& control, Arguments arguments, Reply& reply) {
                         {"ringing", counts.ringing},
                         {"answered", counts.answered},
                         {"lasting", counts.lasting},
+                        {"failed", counts.failed},
                         {"ended", counts.ended},
                         {"all_counted", pool.count_calls || pool.steering != SteerBy::Hash}});
     }
@@ -123,7 +132,8 @@ void show_calls(Control& control, Arguments arguments, Reply& reply) {
     reply.text = to_table(rows) + "\nThe table of calls uses " + std::to_string(used) + " of " +
                  std::to_string(words) + " words (" + Json(share).dump() +
                  " %). Where all_counted is false, only calls in slots that a change moved are "
-                 "remembered.\n";
+                 "remembered.\nFailed: the INVITE was refused; one answered call in 14 is taken "
+                 "for such a one until its next message.\n";
     reply.json = {{"calls", std::move(rows)},
                   {"used", used},
                   {"words", words},

@@ -115,8 +115,13 @@ void set_admin(Control& control,
     std::vector<std::string> notes;
     if (const std::string note = when_it_switches(control, pool.id); changed && !note.empty())
         notes.push_back(note);
-    if (wish == Admin::Drain)
-        notes.push_back("Calls left: " + (calls.is_null() ? "unknown" : calls.dump()) + ".");
+    if (wish == Admin::Drain) {
+        std::string note = "Calls left: " + (calls.is_null() ? "unknown" : calls.dump());
+        const std::uint64_t failed = control.sweeper.counts()[index(backend.id)].failed;
+        if (failed > 0)
+            note += ", and " + std::to_string(failed) + " whose INVITE was refused, or seems to be";
+        notes.push_back(note + ".");
+    }
     if (backend.drain_deadline)
         notes.push_back("It is disabled in " + std::to_string(*seconds_left(backend)) + " s.");
     if (const std::string news = bad_news(control, pool); !news.empty()) notes.push_back(news);

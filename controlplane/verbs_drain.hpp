@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// verbs_drain: the handlers of drain, undrain, disable, enable and failback, for the table in verbs.cpp.
+// verbs_drain: the handlers of drain, undrain, disable, enable and failback, for the table in
+// verbs.cpp.
 #pragma once
 
 #include "cli.hpp"

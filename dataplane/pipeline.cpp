@@ -74,7 +74,9 @@ choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64
     if (settled) frame.digest = read_digest(frame.payload()); // so far only for its Call-ID
     const Ipv4Addr source{frame.header_at<Ipv4Header>(Frame::kIpOffset).source.host()};
     const Steering steering =
-        steer(view.steering(), *frame.pool, frame.digest, hash, {frame.payload(), source});
+        steer_vip(view.steering(), *frame.vip, frame.digest, hash, {frame.payload(), source});
+    frame.pool = steering.pool;
+    frame.slot = steering.slot;
     frame.backend = steering.backend;
     burst.calls.remembered += steering.remembered ? 1 : 0;
     burst.calls.table_full += steering.table_full ? 1 : 0;

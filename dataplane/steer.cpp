@@ -458,6 +458,62 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
     return call;
 }
 
+Steering decide(const SteerView& view,
+                PoolId pool,
+                const SipDigest& digest,
+                std::uint64_t hash,
+                const Arrival& arrival,
+                bool writes) noexcept {
+    Steering result;
+    result.pool = pool;
+    Decision(view, view.snapshot.pools[index(pool)], digest, arrival, writes, result).decide(hash);
+    return result;
+}
+
+/// A call that has ended begins anew like any other.
+bool is_known(const Steering& steering) noexcept {
+    return steering.call &&
+           !(steering.role == MessageRole::Starter && steering.call->state == CallState::Ended);
+}
+
+/// Between the pool of a VIP and the one before. Each remembers all its calls meanwhile.
+Steering decide_between(const SteerView& view,
+                        const Vip& vip,
+                        const SipDigest& digest,
+                        std::uint64_t hash,
+                        const Arrival& arrival,
+                        bool writes) noexcept {
+    const auto in_new = [&](bool really) {
+        return decide(view, vip.pool, digest, hash, arrival, really);
+    };
+    const auto in_old = [&](bool really) {
+        const Pool& pool = view.snapshot.pools[index(*vip.previous)];
+        return decide(view, *vip.previous, digest, steering_hash(pool, digest), arrival, really);
+    };
+    const Steering would = in_new(false);
+    if (is_known(would)) return in_new(writes);
+    if (would.role == MessageRole::Belongs || is_known(in_old(false))) return in_old(writes);
+    if (!vip.has_moved)
+        if (const Steering old = in_old(writes); old.backend) return old;
+    // What nobody takes there, or nothing could be remembered of, is where it was before.
+    const Steering now = would.backend ? in_new(writes) : would;
+    if (now.backend && !now.table_full) return now;
+    const Steering old = in_old(writes);
+    return old.backend ? old : now;
+}
+
+Steering decide_for(const SteerView& view,
+                    VipId vip_id,
+                    const SipDigest& digest,
+                    std::uint64_t hash,
+                    const Arrival& arrival,
+                    bool writes) noexcept {
+    const Vip& vip = view.snapshot.vips[index(vip_id)];
+    if (vip.previous) [[unlikely]]
+        return decide_between(view, vip, digest, hash, arrival, writes);
+    return decide(view, vip.pool, digest, hash, arrival, writes);
+}
+
 } // namespace
 
 Steering steer(const SteerView& view,
@@ -465,19 +521,32 @@ Steering steer(const SteerView& view,
                const SipDigest& digest,
                std::uint64_t hash,
                const Arrival& arrival) noexcept {
-    Steering result;
-    Decision(view, view.snapshot.pools[index(pool)], digest, arrival, true, result).decide(hash);
-    return result;
+    return decide(view, pool, digest, hash, arrival, true);
 }
 
 Steering would_steer(const SteerView& view,
-                     PoolId pool_id,
+                     PoolId pool,
                      const SipDigest& digest,
                      const Arrival& arrival) noexcept {
-    const Pool& pool = view.snapshot.pools[index(pool_id)];
-    Steering result;
-    Decision(view, pool, digest, arrival, false, result).decide(steering_hash(pool, digest));
-    return result;
+    const std::uint64_t hash = steering_hash(view.snapshot.pools[index(pool)], digest);
+    return decide(view, pool, digest, hash, arrival, false);
+}
+
+Steering steer_vip(const SteerView& view,
+                   VipId vip,
+                   const SipDigest& digest,
+                   std::uint64_t hash,
+                   const Arrival& arrival) noexcept {
+    return decide_for(view, vip, digest, hash, arrival, true);
+}
+
+Steering would_steer_vip(const SteerView& view,
+                         VipId vip,
+                         const SipDigest& digest,
+                         const Arrival& arrival) noexcept {
+    const PoolId pool = view.snapshot.vips[index(vip)].pool;
+    const std::uint64_t hash = steering_hash(view.snapshot.pools[index(pool)], digest);
+    return decide_for(view, vip, digest, hash, arrival, false);
 }
 
 } // namespace viaduct

@@ -155,6 +155,9 @@ struct Vip {
     /// Call-ID only.
     ReadRules read_rules{Want::Nothing};
     PortId port{}; ///< which carries it: answers to clients leave by this port's gateway
+    /// The pool that its calls began in before: what is not known to have begun in `pool` is there.
+    std::optional<PoolId> previous{};
+    bool has_moved = false; ///< with `previous`: what begins goes to `pool` now
 };
 
 /// (address, UDP port) -> a 16-bit number. UDP port 0 stands for the address alone. Open

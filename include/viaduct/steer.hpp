@@ -57,6 +57,7 @@ enum class SteerRule : std::uint8_t {
 }
 
 struct Steering {
+    PoolId pool{}; ///< that decided: the VIP's, or the one before
     std::uint64_t hash = 0;
     std::uint32_t slot = 0;              ///< 0..kSlots-1
     std::optional<BackendId> backend;    ///< empty: see `refusal`
@@ -111,5 +112,21 @@ struct SteerView {
                                    PoolId pool,
                                    const SipDigest& digest,
                                    const Arrival& arrival = {}) noexcept;
+
+/// For a VIP, which may have a pool before (Vip::previous): calls that are known in one of both
+/// stay there; what else belongs to a call began in the one before; what begins goes to the one
+/// before until the VIP has moved, and from then on to its own, if anybody takes it there.
+/// `hash`: of the VIP's own pool.
+[[nodiscard]] Steering steer_vip(const SteerView& view,
+                                 VipId vip,
+                                 const SipDigest& digest,
+                                 std::uint64_t hash,
+                                 const Arrival& arrival = {}) noexcept;
+
+/// Decides alike and changes nothing.
+[[nodiscard]] Steering would_steer_vip(const SteerView& view,
+                                       VipId vip,
+                                       const SipDigest& digest,
+                                       const Arrival& arrival = {}) noexcept;
 
 } // namespace viaduct

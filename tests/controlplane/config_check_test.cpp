@@ -136,6 +136,17 @@ TEST(ConfigCheck, SaysWhichPoolAVipMisses) {
          "\"b\", \"c\", \"d\", \"e\", \"f\", \"g\", ..."});
 }
 
+TEST(ConfigCheck, WantsAnotherPoolThatExistsAsThePreviousOne) {
+    const std::string vip =
+        "[[vip]]\nname = \"x\"\naddress = \"192.0.2.10\"\nport = 5070\npool = \"proxies\"\n";
+    expect_mistakes(
+        kRich + vip + "previous_pool = ^\"y\"\n",
+        {R"(vip "x" wants pool "y", which does not exist; there are: "proxies", "core.nat")"});
+    expect_mistakes(kRich + vip + "previous_pool = ^\"proxies\"\n",
+                    {"previous_pool is the pool itself; name the one that this vip had before, or "
+                     "remove it"});
+}
+
 TEST(ConfigCheck, SaysWhichPoolNobodyUses) {
     expect_mistakes(kLeast + "[[pool]]\nname = ^\"spare\"\n[[pool.backend]]\nname = \"b\"\naddress "
                              "= \"198.51.100.22\"\n",

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A VIP moves from one pool to another while calls run: `previous_pool`.
+#include "control_desk.hpp"
+#include "state_file.hpp"
+
+#include "viaduct/steer.hpp"
+
+#include <gtest/gtest.h>
+#include <map>
+#include <random>
+#include <string>
+
+namespace viaduct::test {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr VipId kSip{0};
+constexpr PoolId kOld{0};
+constexpr PoolId kNew{1};
+constexpr SteeringSecret kSecret{7};
+constexpr TimePoint kStart{1h};
+
+/// VIP "sip": pool "v1" with a1, a2, a3; pool "v2" with b1, b2, b3 waits behind the VIP "lab".
+struct Site {
+    Site() : config(make()), model(config), publisher(config, kSecret, 0) {
+        std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), CallTable::kLeastWords, 0);
+        for (const BackendState& backend : model.backends())
+            model.set_health(backend.id, Health::Up, "", kStart);
+        publish(kStart);
+    }
+    static Config make() {
+        Config config = desk_config();
+        config.pools.clear();
+        for (const std::string name : {"v1", "v2"}) {
+            PoolConfig& pool = config.pools.emplace_back();
+            pool.name = name;
+            for (int i = 1; i <= 3; ++i) {
+                BackendConfig backend;
+                backend.name = (name == "v1" ? "a" : "b") + std::to_string(i);
+                backend.endpoint =
+                    endpoint("198.51.100." + std::to_string((name == "v1" ? 20 : 30) + i), 5060);
+                pool.backends.push_back(backend);
+            }
+        }
+        config.vips = {{"sip", endpoint("198.51.100.10", 5060), "v1"},
+                       {"lab", endpoint("198.51.100.11", 5060), "v2"}};
+        return config;
+    }
+    void move(TimePoint now) {
+        config.vips[0].pool = "v2";
+        config.vips[0].previous_pool = "v1";
+        model.reconfigure(config);
+        publisher.reconfigure();
+        publish(now);
+    }
+    void publish(TimePoint now) {
+        while (snapshot == nullptr || published != model.version() ||
+               publisher.is_stale(model, now)) {
+            published = model.version();
+            snapshot = publisher.build(model, now);
+        }
+    }
+    static SipDigest message(Method method, const std::string& call_id, bool inside) {
+        SipDigest digest;
+        digest.kind = PayloadKind::Request;
+        digest.method = method;
+        digest.cseq = CSeq{1, method};
+        digest.call_id = call_id;
+        digest.from_tag = "caller";
+        digest.to_tag = inside ? "callee" : "";
+        digest.has_to_tag = inside;
+        digest.top_via_branch = inside ? "z9hG4bK-2" : "z9hG4bK-1";
+        return digest;
+    }
+    /// Where it goes: the backend's name, "" for nowhere. What explain says must be the same.
+    std::string send(Method method, const std::string& call_id, bool inside = false) {
+        const SipDigest digest = message(method, call_id, inside);
+        const SteerView view{*snapshot, table, CallTime(5)};
+        const Pool& pool = snapshot->pools[index(snapshot->vips[index(kSip)].pool)];
+        const Steering said = would_steer_vip(view, kSip, digest);
+        const Steering done = steer_vip(view, kSip, digest, steering_hash(pool, digest));
+        if (!done.table_full) { // who asks does not try whether there is room
+            EXPECT_EQ(said.backend, done.backend);
+            EXPECT_EQ(said.pool, done.pool);
+        }
+        if (!done.backend) return {};
+        EXPECT_EQ(snapshot->backends[index(*done.backend)].pool, done.pool);
+        return snapshot->backends[index(*done.backend)].name;
+    }
+    std::string begin(const std::string& call_id) { return send(Method::Invite, call_id); }
+
+    Config config;
+    PoolModel model;
+    Publisher publisher;
+    std::unique_ptr<CallTable::Word, void (*)(void*)> memory{
+        static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
+        &std::free};
+    CallTable table{std::span(memory.get(), CallTable::kLeastWords)};
+    std::unique_ptr<const Snapshot> snapshot;
+    std::uint64_t published = 0;
+};
+
+std::string name_of_call(const char* what, int i) {
+    return what + std::to_string(i) + "@192.0.2.1";
+}
+
+constexpr int kCalls = 60;
+
+} // namespace
+
+TEST(Move, CallsStayWhereTheyBeganAndNewOnesGoToTheNewPool) {
+    Site site;
+    std::map<std::string, std::string> owner;
+    const auto begin_all = [&](const char* what, char pool) {
+        for (int i = 0; i < kCalls; ++i) {
+            const std::string id = name_of_call(what, i);
+            owner[id] = site.begin(id);
+            ASSERT_EQ(owner[id].front(), pool) << id;
+        }
+    };
+    const auto all_stay = [&] {
+        for (const auto& [id, backend] : owner)
+            for (const Method method : {Method::Ack, Method::Update, Method::Bye})
+                ASSERT_EQ(site.send(method, id, true), backend) << id;
+    };
+    begin_all("before-", 'a');
+    site.move(kStart);
+    begin_all("announced-", 'a');
+    all_stay();
+    site.publish(kStart + 39s);
+    EXPECT_EQ(site.begin("at-39-s").front(), 'a');
+    site.publish(kStart + 40s);
+    begin_all("moved-", 'b');
+    for (int i = 0; i < kCalls; ++i) // repeated INVITEs, without To-tag as the first time
+        EXPECT_EQ(site.begin(name_of_call("moved-", i)), owner[name_of_call("moved-", i)]);
+    all_stay();
+    // The new pool is one like any other: changes there move nothing.
+    site.model.set_admin(BackendId{3}, Admin::Drain, "", kStart + 50s);
+    site.publish(kStart + 50s);
+    site.publish(kStart + 100s);
+    begin_all("drained-", 'b');
+    all_stay();
+}
+
+TEST(Move, AnInviteThatWasSentDuringTheAnnouncementIsRepeatedToTheSameBackend) {
+    Site site;
+    site.move(kStart);
+    std::map<std::string, std::string> owner;
+    for (int i = 0; i < kCalls; ++i)
+        owner[name_of_call("ringing-", i)] = site.begin(name_of_call("ringing-", i));
+    site.publish(kStart + 40s);
+    for (const auto& [id, backend] : owner) {
+        EXPECT_EQ(site.begin(id), backend);
+        EXPECT_EQ(site.send(Method::Cancel, id), backend);
+    }
+}
+
+TEST(Move, WaitsForTheFirstVerdictsOfTheNewPool) {
+    Site site;
+    Config next = site.config;
+    PoolConfig& pool = next.pools.emplace_back(next.pools[1]);
+    pool.name = "v3";
+    for (BackendConfig& backend : pool.backends)
+        backend.name[0] = 'c';
+    next.vips[0].pool = "v3";
+    next.vips[0].previous_pool = "v1";
+    site.config = next;
+    site.model.reconfigure(site.config);
+    site.publisher.reconfigure();
+    site.publish(kStart);
+    site.publish(kStart + 10min);
+    EXPECT_EQ(site.begin("early").front(), 'a');
+    for (const BackendState& backend : site.model.backends())
+        if (backend.pool_name == "v3")
+            site.model.set_health(backend.id, Health::Up, "", kStart + 10min);
+    site.publish(kStart + 10min);
+    EXPECT_EQ(site.begin("late").front(), 'c');
+    EXPECT_EQ(site.begin("early").front(), 'a');
+}
+
+TEST(Move, WhatTheNewPoolCannotTakeGoesToTheOldOne) {
+    Site site;
+    site.move(kStart);
+    site.publish(kStart + 40s);
+    const std::string first = site.begin("first");
+    EXPECT_EQ(first.front(), 'b');
+    for (std::uint16_t id = 3; id < 6; ++id)
+        site.model.set_admin(BackendId{id}, Admin::Drain, "", kStart + 41s);
+    site.publish(kStart + 41s);
+    site.publish(kStart + 82s);
+    const std::string second = site.begin("second");
+    EXPECT_EQ(second.front(), 'a');
+    EXPECT_EQ(site.send(Method::Bye, "second", true), second);
+    EXPECT_EQ(site.send(Method::Bye, "first", true), first) << "a drain keeps its calls";
+}
+
+TEST(Move, ACallThatTheTableHasNoRoomForBeginsInTheOldPool) {
+    Site site;
+    site.move(kStart);
+    site.publish(kStart + 40s);
+    const std::string known = site.begin("known");
+    EXPECT_EQ(site.send(Method::Ack, "known", true), known);
+    std::mt19937_64 random(1);
+    for (std::size_t i = 0; i < 2 * CallTable::kLeastWords; ++i) // answered: nothing makes room
+        static_cast<void>(site.table.remember(
+            random(), {BackendId{3}, CallState::Answered, 0, CallTime(900)}, CallTime(5)));
+    for (int i = 0; i < kCalls; ++i) {
+        const std::string id = name_of_call("many-", i);
+        const std::string backend = site.begin(id);
+        ASSERT_EQ(backend.front(), 'a');
+        ASSERT_EQ(site.begin(id), backend);
+        ASSERT_EQ(site.send(Method::Ack, id, true), backend);
+        ASSERT_EQ(site.send(Method::Bye, id, true), backend);
+    }
+    EXPECT_EQ(site.send(Method::Bye, "known", true), known);
+}
+
+TEST(Move, IsOverWhenThePreviousPoolIsTakenOut) {
+    Site site;
+    site.move(kStart);
+    site.publish(kStart + 40s);
+    const std::string owner = site.begin("call");
+    site.config.vips[0].previous_pool.reset();
+    site.config.vips[1].pool = "v1"; // somebody has to use it
+    site.model.reconfigure(site.config);
+    site.publisher.reconfigure();
+    site.publish(kStart + 50s);
+    EXPECT_TRUE(site.publisher.moves().empty());
+    EXPECT_EQ(site.send(Method::Bye, "call", true), owner);
+    EXPECT_FALSE(site.snapshot->pools[index(kOld)].looks_closer);
+    EXPECT_FALSE(site.snapshot->pools[index(kNew)].looks_closer);
+}
+
+TEST(Move, OutlivesARestart) {
+    Site site;
+    site.move(kStart);
+    site.publish(kStart + 40s);
+    const std::string old_call = site.begin("new-call");
+    const Moment moment{kStart + 41s, std::chrono::system_clock::time_point(1'000'000s)};
+    const KeptState kept = parse_state(
+        print_state(state_of(site.model, site.publisher, 1), kSecret, moment), kSecret, moment);
+
+    PoolModel model = model_of(site.config, kept);
+    Publisher publisher(site.config, kSecret, 0);
+    take_up(kept, model, publisher, kStart + 42s);
+    site.snapshot = publisher.build(model, kStart + 42s);
+    ASSERT_EQ(publisher.moves().size(), 1U);
+    EXPECT_TRUE(publisher.moves()[0].has_moved);
+    EXPECT_EQ(site.begin("next-call").front(), 'b') << "it is not announced again";
+    EXPECT_EQ(site.send(Method::Bye, "new-call", true), old_call);
+}
+
+TEST(Move, OperatorsSeeWhatIsLeft) {
+    Config config = Site::make();
+    config.vips[0].pool = "v2";
+    config.vips[0].previous_pool = "v1";
+    ControlDesk desk(config);
+    desk.all_up();
+    auto vip = desk.ask_json("show vips")["vips"][0];
+    EXPECT_EQ(vip["pool"], "v2");
+    EXPECT_EQ(vip["previous_pool"], "v1");
+    EXPECT_EQ(vip["calls_left"], nullptr) << "no pass over the table yet";
+    EXPECT_EQ(vip["all_counted"], false);
+    EXPECT_GT(vip["moves_in_s"], 30);
+    vip = desk.ask_json("show vips")["vips"][1];
+    for (const char* const key : {"previous_pool", "calls_left", "all_counted", "moves_in_s"})
+        EXPECT_EQ(vip[key], nullptr) << key;
+    EXPECT_EQ(desk.ask_json("explain sip some-call")["pool"], "v1");
+}
+
+} // namespace viaduct::test
