@@ -116,6 +116,8 @@ std::string reason_of(const Steering& steering, const Backend& backend) {
     case SteerRule::Named:
         return "it names another call (Replaces, Join or Target-Dialog), and that is at " +
                backend.name;
+    case SteerRule::Caller:
+        return "it comes from a backend: the other end of its call is " + backend.name;
     case SteerRule::Count_:
         break;
     }

@@ -32,11 +32,10 @@ find_owner(const Snapshot& snapshot, Endpoint source, Endpoint destination, Fram
     if (const auto vip = snapshot.vip_by_endpoint.find(destination)) {
         frame.vip = VipId{*vip};
         frame.pool = snapshot.vips[*vip].pool;
-        if (sender) {
-            frame.backend = BackendId{*sender};
-            return Outcome::BackendToVip;
-        }
-        frame.origin = Origin::Client;
+        // Backends of a dsr-l2 pool answer whoever calls themselves.
+        const bool nat = snapshot.pools[index(*frame.pool)].mode == ForwardMode::Nat;
+        frame.origin = sender && nat ? Origin::BackendCall : Origin::Client;
+        if (sender && nat) frame.backend = BackendId{*sender};
         return std::nullopt;
     }
     if (snapshot.probe_endpoints.find(destination) &&

@@ -27,7 +27,12 @@ struct PortView {
 };
 
 /// Where a frame that is ours comes from.
-enum class Origin : std::uint8_t { Client, NatBackend, ProbeTarget };
+enum class Origin : std::uint8_t {
+    Client,
+    NatBackend,  ///< on its way out
+    BackendCall, ///< from a nat backend to the VIP of a nat pool
+    ProbeTarget
+};
 
 struct Frame {
     std::byte* bytes = nullptr; ///< Ethernet header first; rewritten in place
@@ -38,11 +43,11 @@ struct Frame {
     std::uint16_t payload_length = 0; ///< by the UDP header; the frame may be padded beyond it
     std::optional<VipId> vip;         ///< whose VIP it is for, or leaves from
     std::optional<PoolId> pool;
-    std::optional<BackendId> backend; ///< by classify when from a nat backend, else by steer
+    std::optional<BackendId> backend; ///< by classify the nat backend that sent it; by steer
     std::uint32_t slot = 0;           // by steer
     PortId tx_port{};                 // by rewrite
     Ipv4Addr next_hop;                // by rewrite: whose MAC it needs
-    SipDigest digest;                 // by parse; as it is here when from a nat backend
+    SipDigest digest;                 // by parse; as it is here for answers of a nat backend
 
     static constexpr std::size_t kIpOffset = sizeof(EtherHeader);
 

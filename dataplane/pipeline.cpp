@@ -7,6 +7,9 @@
 
 #include "viaduct/steer.hpp"
 
+#include <cstring>
+#include <string_view>
+
 namespace viaduct {
 
 namespace {
@@ -28,7 +31,21 @@ template <typename Work> void run_stage(Burst& burst, Stage stage, Work work) no
     burst.clock.charge(stage);
 }
 
-/// Fills in what later stages need of the message. Of a nat backend's they need nothing.
+/// Everything that steering may ask, by the VIP's other rules.
+SipDigest read_all(const Snapshot& snapshot, const Frame& frame) noexcept {
+    ReadRules rules = snapshot.vips[index(*frame.vip)].read_rules;
+    rules.want = Want::Everything;
+    return read_digest(frame.payload(), rules);
+}
+
+/// Whether what is sent may begin a call. Nearly all that a nat backend sends are answers.
+bool may_be_request(std::span<const std::byte> payload) noexcept {
+    constexpr std::string_view kResponse = "SIP/2.0 ";
+    return payload.size() > kResponse.size() &&
+           std::memcmp(payload.data(), kResponse.data(), kResponse.size()) != 0;
+}
+
+/// Fills in what later stages need of the message. Of a nat backend's answers they need nothing.
 void parse(const Snapshot& snapshot, Frame& frame) noexcept {
     // Probes go out with a Call-ID and a branch that nobody else knows: an answer has to match
     // both.
@@ -40,9 +57,28 @@ void parse(const Snapshot& snapshot, Frame& frame) noexcept {
     case Origin::ProbeTarget:
         read_digest(frame.payload(), kProbeRules, frame.digest);
         break;
+    case Origin::BackendCall:
+        frame.digest = read_all(snapshot, frame);
+        break;
     case Origin::NatBackend:
+        if (may_be_request(frame.payload())) frame.digest = read_all(snapshot, frame);
         break;
     }
+}
+
+/// Whether the table of calls or the slots are asked about it.
+bool is_steered(const Frame& frame) noexcept {
+    switch (frame.origin) {
+    case Origin::Client:
+    case Origin::BackendCall:
+        return true;
+    case Origin::NatBackend:
+        return frame.digest.kind == PayloadKind::Request && !frame.digest.call_id.empty() &&
+               frame.digest.defect == Defect::None;
+    case Origin::ProbeTarget:
+        break;
+    }
+    return false;
 }
 
 /// First all hashes of the burst, then what they lead to: so it is fetched side by side.
@@ -51,7 +87,7 @@ void hash_keys(const PipelineView& view,
                std::array<std::uint64_t, kMaxBurst>& hashes) noexcept {
     for (std::size_t i = 0; i < burst.live_count; ++i) {
         const Frame& frame = burst.frames[burst.live[i]];
-        if (frame.origin != Origin::Client) continue;
+        if (!is_steered(frame)) continue;
         const Pool& pool = view.snapshot.pools[index(*frame.pool)];
         const std::uint64_t hash = steering_hash(pool, frame.digest);
         hashes[burst.live[i]] = hash;
@@ -63,23 +99,38 @@ void hash_keys(const PipelineView& view,
 
 std::optional<Outcome>
 choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64_t hash) noexcept {
-    if (frame.origin != Origin::Client) return std::nullopt;
+    if (!is_steered(frame)) return std::nullopt;
     const Pool& pool = view.snapshot.pools[index(*frame.pool)];
     frame.slot = slot_of(hash);
     const bool settled = pool.has_verdict && pool.slots && is_settled(pool, frame.slot);
-    if (settled && !may_name_call(frame.payload())) [[likely]] {
+    if (frame.origin == Origin::Client && settled && !may_name_call(frame.payload())) [[likely]] {
         frame.backend = (*pool.slots)[frame.slot]; // as steer() has it
         return std::nullopt;
     }
-    if (settled) frame.digest = read_digest(frame.payload()); // so far only for its Call-ID
+    // So far only for its Call-ID.
+    if (frame.digest.kind == PayloadKind::Unread) frame.digest = read_all(view.snapshot, frame);
     const Ipv4Addr source{frame.header_at<Ipv4Header>(Frame::kIpOffset).source.host()};
-    const Steering steering =
-        steer_vip(view.steering(), *frame.vip, frame.digest, hash, {frame.payload(), source});
+    const Arrival arrival{frame.payload(), source};
+    Steering steering;
+    switch (frame.origin) {
+    case Origin::NatBackend:
+        steering = note_outgoing(view.steering(), *frame.pool, frame.digest, hash, *frame.backend);
+        break;
+    case Origin::BackendCall:
+        steering = steer_backend_call(
+            view.steering(), *frame.vip, frame.digest, hash, arrival, *frame.backend);
+        break;
+    case Origin::Client:
+    case Origin::ProbeTarget:
+        steering = steer_vip(view.steering(), *frame.vip, frame.digest, hash, arrival);
+        break;
+    }
+    burst.calls.remembered += steering.remembered ? 1 : 0;
+    burst.calls.table_full += steering.table_full ? 1 : 0;
+    if (frame.origin == Origin::NatBackend) return std::nullopt; // its way is known
     frame.pool = steering.pool;
     frame.slot = steering.slot;
     frame.backend = steering.backend;
-    burst.calls.remembered += steering.remembered ? 1 : 0;
-    burst.calls.table_full += steering.table_full ? 1 : 0;
     if (!steering.backend) return steering.refusal;
     return std::nullopt;
 }

@@ -8,6 +8,7 @@ namespace viaduct {
 std::optional<Outcome> admit(const Snapshot& snapshot, const Frame& frame) noexcept {
     switch (frame.origin) {
     case Origin::Client:
+    case Origin::BackendCall:
         return admit_message(snapshot.vips[index(*frame.vip)], frame.digest);
     case Origin::NatBackend:
         return std::nullopt;

@@ -205,9 +205,8 @@ std::vector<PortView> make_ports(const NextHops& next_hops, std::uint32_t mtu) {
 }
 
 /// Also of a message whose sender told the pipeline enough, so that it was never read.
-std::string_view call_id_of(const Snapshot& snapshot, const Frame& frame, Outcome outcome) {
-    const bool unread = outcome == Outcome::BackendToVip || frame.origin == Origin::NatBackend;
-    if (!unread || !frame.vip) return frame.digest.call_id;
+std::string_view call_id_of(const Snapshot& snapshot, const Frame& frame) {
+    if (frame.origin != Origin::NatBackend || !frame.vip) return frame.digest.call_id;
     return read_digest(frame.payload(), snapshot.vips[index(*frame.vip)].read_rules).call_id;
 }
 
@@ -258,7 +257,7 @@ private:
                            frame.vip,
                            frame.pool,
                            frame.backend,
-                           call_id_of(view_.snapshot, frame, outcome)});
+                           call_id_of(view_.snapshot, frame)});
         }
         burst_.count = 0;
     }

@@ -95,9 +95,10 @@ std::optional<Outcome> rewrite(const Snapshot& snapshot,
     if (nat) {
         auto& udp = frame.header_at<UdpHeader>(frame.udp_offset);
         decrement_ttl(ip);
-        if (frame.origin == Origin::NatBackend)
+        // A backend answers who called it through us, so that it is seen from the VIP, too.
+        if (frame.origin == Origin::NatBackend || frame.origin == Origin::BackendCall)
             translate(frame, ip.source, udp.source_port, snapshot.vips[index(*frame.vip)].endpoint);
-        else
+        if (frame.origin != Origin::NatBackend)
             translate(frame,
                       ip.destination,
                       udp.destination_port,

@@ -142,6 +142,46 @@ public:
             look_closer();
     }
 
+    /// The call of this key is at that backend, whatever the slots say. One that is `beside` is
+    /// only found by who looks for it there.
+    void bind(std::uint64_t hash, BackendId backend, bool beside) noexcept {
+        is_beside_ = beside;
+        result_.hash = hash;
+        result_.slot = slot_of(hash);
+        result_.role = role_of(digest_);
+        result_.is_unsettled = is_unsettled(result_.slot);
+        result_.is_marked = is_marked(result_.slot);
+        const bool by_hash = pool_.slots && (*pool_.slots)[result_.slot] == backend;
+        if (by_hash && is_settled() && !pool_.remembers_all && !beside) return;
+        result_.call = calls_.find(hash, now_);
+        const bool begins_anew = result_.role == MessageRole::Starter && result_.call &&
+                                 result_.call->state == CallState::Ended;
+        if (result_.call && !begins_anew && takes(result_.call->backend)) {
+            if (result_.call->backend == backend) touch(*result_.call);
+            return;
+        }
+        go(backend, SteerRule::Caller);
+        remember(SteerRule::Caller);
+    }
+
+    /// To whom the backend that the call is at sends: the one that began it.
+    void go_back(std::uint64_t hash, BackendId sender) noexcept {
+        result_.role = role_of(digest_);
+        const std::optional<Call> caller = calls_.find(hash, now_);
+        const bool belongs = result_.role == MessageRole::Belongs;
+        if (belongs && caller) {
+            go(caller->backend, SteerRule::Caller);
+            if (takes(caller->backend)) return;
+            result_.backend.reset();
+            result_.refusal = Outcome::DeadOwner;
+        } else if (belongs) {
+            result_.backend.reset();
+            result_.refusal = Outcome::BackendToVip;
+        } else { // it calls itself
+            go(sender, SteerRule::Caller);
+        }
+    }
+
 private:
     [[nodiscard]] bool is_settled() const noexcept {
         return !result_.is_unsettled && !result_.is_marked;
@@ -357,7 +397,7 @@ private:
     /// So that later messages look for the call though their slot is settled.
     void mark() noexcept {
         const bool by_hash = pool_.slots && (*pool_.slots)[result_.slot] == *result_.backend;
-        if (pool_.marks && !by_hash) pool_.marks->mark(result_.slot);
+        if (pool_.marks && !by_hash && !is_beside_) pool_.marks->mark(result_.slot);
     }
 
     void touch(const Call& call) noexcept {
@@ -380,6 +420,7 @@ private:
     std::optional<std::uint64_t> key_;   ///< of what begins a dialog by another key
     std::optional<std::uint64_t> named_; ///< the call that it names
     bool writes_;
+    bool is_beside_ = false; ///< what is remembered is no slot's
     Steering& result_;
 };
 
@@ -514,6 +555,11 @@ Steering decide_for(const SteerView& view,
     return decide(view, vip.pool, digest, hash, arrival, writes);
 }
 
+/// Of the backend that began a call through the VIP, beside the one it is at: another word.
+constexpr std::uint64_t caller_hash(std::uint64_t hash) noexcept {
+    return (hash ^ hash >> 32) * 0xd6e8feb86659fd93U;
+}
+
 } // namespace
 
 Steering steer(const SteerView& view,
@@ -538,6 +584,40 @@ Steering steer_vip(const SteerView& view,
                    std::uint64_t hash,
                    const Arrival& arrival) noexcept {
     return decide_for(view, vip, digest, hash, arrival, true);
+}
+
+Steering steer_backend_call(const SteerView& view,
+                            VipId vip,
+                            const SipDigest& digest,
+                            std::uint64_t hash,
+                            const Arrival& arrival,
+                            BackendId sender) noexcept {
+    Steering result = decide_for(view, vip, digest, hash, arrival, true);
+    if (!result.backend) return result;
+    const Pool& pool = view.snapshot.pools[index(result.pool)];
+    const std::uint64_t caller = caller_hash(steering_hash(pool, digest));
+    if (*result.backend == sender)
+        Decision(view, pool, digest, arrival, true, result).go_back(caller, sender);
+    if (digest.kind != PayloadKind::Request || !result.backend) return result;
+    // Whichever end the request comes from, the call lives at both.
+    const BackendId began = result.rule == SteerRule::Caller ? *result.backend : sender;
+    Steering noted;
+    Decision(view, pool, digest, arrival, true, noted).bind(caller, began, true);
+    result.remembered = result.remembered || noted.remembered;
+    result.table_full = result.table_full || noted.table_full;
+    return result;
+}
+
+Steering note_outgoing(const SteerView& view,
+                       PoolId pool,
+                       const SipDigest& digest,
+                       std::uint64_t hash,
+                       BackendId sender) noexcept {
+    Steering result;
+    result.pool = pool;
+    Decision(view, view.snapshot.pools[index(pool)], digest, {}, true, result)
+        .bind(hash, sender, false);
+    return result;
 }
 
 Steering would_steer_vip(const SteerView& view,

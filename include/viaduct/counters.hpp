@@ -94,7 +94,7 @@ inline constexpr std::array<OutcomeInfo, kOutcomeCount> kOutcomes{{
      "over_limit",
      "it begins a call, and every backend that takes calls has its max_calls"},
     {Outcome::DeadOwner, "dead_owner", "its call's backend is dead, and on_dead_owner says drop"},
-    {Outcome::BackendToVip, "backend_to_vip", "a nat backend calls a VIP: not handled yet"},
+    {Outcome::BackendToVip, "backend_to_vip", "a nat backend sends to a VIP in a call of which no other end is known"},
     {Outcome::TtlExpired, "ttl_expired", "its time to live ran out here (nat)"},
     {Outcome::NoRoute, "no_route", "no route to the client (nat)"},
     {Outcome::NextHopUnresolved, "next_hop_unresolved", "the next hop's MAC is not known (yet)"},

@@ -47,12 +47,13 @@ enum class SteerRule : std::uint8_t {
     Chosen,     ///< it begins something: by turn or by load (`steering`)
     Key,        ///< it begins something: by another key than the Call-ID (`key`)
     Named,      ///< it begins something and names another call: where that one is
+    Caller,     ///< from a nat backend to a VIP: the other end of the call, or itself
     Count_
 };
 
 [[nodiscard]] constexpr std::string_view name_of(SteerRule rule) noexcept {
     constexpr std::array<std::string_view, static_cast<std::size_t>(SteerRule::Count_)> kNames{
-        "settled", "now", "old", "remembered", "dead_owner", "chosen", "key", "named"};
+        "settled", "now", "old", "remembered", "dead_owner", "chosen", "key", "named", "caller"};
     return kNames[static_cast<std::size_t>(rule)];
 }
 
@@ -122,6 +123,24 @@ struct SteerView {
                                  const SipDigest& digest,
                                  std::uint64_t hash,
                                  const Arrival& arrival = {}) noexcept;
+
+/// A message that a nat backend sends to a VIP of a nat pool, in a call with another backend or
+/// with itself: to the backend that the call is at, or from there to the one that began it.
+/// BackendToVip: nobody is known at the other end.
+[[nodiscard]] Steering steer_backend_call(const SteerView& view,
+                                          VipId vip,
+                                          const SipDigest& digest,
+                                          std::uint64_t hash,
+                                          const Arrival& arrival,
+                                          BackendId sender) noexcept;
+
+/// A request that a nat backend sends to somebody outside: what comes to its VIP in the same call
+/// goes to it from now on. `hash`: of the sender's pool. The answer's `backend` means nothing.
+Steering note_outgoing(const SteerView& view,
+                       PoolId pool,
+                       const SipDigest& digest,
+                       std::uint64_t hash,
+                       BackendId sender) noexcept;
 
 /// Decides alike and changes nothing.
 [[nodiscard]] Steering would_steer_vip(const SteerView& view,

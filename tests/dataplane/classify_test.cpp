@@ -209,13 +209,19 @@ TEST(Classify, LeavesWhatABackendSendsToTheBalancerItselfToTheKernel) {
     EXPECT_EQ(end_of(to_vips_other_port), Outcome::Punted);
 }
 
-TEST(Classify, CountsABackendThatCallsAVip) {
-    for (const std::string_view vip : {kDsrVip, kNatVip}) {
-        const Classified found = classify(
-            world(), frame().ipv4("203.0.113.21", vip).udp(kNatUdpPort, 5060).sip(invite()));
-        EXPECT_EQ(found.end, Outcome::BackendToVip);
-        EXPECT_EQ(found.frame.backend, kN1);
-    }
+TEST(Classify, KnowsABackendThatCallsAVip) {
+    const auto classified = [](std::string_view vip) {
+        return classify(world(),
+                        frame().ipv4("203.0.113.21", vip).udp(kNatUdpPort, 5060).sip(invite()));
+    };
+    const Classified to_nat = classified(kNatVip);
+    EXPECT_EQ(to_nat.end, std::nullopt);
+    EXPECT_EQ(to_nat.frame.origin, Origin::BackendCall);
+    EXPECT_EQ(to_nat.frame.backend, kN1);
+    EXPECT_EQ(to_nat.frame.vip, kNattedVip);
+    const Classified to_dsr = classified(kDsrVip);
+    EXPECT_EQ(to_dsr.frame.origin, Origin::Client) << "who answers it himself";
+    EXPECT_EQ(to_dsr.frame.backend, std::nullopt);
 }
 
 TEST(Classify, KnowsTheAnswersToProbes) {

@@ -88,6 +88,9 @@ FrameBuilder at_n1() {
         .ttl(63)
         .udp(40'000, kNatUdpPort);
 }
+FrameBuilder n1_to_vip() {
+    return frame().ipv4("203.0.113.21", kNatVip).udp(kNatUdpPort, 5060);
+}
 FrameBuilder from_n1() {
     return frame().ipv4("203.0.113.21", kClient).udp(kNatUdpPort, 40'000);
 }
@@ -135,6 +138,15 @@ std::vector<Case> forwarded_cases() {
          at_b2().sip(bye()),
          PortId{0},
          [](World& here) { here.snapshot.pools[index(kInside)].has_verdict = false; }},
+        {"nat: a backend that calls the VIP and is chosen itself is called from the VIP",
+         n1_to_vip().sip(invite()),
+         Outcome::Forwarded,
+         at_n1().ipv4(kNatVip, "203.0.113.21").udp(5060, kNatUdpPort).sip(invite()),
+         PortId{1}},
+        {"dsr-l2: a nat backend that calls the VIP is a client like any other",
+         frame().ipv4("203.0.113.21", kDsrVip).udp(kNatUdpPort, 5060).sip(invite()),
+         Outcome::Forwarded,
+         at_b2().ipv4("203.0.113.21", kDsrVip).udp(kNatUdpPort, 5060).sip(invite())},
         {"two Call-IDs that are equal are one",
          to_dsr().sip(invite().call_id("a@b").line("i:a@b ")),
          Outcome::Forwarded,
@@ -216,9 +228,13 @@ std::vector<Case> not_ours_cases() {
         {"a UDP length that lies", to_dsr().sip(invite()).udp_length(2000), Outcome::BadUdp},
         {"a VLAN tag", to_dsr().sip(invite()).vlan(7), Outcome::Vlan},
         {"a fragment", to_dsr().sip(invite()).fragment(0, true), Outcome::Fragment},
-        {"a backend that calls a VIP",
-         frame().ipv4("203.0.113.21", kNatVip).udp(kNatUdpPort, 5060).sip(invite()),
+        {"a backend that answers somebody whom nobody knows",
+         n1_to_vip().sip(response(200, "OK")),
          Outcome::BackendToVip},
+        {"or is inside a call that nobody knows", n1_to_vip().sip(bye()), Outcome::BackendToVip},
+        {"what a backend sends to a VIP has a Call-ID, too",
+         n1_to_vip().payload("\r\n"),
+         Outcome::KeepAlive},
     };
 }
 
@@ -481,6 +497,106 @@ TEST(Pipeline, GivesANatClientItsAnswerFromWhereItAsked) {
         EXPECT_EQ(back.backend, there.backend);
         EXPECT_EQ(back.bytes, at_client().sip(response(200, "OK").call_id(id)).build());
     }
+}
+
+// ---- calls that backends begin
+
+/// A world with a table of calls, in which n1 and n2 share the slots.
+World nat_world() {
+    World here = world();
+    here.give_call_table();
+    Pool& pool = here.snapshot.pools[index(kInside)];
+    pool.marks = std::make_shared<SlotMarks>();
+    pool.lifetimes.silence = 900;
+    return here;
+}
+constexpr std::string_view kN1Address = "203.0.113.21";
+constexpr std::string_view kN2Address = "203.0.113.22";
+
+Ended pass(const World& here, const FrameBuilder& in) {
+    return run(here, {in.build()}).at(0);
+}
+MessageBuilder inside(MessageBuilder message, const std::string& id) {
+    return message.call_id(id).to_tag("callee");
+}
+FrameBuilder outward(std::string_view backend) {
+    return frame().ipv4(backend, kClient).udp(kNatUdpPort, 40'000);
+}
+FrameBuilder between(std::string_view backend) {
+    return frame().ipv4(backend, kNatVip).udp(kNatUdpPort, 5060);
+}
+
+TEST(BackendsCalls, AnswersAndRequestsComeBackToTheOneThatBeganThem) {
+    const World here = nat_world();
+    std::size_t elsewhere = 0;
+    for (int call = 0; call < 64; ++call) {
+        const std::string id = "out-" + std::to_string(call);
+        elsewhere += pass(here, to_nat().sip(bye().call_id(id + "?"))).backend != kN1;
+        ASSERT_EQ(pass(here, outward(kN1Address).sip(invite().call_id(id))).outcome,
+                  Outcome::Returned);
+        for (const MessageBuilder& message : {response(180, "Ringing").call_id(id),
+                                              inside(response(200, "OK"), id),
+                                              inside(request("OPTIONS"), id),
+                                              inside(bye(), id)}) {
+            const Ended ended = pass(here, to_nat().sip(message));
+            ASSERT_EQ(ended.outcome, Outcome::Forwarded);
+            ASSERT_EQ(ended.backend, kN1) << id;
+        }
+    }
+    EXPECT_GT(elsewhere, 10U) << "or nothing was shown";
+}
+
+TEST(BackendsCalls, LeaveClientsCallsWhereTheyAre) {
+    const World here = nat_world();
+    for (int call = 0; call < 64; ++call) {
+        const std::string id = "in-" + std::to_string(call);
+        const auto owner = pass(here, to_nat().sip(invite().call_id(id))).backend;
+        const auto address = owner == kN1 ? kN1Address : kN2Address;
+        // A re-INVITE and an answer by the callee's side.
+        ASSERT_EQ(pass(here, outward(address).sip(inside(invite(), id))).outcome,
+                  Outcome::Returned);
+        ASSERT_EQ(pass(here, outward(address).sip(inside(response(200, "OK"), id))).outcome,
+                  Outcome::Returned);
+        ASSERT_EQ(pass(here, to_nat().sip(inside(bye(), id))).backend, owner);
+    }
+    EXPECT_FALSE(here.snapshot.pools[index(kInside)].marks->any()) << "nothing was remembered";
+}
+
+TEST(BackendsCalls, ToTheVipArriveThereAndComeBack) {
+    const World here = nat_world();
+    std::set<BackendId> callees;
+    for (int call = 0; call < 64; ++call) {
+        const std::string id = "between-" + std::to_string(call);
+        const Ended first = pass(here, between(kN1Address).sip(invite().call_id(id)));
+        ASSERT_EQ(first.outcome, Outcome::Forwarded);
+        const BackendId callee = first.backend.value();
+        callees.insert(callee);
+        const auto address = callee == kN1 ? kN1Address : kN2Address;
+        // It sees the call come from the VIP, and answers there.
+        EXPECT_EQ(first.bytes,
+                  frame()
+                      .macs(kPort1Mac, callee == kN1 ? "02:00:00:00:02:01" : "02:00:00:00:02:02")
+                      .ipv4(kNatVip, address)
+                      .ttl(63)
+                      .udp(5060, kNatUdpPort)
+                      .sip(invite().call_id(id))
+                      .build());
+        const auto to_callee = [&](const MessageBuilder& message) {
+            return pass(here, between(kN1Address).sip(message)).backend;
+        };
+        const auto to_caller = [&](const MessageBuilder& message) {
+            return pass(here, between(address).sip(message)).backend;
+        };
+        ASSERT_EQ(to_callee(invite().call_id(id)), callee) << "repeated";
+        ASSERT_EQ(to_caller(response(180, "Ringing").call_id(id)), kN1);
+        ASSERT_EQ(to_caller(inside(response(200, "OK"), id)), kN1);
+        ASSERT_EQ(to_callee(inside(request("ACK"), id)), callee);
+        ASSERT_EQ(to_caller(inside(invite(), id)), kN1);
+        ASSERT_EQ(to_callee(inside(response(200, "OK"), id)), callee);
+        ASSERT_EQ(to_caller(inside(bye(), id)), kN1);
+        ASSERT_EQ(to_callee(inside(response(200, "OK"), id)), callee);
+    }
+    EXPECT_EQ(callees.size(), 2U) << "n1 itself is called, too";
 }
 
 } // namespace

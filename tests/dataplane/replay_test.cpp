@@ -135,20 +135,24 @@ TEST_F(Replay, TellsOfEveryFrameInOrder) {
                          from_n1(),
                          to_vip().ipv4(kClient, kNatVip).sip(bye().call_id("off@x")),
                          to_vip().payload("\r\n"),
-                         to_vip().ipv4("203.0.113.21", kDsrVip).udp(kNatUdpPort, 5060)}));
+                         to_vip()
+                             .ipv4("203.0.113.21", kNatVip)
+                             .udp(kNatUdpPort, 5060)
+                             .sip(bye().call_id("a@b"))}));
     const std::vector<Told> expected{
         {1, Outcome::Forwarded, kSipVip, kProxies, kB1, "1@x"},
         {2, Outcome::Punted, std::nullopt, std::nullopt, std::nullopt, ""},
         {3, Outcome::Returned, kNattedVip, kInside, kN1, "n@1"},
         {4, Outcome::VipDisabled, kNattedVip, kInside, std::nullopt, "off@x"},
         {5, Outcome::KeepAlive, kSipVip, kProxies, std::nullopt, ""},
-        {6, Outcome::BackendToVip, kSipVip, kProxies, kN1, "a@b"}};
+        {6, Outcome::VipDisabled, kNattedVip, kInside, kN1, "a@b"}};
     EXPECT_EQ(run(in_, out_, here).told, expected);
 }
 
 TEST_F(Replay, TellsTheCallIdOfEveryMessageThatHasAReadableOne) {
     World here = world();
     here.deal_slots(kProxies, {kB1});
+    here.deal_slots(kInside, {kN1});
     here.snapshot.vips[index(kNattedVip)].read_rules = {Want::Nothing, true, 16};
     const auto two = invite().call_id("first@x").line("i: second@x");
     auto many = invite().call_id("early@x");
@@ -160,7 +164,10 @@ TEST_F(Replay, TellsTheCallIdOfEveryMessageThatHasAReadableOne) {
                          to_vip().sip(invite().first_line("GET / HTTP/1.1").call_id("http@x")),
                          to_vip().sip(two).ipv4(kClient, kNatVip),
                          from_n1().sip(two),
-                         to_vip().sip(two).ipv4("203.0.113.21", kDsrVip).udp(kNatUdpPort, 5060)}));
+                         to_vip()
+                             .sip(bye().call_id("first@x").line("i: second@x"))
+                             .ipv4("203.0.113.21", kNatVip)
+                             .udp(kNatUdpPort, 5060)}));
     const auto told = run(in_, out_, here).told;
     ASSERT_EQ(told.size(), 6U);
     const auto expect = [&](std::size_t at, Outcome outcome, const std::string& call_id) {

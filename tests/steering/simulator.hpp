@@ -60,6 +60,7 @@ struct SimulatorResult {
     std::uint64_t restarts = 0;
     std::uint64_t reloads = 0;    ///< of `changes`
     std::uint64_t transfers = 0;  ///< calls that name another one
+    std::uint64_t outgoing = 0;   ///< calls that a backend begins
     std::uint64_t wrong = 0;      ///< messages that broke the law
     std::uint64_t undecided = 0;  ///< messages of calls with a living owner that went nowhere
     std::uint64_t unequal = 0;    ///< decisions that a second look would have made otherwise
@@ -114,6 +115,7 @@ private:
         unsigned owner_life = 0; ///< of the owner when it got the call
         bool answered = false;
         bool over = false;
+        bool is_out = false;                  ///< a backend began it, and that has passed
         std::shared_ptr<const Call> replaces; ///< a call that it takes the place of
         std::string story;
     };
@@ -312,20 +314,38 @@ private:
 
     // ---- the balancer
 
-    void send(const CallPtr& call, const Message& message) {
-        if (is_away()) return; // lost
-        ++result_.messages;
+    static SipDigest digest_of(const Call& call, const Message& message) {
         SipDigest digest;
         digest.kind = message.status != 0 ? PayloadKind::Response : PayloadKind::Request;
         digest.method = message.status != 0 ? Method::Other : message.method;
         digest.status = message.status;
         digest.cseq = CSeq{1, message.method};
-        digest.call_id = call->id;
+        digest.call_id = call.id;
         digest.from_tag = message.from_tag;
         digest.to_tag = message.to_tag;
         digest.has_to_tag = !message.to_tag.empty();
         digest.top_via_branch = message.branch;
+        return digest;
+    }
 
+    /// A request on its way out, from the backend that the call is at.
+    void send_out(const CallPtr& call, const Message& message) {
+        if (is_away() || !call->owner || !runs(*call->owner)) return;
+        ++result_.messages;
+        const SipDigest digest = digest_of(*call, message);
+        const SteerView view{some_snapshot(), table_, call_time()};
+        const std::uint64_t hash = steering_hash(view.snapshot.pools[index(kPool)], digest);
+        result_.remembered += note_outgoing(view, kPool, digest, hash, *call->owner).remembered;
+        call->story += std::to_string(Seconds(now_.time_since_epoch()).count()) + " s: out from b" +
+                       std::to_string(index(*call->owner) + 1) + " method " +
+                       std::to_string(static_cast<int>(message.method)) + "\n";
+        call->is_out = true;
+    }
+
+    void send(const CallPtr& call, const Message& message) {
+        if (is_away()) return; // lost
+        ++result_.messages;
+        const SipDigest digest = digest_of(*call, message);
         const SteerView view{some_snapshot(), table_, call_time()};
         const std::string text = call->replaces && message.method == Method::Invite
                                      ? "INVITE sip:b@example.com SIP/2.0\r\nCall-ID: " + call->id +
@@ -425,7 +445,7 @@ private:
         auto call = std::make_shared<Call>();
         call->id = fresh("call-") + "@192.0.2.1";
         call->tag = fresh("caller");
-        switch (std::uniform_int_distribution<int>(0, 11)(random_)) {
+        switch (std::uniform_int_distribution<int>(0, 12)(random_)) {
         case 0:
             canceled(call);
             break;
@@ -440,6 +460,9 @@ private:
             break;
         case 4:
             subscription(call);
+            break;
+        case 5:
+            backends_own(call);
             break;
         default:
             invite(call, happens(0.2) ? uniform(5, 170) : uniform(0.1, 8));
@@ -494,6 +517,42 @@ private:
         const double until = happens(0.1) ? 31 : 1.2;
         send_repeated(call, bye, until);
         if (last) at(until, [=] { call->over = true; });
+    }
+
+    /// A backend calls somebody outside (nat).
+    void backends_own(const CallPtr& call) {
+        const BackendId id{static_cast<std::uint16_t>(
+            std::uniform_int_distribution<std::size_t>(0, kBackends - 1)(random_))};
+        if (!runs(id) || !model().backend(id).exists()) return;
+        ++result_.outgoing;
+        take(*call, id);
+        call->answered = true; // nobody begins it anew
+        const Message sent = request(call, Method::Invite);
+        for (const double again : {0.0, 0.5, 1.5, 3.5, 7.5})
+            at(again, [=, this] { send_out(call, sent); });
+        const double ringing = uniform(8, 60);
+        const std::string callee = fresh("callee");
+        const auto from_outside = [=, this](double when, Method method, std::uint16_t status) {
+            at(when, [=, this] {
+                if (!call->is_out) return;
+                Message message = request(call, method, callee);
+                message.status = status;
+                if (status == 0) std::swap(message.from_tag, message.to_tag);
+                send(call, message);
+            });
+        };
+        const double length = exponential(180);
+        from_outside(uniform(0.5, 8), Method::Invite, 180);
+        from_outside(ringing, Method::Invite, 200);
+        at(ringing + 0.1, [=, this] { send_out(call, request(call, Method::Ack, callee)); });
+        from_outside(ringing + uniform(0, length), Method::Update, 0);
+        if (happens(0.5)) {
+            from_outside(ringing + length, Method::Bye, 0);
+        } else {
+            at(ringing + length, [=, this] { send_out(call, request(call, Method::Bye, callee)); });
+            from_outside(ringing + length + 0.1, Method::Bye, 200);
+        }
+        at(ringing + length + 1, [=] { call->over = true; });
     }
 
     void canceled(const CallPtr& call) {

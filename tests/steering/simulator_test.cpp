@@ -52,6 +52,7 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
     std::uint64_t restarts = 0;
     std::uint64_t reloads = 0;
     std::uint64_t transfers = 0;
+    std::uint64_t outgoing = 0;
     for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
         SimulatorOptions options;
         options.seed = seed;
@@ -69,20 +70,23 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
         restarts += result.restarts;
         reloads += result.reloads;
         transfers += result.transfers;
+        outgoing += result.outgoing;
     }
     EXPECT_GT(changes, kSeeds) << "else nothing was tried";
     EXPECT_GT(remembered, 0U);
     EXPECT_GT(restarts, 0U);
     EXPECT_GT(reloads, 0U);
     EXPECT_GT(transfers, 0U);
+    EXPECT_GT(outgoing, 0U);
     std::printf("%llu messages, %llu changes, %llu reloads among them, %llu restarts, %llu calls "
-                "remembered, %llu transfers\n",
+                "remembered, %llu transfers, %llu begun by backends\n",
                 static_cast<unsigned long long>(messages),
                 static_cast<unsigned long long>(changes),
                 static_cast<unsigned long long>(reloads),
                 static_cast<unsigned long long>(restarts),
                 static_cast<unsigned long long>(remembered),
-                static_cast<unsigned long long>(transfers));
+                static_cast<unsigned long long>(transfers),
+                static_cast<unsigned long long>(outgoing));
 }
 
 /// Or the law above would hold whatever the code does.
