@@ -4,7 +4,7 @@
 //
 //   strict_phone server --bind IP:PORT --contact IP:PORT --name b1 [--hangup callee] [--hold-ms M]
 //   strict_phone client --bind IP:PORT --vip IP:PORT --calls N --rate R [--hangup callee]
-//                       [--hold-ms M]
+//                       [--hold-ms M] [--contact IP:PORT]
 //
 // In:   UDP datagrams. A call: INVITE, 180, 200, ACK, a re-INVITE in the middle, BYE by --hangup.
 // Out:  one line of JSON; every violation on stderr; exit 0 when every call completed and nothing
@@ -34,6 +34,7 @@ volatile std::sig_atomic_t stop_wanted = 0;
 struct Options {
     std::map<std::string, std::string> values;
 
+    [[nodiscard]] bool has(const std::string& name) const { return values.contains(name); }
     std::string text(const std::string& name) const {
         const auto found = values.find(name);
         if (found == values.end()) die("--" + name + " is missing");
@@ -205,13 +206,14 @@ class Client : Phone {
 public:
     explicit Client(const Options& options)
         : Phone(options.address("bind")), vip_(options.address("vip")),
+          me_(options.has("contact") ? options.address("contact") : self_),
           calls_wanted_(options.number("calls", 1)), hangs_up_(!options.callee_hangs_up()),
           gap_(1'000'000 / std::max(1U, options.number("rate", 10))),
           hold_(options.number("hold-ms", 1000)),
           deadline_(Clock::now() + calls_wanted_ * gap_ +
                     std::chrono::seconds(options.number("deadline-s", 40))),
-          local_("<sip:phone@" + to_string(self_) + ">;tag=" + fresh("c")),
-          contact_("Contact: <sip:phone@" + to_string(self_) + ">\r\n") {}
+          local_("<sip:phone@" + to_string(me_) + ">;tag=" + fresh("c")),
+          contact_("Contact: <sip:phone@" + to_string(me_) + ">\r\n") {}
 
     int run() {
         auto next_call = Clock::now();
@@ -253,7 +255,7 @@ private:
     };
 
     void place() {
-        const std::string id = fresh("call-") + "@" + to_string(self_);
+        const std::string id = fresh("call-") + "@" + to_string(me_);
         Call& call = calls_[id];
         call.target = "sip:callee@" + to_string(vip_);
         call.remote = "<" + call.target + ">";
@@ -266,7 +268,7 @@ private:
         ++call.cseq;
         const std::string more = call.route + (call.method == "INVITE" ? contact_ : "");
         call.repeat = send_repeatedly(
-            request(method, call.target, self_, local_, call.remote, id, call.cseq, more),
+            request(method, call.target, me_, local_, call.remote, id, call.cseq, more),
             call.next_hop);
     }
 
@@ -292,7 +294,7 @@ private:
         if (found == calls_.end()) return violation(what + ": no call of ours");
         Call& call = found->second;
         if (message.status == 0) return serve(message, call, what);
-        if (message.sent_by() != self_) return violation(what + ": its Via is not ours");
+        if (message.sent_by() != me_) return violation(what + ": its Via is not ours");
         const std::string tag = parameter(message.get("To"), "tag");
         const std::string known = parameter(call.remote, "tag");
         if (!known.empty() && tag != known)
@@ -330,7 +332,7 @@ private:
         if (!to) return violation(what + ": Contact or Record-Route is no address: " + next);
         call.next_hop = *to;
         call.ack =
-            request("ACK", call.target, self_, local_, call.remote, ok.id(), call.cseq, call.route);
+            request("ACK", call.target, me_, local_, call.remote, ok.id(), call.cseq, call.route);
         send(call.ack, call.next_hop);
         call.waits_for = "BYE of the server";
         if (call.cseq == 1 || hangs_up_) call.next_step = Clock::now() + hold_ / 2;
@@ -340,7 +342,7 @@ private:
         if (request.method != "BYE" || hangs_up_)
             return violation(what + ": not part of these calls");
         if (request.sent_by() != vip_) violation(what + ": its Via is not the VIP");
-        if (address_of_uri(request.uri) != self_) violation(what + ": it is for " + request.uri);
+        if (address_of_uri(request.uri) != me_) violation(what + ": it is for " + request.uri);
         if (parameter(request.get("From"), "tag") != parameter(call.remote, "tag"))
             violation(what + ": another server ends this call");
         send(answer(request, "200 OK", request.get("To")), vip_);
@@ -355,6 +357,7 @@ private:
     }
 
     Address vip_;
+    Address me_; ///< as others are to see us
     unsigned calls_wanted_;
     bool hangs_up_;
     std::chrono::microseconds gap_;
