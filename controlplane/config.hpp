@@ -126,8 +126,9 @@ struct Config {
     std::vector<PoolConfig> pools;
     unsigned calls = 1'000'000;                        ///< how many can be remembered at once
     std::optional<std::chrono::milliseconds> max_call; ///< empty: no cap
-    std::chrono::milliseconds t1{500};                 ///< RFC 3261 §17.1.1.1
-    std::optional<SteeringSecret> secret;              ///< empty: made and kept in the state folder
+    std::optional<unsigned> new_calls;    ///< remembered in a second at most; empty: all
+    std::chrono::milliseconds t1{500};    ///< RFC 3261 §17.1.1.1
+    std::optional<SteeringSecret> secret; ///< empty: made and kept in the state folder
     std::string socket = "/run/viaduct/viaduct.sock";
     std::string state = "/var/lib/viaduct";
     std::vector<std::string> admins{"root"};

@@ -449,6 +449,15 @@ constexpr Setting kSettings[] = {
      field<&Config::max_call>(),
      "calls may last as long as they like",
      "a call is forgotten so long after it began, silent or not"},
+    {Section::Steering,
+     Need::Optional,
+     kReload,
+     {"new_calls", 1, 100'000'000},
+     field<&Config::new_calls>(),
+     "no limit",
+     "how many calls may begin to be remembered in one second; those beyond it go by hash, so that "
+     "a "
+     "flood does not push out the calls that ring"},
     {Section::Timers,
      Need::Default,
      kStartOnly,

@@ -279,6 +279,7 @@ std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model, TimePoi
     auto snapshot = std::make_unique<Snapshot>();
     snapshot->number = ++number_;
     snapshot->secret = secret_;
+    snapshot->calls_a_second = config_.new_calls.value_or(0);
     for (const PoolState& pool : model.pools()) {
         PoolParts& parts = pools_[index(pool.id)];
         parts.marks_shown = parts.marks->any();

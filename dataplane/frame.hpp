@@ -70,6 +70,7 @@ struct Burst {
     struct {
         std::uint32_t remembered = 0; ///< calls that this burst began to remember
         std::uint32_t table_full = 0; ///< or would have, had there been room
+        std::uint32_t flooded = 0;    ///< or would have, had fewer begun just now
     } calls;
     StageClock clock;
 };

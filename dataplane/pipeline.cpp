@@ -127,6 +127,7 @@ choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64
     }
     burst.calls.remembered += steering.remembered ? 1 : 0;
     burst.calls.table_full += steering.table_full ? 1 : 0;
+    burst.calls.flooded += steering.flooded ? 1 : 0;
     if (frame.origin == Origin::NatBackend) return std::nullopt; // its way is known
     frame.pool = steering.pool;
     frame.slot = steering.slot;

@@ -29,8 +29,9 @@ struct PipelineView {
     std::span<const PortView> ports; ///< by PortId
     CallTable calls{};               ///< no table: nothing is remembered
     CallTime now{};
+    std::uint32_t* budget = nullptr; ///< as SteerView has it
 
-    [[nodiscard]] SteerView steering() const noexcept { return {snapshot, calls, now}; }
+    [[nodiscard]] SteerView steering() const noexcept { return {snapshot, calls, now, budget}; }
 };
 
 /// Makes frame `at` of the burst ready for run_pipeline().

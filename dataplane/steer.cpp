@@ -121,8 +121,8 @@ public:
              const Arrival& arrival,
              bool writes,
              Steering& result) noexcept
-        : snapshot_(view.snapshot), calls_(view.calls), now_(view.now), pool_(pool),
-          digest_(digest), arrival_(arrival), writes_(writes), result_(result) {}
+        : snapshot_(view.snapshot), calls_(view.calls), now_(view.now), budget_(view.budget),
+          pool_(pool), digest_(digest), arrival_(arrival), writes_(writes), result_(result) {}
 
     void decide(std::uint64_t hash) noexcept {
         result_.hash = hash;
@@ -363,8 +363,11 @@ private:
             }
             return;
         }
-        const CallTable::Remembered got = calls_.remember(result_.hash, fresh, now_);
-        result_.table_full = got.result == CallTable::Result::Full;
+        // A flood must not push out what is known: nothing new is, until it is over.
+        result_.flooded = budget_ != nullptr && *budget_ == 0;
+        const CallTable::Remembered got =
+            result_.flooded ? CallTable::Remembered{} : calls_.remember(result_.hash, fresh, now_);
+        result_.table_full = !result_.flooded && got.result == CallTable::Result::Full;
         result_.remembered = got.result == CallTable::Result::Added;
         if (got.result == CallTable::Result::Found && takes(got.call.backend)) {
             go(got.call.backend, SteerRule::Remembered);
@@ -372,13 +375,14 @@ private:
         }
         result_.rule = rule;
         if (result_.remembered) {
+            if (budget_ != nullptr) --*budget_;
             count(std::nullopt, fresh);
             mark();
         }
         // What cannot be remembered goes where its repetitions, and what follows, will go.
         const bool by_call_id =
             rule != SteerRule::Chosen && rule != SteerRule::Key && rule != SteerRule::Named;
-        if (result_.table_full && !by_call_id) go_now(SteerRule::Now);
+        if (result_.is_lost() && !by_call_id) go_now(SteerRule::Now);
     }
 
     /// Keeps the loads by which calls are dealt out.
@@ -414,6 +418,7 @@ private:
     const Snapshot& snapshot_;
     CallTable calls_;
     CallTime now_;
+    std::uint32_t* budget_;
     const Pool& pool_;
     const SipDigest& digest_;
     const Arrival& arrival_;
@@ -538,7 +543,7 @@ Steering decide_between(const SteerView& view,
         if (const Steering old = in_old(writes); old.backend) return old;
     // What nobody takes there, or nothing could be remembered of, is where it was before.
     const Steering now = would.backend ? in_new(writes) : would;
-    if (now.backend && !now.table_full) return now;
+    if (now.backend && !now.is_lost()) return now;
     const Steering old = in_old(writes);
     return old.backend ? old : now;
 }
@@ -605,6 +610,7 @@ Steering steer_backend_call(const SteerView& view,
     Decision(view, pool, digest, arrival, true, noted).bind(caller, began, true);
     result.remembered = result.remembered || noted.remembered;
     result.table_full = result.table_full || noted.table_full;
+    result.flooded = result.flooded || noted.flooded;
     return result;
 }
 

@@ -23,6 +23,7 @@ namespace viaduct {
 struct WorkerShared {
     std::vector<PortView> ports;        ///< by PortId; constant
     std::vector<std::uint16_t> ethdevs; ///< by PortId; constant
+    std::uint32_t workers = 1;          ///< constant
     rte_rcu_qsbr* qsbr = nullptr;
     std::atomic<bool> stopping{false};               // writer: control; reader: workers, relaxed
     std::atomic<const Snapshot*> snapshot{nullptr};  // writer: control (publish); reader: workers
@@ -55,6 +56,9 @@ struct alignas(64) Worker {
     std::uint64_t punt_tokens = 0;        ///< how many more frames the kernel may be given now
     std::uint64_t punt_refilled_tsc = 0;
     std::uint64_t tsc_per_punt = 1;
+    std::uint64_t tsc_per_second = 1;
+    std::uint32_t call_budget = 0; ///< calls that may yet begin to be remembered
+    std::uint64_t budget_refilled_tsc = 0;
     std::uint64_t miss_told_tsc = 0; ///< when the last NextHopMiss was told
     std::uint64_t tsc_per_miss = 0;  ///< the least time between two
     Burst burst;
@@ -73,6 +77,7 @@ private:
                  rte_mbuf** mbufs,
                  std::uint16_t count,
                  std::uint64_t rx_tsc) noexcept;
+    [[nodiscard]] std::uint32_t* refill_budget(std::uint32_t of_all, std::uint64_t tsc) noexcept;
     void end_others(const RxQueue& queue, rte_mbuf** mbufs, std::uint64_t rx_tsc) noexcept;
     void send_live(rte_mbuf** mbufs) noexcept;
     void send_batch(PortId port, TxBatch& batch) noexcept;

@@ -141,7 +141,7 @@ struct Pool {
     CallLifetimes lifetimes{};
     std::shared_ptr<const Dealer> dealer{}; ///< null: the hash chooses
     std::shared_ptr<const PoolKeys> keys{}; ///< null: the Call-ID, whatever begins
-    bool remembers_all = false; ///< every call, wherever the hash has it
+    bool remembers_all = false;             ///< every call, wherever the hash has it
     /// No slot's owner is all there is to know: each message is looked at closer.
     bool looks_closer = false;
 };
@@ -202,6 +202,8 @@ private:
 
 struct Snapshot {
     std::uint64_t number = 0; ///< counts publications
+    /// How many calls all workers may begin to remember in a second; 0: as many as there are.
+    std::uint32_t calls_a_second = 0;
     SteeringSecret secret{};
     std::vector<Vip> vips;         ///< by VipId
     std::vector<Pool> pools;       ///< by PoolId

@@ -70,6 +70,10 @@ struct Steering {
     std::optional<Call> call;  ///< what was remembered before this message
     bool remembered = false;   ///< this message left something behind
     bool table_full = false;   ///< or would have, had there been room
+    bool flooded = false;      ///< or would have, had fewer calls begun just now
+
+    /// It was to be remembered, and is not.
+    [[nodiscard]] bool is_lost() const noexcept { return table_full || flooded; }
 };
 
 /// What steering reads and, for workers, writes.
@@ -77,6 +81,7 @@ struct SteerView {
     const Snapshot& snapshot;
     CallTable calls; ///< no table: nothing is remembered, and generations alone decide
     CallTime now;
+    std::uint32_t* budget = nullptr; ///< calls that may yet begin to be remembered; null: all
 };
 
 /// How a message for a VIP ends before it is steered: keep-alives, non-SIP, a defect, no Call-ID, a

@@ -101,6 +101,36 @@ TEST(RoundRobin, KeepsEveryMessageOfACallAtItsBackend) {
         }
 }
 
+TEST(Flood, KeepsWhatIsKnownAndSendsTheRestByHash) {
+    Site site(SteerBy::RoundRobin);
+    std::uint32_t budget = 30;
+    const auto send = [&](const SipDigest& digest) {
+        const Pool& pool = site.here.snapshot.pools[index(kProxies)];
+        return steer({site.here.snapshot, site.table, CallTime(5), &budget},
+                     kProxies,
+                     digest,
+                     steering_hash(pool, digest));
+    };
+    std::map<std::string, BackendId> owners;
+    unsigned flooded = 0;
+    for (int i = 0; i < 300; ++i) {
+        const std::string id = "flood-" + std::to_string(i);
+        const Steering first = send(Site::message(Method::Invite, id));
+        owners[id] = first.backend.value();
+        flooded += first.flooded;
+        EXPECT_EQ(first.remembered, i < 30);
+        EXPECT_EQ(first.rule, i < 30 ? SteerRule::Chosen : SteerRule::Now);
+        EXPECT_FALSE(first.table_full);
+    }
+    EXPECT_EQ(flooded, 270U);
+    for (const auto& [id, owner] : owners)
+        for (const Method method : {Method::Invite, Method::Ack, Method::Bye})
+            EXPECT_EQ(send(Site::message(method, id, method != Method::Invite)).backend, owner);
+    budget = 1; // it is over
+    EXPECT_TRUE(send(Site::message(Method::Invite, "later")).remembered);
+    EXPECT_EQ(budget, 0U);
+}
+
 TEST(RoundRobin, PassesOverWhoHasItsLimitAndRefusesWhenAllHave) {
     Site site(SteerBy::RoundRobin);
     site.dealer->members[0].max_calls = 5;
