@@ -178,13 +178,13 @@ void CallSweeper::begin() {
     phase_ = Phase::Grace;
 }
 
-/// Whether nothing was heard of a ringing call for so long that it is over (RFC 3261 §16.6, timer
-/// C: more than three minutes).
+/// Whether nothing was heard of a ringing call for so long that it is over (RFC 3261 §16.6).
 bool CallSweeper::is_silent(const Snapshot& snapshot, const Call& call) const {
-    constexpr std::chrono::seconds kLongestRinging{200};
+    constexpr std::chrono::seconds kAnswers{20}; // what ends it is on its way
     const Pool& pool = snapshot.pools[index(snapshot.backends[index(call.backend)].pool)];
     const auto most = std::chrono::ceil<std::chrono::seconds>(
-        kLongestRinging / static_cast<double>(publisher_.call_unit().count()));
+        (publisher_.longest_ringing() + kAnswers) /
+        static_cast<double>(publisher_.call_unit().count()));
     return pool.lifetimes.silence - call.deadline.left(now_) > most.count() + 1;
 }
 

@@ -13,6 +13,7 @@
 #include "viaduct/net.hpp"
 #include "viaduct/snapshot.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -126,9 +127,12 @@ struct Config {
     std::vector<PoolConfig> pools;
     unsigned calls = 1'000'000;                        ///< how many can be remembered at once
     std::optional<std::chrono::milliseconds> max_call; ///< empty: no cap
-    std::optional<unsigned> new_calls;    ///< remembered in a second at most; empty: all
-    std::chrono::milliseconds t1{500};    ///< RFC 3261 §17.1.1.1
-    std::optional<SteeringSecret> secret; ///< empty: made and kept in the state folder
+    std::optional<unsigned> new_calls;          ///< remembered in a second at most; empty: all
+    std::chrono::milliseconds t1{500};          ///< RFC 3261 §17.1.1.1
+    std::optional<std::chrono::milliseconds> b; ///< of an INVITE (§17.1.1.2); empty: 64*T1
+    std::optional<std::chrono::milliseconds> f; ///< of another request (§17.1.2.2); empty: 64*T1
+    std::chrono::milliseconds c{180'000};       ///< a proxy's, for ringing (§16.6)
+    std::optional<SteeringSecret> secret;       ///< empty: made and kept in the state folder
     std::string socket = "/run/viaduct/viaduct.sock";
     std::string state = "/var/lib/viaduct";
     std::vector<std::string> admins{"root"};
@@ -137,9 +141,11 @@ struct Config {
     bool operator==(const Config&) const = default;
 };
 
-/// 64*T1: how long messages of one transaction may come (RFC 3261 §17.1.1.2, timers B, F, H, J).
+/// How long messages of one transaction may come: 64*T1, or what timers B and F say (RFC 3261
+/// §17.1.1.2, §17.1.2.2).
 [[nodiscard]] inline std::chrono::milliseconds transaction_time(const Config& config) {
-    return 64 * config.t1;
+    const std::chrono::milliseconds usual = 64 * config.t1;
+    return std::max(config.b.value_or(usual), config.f.value_or(usual));
 }
 
 /// What replay uses when the file names no secret. Documented, and therefore no secret at all.

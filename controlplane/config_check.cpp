@@ -302,18 +302,32 @@ void Checker::check_pool(const PoolConfig& pool, const PoolSource& source) {
 
 /// What is remembered must outlive what SIP repeats.
 void Checker::check_call_times(const PoolConfig& pool, const PoolSource& source) {
-    const std::chrono::milliseconds least = transaction_time(config_);
-    const auto demand = [&](std::string_view key, std::chrono::milliseconds value) {
-        if (!source.good(key) || !sources_.timers.good("t1") || value >= least) return;
+    const Source& timers = sources_.timers;
+    for (const std::string_view key : {"t1", "b", "f", "c"})
+        if (!timers.good(key)) return;
+    const std::chrono::milliseconds repeated = transaction_time(config_);
+    const bool by_b = timers.has("b") && config_.b == repeated;
+    const bool by_f = timers.has("f") && config_.f == repeated;
+    const std::string_view longest = by_b ? "b" : by_f ? "f" : "t1";
+    const auto demand = [&](std::string_view key,
+                            std::chrono::milliseconds value,
+                            std::string_view timer,
+                            std::chrono::milliseconds least,
+                            const std::string& why) {
+        if (!source.good(key) || value >= least) return false;
         const bool given = source.has(key);
-        mistakes_.add(given ? source.at(key) : sources_.timers.at("t1"),
+        mistakes_.add(given ? source.at(key) : timers.at(timer),
                       std::string(key) + " (" + std::to_string(value.count()) + "ms" +
                           (given ? "" : ", the default") + ") of pool " + quote(pool.name) +
-                          " is shorter than 64 times t1 (" + std::to_string(least.count()) +
-                          "ms), for which requests are repeated");
+                          " is shorter than " + (timer == "t1" ? "64 times " : "timer ") +
+                          std::string(timer) + " (" + std::to_string(least.count()) + "ms), " +
+                          why);
+        return true;
     };
-    demand("t_settle", pool.t_settle);
-    demand("call_lifetime", pool.call_lifetime);
+    const std::string why = "for which requests are repeated";
+    demand("t_settle", pool.t_settle, longest, repeated, why);
+    if (!demand("call_lifetime", pool.call_lifetime, longest, repeated, why))
+        demand("call_lifetime", pool.call_lifetime, "c", config_.c, "for which a call may ring");
 }
 
 /// Algorithms need what is remembered, and some what backends answer.

@@ -227,6 +227,9 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
     made.lifetimes.is_cap = config_.max_call.has_value();
     made.lifetimes.silence = static_cast<std::uint16_t>(
         config_.max_call.value_or(pool.config.call_lifetime) / call_unit_ + 1);
+    made.lifetimes.transaction =
+        static_cast<std::uint16_t>(transaction_time(config_) / call_unit_ + 1);
+    made.lifetimes.unit_seconds = static_cast<std::uint32_t>(call_unit_.count());
     return made;
 }
 

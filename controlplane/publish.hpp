@@ -76,6 +76,8 @@ public:
     [[nodiscard]] SlotMarks& marks(PoolId pool) { return *pools_[index(pool)].marks; }
     /// How long a unit of CallTime is: the same for all pools, as long as viaductd runs.
     [[nodiscard]] std::chrono::seconds call_unit() const noexcept { return call_unit_; }
+    /// Timer C.
+    [[nodiscard]] std::chrono::milliseconds longest_ringing() const noexcept { return config_.c; }
     /// What it would be with this configuration.
     [[nodiscard]] static std::chrono::seconds call_unit(const Config& config);
 

@@ -10,7 +10,6 @@
 #include "verbs_show.hpp"
 
 #include "call_store.hpp"
-
 #include "health.hpp"
 #include "pool.hpp"
 #include "publish.hpp"

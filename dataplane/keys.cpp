@@ -7,6 +7,7 @@
 #include "viaduct/sip_message.hpp"
 #include "viaduct/steer.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -139,6 +140,20 @@ bool may_name_call(std::span<const std::byte> payload) noexcept {
         ++at;
     }
     return false;
+}
+
+std::uint32_t asked_seconds(std::span<const std::byte> payload) noexcept {
+    constexpr std::uint32_t kUsual = 3600;
+    const SipMessage message(payload);
+    std::optional<std::uint32_t> longest;
+    for (const std::string_view contact : message.values(HeaderId::Contact)) {
+        const Number asked =
+            read_number(read_name_addr(contact).parameters().find_token("expires"));
+        if (asked.has_value()) longest = std::max(longest.value_or(0), asked.value);
+    }
+    if (longest) return *longest;
+    const Number expires = message.expires();
+    return expires.has_value() ? expires.value : kUsual;
 }
 
 std::string_view named_call(std::span<const std::byte> payload) noexcept {

@@ -3,6 +3,7 @@
 
 #include "hash.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace viaduct {
@@ -412,6 +413,25 @@ private:
         mark();
     }
 
+    /// Without a word from it: a registration, subscription or publication lives as long as it asks
+    /// for, and its NOTIFYs change nothing of that.
+    [[nodiscard]] std::uint16_t
+    silence(const Call& call, Method method, bool fresh) const noexcept {
+        const CallLifetimes& lives = pool_.lifetimes;
+        if (lives.unit_seconds == 0 || (!fresh && call.state != CallState::Lasting))
+            return lives.silence;
+        const bool asks = digest_.kind == PayloadKind::Request && !arrival_.payload.empty() &&
+                          (method == Method::Register || method == Method::Subscribe ||
+                           method == Method::Publish);
+        if (asks) {
+            const std::uint32_t units = asked_seconds(arrival_.payload) / lives.unit_seconds;
+            return static_cast<std::uint16_t>(
+                std::min<std::uint32_t>(lives.silence, units + 1 + lives.transaction));
+        }
+        return fresh ? lives.silence
+                     : static_cast<std::uint16_t>(std::max(0, call.deadline.left(now_)));
+    }
+
     /// What the call is after this message.
     [[nodiscard]] Call after_this(Call call, bool fresh) const noexcept;
 
@@ -439,7 +459,7 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
         return digest_.top_via_branch.empty() ? std::uint8_t{0}
                                               : few_bits(sum_of(digest_.top_via_branch));
     };
-    if (!lives.is_cap || fresh) call.deadline = now_.after(lives.silence);
+    if (!lives.is_cap || fresh) call.deadline = now_.after(silence(call, method, fresh));
 
     if (method == Method::Invite && result_.role == MessageRole::Starter) {
         if (!fresh && call.state != CallState::Ringing && call.state != CallState::Failed)

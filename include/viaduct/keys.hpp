@@ -63,6 +63,11 @@ struct Arrival {
 /// Whether a message may begin something and name another call. Never false when it does.
 [[nodiscard]] bool may_name_call(std::span<const std::byte> payload) noexcept;
 
+/// For how many seconds a REGISTER, SUBSCRIBE or PUBLISH asks: the longest `expires` of its
+/// Contacts, else Expires, else 3600, what RFC 3261 §10.2.1.1, RFC 6665 §4.1.2.1 and RFC 3903 §4
+/// leave to the server and servers take. Who answers may grant less.
+[[nodiscard]] std::uint32_t asked_seconds(std::span<const std::byte> payload) noexcept;
+
 /// The Call-ID in its Replaces, Join or Target-Dialog; empty: there is none.
 [[nodiscard]] std::string_view named_call(std::span<const std::byte> payload) noexcept;
 

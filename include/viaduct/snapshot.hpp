@@ -123,8 +123,10 @@ enum class OnDeadOwner : std::uint8_t {
 
 /// How long calls are remembered, in units of CallTime.
 struct CallLifetimes {
-    std::uint16_t silence = 0; ///< since its last message, or, with is_cap, since its first
-    bool is_cap = false;       ///< `max_call`: however lively the call is
+    std::uint16_t silence = 0;      ///< since its last message, or, with is_cap, since its first
+    bool is_cap = false;            ///< `max_call`: however lively the call is
+    std::uint16_t transaction = 1;  ///< for which a request may be repeated, rounded up
+    std::uint32_t unit_seconds = 0; ///< of CallTime; 0: what lasts is remembered like calls
 };
 
 struct Pool {

@@ -147,6 +147,24 @@ TEST(ConfigCheck, WantsAnotherPoolThatExistsAsThePreviousOne) {
                      "remove it"});
 }
 
+TEST(ConfigCheck, WantsCallsToBeKnownForLongerThanAnyTimer) {
+    const auto with = [](const std::string& pool, const std::string& timers) {
+        return change(kLeast, "name = \"proxies\"\n", "name = \"proxies\"\n" + pool) +
+               "[timers]\n" + timers;
+    };
+    expect_mistakes(
+        with("t_settle = ^\"31s\"\n", ""),
+        {"t_settle (31000ms) of pool \"proxies\" is shorter than 64 times t1 (32000ms), "
+         "for which requests are repeated"});
+    expect_mistakes(with("", "f = ^\"41s\"\n"),
+                    {"t_settle (40000ms, the default) of pool \"proxies\" is shorter than timer f "
+                     "(41000ms), for which requests are repeated"});
+    expect_mistakes(with("call_lifetime = ^\"2m\"\n", ""),
+                    {"call_lifetime (120000ms) of pool \"proxies\" is shorter than timer c "
+                     "(180000ms), for which a call may ring"});
+    expect_mistakes(with("call_lifetime = \"2m\"\n", "c = \"2m\"\nb = \"20s\"\n"), {});
+}
+
 TEST(ConfigCheck, SaysWhichPoolNobodyUses) {
     expect_mistakes(kLeast + "[[pool]]\nname = ^\"spare\"\n[[pool.backend]]\nname = \"b\"\naddress "
                              "= \"198.51.100.22\"\n",

@@ -187,6 +187,52 @@ TEST(Keys, KeepRegistrationsTogetherAcrossAChange) {
     EXPECT_EQ(site.send(message("MESSAGE", "m1")).backend, registered.backend);
 }
 
+TEST(Expires, IsTheLongestThatIsAskedFor) {
+    const auto asked = [](const std::vector<std::string>& lines) {
+        MessageBuilder message = made("REGISTER");
+        for (const std::string& line : lines)
+            message.line(line);
+        return asked_seconds(bytes_of(message.text()));
+    };
+    EXPECT_EQ(asked({}), 3600U);
+    EXPECT_EQ(asked({"Expires: 600"}), 600U);
+    EXPECT_EQ(asked({"Expires: 0", "Contact: *"}), 0U);
+    EXPECT_EQ(asked({"Expires: 600", "Contact: <sip:a@192.0.2.1>;expires=1800"}), 1800U);
+    EXPECT_EQ(asked({"m: <sip:a@192.0.2.1>;expires=60, <sip:b@192.0.2.1> ; Expires = 90"}), 90U);
+    EXPECT_EQ(asked({"Expires: soon"}), 3600U);
+    EXPECT_EQ(asked({"Expires: 99999999999"}), 4'294'967'295U);
+}
+
+TEST(Expires, IsHowLongARegistrationIsRemembered) {
+    Site site;
+    site.pool().remembers_all = site.pool().looks_closer = true;
+    site.pool().lifetimes.unit_seconds = 15;
+    site.pool().lifetimes.transaction = 3;
+    const auto send = [&](const std::string& method, const std::string& expires, bool inside) {
+        MessageBuilder message = made(method).call_id(method == "REGISTER" ? "r1" : "s1");
+        if (!expires.empty()) message.line("Expires: " + expires);
+        if (inside) message.to_tag("there");
+        site.send(message.text());
+    };
+    const auto left = [&](const std::string& id) {
+        SipDigest digest;
+        digest.call_id = id;
+        const auto call = site.table.find(steering_hash(site.pool(), digest), CallTime(7));
+        return call ? call->deadline.left(CallTime(7)) : -1;
+    };
+    send("REGISTER", "1800", false);
+    EXPECT_EQ(left("r1"), 1800 / 15 + 1 + 3);
+    send("REGISTER", "0", false);
+    EXPECT_EQ(left("r1"), 1 + 3) << "it ends: what repeats that is still to be sent there";
+    send("REGISTER", "4000000000", false);
+    EXPECT_EQ(left("r1"), 900) << "no longer than call_lifetime";
+    send("SUBSCRIBE", "600", false);
+    send("NOTIFY", "", true);
+    EXPECT_EQ(left("s1"), 600 / 15 + 1 + 3) << "a NOTIFY makes it no longer and no shorter";
+    send("SUBSCRIBE", "1200", true);
+    EXPECT_EQ(left("s1"), 1200 / 15 + 1 + 3);
+}
+
 TEST(Keys, LeaveDialogsAloneWithoutATable) {
     Site site;
     site.use(KeyType::From);
