@@ -138,7 +138,9 @@ void CallSweeper::tick(CallTime now, TimePoint clock) {
 
 bool CallSweeper::found_none(BackendId id) const noexcept {
     const CallCounts& counts = counts_[index(id)];
-    return counts.ringing + counts.answered + counts.lasting + counts.ended + counts.failed == 0;
+    return counts.ringing + counts.answered + counts.lasting + counts.ended + counts.failed +
+               counts.open ==
+           0;
 }
 
 bool CallSweeper::is_nobody(const Snapshot& snapshot, BackendId id) {
@@ -150,6 +152,7 @@ void CallSweeper::mark_kept(CallTime now) {
     const Snapshot& snapshot = *publisher_.current();
     table_.sweep(0, table_.buckets(), now, [&](std::size_t slot, const Call& call) {
         if (is_nobody(snapshot, call.backend)) return false;
+        if (call.state == CallState::Open) return true;
         const PoolId pool = snapshot.backends[index(call.backend)].pool;
         const auto& slots = snapshot.pools[index(pool)].slots;
         if (!slots || (*slots)[slot] != call.backend)
@@ -188,6 +191,17 @@ bool CallSweeper::is_silent(const Snapshot& snapshot, const Call& call) const {
     return pool.lifetimes.silence - call.deadline.left(now_) > most.count() + 1;
 }
 
+namespace {
+
+/// How much of its backend's work an open request is.
+std::uint64_t work_of(const Snapshot& snapshot, const Call& call) {
+    const PoolId pool = snapshot.backends[index(call.backend)].pool;
+    const auto& dealer = snapshot.pools[index(pool)].dealer;
+    return dealer && call.dialog < dealer->work.size() ? dealer->work[call.dialog] : 0;
+}
+
+} // namespace
+
 void CallSweeper::sweep_piece(CallTime now) {
     const Snapshot& snapshot = *publisher_.current();
     table_.sweep(next_bucket_, kBucketsATick, now, [&](std::size_t slot, const Call& call) {
@@ -211,6 +225,10 @@ void CallSweeper::sweep_piece(CallTime now) {
         case CallState::Failed:
             ++counts.failed;
             break;
+        case CallState::Open:
+            ++counts.open;
+            counts.work += work_of(snapshot, call);
+            return true; // no slot's
         }
         const std::size_t pool = index(snapshot.backends[index(call.backend)].pool);
         if (!found_[pool].empty()) {
@@ -229,7 +247,8 @@ void CallSweeper::end(TimePoint clock) {
     for (std::size_t id = 0; id < loads_before_.size(); ++id) {
         const CallCounts& found = counting_[id];
         publisher_.loads()[id].set(
-            found.ringing - found.silent + found.answered, found.lasting, loads_before_[id]);
+            {found.ringing - found.silent + found.answered, found.lasting, found.work},
+            loads_before_[id]);
     }
     counts_ = counting_;
     used_ = counting_used_;

@@ -70,6 +70,8 @@ struct CallCounts {
     std::uint64_t ended = 0;  ///< kept for late messages only
     std::uint64_t failed = 0; ///< refused, and not tried again so far
     std::uint64_t silent = 0; ///< of `ringing`: for longer than any call rings
+    std::uint64_t open = 0;   ///< requests that are not answered yet, where they are counted
+    std::uint64_t work = 0;   ///< of those, in quarters
 };
 
 /// Goes over the table again and again, a piece a tick: forgets what is past, counts, and finds the

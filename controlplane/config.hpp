@@ -93,6 +93,13 @@ struct KeysByMethod {
     bool operator==(const KeysByMethod&) const = default;
 };
 
+/// Method -> how much work it is, in quarters; those that are not named are 4.
+struct WorkByMethod {
+    std::vector<std::pair<std::string, unsigned>> list{{"INVITE", 7}};
+
+    bool operator==(const WorkByMethod&) const = default;
+};
+
 struct PoolConfig {
     std::string name;
     ForwardMode mode = ForwardMode::DsrL2;
@@ -100,6 +107,7 @@ struct PoolConfig {
     TableKind table = TableKind::Rendezvous;
     KeyConfig key;
     KeysByMethod keys;
+    WorkByMethod work;
     unsigned min_up = 1;
     bool failback = true;
     std::chrono::milliseconds hold_down{0};

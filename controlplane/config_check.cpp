@@ -335,14 +335,16 @@ void Checker::check_steering(const PoolConfig& pool, const PoolSource& source) {
     if (!source.good("steering")) return;
     const std::string steering = "steering = " + quote(std::string(name_of(pool.steering)));
     if (pool.steering == SteerBy::LeastTransactions || pool.steering == SteerBy::LeastWork) {
-        const bool unseen = source.good("mode") && pool.mode != ForwardMode::Nat;
-        mistakes_.add(source.at("steering"),
-                      unseen ? steering + " counts what backends answer, and with mode = " +
-                                   quote(std::string(name_of(pool.mode))) +
-                                   " answers do not pass here; take \"least-calls\""
-                             : steering + " does not exist yet; take \"least-calls\"");
-        return;
+        if (source.good("mode") && pool.mode != ForwardMode::Nat)
+            mistakes_.add(source.at("steering"),
+                          steering + " counts what backends answer, and with mode = " +
+                              quote(std::string(name_of(pool.mode))) +
+                              " answers do not pass here; take \"least-calls\"");
     }
+    if (source.has("work") && pool.steering != SteerBy::LeastWork && pool.work != WorkByMethod{})
+        mistakes_.add(source.at("work"),
+                      "work is for steering = \"least-work\"; with " + steering +
+                          " nobody asks how much work a request is");
     if (pool.steering != SteerBy::Hash) {
         for (const std::string_view key : {"key", "keys"})
             if (source.has(key) && (key == "keys" || pool.key.type != KeyType::CallId))

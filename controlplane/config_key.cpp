@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// config_key: what a pool hashes: "aor", "header:X-Tenant"; and by method: { REGISTER = "aor" }.
+// config_key: what a pool hashes: "aor", "header:X-Tenant"; and by method: { REGISTER = "aor" };
+// and how much work a method is: { INVITE = 1.75 }.
 #include "config_value.hpp"
 
 #include "viaduct/sip_message.hpp"
 
 #include <array>
+#include <cmath>
+#include <cstdio>
 #include <utility>
 
 namespace viaduct {
@@ -118,6 +121,76 @@ std::string show(const Rule& rule, const KeysByMethod& value) {
     std::string text = "{";
     for (const auto& [method, key] : value.list)
         text += (text.size() > 1 ? ", " : " ") + method + " = " + show(rule, key);
+    return text + " }";
+}
+
+// ---- work by method
+
+namespace {
+
+constexpr std::array<std::string_view, 14> kWorkMethods{"INVITE",
+                                                        "BYE",
+                                                        "CANCEL",
+                                                        "REGISTER",
+                                                        "OPTIONS",
+                                                        "PRACK",
+                                                        "SUBSCRIBE",
+                                                        "NOTIFY",
+                                                        "PUBLISH",
+                                                        "INFO",
+                                                        "REFER",
+                                                        "MESSAGE",
+                                                        "UPDATE",
+                                                        "other"};
+constexpr double kMostWork = 50;
+
+std::string in_wholes(unsigned quarters) {
+    std::array<char, 16> text{};
+    const int size = std::snprintf(text.data(), text.size(), "%g", quarters / 4.0);
+    return {text.data(), static_cast<std::size_t>(size)};
+}
+
+} // namespace
+
+std::string describe(const Rule&, const WorkByMethod*) {
+    std::string text = "a table of methods (";
+    for (const std::string_view method : kWorkMethods)
+        text += (text.back() == '(' ? "" : ", ") + std::string(method);
+    return text + "), each a number from 0.25 to 50 in steps of 0.25";
+}
+
+bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, WorkByMethod& out) {
+    const auto wrong = [&](const toml::source_position& at, const std::string& found) {
+        add_wrong(mistakes, at, rule, describe(rule, &out), found);
+        return false;
+    };
+    const toml::table* const table = node.as_table();
+    if (table == nullptr) return wrong(node.source().begin, std::string(type_of(node)));
+    WorkByMethod made;
+    made.list.clear();
+    bool good = true;
+    for (const auto& [name, value] : *table) {
+        const auto number = value.value<double>();
+        const double quarters = number.value_or(0) * 4;
+        const std::string method(name.str());
+        if (std::ranges::find(kWorkMethods, method) == kWorkMethods.end())
+            good = wrong(name.source().begin, '"' + method + '"');
+        else if (!number || quarters < 1 || quarters > kMostWork * 4 ||
+                 std::floor(quarters) != quarters)
+            good = wrong(value.source().begin,
+                         method + " = " +
+                             (number ? std::to_string(*number) : std::string(type_of(value))));
+        else
+            made.list.emplace_back(method, static_cast<unsigned>(quarters));
+    }
+    if (good) out = std::move(made);
+    return good;
+}
+
+std::string show(const Rule&, const WorkByMethod& value) {
+    std::string text = "{";
+    for (const auto& [method, quarters] : value.list)
+        text += (text.size() > 1 ? ", " : " ") + method + " = " + in_wholes(quarters);
     return text + " }";
 }
 

@@ -258,6 +258,15 @@ constexpr Setting kSettings[] = {
      "another key for some methods, such as { REGISTER = \"aor\" }"},
     {Section::Pool,
      Need::Default,
+     kStartOnly,
+     {"work"},
+     field<&PoolConfig::work>(),
+     "{ INVITE = 1.75 }",
+     "steering = \"least-work\": how much work a request of each method is for a backend; those "
+     "that are "
+     "not named are 1"},
+    {Section::Pool,
+     Need::Default,
      kReload,
      {"min_up", 1, kMaxBackends},
      field<&PoolConfig::min_up>(),

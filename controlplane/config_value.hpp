@@ -85,6 +85,7 @@ bool read(const toml::node& node,
 
 bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, KeyConfig& out);
 bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, KeysByMethod& out);
+bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, WorkByMethod& out);
 
 [[nodiscard]] std::string describe(const Rule& rule, const std::int64_t*);
 [[nodiscard]] std::string describe(const Rule& rule, const bool*);
@@ -98,6 +99,7 @@ bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, KeysByMe
 
 [[nodiscard]] std::string describe(const Rule& rule, const KeyConfig*);
 [[nodiscard]] std::string describe(const Rule& rule, const KeysByMethod*);
+[[nodiscard]] std::string describe(const Rule& rule, const WorkByMethod*);
 
 [[nodiscard]] std::string show(const Rule& rule, std::int64_t value);
 [[nodiscard]] std::string show(const Rule& rule, bool value);
@@ -111,6 +113,7 @@ bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, KeysByMe
 
 [[nodiscard]] std::string show(const Rule& rule, const KeyConfig& value);
 [[nodiscard]] std::string show(const Rule& rule, const KeysByMethod& value);
+[[nodiscard]] std::string show(const Rule& rule, const WorkByMethod& value);
 
 template <typename T>
 concept Small = std::is_same_v<T, unsigned> || std::is_same_v<T, std::uint16_t>;

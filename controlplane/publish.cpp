@@ -139,6 +139,18 @@ void Publisher::reconfigure() {
 
 namespace {
 
+/// Zeros: it is not asked.
+MethodWork work_of(const PoolConfig& pool) {
+    MethodWork work{};
+    if (pool.steering == SteerBy::LeastTransactions || pool.steering == SteerBy::LeastWork)
+        work.fill(4);
+    if (pool.steering == SteerBy::LeastWork)
+        for (const auto& [method, quarters] : pool.work.list) // "other" is Method::Other
+            work[static_cast<std::size_t>(method_named(method))] =
+                static_cast<std::uint8_t>(quarters);
+    return work;
+}
+
 /// Null: the Call-ID for all.
 std::shared_ptr<const PoolKeys> keys_of(const PoolConfig& pool, const SteeringSecret& secret) {
     if (pool.key.type == KeyType::CallId && pool.keys.list.empty()) return nullptr;
@@ -169,6 +181,7 @@ void Publisher::update_dealer(PoolParts& parts,
     next->by = pool.config.steering;
     next->turn = parts.turn;
     next->loads = loads_;
+    next->work = work_of(pool.config);
     std::vector<unsigned> weights;
     if (!parts.generations.all().empty())
         for (const Candidate& candidate : parts.generations.all().back().candidates) {
@@ -177,7 +190,8 @@ void Publisher::update_dealer(PoolParts& parts,
                 {candidate.id, candidate.weight, limit ? *limit : Dealer::kNoLimit});
             weights.push_back(candidate.weight);
         }
-    if (parts.dealer && parts.dealer->by == next->by && parts.dealer->members == next->members)
+    if (parts.dealer && parts.dealer->by == next->by && parts.dealer->members == next->members &&
+        parts.dealer->work == next->work)
         return;
     next->sequence = weighted_sequence(weights);
     parts.dealer = std::move(next);
@@ -227,6 +241,9 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
     made.lifetimes.is_cap = config_.max_call.has_value();
     made.lifetimes.silence = static_cast<std::uint16_t>(
         config_.max_call.value_or(pool.config.call_lifetime) / call_unit_ + 1);
+    made.transaction_hash =
+        hash_prefix(secret_, hash_bytes({}, pool.config.name), KeyType::Transaction);
+    made.lifetimes.ringing = static_cast<std::uint16_t>(config_.c / call_unit_ + 1);
     made.lifetimes.transaction =
         static_cast<std::uint16_t>(transaction_time(config_) / call_unit_ + 1);
     made.lifetimes.unit_seconds = static_cast<std::uint32_t>(call_unit_.count());

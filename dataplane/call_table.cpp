@@ -50,6 +50,7 @@ int worth(const Call& call, CallTime now) noexcept {
     if (left < 0) return 0;
     switch (call.state) {
     case CallState::Ended:
+    case CallState::Open:
         return 1 + left;
     case CallState::Ringing:
     case CallState::Failed:
@@ -208,6 +209,16 @@ bool CallTable::update(std::uint64_t hash, const Call& seen, const Call& wanted)
                     expected, word_of(hash, wanted), std::memory_order_seq_cst))
                 return true;
         }
+    return false;
+}
+
+bool CallTable::forget(std::uint64_t hash, const Call& seen) noexcept {
+    if (!exists()) return false;
+    const std::uint64_t word = word_of(hash, seen);
+    for (Word* bucket : buckets_of(hash))
+        for (std::size_t i = 0; i < kBucketWords; ++i)
+            if (bucket[i].load(std::memory_order_relaxed) == word && change({bucket + i, word}, 0))
+                return true;
     return false;
 }
 

@@ -118,6 +118,7 @@ std::optional<std::uint64_t> key_hash(const KeyRule& rule, const Arrival& arriva
     }
     case KeyType::CallId:
     case KeyType::Source:
+    case KeyType::Transaction:
         break;
     }
     return std::nullopt;

@@ -45,11 +45,18 @@ bool may_be_request(std::span<const std::byte> payload) noexcept {
            std::memcmp(payload.data(), kResponse.data(), kResponse.size()) != 0;
 }
 
+/// Whether it matters what backends have answered.
+bool counts_work(const Snapshot& snapshot, const Frame& frame) noexcept {
+    const Pool& pool = snapshot.pools[index(*frame.pool)];
+    return pool.dealer && pool.dealer->counts_work();
+}
+
 /// Fills in what later stages need of the message. Of a nat backend's answers they need nothing.
 void parse(const Snapshot& snapshot, Frame& frame) noexcept {
     // Probes go out with a Call-ID and a branch that nobody else knows: an answer has to match
     // both.
     constexpr ReadRules kProbeRules{Want::TopVia | Want::FirstLine, true};
+    constexpr ReadRules kAnswerRules{Want::TopVia | Want::CSeq | Want::FirstLine, true};
     switch (frame.origin) {
     case Origin::Client:
         read_digest(frame.payload(), snapshot.vips[index(*frame.vip)].read_rules, frame.digest);
@@ -61,7 +68,10 @@ void parse(const Snapshot& snapshot, Frame& frame) noexcept {
         frame.digest = read_all(snapshot, frame);
         break;
     case Origin::NatBackend:
-        if (may_be_request(frame.payload())) frame.digest = read_all(snapshot, frame);
+        if (may_be_request(frame.payload()))
+            frame.digest = read_all(snapshot, frame);
+        else if (counts_work(snapshot, frame))
+            read_digest(frame.payload(), kAnswerRules, frame.digest);
         break;
     }
 }
@@ -99,6 +109,11 @@ void hash_keys(const PipelineView& view,
 
 std::optional<Outcome>
 choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64_t hash) noexcept {
+    const bool answers =
+        frame.digest.kind == PayloadKind::Response &&
+        (frame.origin == Origin::NatBackend || frame.origin == Origin::BackendCall);
+    if (answers && counts_work(view.snapshot, frame))
+        note_answer(view.steering(), *frame.pool, frame.digest);
     if (!is_steered(frame)) return std::nullopt;
     const Pool& pool = view.snapshot.pools[index(*frame.pool)];
     frame.slot = slot_of(hash);

@@ -27,7 +27,9 @@ public:
 
     void look_at(const Dealer::Member& member) noexcept {
         if (dealer_.is_full(member)) return;
-        const std::uint64_t would_have = (*dealer_.loads)[index(member.id)].all() + 1;
+        const BackendLoad& load = (*dealer_.loads)[index(member.id)];
+        const std::uint64_t would_have =
+            dealer_.counts_work() ? load.work() + kOne : load.all() + 1;
         if (best_ != nullptr && would_have * best_->weight >= best_load_ * member.weight) return;
         best_ = &member;
         best_load_ = would_have;
@@ -41,6 +43,8 @@ public:
     [[nodiscard]] const Dealer::Member* best() const noexcept { return best_; }
 
 private:
+    /// A request of the usual work more.
+    static constexpr std::uint64_t kOne = 4;
     const Dealer& dealer_;
     const Dealer::Member* best_ = nullptr;
     std::uint64_t best_load_ = 0;
@@ -72,6 +76,14 @@ void BackendLoad::change(LoadKind from, LoadKind to) noexcept {
     if (from == LoadKind::Other) add(others_.changes, kLess);
     if (to == LoadKind::Call) add(calls_.changes, 1);
     if (to == LoadKind::Other) add(others_.changes, 1);
+}
+
+void BackendLoad::add_work(std::uint64_t quarters) noexcept {
+    add(work_.changes, quarters);
+}
+
+void BackendLoad::take_work(std::uint64_t quarters) noexcept {
+    add(work_.changes, 0 - quarters);
 }
 
 std::optional<BackendId>

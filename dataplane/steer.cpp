@@ -524,6 +524,34 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
     return call;
 }
 
+/// Of a transaction: its branch (RFC 3261 §17.1.3), and its method, for a CANCEL has the branch of
+/// its INVITE. Empty: it has no branch, as before RFC 3261, and is not counted.
+std::optional<std::uint64_t>
+transaction_hash(const Pool& pool, const SipDigest& digest, Method method) noexcept {
+    if (digest.top_via_branch.empty()) return std::nullopt;
+    const std::uint64_t hash = hash_key(pool.transaction_hash, digest.top_via_branch);
+    return hash + static_cast<std::uint64_t>(method) * 0x9e3779b97f4a7c15U;
+}
+
+/// A request that its backend has to answer. One that is repeated is known already.
+void note_request(const SteerView& view,
+                  const Pool& pool,
+                  const SipDigest& digest,
+                  BackendId backend) noexcept {
+    if (digest.kind != PayloadKind::Request || digest.method == Method::Ack) return;
+    if (view.budget != nullptr && *view.budget == 0) return;
+    const auto hash = transaction_hash(pool, digest, digest.method);
+    if (!hash) return;
+    CallTable calls = view.calls;
+    const CallLifetimes& lives = pool.lifetimes;
+    const std::uint16_t units = digest.method == Method::Invite ? lives.ringing : lives.transaction;
+    const Call open{
+        backend, CallState::Open, static_cast<std::uint8_t>(digest.method), view.now.after(units)};
+    if (calls.remember(*hash, open, view.now).result != CallTable::Result::Added) return;
+    const Dealer& dealer = *pool.dealer;
+    (*dealer.loads)[index(backend)].add_work(dealer.work[static_cast<std::size_t>(digest.method)]);
+}
+
 Steering decide(const SteerView& view,
                 PoolId pool,
                 const SipDigest& digest,
@@ -532,7 +560,10 @@ Steering decide(const SteerView& view,
                 bool writes) noexcept {
     Steering result;
     result.pool = pool;
-    Decision(view, view.snapshot.pools[index(pool)], digest, arrival, writes, result).decide(hash);
+    const Pool& by = view.snapshot.pools[index(pool)];
+    Decision(view, by, digest, arrival, writes, result).decide(hash);
+    if (writes && result.backend && by.dealer && by.dealer->counts_work())
+        note_request(view, by, digest, *result.backend);
     return result;
 }
 
@@ -644,6 +675,18 @@ Steering note_outgoing(const SteerView& view,
     Decision(view, view.snapshot.pools[index(pool)], digest, {}, true, result)
         .bind(hash, sender, false);
     return result;
+}
+
+void note_answer(const SteerView& view, PoolId pool_id, const SipDigest& digest) noexcept {
+    const Pool& pool = view.snapshot.pools[index(pool_id)];
+    if (digest.status < 200 || !digest.cseq || !pool.dealer) return;
+    const auto hash = transaction_hash(pool, digest, digest.cseq->method);
+    if (!hash) return;
+    CallTable calls = view.calls;
+    const std::optional<Call> open = calls.find(*hash, view.now);
+    if (!open || open->state != CallState::Open || !calls.forget(*hash, *open)) return;
+    (*pool.dealer->loads)[index(open->backend)].take_work(
+        pool.dealer->work[open->dialog % pool.dealer->work.size()]);
 }
 
 Steering would_steer_vip(const SteerView& view,

@@ -33,9 +33,10 @@ enum class CallState : std::uint8_t {
     Ended = 4,   ///< a BYE for its only dialog was seen: kept for late messages while there is room
     Lasting = 5, ///< a registration, subscription or publication: until its Expires
     Failed = 6, ///< like Ringing, but its INVITE was refused: it may be tried again (RFC 3261 §22)
+    Open = 7,   ///< no call, but a request that is not answered yet; `dialog` is its method
 };
 inline constexpr auto kFirstCallState = CallState::Ringing;
-inline constexpr auto kLastCallState = CallState::Failed;
+inline constexpr auto kLastCallState = CallState::Open;
 
 [[nodiscard]] constexpr std::string_view name_of(CallState state) noexcept {
     constexpr auto kFirst = static_cast<std::size_t>(kFirstCallState);
@@ -43,7 +44,8 @@ inline constexpr auto kLastCallState = CallState::Failed;
                                 std::string_view("answered"),
                                 std::string_view("ended"),
                                 std::string_view("lasting"),
-                                std::string_view("failed")};
+                                std::string_view("failed"),
+                                std::string_view("open")};
     static_assert(kFirst + kNames.size() == static_cast<std::size_t>(kLastCallState) + 1);
     return kNames[static_cast<std::size_t>(state) - kFirst];
 }
@@ -128,6 +130,9 @@ public:
     /// Replaces what is remembered of a call, unless another thread changed it since `seen` was
     /// read. False: it did, or the call is gone.
     bool update(std::uint64_t hash, const Call& seen, const Call& wanted) noexcept;
+
+    /// Takes it away, unless another thread changed it since `seen` was read. False: it did.
+    bool forget(std::uint64_t hash, const Call& seen) noexcept;
 
     /// Goes over `count` buckets from `first` on (both are cut to what there is): forgets calls
     /// past their deadline, and calls for which `visit(slot, call)` is false. One thread at a time.

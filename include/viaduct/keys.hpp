@@ -31,8 +31,9 @@ enum class KeyType : std::uint8_t {
     Aor = 2,  ///< user@host of To
     From = 3, ///< user@host of From; hashed as Aor, so that callers find what they registered
     RequestUriUser = 4,
-    Source = 5, ///< the sender's IP address
-    Header = 6, ///< the value of the first field of a name
+    Source = 5,      ///< the sender's IP address
+    Header = 6,      ///< the value of the first field of a name
+    Transaction = 7, ///< the branch of a request: no pool's key, but what it is counted by
 };
 
 /// A keyed hash that has taken in what all keys of one kind and pool share: see hash_prefix().

@@ -125,6 +125,7 @@ enum class OnDeadOwner : std::uint8_t {
 struct CallLifetimes {
     std::uint16_t silence = 0;      ///< since its last message, or, with is_cap, since its first
     bool is_cap = false;            ///< `max_call`: however lively the call is
+    std::uint16_t ringing = 1;      ///< for which an INVITE may go unanswered
     std::uint16_t transaction = 1;  ///< for which a request may be repeated, rounded up
     std::uint32_t unit_seconds = 0; ///< of CallTime; 0: what lasts is remembered like calls
 };
@@ -143,6 +144,7 @@ struct Pool {
     CallLifetimes lifetimes{};
     std::shared_ptr<const Dealer> dealer{}; ///< null: the hash chooses
     std::shared_ptr<const PoolKeys> keys{}; ///< null: the Call-ID, whatever begins
+    HashPrefix transaction_hash{};          ///< of a dealer that counts work
     bool remembers_all = false;             ///< every call, wherever the hash has it
     /// No slot's owner is all there is to know: each message is looked at closer.
     bool looks_closer = false;

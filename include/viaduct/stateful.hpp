@@ -11,6 +11,7 @@
 #pragma once
 
 #include "viaduct/call_table.hpp"
+#include "viaduct/message.hpp"
 #include "viaduct/net.hpp"
 
 #include <array>
@@ -46,10 +47,14 @@ enum class LoadKind : std::uint8_t { None, Call, Other };
         return LoadKind::Other;
     case CallState::Ended:
     case CallState::Failed:
+    case CallState::Open:
         break;
     }
     return LoadKind::None;
 }
+
+/// How much of the work of a backend one request of each method is, in quarters; by Method.
+using MethodWork = std::array<std::uint8_t, static_cast<std::size_t>(Method::Update) + 1>;
 
 /// The load of one backend, on a cache line of its own.
 class alignas(64) BackendLoad {
@@ -59,21 +64,28 @@ public:
 
     /// Any worker: what it remembers changes from one kind to another.
     void change(LoadKind from, LoadKind to) noexcept;
+    /// Of the requests that it has not answered yet, in quarters; and a request more, or less.
+    [[nodiscard]] std::uint64_t work() const noexcept { return work_.now(); }
+    void add_work(std::uint64_t quarters) noexcept;
+    void take_work(std::uint64_t quarters) noexcept;
 
     struct Changes {
         std::uint64_t calls = 0;
         std::uint64_t others = 0;
+        std::uint64_t work = 0;
     };
     /// Control, before and behind a pass over the table.
     [[nodiscard]] Changes changes() const noexcept {
         return {calls_.changes.load(std::memory_order_relaxed),
-                others_.changes.load(std::memory_order_relaxed)};
+                others_.changes.load(std::memory_order_relaxed),
+                work_.changes.load(std::memory_order_relaxed)};
     }
     /// Control: a pass that began when changes() were `before` found so many. Of what changed while
     /// it went on it saw about one half.
-    void set(std::uint64_t calls, std::uint64_t others, const Changes& before) noexcept {
-        calls_.set(calls, before.calls);
-        others_.set(others, before.others);
+    void set(const Changes& found, const Changes& before) noexcept {
+        calls_.set(found.calls, before.calls);
+        others_.set(found.others, before.others);
+        work_.set(found.work, before.work);
     }
 
 private:
@@ -94,6 +106,7 @@ private:
     };
     Number calls_;
     Number others_;
+    Number work_;
 };
 
 /// By BackendId; shared by all snapshots.
@@ -118,7 +131,12 @@ struct Dealer {
     std::vector<std::uint16_t> sequence; ///< places in `members`, each as often as its weight says
     std::shared_ptr<std::atomic<std::uint64_t>> turn; ///< of round-robin; outlives the snapshot
     std::shared_ptr<BackendLoads> loads;
+    MethodWork work{}; ///< of least-transactions and least-work
 
+    /// Whether what is least is asked of requests that are not answered yet.
+    [[nodiscard]] bool counts_work() const noexcept {
+        return by == SteerBy::LeastTransactions || by == SteerBy::LeastWork;
+    }
     [[nodiscard]] bool is_full(const Member& member) const noexcept {
         return member.max_calls != kNoLimit &&
                (*loads)[index(member.id)].calls() >= member.max_calls;

@@ -147,6 +147,10 @@ Steering note_outgoing(const SteerView& view,
                        std::uint64_t hash,
                        BackendId sender) noexcept;
 
+/// An answer of a nat backend to a request that was steered to it: what is final ends the work that
+/// the request was. For pools whose dealer counts that.
+void note_answer(const SteerView& view, PoolId pool, const SipDigest& digest) noexcept;
+
 /// Decides alike and changes nothing.
 [[nodiscard]] Steering would_steer_vip(const SteerView& view,
                                        VipId vip,

@@ -123,6 +123,51 @@ TEST(StatefulPool, CountsHealWhenByesAreLost) {
     EXPECT_EQ(calls(), 0U);
 }
 
+TEST(StatefulPool, ForgetsRequestsThatNobodyAnswers) {
+    Office office(SteerBy::LeastWork);
+    const std::unique_ptr<CallTable::Word, void (*)(void*)> memory(
+        static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
+        &std::free);
+    std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), CallTable::kLeastWords, 0);
+    const CallTable table(std::span(memory.get(), CallTable::kLeastWords));
+    CallSweeper sweeper(table, office.publisher);
+    const auto snapshot = office.publisher.build(office.model);
+    const CallTime start(100);
+    const auto send = [&](Method method, const std::string& id) {
+        SipDigest digest;
+        digest.kind = PayloadKind::Request;
+        digest.method = method;
+        digest.call_id = id;
+        digest.from_tag = "a";
+        digest.top_via_branch = id;
+        const std::uint64_t hash = steering_hash(snapshot->pools[0], digest);
+        static_cast<void>(steer({*snapshot, table, start}, kProxies, digest, hash));
+    };
+    const auto work = [&] {
+        std::uint64_t sum = 0;
+        for (std::size_t id = 0; id < 3; ++id)
+            sum += office.publisher.loads()[id].work();
+        return sum;
+    };
+    const auto sweep = [&](CallTime now) {
+        const std::uint64_t passes = sweeper.passes();
+        for (TimePoint clock = Clock::now(); sweeper.passes() == passes;
+             clock += std::chrono::seconds(1))
+            sweeper.tick(now, clock);
+    };
+    for (int i = 0; i < 100; ++i) {
+        send(Method::Invite, "i" + std::to_string(i));
+        send(Method::Options, "o" + std::to_string(i));
+    }
+    EXPECT_EQ(work(), 100U * 7 + 100U * 4);
+    sweep(start);
+    EXPECT_EQ(work(), 100U * 7 + 100U * 4) << "a pass finds what the workers counted";
+    sweep(start.after(5)); // of 15 s each: more than 64*T1
+    EXPECT_EQ(work(), 100U * 7);
+    sweep(start.after(15)); // more than timer C
+    EXPECT_EQ(work(), 0U);
+}
+
 TEST(StatefulPool, RefusesInTheConfigurationWhatCannotBe) {
     const auto expect =
         [](const std::string& from, const std::string& to, const std::string& text) {
@@ -133,9 +178,32 @@ TEST(StatefulPool, RefusesInTheConfigurationWhatCannotBe) {
         "steering = ^\"least-transactions\"",
         R"(steering = "least-transactions" counts what backends answer, and with mode = "dsr-l2" )"
         R"(answers do not pass here; take "least-calls")");
-    expect("translate_any_port = true",
-           "translate_any_port = true\nsteering = ^\"least-work\"",
-           R"(steering = "least-work" does not exist yet; take "least-calls")");
+    const auto mistakes_with = [](const std::string& text) {
+        return mistakes_of(
+            change(kRich, "translate_any_port = true", "translate_any_port = true\n" + text));
+    };
+    for (const char* const good :
+         {"steering = \"least-transactions\"",
+          "steering = \"least-work\"",
+          "steering = \"least-work\"\nwork = { INVITE = 3, other = 0.25 }"})
+        EXPECT_EQ(mistakes_with(good), std::vector<std::string>{}) << good;
+    expect(
+        "translate_any_port = true",
+        "translate_any_port = true\nwork = ^{ INVITE = 2 }",
+        R"(work is for steering = "least-work"; with steering = "hash" nobody asks how much work )"
+        "a request is");
+    const std::string wants = "work must be a table of methods (INVITE, BYE, CANCEL, REGISTER, "
+                              "OPTIONS, PRACK, SUBSCRIBE, NOTIFY, PUBLISH, INFO, REFER, MESSAGE, "
+                              "UPDATE, other), each a number from 0.25 to 50 in steps of 0.25; ";
+    for (const auto& [work, found] : std::vector<std::pair<std::string, std::string>>{
+             {"{ INVITE = ^0.3 }", "found INVITE = 0.300000"},
+             {"{ INVITE = ^51 }", "found INVITE = 51.000000"},
+             {"{ INVITE = ^\"x\" }", "found INVITE = a string"},
+             {"{ ^ACK = 1 }", "found \"ACK\""},
+             {"^7", "found an integer"}})
+        expect("translate_any_port = true",
+               "translate_any_port = true\nsteering = \"least-work\"\nwork = " + work,
+               wants + found);
     expect("weight = 0",
            "weight = 0\nmax_calls = ^10",
            "max_calls needs a pool that counts its calls: steering = \"round-robin\" or "

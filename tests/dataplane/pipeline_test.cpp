@@ -599,5 +599,42 @@ TEST(BackendsCalls, ToTheVipArriveThereAndComeBack) {
     EXPECT_EQ(callees.size(), 2U) << "n1 itself is called, too";
 }
 
+TEST(LeastTransactions, SeesWhatNatBackendsAnswer) {
+    World here = nat_world();
+    auto dealer = std::make_shared<Dealer>();
+    dealer->by = SteerBy::LeastTransactions;
+    dealer->members = {{kN1, 1}, {kN2, 1}};
+    dealer->sequence = {0, 1};
+    dealer->loads = std::make_shared<BackendLoads>();
+    dealer->work.fill(4);
+    Pool& pool = here.snapshot.pools[index(kInside)];
+    pool.dealer = dealer;
+    pool.remembers_all = pool.looks_closer = true;
+    pool.transaction_hash = hash_prefix(here.snapshot.secret, 0x2222, KeyType::Transaction);
+    here.snapshot.vips[index(kNattedVip)].read_rules.want = Want::Everything;
+    const auto work = [&](BackendId id) { return (*dealer->loads)[index(id)].work(); };
+    const std::string via = "SIP/2.0/UDP 192.0.2.7:40000;branch=z9hG4bK-";
+    for (int call = 0; call < 20; ++call) {
+        const std::string id = std::to_string(call);
+        const auto chosen = pass(here, to_nat().sip(invite().call_id(id).via(via + id))).backend;
+        ASSERT_TRUE(chosen);
+        ASSERT_EQ(work(kN1) + work(kN2), 4U);
+        const auto answer = [&](int status) {
+            const auto address = chosen == kN1 ? kN1Address : kN2Address;
+            ASSERT_EQ(pass(here,
+                           outward(address).sip(
+                               response(status, "x").call_id(id).cseq("1 INVITE").via(via + id)))
+                          .outcome,
+                      Outcome::Returned);
+        };
+        answer(180);
+        ASSERT_EQ(work(*chosen), 4U);
+        answer(200);
+        ASSERT_EQ(work(*chosen), 0U);
+        answer(200);
+        ASSERT_EQ(work(*chosen), 0U);
+    }
+}
+
 } // namespace
 } // namespace viaduct::test

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <map>
 #include <memory>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -176,8 +177,8 @@ TEST(LeastCalls, LevelsLoadsByWeight) {
 
 TEST(LeastCalls, FillsTheEmptyOneFirst) {
     Site site(SteerBy::LeastCalls);
-    site.load(0).set(100, 0, {});
-    site.load(1).set(100, 0, {});
+    site.load(0).set({100, 0}, {});
+    site.load(1).set({100, 0}, {});
     const auto dealt = deal(site, 100);
     EXPECT_EQ(dealt.at(kB3), 100);
 }
@@ -199,7 +200,7 @@ TEST(LeastCalls, FindsTheOnlyOneOfManyWithRoom) {
     site.here.snapshot.backends.resize(kCount);
     for (std::size_t i = 0; i < kCount; ++i) {
         site.dealer->members[i].max_calls = 10;
-        site.load(static_cast<std::uint16_t>(i)).set(i == 77 ? 9 : 10, 0, {});
+        site.load(static_cast<std::uint16_t>(i)).set({i == 77 ? 9U : 10U, 0}, {});
     }
     EXPECT_EQ(site.begin("last place").backend, BackendId{77});
     EXPECT_EQ(site.begin("none").refusal, Outcome::OverLimit);
@@ -247,12 +248,121 @@ TEST(Loads, FollowACallThatMovesToAnotherBackend) {
     EXPECT_EQ(site.load(static_cast<std::uint16_t>(index(*moved.backend))).calls(), 1U);
 }
 
+namespace {
+
+/// A site whose backends answer, as a test says.
+struct AnsweringSite : Site {
+    explicit AnsweringSite(SteerBy by) : Site(by) {
+        dealer->work.fill(4);
+        if (by == SteerBy::LeastWork) dealer->work[static_cast<std::size_t>(Method::Invite)] = 7;
+        Pool& pool = here.snapshot.pools[index(kProxies)];
+        pool.transaction_hash = hash_prefix(here.snapshot.secret, 0x1111, KeyType::Transaction);
+        pool.lifetimes.ringing = 13;
+        pool.lifetimes.transaction = 3;
+    }
+    Steering ask(Method method, const std::string& call, const std::string& branch) {
+        SipDigest digest = message(method, call, method == Method::Bye);
+        digest.top_via_branch = branch;
+        return send(digest);
+    }
+    void answer(Method method, std::uint16_t status, const std::string& branch) {
+        SipDigest digest;
+        digest.kind = PayloadKind::Response;
+        digest.status = status;
+        digest.cseq = CSeq{1, method};
+        digest.top_via_branch = branch;
+        note_answer(view(), kProxies, digest);
+    }
+    [[nodiscard]] std::uint64_t work() const {
+        return load(0).work() + load(1).work() + load(2).work();
+    }
+};
+
+} // namespace
+
+TEST(LeastTransactions, SendsWhatBeginsToTheOneThatHasAnsweredMost) {
+    AnsweringSite site(SteerBy::LeastTransactions);
+    std::map<BackendId, std::string> last;
+    for (int i = 0; i < 30; ++i) {
+        const std::string id = "lt-" + std::to_string(i);
+        last[site.ask(Method::Invite, id, "z" + id).backend.value()] = "z" + id;
+    }
+    for (std::uint16_t id = 0; id < 3; ++id)
+        EXPECT_EQ(site.load(id).work(), 10U * 4);
+    site.answer(Method::Invite, 180, last[kB2]);
+    EXPECT_EQ(site.load(1).work(), 10U * 4) << "it rings: it has more to say";
+    site.answer(Method::Invite, 486, last[kB2]);
+    EXPECT_EQ(site.load(1).work(), 9U * 4);
+    site.answer(Method::Invite, 486, last[kB2]);
+    EXPECT_EQ(site.load(1).work(), 9U * 4) << "repeated";
+    EXPECT_EQ(site.ask(Method::Invite, "next", "z-next").backend, kB2);
+    EXPECT_EQ(site.ask(Method::Invite, "next", "z-next").backend, kB2);
+    EXPECT_EQ(site.load(1).work(), 10U * 4) << "counted once";
+}
+
+TEST(LeastTransactions, CountsWhatIsInsideCallsAndNoAcks) {
+    AnsweringSite site(SteerBy::LeastTransactions);
+    const BackendId owner = site.ask(Method::Invite, "c", "z1").backend.value();
+    site.answer(Method::Invite, 200, "z1");
+    EXPECT_EQ(site.work(), 0U);
+    static_cast<void>(site.ask(Method::Ack, "c", "z2"));
+    EXPECT_EQ(site.work(), 0U);
+    static_cast<void>(site.ask(Method::Invite, "d", "z3"));
+    static_cast<void>(site.ask(Method::Cancel, "d", "z3"));
+    EXPECT_EQ(site.work(), 2U * 4) << "a CANCEL has the branch of its INVITE";
+    site.answer(Method::Cancel, 200, "z3");
+    site.answer(Method::Invite, 487, "z3");
+    EXPECT_EQ(site.work(), 0U);
+    EXPECT_EQ(site.ask(Method::Bye, "c", "z4").backend, owner);
+    EXPECT_EQ(site.work(), 4U);
+}
+
+TEST(LeastWork, CountsAnInviteForMore) {
+    AnsweringSite site(SteerBy::LeastWork);
+    // b1 gets an INVITE, the others an OPTIONS each; the next OPTIONS is for one of them.
+    const BackendId first = site.ask(Method::Invite, "i", "z1").backend.value();
+    std::map<BackendId, int> asked;
+    for (int i = 0; i < 4; ++i) {
+        const std::string id = "s" + std::to_string(i);
+        ++asked[site.ask(Method::Subscribe, id, "z" + id).backend.value()];
+    }
+    EXPECT_EQ(site.load(static_cast<std::uint16_t>(index(first))).work(), 7U + 4U * asked[first]);
+    EXPECT_EQ(asked[first], 0) << "7 + 4 is more than 4 + 4";
+}
+
+TEST(LeastWork, IsWhatAModelSays) {
+    AnsweringSite site(SteerBy::LeastWork);
+    std::mt19937_64 random(9);
+    std::map<std::string, std::pair<Method, BackendId>> open;
+    std::array<std::uint64_t, 3> model{};
+    const auto cost = [](Method method) { return method == Method::Invite ? 7U : 4U; };
+    for (int step = 0; step < 20'000; ++step) {
+        if (random() % 2 == 0 || open.empty()) {
+            const Method method = random() % 2 == 0 ? Method::Invite : Method::Register;
+            const std::string id = std::to_string(step);
+            const BackendId to = site.ask(method, id, "z" + id).backend.value();
+            open["z" + id] = {method, to};
+            model[index(to)] += cost(method);
+        } else {
+            auto one = std::next(open.begin(), static_cast<std::ptrdiff_t>(random() % open.size()));
+            const bool is_final = random() % 3 != 0;
+            site.answer(one->second.first, is_final ? 200 : 100, one->first);
+            if (!is_final) continue;
+            model[index(one->second.second)] -= cost(one->second.first);
+            open.erase(one);
+        }
+        for (std::uint16_t id = 0; id < 3; ++id)
+            ASSERT_EQ(site.load(id).work(), model[id]) << step;
+    }
+    EXPECT_GT(open.size(), 0U);
+}
+
 TEST(Loads, AreWhatThePassFoundAndWhatCameSince) {
     BackendLoad load;
     for (int i = 0; i < 10; ++i)
         load.change(LoadKind::None, LoadKind::Call);
     const auto before = load.changes();
-    load.set(7, 3, before); // three BYEs were lost
+    load.set({7, 3}, before); // three BYEs were lost
     EXPECT_EQ(load.calls(), 7U);
     EXPECT_EQ(load.all(), 10U);
     load.change(LoadKind::None, LoadKind::Call);
