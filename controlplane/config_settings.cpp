@@ -230,8 +230,8 @@ constexpr Setting kSettings[] = {
      "\"hash\"",
      "how a backend is chosen for what begins; all but hash remember every call: round-robin in "
      "turn, by weight; least-calls the one with the fewest calls for its weight; "
-     "least-transactions "
-     "and least-work do not exist yet"},
+     "least-transactions and least-work (nat only) the one with the fewest requests that it has "
+     "not answered yet, the latter by how much work they are"},
     {Section::Pool,
      Need::Default,
      kReload,
