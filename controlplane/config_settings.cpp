@@ -79,8 +79,8 @@ constexpr auto kTables = [] {
         names[static_cast<std::size_t>(table.kind)] = table.name;
     return names;
 }();
-constexpr std::string_view kDeadOwnerChoices[] = {"resteer", "keep", "drop"};
-static_assert(static_cast<int>(OnDeadOwner::Drop) == 2);
+constexpr std::string_view kDeadOwnerChoices[] = {"resteer", "keep", "drop", "reject"};
+static_assert(static_cast<int>(OnDeadOwner::Reject) == 3);
 
 constexpr bool kStartOnly = true;
 constexpr bool kReload = false; ///< takes effect with a reload
@@ -323,8 +323,8 @@ constexpr Setting kSettings[] = {
      field<&PoolConfig::on_dead_owner>(),
      "\"resteer\"",
      "where a call's messages go when its backend is down for longer than timers b and f: to "
-     "another "
-     "backend, still there, or nowhere (dead_owner)"},
+     "another backend, still there, or nowhere (dead_owner); reject: requests are answered with "
+     "481, so that whoever sent them gives the call up"},
     {Section::Pool,
      Need::Default,
      kReload,

@@ -45,6 +45,7 @@ struct Frame {
     std::optional<PoolId> pool;
     std::optional<BackendId> backend; ///< by classify the nat backend that sent it; by steer
     std::uint32_t slot = 0;           // by steer
+    bool is_rejected = false;         ///< by steer: answered instead of sent on
     PortId tx_port{};                 // by rewrite
     Ipv4Addr next_hop;                // by rewrite: whose MAC it needs
     SipDigest digest;                 // by parse; as it is here for answers of a nat backend

@@ -147,8 +147,9 @@ choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64
     frame.pool = steering.pool;
     frame.slot = steering.slot;
     frame.backend = steering.backend;
-    if (!steering.backend) return steering.refusal;
-    return std::nullopt;
+    if (steering.backend) return std::nullopt;
+    frame.is_rejected = steering.refusal == Outcome::Rejected;
+    return frame.is_rejected ? std::nullopt : std::optional(steering.refusal);
 }
 
 void prefetch_payload(const Frame& frame) noexcept {

@@ -44,6 +44,7 @@ void run_pipeline(const PipelineView& view, Burst& burst) noexcept;
 
 /// The outcome of a live frame once its port took it.
 [[nodiscard]] constexpr Outcome sent_outcome(const Frame& frame) noexcept {
+    if (frame.is_rejected) return Outcome::Rejected;
     return frame.origin == Origin::NatBackend ? Outcome::Returned : Outcome::Forwarded;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rewrite.hpp"
 
+#include "answer.hpp"
+
 namespace viaduct {
 
 namespace {
@@ -66,6 +68,11 @@ std::optional<Outcome> rewrite(const Snapshot& snapshot,
                                const NextHops& next_hops,
                                std::span<const PortView> ports,
                                Frame& frame) noexcept {
+    if (frame.is_rejected) {
+        const bool done = index(frame.rx_port) < ports.size() &&
+                          answer_gone(snapshot, ports[index(frame.rx_port)], frame);
+        return done ? std::nullopt : std::optional(Outcome::DeadOwner);
+    }
     if (!frame.backend || !frame.pool || !frame.vip) return Outcome::Internal;
     const bool nat = snapshot.pools[index(*frame.pool)].mode == ForwardMode::Nat;
     auto& ip = frame.header_at<Ipv4Header>(Frame::kIpOffset);

@@ -343,10 +343,16 @@ private:
             go(owner, SteerRule::DeadOwner);
             return;
         case OnDeadOwner::Drop:
+        case OnDeadOwner::Reject:
             break;
         }
         result_.rule = SteerRule::DeadOwner;
-        result_.refusal = Outcome::DeadOwner;
+        // Neither a response nor an ACK has an answer (RFC 3261 §17).
+        const bool has_answer =
+            digest_.kind == PayloadKind::Request && digest_.method != Method::Ack;
+        result_.refusal = pool_.on_dead_owner == OnDeadOwner::Reject && has_answer
+                              ? Outcome::Rejected
+                              : Outcome::DeadOwner;
     }
 
     /// Binds the call to the backend this message goes to, unless another worker has just bound it.

@@ -146,6 +146,10 @@ void Worker::send_live(rte_mbuf** mbufs) noexcept {
         for (std::size_t i = 0; i < burst.live_count; ++i) {
             const std::uint8_t at = burst.live[i];
             if (index(burst.frames[at].tx_port) != port) continue;
+            if (burst.frames[at].is_rejected) [[unlikely]] { // the answer is shorter
+                mbufs[at]->data_len = static_cast<std::uint16_t>(burst.frames[at].length);
+                mbufs[at]->pkt_len = burst.frames[at].length;
+            }
             batch.mbufs[batch.count] = mbufs[at];
             batch.frames[batch.count++] = at;
         }
@@ -162,14 +166,20 @@ void Worker::send_batch(PortId port, TxBatch& batch) noexcept {
     burst.clock.charge(Stage::Tx);
     counters[WorkerCounter::Sent].add(sent);
     std::uint64_t returned = 0;
+    std::uint64_t rejected = 0;
     for (std::uint16_t i = 0; i < sent; ++i) {
         const Frame& frame = burst.frames[batch.frames[i]];
+        if (frame.is_rejected) [[unlikely]] {
+            ++rejected;
+            continue;
+        }
         const bool is_returned = sent_outcome(frame) == Outcome::Returned;
         returned += is_returned ? 1U : 0U;
         (is_returned ? counters.returned : counters.forwarded)[index(*frame.backend)].add(1);
     }
     counters[Outcome::Returned].add(returned);
-    counters[Outcome::Forwarded].add(sent - returned);
+    counters[Outcome::Rejected].add(rejected);
+    counters[Outcome::Forwarded].add(sent - returned - rejected);
     if (sent == batch.count) return;
     const auto unsent = static_cast<std::uint16_t>(batch.count - sent);
     counters[Outcome::TxFull].add(unsent);

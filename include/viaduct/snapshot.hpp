@@ -119,6 +119,7 @@ enum class OnDeadOwner : std::uint8_t {
     Resteer, ///< it goes where new calls go, and nothing is remembered of that
     Keep,    ///< it goes to the dead backend
     Drop,    ///< it ends as dead_owner
+    Reject,  ///< requests are answered with 481, and the rest ends as dead_owner
 };
 
 /// How long calls are remembered, in units of CallTime.

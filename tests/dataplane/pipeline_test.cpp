@@ -110,6 +110,16 @@ MessageBuilder header_lines(std::size_t count) {
     return message;
 }
 
+/// What bye() is answered with, from kClient.
+std::string rejected_bye() {
+    return "SIP/2.0 481 No Such Call\r\n"
+           "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK776asdhds;received=192.0.2.7\r\n"
+           "From: \"Alice\" <sip:alice@example.org>;tag=1928301774\r\n"
+           "To: <sip:bob@example.org>;tag=a6c85cf\r\n"
+           "Call-ID: a84b4c76e66710@192.0.2.1\r\n"
+           "CSeq: 314159 BYE\r\nContent-Length: 0\r\n\r\n";
+}
+
 std::vector<Case> forwarded_cases() {
     return {
         {"dsr-l2: a request goes to the backend",
@@ -147,6 +157,26 @@ std::vector<Case> forwarded_cases() {
          frame().ipv4("203.0.113.21", kDsrVip).udp(kNatUdpPort, 5060).sip(invite()),
          Outcome::Forwarded,
          at_b2().ipv4("203.0.113.21", kDsrVip).udp(kNatUdpPort, 5060).sip(invite())},
+        {"a request inside the call of a dead backend is answered where on_dead_owner says so",
+         to_dsr().sip(bye()),
+         Outcome::Rejected,
+         frame()
+             .macs(kPort0Mac, kClientMac)
+             .ipv4(kDsrVip, kClient)
+             .dont_fragment()
+             .ttl(64)
+             .udp(5060, 5060)
+             .payload(rejected_bye()),
+         PortId{0},
+         [](World& here) {
+             auto unsettled = std::make_shared<Unsettled>();
+             unsettled->bits.fill(~std::uint64_t{0});
+             here.snapshot.pools[index(kProxies)].unsettled = std::move(unsettled);
+             here.snapshot.pools[index(kProxies)].on_dead_owner = OnDeadOwner::Reject;
+             here.snapshot.vips[index(kSipVip)].read_rules.want = Want::Everything;
+             for (Backend& backend : here.snapshot.backends)
+                 backend.life = BackendLife::Dead;
+         }},
         {"two Call-IDs that are equal are one",
          to_dsr().sip(invite().call_id("a@b").line("i:a@b ")),
          Outcome::Forwarded,
@@ -308,6 +338,34 @@ std::vector<Case> refused_cases() {
              unsettled->bits.fill(~std::uint64_t{0});
              here.snapshot.pools[index(kProxies)].unsettled = std::move(unsettled);
              here.snapshot.pools[index(kProxies)].on_dead_owner = OnDeadOwner::Drop;
+             here.snapshot.vips[index(kSipVip)].read_rules.want = Want::Everything;
+             for (Backend& backend : here.snapshot.backends)
+                 backend.life = BackendLife::Dead;
+         }},
+        {"nor does one that has no answer, where it says reject",
+         to_dsr().sip(request("ACK").to_tag("1")),
+         Outcome::DeadOwner,
+         std::nullopt,
+         PortId{0},
+         [](World& here) {
+             auto unsettled = std::make_shared<Unsettled>();
+             unsettled->bits.fill(~std::uint64_t{0});
+             here.snapshot.pools[index(kProxies)].unsettled = std::move(unsettled);
+             here.snapshot.pools[index(kProxies)].on_dead_owner = OnDeadOwner::Reject;
+             here.snapshot.vips[index(kSipVip)].read_rules.want = Want::Everything;
+             for (Backend& backend : here.snapshot.backends)
+                 backend.life = BackendLife::Dead;
+         }},
+        {"nor a response",
+         to_dsr().sip(response(200, "OK").to_tag("1")),
+         Outcome::DeadOwner,
+         std::nullopt,
+         PortId{0},
+         [](World& here) {
+             auto unsettled = std::make_shared<Unsettled>();
+             unsettled->bits.fill(~std::uint64_t{0});
+             here.snapshot.pools[index(kProxies)].unsettled = std::move(unsettled);
+             here.snapshot.pools[index(kProxies)].on_dead_owner = OnDeadOwner::Reject;
              here.snapshot.vips[index(kSipVip)].read_rules.want = Want::Everything;
              for (Backend& backend : here.snapshot.backends)
                  backend.life = BackendLife::Dead;
