@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "viaduct/keys.hpp"
 
-#include "scan.hpp"
 #include "sip_text.hpp"
 
 #include "viaduct/sip_message.hpp"
@@ -134,11 +133,12 @@ bool may_name_call(std::span<const std::byte> payload) noexcept {
     const std::uint32_t method = folded_word(text + at);
     if (method != word_of("invi") && method != word_of("refe") && method != word_of("subs"))
         return false;
-    while ((at = best_scan_ops.find_reference(text, size, at)) + 4 < size) {
+    const std::string_view all(text, size);
+    for (at = sip_text::LineFeeds::find(all, at); at + 4 < size;
+         at = sip_text::LineFeeds::find(all, at + 1)) {
         const std::uint32_t word = folded_word(text + at + 1);
         if (word == word_of("repl") || word == word_of("join") || word == word_of("targ"))
             return true;
-        ++at;
     }
     return false;
 }

@@ -344,6 +344,8 @@ public:
         list.lines_left = rules_.max_header_lines;
         list.wanted = wanted_;
         list.done = first_line_end >= text_.size();
+        list.wants_references = wants(rules_.want, Want::References);
+        const auto lines = list.wants_references ? ops_.lines_and_references : ops_.lines;
         while (!list.done) {
             constexpr std::size_t kLenientStep = 256;
             list.pause = rules_.lenient ? list.next + kLenientStep : text_.size();
@@ -351,7 +353,7 @@ public:
             const std::size_t next = list.next;
             const std::size_t lines_left = list.lines_left;
             if (!strictly_) [[likely]]
-                ops_.lines(text_.data(), text_.size(), list);
+                lines(text_.data(), text_.size(), list);
             else
                 scan_strictly(ops_, text_.data(), text_.size(), list);
             if (!look_at(list)) {
@@ -368,6 +370,8 @@ public:
             if (list.wanted == 0) break; // all is known that is wanted
             if (list.too_many_lines) digest_.defect = Defect::TooManyHeaderLines;
         }
+        const bool read_all = list.done && !list.too_many_lines;
+        digest_.may_refer = !list.wants_references || !read_all || list.may_refer;
         take_fields();
     }
 

@@ -118,7 +118,8 @@ choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64
     const Pool& pool = view.snapshot.pools[index(*frame.pool)];
     frame.slot = slot_of(hash);
     const bool settled = pool.has_verdict && pool.slots && is_settled(pool, frame.slot);
-    if (frame.origin == Origin::Client && settled && !may_name_call(frame.payload())) [[likely]] {
+    const bool may_name = frame.digest.may_refer && may_name_call(frame.payload());
+    if (frame.origin == Origin::Client && settled && !may_name) [[likely]] {
         frame.backend = (*pool.slots)[frame.slot]; // as steer() has it
         return std::nullopt;
     }

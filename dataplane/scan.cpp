@@ -73,13 +73,11 @@ bool has_comma_scalar(const char* bytes, std::size_t size) noexcept {
     return std::memchr(bytes, ',', size) != nullptr;
 }
 
-std::size_t find_reference_scalar(const char* text, std::size_t size, std::size_t at) noexcept {
-    for (; at + 3 < size; ++at) {
-        if (text[at] != '\n') continue;
-        const int ahead = (text[at + 1] | 0x20) - (text[at + 3] | 0x20);
-        if (ahead == 1 || ahead == 2) return at;
-    }
-    return size;
+/// Whether the line that begins there may be a Replaces, Join or Target-Dialog.
+bool may_be_reference(const char* text, std::size_t size, std::size_t line) noexcept {
+    if (line + 2 >= size) return false;
+    const int ahead = (text[line] | 0x20) - (text[line + 2] | 0x20);
+    return ahead == 1 || ahead == 2;
 }
 
 PartMarks parts_scalar(const char* bytes, std::size_t left) noexcept {
@@ -156,6 +154,9 @@ std::uint64_t names_in(const NameMasks& block, std::uint8_t wanted) noexcept {
 
 void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
     Scan scan(text, size, list);
+    // The line feed before it may have been the last place of a block.
+    if (list.wants_references && list.next > 0 && text[list.next - 1] == '\n')
+        list.may_refer = list.may_refer || may_be_reference(text, size, list.next);
     for (std::size_t base = list.next; base < size && base < list.pause; base += Scan::kBlock) {
         std::uint64_t line_feeds = 0;
         std::uint64_t candidates = 0;
@@ -174,6 +175,8 @@ void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
                 line_class_of(text[at + 1], at + 2 < size ? text[at + 2] : '\0');
             if ((line & list.wanted) != 0) candidates |= std::uint64_t{1} << i;
             if ((line & line_class::kEmpty) != 0) empty |= std::uint64_t{1} << i;
+            if (list.wants_references && may_be_reference(text, size, at + 1))
+                list.may_refer = true;
         }
         scan.set_block(base, Scan::kBlock);
         if (!scan.take_and_count(line_feeds, candidates, empty)) break;
@@ -183,13 +186,13 @@ void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
 }
 
 constinit const ScanOps scalar_ops{lines_scalar,
+                                   lines_scalar,
                                    line_feeds_scalar,
                                    marks_scalar,
                                    names_scalar,
                                    parts_scalar,
                                    line_ends_scalar,
-                                   has_comma_scalar,
-                                   find_reference_scalar};
+                                   has_comma_scalar};
 
 void scan_strictly(const ScanOps& ops,
                    const char* text,
@@ -197,6 +200,7 @@ void scan_strictly(const ScanOps& ops,
                    LineList& list) noexcept {
     // The longest name, its colon and the line feed before it fit in what a block looks ahead.
     constexpr std::size_t kPlaces = Scan::kBlock - 8;
+    list.may_refer = true; // who is that odd is read closer
     const bool with_from = (list.wanted & line_class::kFrom) != 0;
     Scan scan(text, size, list);
     NameMasks block;

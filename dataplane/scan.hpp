@@ -44,6 +44,11 @@ struct LineList {
     std::uint8_t wanted = 0xff;  ///< line_class bits
     bool done = false;           ///< no header line is left
     bool too_many_lines = false; ///< scanning ended because no line was left to begin
+    bool wants_references = false;
+    /// With `wants_references`: a line behind a line feed that was scanned may be a Replaces, Join
+    /// or Target-Dialog, or one behind the header does. Of those names the first letter comes one
+    /// or two behind the third in the alphabet, and of hardly another that is in many messages.
+    bool may_refer = false;
     std::size_t count = 0;
     // Blocks of 64 bytes with such lines; not initialised, the first `count` are valid.
     std::array<std::uint64_t, kEnough + 4> line_feeds; ///< before them: bit i is byte base + i
@@ -98,6 +103,8 @@ struct LineEnds {
 struct ScanOps {
     /// Scans on from `list.next`.
     void (*lines)(const char* text, std::size_t size, LineList& list) noexcept;
+    /// The same, and says `may_refer`.
+    void (*lines_and_references)(const char* text, std::size_t size, LineList& list) noexcept;
     /// These look at 64 bytes, which must all be readable.
     std::uint64_t (*line_feeds)(const char* bytes) noexcept;
     ValueMarks (*marks)(const char* bytes) noexcept;
@@ -110,10 +117,6 @@ struct ScanOps {
     /// in which the header may end, or that brings enough of them, or the text's end.
     void (*line_ends)(const char* text, std::size_t size, LineEnds& ends) noexcept;
     bool (*has_comma)(const char* bytes, std::size_t size) noexcept;
-    /// The first line feed from `at` on behind which Replaces, Join or Target-Dialog may stand; the
-    /// size if none. Of those names the first letter comes one or two behind the third in the
-    /// alphabet, and of hardly another that is in many messages: two characters decide.
-    std::size_t (*find_reference)(const char* text, std::size_t size, std::size_t at) noexcept;
 };
 
 /// Does what `ScanOps::lines` does, and looks at whole names and their colons: what it finds is a

@@ -53,8 +53,22 @@ classes128(__m128i bytes, __m128i low, __m128i high) noexcept {
     return static_cast<std::uint32_t>(_mm_movemask_epi8(mask));
 }
 
+/// Those of 16 characters that are one or two behind the next but one in the alphabet.
+[[gnu::target("sse4.2,popcnt")]] inline std::uint64_t ahead128(__m128i first,
+                                                               __m128i third) noexcept {
+    const __m128i case_bit = _mm_set1_epi8(0x20);
+    const __m128i one = _mm_set1_epi8(1);
+    const __m128i ahead = _mm_sub_epi8(
+        _mm_sub_epi8(_mm_or_si128(first, case_bit), _mm_or_si128(third, case_bit)), one);
+    return bits128(_mm_cmpeq_epi8(_mm_min_epu8(ahead, one), ahead)); // 0 or 1
+}
+
+template <bool kReferences>
 [[gnu::target("sse4.2,popcnt")]] void
 lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
+    std::uint64_t references = 0;
+    // The last place of the block before, as the first one of this.
+    std::uint64_t feed_before = list.next > 0 && text[list.next - 1] == '\n' ? 1 : 0;
     const __m128i low = load128(kFirst.low.data());
     const __m128i high = load128(kFirst.high.data());
     const __m128i wanted = _mm_set1_epi8(static_cast<char>(list.wanted | line_class::kEmpty));
@@ -66,8 +80,10 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
         std::uint64_t line_feeds = 0;
         std::uint64_t other = 0;
         std::uint64_t empty = 0;
+        std::uint64_t ahead = 0;
         for (unsigned part = 0; part < 64; part += 16) {
             const char* at = text + scan.base() + part;
+            if constexpr (kReferences) ahead |= ahead128(load128(at), load128(at + 2)) << part;
             const __m128i feeds = _mm_cmpeq_epi8(load128(at), line_feed);
             const __m128i after = _mm_shuffle_epi8(second, _mm_and_si128(load128(at + 2), nibble));
             const __m128i line =
@@ -76,10 +92,16 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
             other |= bits128(_mm_cmpeq_epi8(line, _mm_setzero_si128())) << part;
             empty |= bits128(_mm_or_si128(line, _mm_add_epi8(line, line))) << part;
         }
+        if constexpr (kReferences) {
+            references |= ahead & (line_feeds << 1U | feed_before);
+            feed_before = line_feeds >> 63U;
+        }
         line_feeds &= scan.unseen();
         if (!scan.take_and_count(line_feeds, line_feeds & ~other, empty & line_feeds)) break;
     }
-    if (scan.finish()) lines_scalar(text, size, list);
+    const bool more = scan.finish();
+    list.may_refer = list.may_refer || references != 0;
+    if (more) lines_scalar(text, size, list);
 }
 
 [[gnu::target("sse4.2,popcnt")]] std::uint64_t line_feeds_sse42(const char* bytes) noexcept {
@@ -189,22 +211,6 @@ line_ends_sse42(const char* text, std::size_t size, LineEnds& ends) noexcept {
     return bits128(_mm_cmpeq_epi8(load128(bytes + last), comma)) != 0;
 }
 
-[[gnu::target("sse4.2,popcnt")]] std::size_t
-find_reference_sse42(const char* text, std::size_t size, std::size_t at) noexcept {
-    const __m128i case_bit = _mm_set1_epi8(0x20);
-    const __m128i one = _mm_set1_epi8(1);
-    for (; at + 19 <= size; at += 16) {
-        const __m128i feed = _mm_cmpeq_epi8(load128(text + at), _mm_set1_epi8('\n'));
-        const __m128i first = _mm_or_si128(load128(text + at + 1), case_bit);
-        const __m128i third = _mm_or_si128(load128(text + at + 3), case_bit);
-        const __m128i ahead = _mm_sub_epi8(_mm_sub_epi8(first, third), one); // 0 or 1
-        const __m128i fits = _mm_cmpeq_epi8(_mm_min_epu8(ahead, one), ahead);
-        const std::uint64_t found = bits128(_mm_and_si128(feed, fits));
-        if (found != 0) return at + static_cast<std::size_t>(std::countr_zero(found));
-    }
-    return scan_ops(ScanLevel::Scalar).find_reference(text, size, at);
-}
-
 /// The masks at places `from` to `to`. Inlined, since loops of a constant length are unrolled.
 [[gnu::target("sse4.2,popcnt"), gnu::always_inline]] inline void
 find_names_sse42(const char* bytes, std::size_t from, std::size_t to, NameMasks& names) noexcept {
@@ -257,8 +263,20 @@ classes256(__m256i bytes, __m256i low, __m256i high) noexcept {
            bits256(_mm256_cmpeq_epi8(load256(bytes + 32), line_feed)) << 32U;
 }
 
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline std::uint64_t ahead256(__m256i first,
+                                                                      __m256i third) noexcept {
+    const __m256i case_bit = _mm256_set1_epi8(0x20);
+    const __m256i one = _mm256_set1_epi8(1);
+    const __m256i ahead = _mm256_sub_epi8(
+        _mm256_sub_epi8(_mm256_or_si256(first, case_bit), _mm256_or_si256(third, case_bit)), one);
+    return bits256(_mm256_cmpeq_epi8(_mm256_min_epu8(ahead, one), ahead));
+}
+
+template <bool kReferences>
 [[gnu::target("avx2,bmi,bmi2,popcnt")]] void
 lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
+    std::uint64_t references = 0;
+    std::uint64_t feed_before = list.next > 0 && text[list.next - 1] == '\n' ? 1 : 0;
     const Start before = begin_uncounted(list, 2); // a block is two halves
     const __m256i low = twice256(kFirst.low);
     const __m256i high = twice256(kFirst.high);
@@ -272,9 +290,15 @@ lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
     while (scan.next()) {
         std::uint64_t other = 0;
         std::uint64_t empty = 0;
+        std::uint64_t ahead = 0;
+        std::uint64_t all_feeds = 0;
         for (unsigned part = 0; part < 64; part += 32) {
             const char* at = text + scan.base() + part;
             const __m256i feeds = _mm256_cmpeq_epi8(load256(at), line_feed);
+            if constexpr (kReferences) {
+                ahead |= ahead256(load256(at), load256(at + 2)) << part;
+                all_feeds |= bits256(feeds) << part;
+            }
             const __m256i after =
                 _mm256_shuffle_epi8(second, _mm256_and_si256(load256(at + 2), nibble));
             const __m256i line = _mm256_and_si256(
@@ -283,14 +307,19 @@ lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
             other |= bits256(_mm256_cmpeq_epi8(line, _mm256_setzero_si256())) << part;
             empty |= bits256(_mm256_or_si256(line, _mm256_add_epi8(line, line))) << part;
         }
+        if constexpr (kReferences) {
+            references |= ahead & (all_feeds << 1U | feed_before);
+            feed_before = all_feeds >> 63U;
+        }
         if (scan.unseen() != ~std::uint64_t{0}) [[unlikely]]
             seen_twice = static_cast<std::size_t>(
                 std::popcount(line_feeds_avx2(text + scan.base()) & ~scan.unseen()));
         if (!scan.take(scan.unseen() & ~other, empty & scan.unseen())) break;
     }
     const bool more = scan.finish();
+    list.may_refer = list.may_refer || references != 0;
     if (!count_lines(before, sum256(lines) - seen_twice, list))
-        return lines_sse42(text, size, list);
+        return lines_sse42<kReferences>(text, size, list);
     if (more) lines_scalar(text, size, list);
 }
 
@@ -350,22 +379,6 @@ line_ends_avx2(const char* text, std::size_t size, LineEnds& ends) noexcept {
     for (std::size_t at = 0; at < last; at += 32)
         if (bits256(_mm256_cmpeq_epi8(load256(bytes + at), comma)) != 0) return true;
     return bits256(_mm256_cmpeq_epi8(load256(bytes + last), comma)) != 0;
-}
-
-[[gnu::target("avx2,bmi,bmi2,popcnt")]] std::size_t
-find_reference_avx2(const char* text, std::size_t size, std::size_t at) noexcept {
-    const __m256i case_bit = _mm256_set1_epi8(0x20);
-    const __m256i one = _mm256_set1_epi8(1);
-    for (; at + 35 <= size; at += 32) {
-        const __m256i feed = _mm256_cmpeq_epi8(load256(text + at), _mm256_set1_epi8('\n'));
-        const __m256i first = _mm256_or_si256(load256(text + at + 1), case_bit);
-        const __m256i third = _mm256_or_si256(load256(text + at + 3), case_bit);
-        const __m256i ahead = _mm256_sub_epi8(_mm256_sub_epi8(first, third), one); // 0 or 1
-        const __m256i fits = _mm256_cmpeq_epi8(_mm256_min_epu8(ahead, one), ahead);
-        const std::uint64_t found = bits256(_mm256_and_si256(feed, fits));
-        if (found != 0) return at + static_cast<std::size_t>(std::countr_zero(found));
-    }
-    return scan_ops(ScanLevel::Scalar).find_reference(text, size, at);
 }
 
 [[gnu::target("avx2,bmi,bmi2,popcnt"), gnu::always_inline]] inline void
@@ -432,8 +445,12 @@ sum512(__m512i bytes) noexcept {
     return sum256(load256(columns.data())) + sum256(load256(columns.data() + 32));
 }
 
+template <bool kReferences>
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] void
 lines_avx512(const char* text, std::size_t size, LineList& list) noexcept {
+    std::uint64_t references = 0;
+    std::uint64_t feed_before = list.next > 0 && text[list.next - 1] == '\n' ? 1 : 0;
+    const __m512i case_bit = _mm512_set1_epi8(0x20);
     const Start before = begin_uncounted(list, 1);
     const __m512i empties = _mm512_set1_epi8(static_cast<char>(line_class::kEmpty));
     const __m512i wanted = _mm512_set1_epi8(static_cast<char>(list.wanted | line_class::kEmpty));
@@ -444,7 +461,16 @@ lines_avx512(const char* text, std::size_t size, LineList& list) noexcept {
     Scan scan(text, size, list);
     while (scan.next()) {
         const char* at = text + scan.base();
-        const __mmask64 feeds = _mm512_mask_cmpeq_epi8_mask(scan.unseen(), load512(at), line_feed);
+        const __mmask64 all_feeds = _mm512_cmpeq_epi8_mask(load512(at), line_feed);
+        const __mmask64 feeds = all_feeds & scan.unseen();
+        if constexpr (kReferences) {
+            const __m512i ahead =
+                _mm512_sub_epi8(_mm512_sub_epi8(_mm512_or_si512(load512(at), case_bit),
+                                                _mm512_or_si512(load512(at + 2), case_bit)),
+                                one); // 0 or 1
+            references |= _mm512_mask_cmple_epu8_mask(all_feeds << 1U | feed_before, ahead, one);
+            feed_before = all_feeds >> 63U;
+        }
         const __m512i line =
             _mm512_and_si512(classes512(load512(at + 1), kFirst128),
                              _mm512_maskz_permutexvar_epi8(~__mmask64{0}, load512(at + 2), second));
@@ -454,7 +480,9 @@ lines_avx512(const char* text, std::size_t size, LineList& list) noexcept {
         if (!scan.take(candidates, empty)) break;
     }
     const bool more = scan.finish();
-    if (!count_lines(before, sum512(lines), list)) return lines_sse42(text, size, list);
+    list.may_refer = list.may_refer || references != 0;
+    if (!count_lines(before, sum512(lines), list))
+        return lines_sse42<kReferences>(text, size, list);
     if (more) lines_scalar(text, size, list);
 }
 
@@ -541,21 +569,6 @@ has_comma_avx512(const char* bytes, std::size_t size) noexcept {
     }
 }
 
-[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] std::size_t
-find_reference_avx512(const char* text, std::size_t size, std::size_t at) noexcept {
-    const __m512i case_bit = _mm512_set1_epi8(0x20);
-    const __m512i one = _mm512_set1_epi8(1);
-    for (; at + 67 <= size; at += 64) {
-        const __mmask64 feed = _mm512_cmpeq_epi8_mask(load512(text + at), _mm512_set1_epi8('\n'));
-        const __m512i first = _mm512_or_si512(load512(text + at + 1), case_bit);
-        const __m512i third = _mm512_or_si512(load512(text + at + 3), case_bit);
-        const __m512i ahead = _mm512_sub_epi8(_mm512_sub_epi8(first, third), one); // 0 or 1
-        const std::uint64_t found = _mm512_mask_cmple_epu8_mask(feed, ahead, one);
-        if (found != 0) return at + static_cast<std::size_t>(std::countr_zero(found));
-    }
-    return find_reference_avx2(text, size, at);
-}
-
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt"),
   gnu::always_inline]] inline void
 find_names_avx512(const char* bytes, std::size_t from, std::size_t to, NameMasks& names) noexcept {
@@ -575,30 +588,30 @@ names_avx512(const char* bytes, bool with_from, NameMasks& names) noexcept {
 
 } // namespace
 
-constinit const ScanOps sse42_ops{lines_sse42,
+constinit const ScanOps sse42_ops{lines_sse42<false>,
+                                  lines_sse42<true>,
                                   line_feeds_sse42,
                                   marks_sse42,
                                   names_sse42,
                                   parts_sse42,
                                   line_ends_sse42,
-                                  has_comma_sse42,
-                                  find_reference_sse42};
-constinit const ScanOps avx2_ops{lines_avx2,
+                                  has_comma_sse42};
+constinit const ScanOps avx2_ops{lines_avx2<false>,
+                                 lines_avx2<true>,
                                  line_feeds_avx2,
                                  marks_avx2,
                                  names_avx2,
                                  parts_avx2,
                                  line_ends_avx2,
-                                 has_comma_avx2,
-                                 find_reference_avx2};
-constinit const ScanOps avx512_ops{lines_avx512,
+                                 has_comma_avx2};
+constinit const ScanOps avx512_ops{lines_avx512<false>,
+                                   lines_avx512<true>,
                                    line_feeds_avx512,
                                    marks_avx512,
                                    names_avx512,
                                    parts_avx512,
                                    line_ends_avx512,
-                                   has_comma_avx512,
-                                   find_reference_avx512};
+                                   has_comma_avx512};
 
 } // namespace viaduct
 

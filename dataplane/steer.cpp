@@ -201,7 +201,7 @@ private:
                                    digest_.method == Method::Subscribe ||
                                    digest_.method == Method::Refer;
         if (begins_dialog && !calls_.exists()) return;
-        if (begins_dialog && may_name_call(arrival_.payload)) {
+        if (begins_dialog && digest_.may_refer && may_name_call(arrival_.payload)) {
             const std::string_view other = named_call(arrival_.payload);
             if (!other.empty()) named_ = hash_key(pool_.call_id_hash, other);
         }

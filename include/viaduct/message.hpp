@@ -74,7 +74,8 @@ enum class Want : std::uint8_t {
     /// What the first line says: kind, method, status. A message without a Call-ID gives them
     /// always.
     FirstLine = 16,
-    Everything = 31,
+    References = 32, ///< what may_refer says
+    Everything = 63,
 };
 
 [[nodiscard]] constexpr Want operator|(Want a, Want b) noexcept {
@@ -104,6 +105,9 @@ struct SipDigest {
     std::uint16_t status = 0;      ///< of a response: 100..699; 0 in a request, or unreadable
     /// To carries a tag with a value: the message belongs to a dialog (§12).
     bool has_to_tag = false;
+    /// A header field may be a Replaces, Join or Target-Dialog: two characters of its name say so.
+    /// False only where it was asked, and true where the header was not read to its end.
+    bool may_refer = true;
     std::optional<CSeq> cseq; ///< empty when absent or unreadable
     /// The value byte for byte, white space around it dropped; empty when absent. A fold inside it
     /// stays as it is: no legal Call-ID has one.

@@ -158,7 +158,7 @@ struct Vip {
     bool enabled = true;
     /// For what clients send. Workers, explain and replay read by them. A hash pool needs the
     /// Call-ID only.
-    ReadRules read_rules{Want::Nothing};
+    ReadRules read_rules{Want::References};
     PortId port{}; ///< which carries it: answers to clients leave by this port's gateway
     /// The pool that its calls began in before: what is not known to have begun in `pool` is there.
     std::optional<PoolId> previous{};

@@ -63,7 +63,7 @@ TEST(Publish, TellsWorkersHowTheMessagesOfEachVipAreRead) {
     EXPECT_EQ(rules(1).max_header_lines, kMaxHeaderLines);
     EXPECT_EQ(rules(2).max_header_lines, 16);
     for (const Vip& vip : snapshot->vips)
-        EXPECT_EQ(vip.read_rules.want, Want::Nothing) << "a hash pool needs the Call-ID only";
+        EXPECT_EQ(vip.read_rules.want, Want::References) << "a hash pool needs the Call-ID only";
 }
 
 TEST(Publish, KnowsOnlyNatBackendsAsSenders) {

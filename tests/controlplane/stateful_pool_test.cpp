@@ -53,7 +53,7 @@ TEST(StatefulPool, HasWorkersRememberEveryCall) {
     EXPECT_EQ(pool.dealer->members[2].max_calls, Dealer::kNoLimit);
     EXPECT_EQ(snapshot->vips[0].read_rules.want, Want::Everything);
     EXPECT_FALSE(snapshot->pools[1].dealer) << "the other pool goes by hash";
-    EXPECT_EQ(snapshot->vips[2].read_rules.want, Want::Nothing);
+    EXPECT_EQ(snapshot->vips[2].read_rules.want, Want::References);
 }
 
 TEST(StatefulPool, LetsChangesCountAtOnceAndKeepsWhatIsAsItWas) {

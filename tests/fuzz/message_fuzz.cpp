@@ -3,14 +3,14 @@
 // message_fuzz: any bytes through the reader, at every level this machine has.
 //
 // In:    byte 0 the rules, bytes 1 and 2 where the payload is cut, then the payload. The highest
-// bit
-//        of byte 2 stands for the first line not wanted.
+//        bit of byte 2 stands for the first line not wanted, the next one for references wanted.
 // Laws:  every level gives the digest of the scalar one; views lie in the payload; what is not
 //        wanted is absent, and wanting more or fewer fields changes no other; a cut message has a
 //        beginning of the same Call-ID, or none; what follows the empty line changes nothing.
 #include "fuzz_input.hpp"
 #include "guarded.hpp"
 
+#include "viaduct/keys.hpp"
 #include "viaduct/message.hpp"
 
 namespace viaduct::fuzz {
@@ -19,11 +19,11 @@ namespace {
 
 constexpr std::size_t kControlBytes = 3;
 
-ReadRules rules_from(std::uint8_t control, bool wants_first_line) {
+ReadRules rules_from(std::uint8_t control, std::uint8_t more) {
     static constexpr std::array<std::uint16_t, 8> kMaxLines{
         kMaxHeaderLines, kMaxHeaderLines, 0, 1, 2, 5, 64, 65'535};
-    return {.want =
-                static_cast<Want>((control & 7) | (control >> 4 & 8) | (wants_first_line ? 16 : 0)),
+    return {.want = static_cast<Want>((control & 7) | (control >> 4 & 8) |
+                                      ((more & 0x80) == 0 ? 16 : 0) | (more >> 1 & 32)),
             .lenient = (control & 8) != 0,
             .max_header_lines = kMaxLines[control >> 4 & 7]};
 }
@@ -68,6 +68,8 @@ void check_digest(const SipDigest& digest, std::span<const std::byte> payload, R
         require(digest.from_tag.empty() && digest.to_tag.empty(), "no unwanted tags");
         if (!wants(rules.want, Want::ToTag)) require(!digest.has_to_tag, "no unwanted To-tag");
     }
+    require(digest.may_refer || wants(rules.want, Want::References), "nothing is said unasked");
+    require(digest.may_refer || named_call(payload).empty(), "a message that refers may");
     if (!wants(rules.want, Want::CSeq)) require(!digest.cseq, "no unwanted CSeq");
     if (!wants(rules.want, Want::TopVia))
         require(digest.top_via_branch.empty(), "no unwanted branch");
@@ -150,7 +152,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using namespace viaduct;
     using namespace viaduct::fuzz;
     if (size < kControlBytes) return 0;
-    const ReadRules rules = rules_from(data[0], (data[2] & 0x80) == 0);
+    const ReadRules rules = rules_from(data[0], data[2]);
     const std::string_view payload(reinterpret_cast<const char*>(data) + kControlBytes,
                                    size - kControlBytes);
     const std::size_t cut_to = (data[1] | std::size_t{data[2]} << 8) % (payload.size() + 1);
