@@ -96,20 +96,18 @@ std::string_view wish_for(const BackendState& backend) {
                : name_of(backend.admin);
 }
 
-/// What a VIP's previous pool has yet; nulls: there is none.
-struct Before {
-    Json pool;
-    Json calls_left;
-    Json all_counted; ///< false: calls that were silent since the move are not among them
-    Json moves_in_s;  ///< null: what begins goes to the new pool
-};
-
-Before before_move(const Control& control, const std::string& vip) {
-    Before before;
+/// What a VIP's previous pool has yet; nulls: there is none. all_counted false: calls that were
+/// silent since the move are not among calls_left. moves_in_s null: what begins goes to the new
+/// pool.
+Json before_move(const Control& control, const std::string& vip) {
+    Json before = {{"previous_pool", nullptr},
+                   {"calls_left", nullptr},
+                   {"all_counted", nullptr},
+                   {"moves_in_s", nullptr}};
     const std::vector<Move>& moves = control.publisher.moves();
     const auto move = std::ranges::find(moves, vip, &Move::vip);
     if (move == moves.end()) return before;
-    before.pool = move->previous;
+    before["previous_pool"] = move->previous;
     const PoolState& pool = control.model.find_pool(move->previous);
     if (control.sweeper.passes() > 0) {
         std::uint64_t calls = 0;
@@ -117,14 +115,14 @@ Before before_move(const Control& control, const std::string& vip) {
             const CallCounts& counts = control.sweeper.counts()[index(id)];
             calls += counts.ringing + counts.answered + counts.lasting;
         }
-        before.calls_left = calls;
+        before["calls_left"] = calls;
     }
     const TimePoint now = Clock::now();
     const bool all = pool.config.count_calls || pool.config.steering != SteerBy::Hash;
-    before.all_counted =
+    before["all_counted"] =
         all || (move->has_moved && now - move->moved_at > pool.config.call_lifetime);
     if (!move->has_moved)
-        before.moves_in_s = std::max<std::int64_t>(
+        before["moves_in_s"] = std::max<std::int64_t>(
             0,
             std::chrono::ceil<std::chrono::seconds>(Publisher::due(*move, control.model) - now)
                 .count());
@@ -144,18 +142,12 @@ void show_vips(Control& control, Arguments, Reply& reply) {
     Json& vips = reply.json["vips"] = Json::array();
     for (const VipConfig& vip : control.config.vips) {
         const PoolId pool = control.model.find_pool(vip.pool).id;
-        const Before before = before_move(control, vip.name);
-        vips.push_back(
-            {{"vip", vip.name},
-             {"address", to_string(vip.endpoint)},
-             {"pool", vip.pool},
-             {"previous_pool", before.pool},
-             {"calls_left", before.calls_left},
-             {"all_counted", before.all_counted},
-             {"moves_in_s", before.moves_in_s},
-             {"enabled", vip.enabled},
-             {"has_verdict", control.model.has_verdict(pool)},
-             {"eligible", control.publisher.elect(control.model, pool).candidates.size()}});
+        Json row = {{"vip", vip.name}, {"address", to_string(vip.endpoint)}, {"pool", vip.pool}};
+        row.update(before_move(control, vip.name));
+        row["enabled"] = vip.enabled;
+        row["has_verdict"] = control.model.has_verdict(pool);
+        row["eligible"] = control.publisher.elect(control.model, pool).candidates.size();
+        vips.push_back(std::move(row));
     }
 }
 
