@@ -123,8 +123,9 @@ choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64
         frame.backend = (*pool.slots)[frame.slot]; // as steer() has it
         return std::nullopt;
     }
-    // So far only for its Call-ID.
-    if (frame.digest.kind == PayloadKind::Unread) frame.digest = read_all(view.snapshot, frame);
+    const Want read = view.snapshot.vips[index(*frame.vip)].read_rules.want;
+    if (frame.origin == Origin::Client && read != Want::Everything) // so far only for its Call-ID
+        frame.digest = read_all(view.snapshot, frame);
     const Ipv4Addr source{frame.header_at<Ipv4Header>(Frame::kIpOffset).source.host()};
     const Arrival arrival{frame.payload(), source};
     Steering steering;

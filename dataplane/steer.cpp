@@ -424,6 +424,13 @@ private:
     [[nodiscard]] std::uint16_t
     silence(const Call& call, Method method, bool fresh) const noexcept {
         const CallLifetimes& lives = pool_.lifetimes;
+        if (result_.role == MessageRole::OneShot && (fresh || call.state == CallState::Failed))
+            return std::min<std::uint16_t>(lives.silence, lives.transaction + 1U);
+        const auto left = static_cast<std::uint16_t>(std::max(0, call.deadline.left(now_)));
+        const bool answers_one_shot =
+            digest_.kind == PayloadKind::Response &&
+            (method == Method::Options || method == Method::Message || method == Method::Other);
+        if (!fresh && call.state == CallState::Failed && answers_one_shot) return left;
         if (lives.unit_seconds == 0 || (!fresh && call.state != CallState::Lasting))
             return lives.silence;
         const bool asks = digest_.kind == PayloadKind::Request && !arrival_.payload.empty() &&
@@ -434,8 +441,7 @@ private:
             return static_cast<std::uint16_t>(
                 std::min<std::uint32_t>(lives.silence, units + 1 + lives.transaction));
         }
-        return fresh ? lives.silence
-                     : static_cast<std::uint16_t>(std::max(0, call.deadline.left(now_)));
+        return fresh ? lives.silence : left;
     }
 
     /// What the call is after this message.
@@ -467,6 +473,8 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
     };
     if (!lives.is_cap || fresh) call.deadline = now_.after(silence(call, method, fresh));
 
+    // What a backend asks once: for its answer alone.
+    if (fresh && result_.role == MessageRole::OneShot) call.state = CallState::Failed;
     if (method == Method::Invite && result_.role == MessageRole::Starter) {
         if (!fresh && call.state != CallState::Ringing && call.state != CallState::Failed)
             return call;

@@ -330,6 +330,30 @@ TEST(Named, WorkersOfASettledPoolSeeIt) {
     EXPECT_EQ(go(made("BYE").set("Call-ID", id).set("To", "<sip:b@e.org>;tag=1").text()), owner);
 }
 
+TEST(Named, WorkersOfASettledPoolTellWhatBeginsFromWhatIsInside) {
+    World here = world();
+    here.snapshot.vips[0].read_rules.want = Want::References;
+    const auto go = [&](const std::string& message) {
+        Bytes bytes = frame().ipv4(kClient, kDsrVip).udp(5060, 5060).payload(message).build();
+        auto burst = std::make_unique<Burst>();
+        set_frame(*burst, 0, bytes.data(), static_cast<std::uint32_t>(bytes.size()), PortId{0});
+        burst->count = 1;
+        here.give_call_table();
+        run_pipeline(here.view(), *burst);
+        return burst->frames[0].backend;
+    };
+    for (int i = 0; i < 20; ++i) // with an empty line before it, its first line is read at once
+        for (const std::string before : {"", "\r\n"}) {
+            const auto message = [&](bool refers) {
+                auto made_one =
+                    made("INVITE").set("Call-ID", "in-" + std::to_string(i)).to_tag("b");
+                if (refers) made_one.set("Replaces", "other;to-tag=a;from-tag=b");
+                return before + made_one.text();
+            };
+            EXPECT_EQ(go(message(true)), go(message(false))) << i;
+        }
+}
+
 TEST(Named, ReadsNothingOutsideAndMissesNothing) {
     // Every level finds what a plain search finds, wherever it stands, and reads only the text.
     std::mt19937 random(5);

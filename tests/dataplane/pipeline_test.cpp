@@ -604,6 +604,29 @@ TEST(BackendsCalls, AnswersAndRequestsComeBackToTheOneThatBeganThem) {
     EXPECT_GT(elsewhere, 10U) << "or nothing was shown";
 }
 
+TEST(BackendsCalls, WhatTheyAskOnceIsRememberedForItsAnswerAlone) {
+    World here = nat_world();
+    here.snapshot.pools[index(kInside)].lifetimes.transaction = 3;
+    std::size_t remembered = 0;
+    for (int ping = 0; ping < 64; ++ping) {
+        const std::string id = "ping-" + std::to_string(ping);
+        ASSERT_EQ(pass(here, outward(kN1Address).sip(request("OPTIONS").call_id(id))).outcome,
+                  Outcome::Returned);
+        ASSERT_EQ(pass(here, to_nat().sip(response(200, "OK").call_id(id).cseq("314159 OPTIONS")))
+                      .backend,
+                  kN1);
+        SipDigest digest;
+        digest.call_id = id;
+        const Pool& pool = here.snapshot.pools[index(kInside)];
+        const auto call = here.calls.find(steering_hash(pool, digest), CallTime(1));
+        if (!call) continue; // the slots say so anyway
+        ++remembered;
+        ASSERT_LE(call->deadline.left(CallTime(1)), 4);
+        ASSERT_EQ(call->state, CallState::Failed) << "it is no call";
+    }
+    EXPECT_GT(remembered, 10U);
+}
+
 TEST(BackendsCalls, LeaveClientsCallsWhereTheyAre) {
     const World here = nat_world();
     for (int call = 0; call < 64; ++call) {
