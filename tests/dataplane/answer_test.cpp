@@ -127,11 +127,11 @@ TEST(Answer, IsNotGivenToWhatCannotBeAnswered) {
 TEST(Answer, ReadsAndWritesNothingOutside) {
     std::mt19937 random(481);
     const std::string good = gone("BYE").via("SIP/2.0/UDP a;rport, SIP/2.0/UDP b").text();
+    const World here = world();
     for (int round = 0; round < 20'000; ++round) {
         std::string text = good.substr(0, random() % 4 == 0 ? random() % good.size() : good.size());
         for (auto changes = random() % 6; changes > 0 && !text.empty(); --changes)
             text[random() % text.size()] = static_cast<char>(random());
-        const World here = world();
         const Bytes in = frame().ipv4(kClient, kDsrVip).udp(9, 5060).payload(text).build();
         const auto place =
             guarded(std::string_view(reinterpret_cast<const char*>(in.data()), in.size()));
