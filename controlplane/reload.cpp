@@ -81,10 +81,32 @@ ConfigChange::PoolEffect Reloader::effect_on(const PoolState& pool, const PoolMo
     return effect;
 }
 
+std::vector<ConfigChange::Departure> Reloader::departures(const Config& next) const {
+    std::vector<ConfigChange::Departure> made;
+    for (const VipConfig& before : parts_.config.vips) {
+        const auto after = std::ranges::find(next.vips, before.name, &VipConfig::name);
+        if (after == next.vips.end()) continue;
+        std::vector<std::string> had{before.pool};
+        if (before.previous_pool) had.push_back(*before.previous_pool);
+        for (const std::string& name : had) {
+            if (after->pool == name || after->previous_pool == name) continue;
+            ConfigChange::Departure departure{before.name, name};
+            const PoolState& pool = parts_.model.find_pool(name);
+            departure.all_counted =
+                pool.config.count_calls || pool.config.steering != SteerBy::Hash;
+            for (const BackendId id : pool.backends)
+                departure.remembered += remembered_of(id);
+            made.push_back(std::move(departure));
+        }
+    }
+    return made;
+}
+
 ConfigChange Reloader::preview(const Config& next) const {
     ConfigChange change;
     change.differences = differences(parts_.config, next);
     if (change.empty()) return change;
+    change.departures = departures(next);
     PoolModel after = parts_.model;
     after.reconfigure(next);
     for (const BackendState& backend : after.backends())

@@ -34,8 +34,17 @@ struct ConfigChange {
         bool all_counted = false;     ///< `remembered` is every call
         bool goes = false;            ///< the pool is in it no more, and its calls are forgotten
     };
+    /// A VIP that has a pool no more, whose calls are not known then: previous_pool would keep
+    /// them.
+    struct Departure {
+        std::string vip;
+        std::string pool;
+        std::uint64_t remembered = 0;
+        bool all_counted = false;
+    };
     std::vector<ConfigDifference> differences;
     std::vector<PoolEffect> pools; ///< those that are affected
+    std::vector<Departure> departures;
     [[nodiscard]] bool empty() const noexcept { return differences.empty(); }
 };
 
@@ -71,6 +80,7 @@ public:
     void tick(TimePoint now);
 
 private:
+    [[nodiscard]] std::vector<ConfigChange::Departure> departures(const Config& next) const;
     [[nodiscard]] ConfigChange::PoolEffect effect_on(const PoolState& pool,
                                                      const PoolModel& after) const;
     [[nodiscard]] std::uint64_t remembered_of(BackendId id) const;

@@ -75,6 +75,19 @@ void describe(const ConfigChange& change, Reply& reply) {
                          {"all_counted", effect.all_counted}});
         reply.text += text_of(effect);
     }
+    Json vips = Json::array();
+    for (const ConfigChange::Departure& one : change.departures) {
+        vips.push_back({{"vip", one.vip},
+                        {"leaves_pool", one.pool},
+                        {"remembered", one.remembered},
+                        {"all_counted", one.all_counted}});
+        reply.text += "Vip " + one.vip + " leaves pool " + one.pool + ": " +
+                      std::to_string(one.remembered) + " remembered call(s) there" +
+                      (one.all_counted ? "" : ", and others that are not counted,") +
+                      " are not known any more; previous_pool = \"" + one.pool +
+                      "\" would keep them.\n";
+    }
+    reply.json["vips"] = std::move(vips);
     reply.json["changes"] = std::move(changes);
     reply.json["pools"] = std::move(pools);
 }

@@ -33,7 +33,11 @@ find_owner(const Snapshot& snapshot, Endpoint source, Endpoint destination, Fram
         frame.vip = VipId{*vip};
         frame.pool = snapshot.vips[*vip].pool;
         // Backends of a dsr-l2 pool answer whoever calls themselves.
-        const bool nat = snapshot.pools[index(*frame.pool)].mode == ForwardMode::Nat;
+        const auto is_nat = [&](PoolId pool) {
+            return snapshot.pools[index(pool)].mode == ForwardMode::Nat;
+        };
+        const std::optional<PoolId> previous = snapshot.vips[*vip].previous;
+        const bool nat = is_nat(*frame.pool) || (previous && is_nat(*previous));
         frame.origin = sender && nat ? Origin::BackendCall : Origin::Client;
         if (sender && nat) frame.backend = BackendId{*sender};
         return std::nullopt;

@@ -46,8 +46,8 @@ bool may_be_request(std::span<const std::byte> payload) noexcept {
 }
 
 /// Whether it matters what backends have answered.
-bool counts_work(const Snapshot& snapshot, const Frame& frame) noexcept {
-    const Pool& pool = snapshot.pools[index(*frame.pool)];
+bool counts_work(const Snapshot& snapshot, PoolId id) noexcept {
+    const Pool& pool = snapshot.pools[index(id)];
     return pool.dealer && pool.dealer->counts_work();
 }
 
@@ -70,7 +70,7 @@ void parse(const Snapshot& snapshot, Frame& frame) noexcept {
     case Origin::NatBackend:
         if (may_be_request(frame.payload()))
             frame.digest = read_all(snapshot, frame);
-        else if (counts_work(snapshot, frame))
+        else if (counts_work(snapshot, *frame.pool))
             read_digest(frame.payload(), kAnswerRules, frame.digest);
         break;
     }
@@ -109,11 +109,11 @@ void hash_keys(const PipelineView& view,
 
 std::optional<Outcome>
 choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64_t hash) noexcept {
-    const bool answers =
-        frame.digest.kind == PayloadKind::Response &&
-        (frame.origin == Origin::NatBackend || frame.origin == Origin::BackendCall);
-    if (answers && counts_work(view.snapshot, frame))
-        note_answer(view.steering(), *frame.pool, frame.digest);
+    const auto take_answer = [&](PoolId pool) {
+        if (frame.digest.kind == PayloadKind::Response && counts_work(view.snapshot, pool))
+            note_answer(view.steering(), pool, frame.digest);
+    };
+    if (frame.origin == Origin::NatBackend) take_answer(*frame.pool);
     if (!is_steered(frame)) return std::nullopt;
     const Pool& pool = view.snapshot.pools[index(*frame.pool)];
     frame.slot = slot_of(hash);
@@ -131,7 +131,8 @@ choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64
     Steering steering;
     switch (frame.origin) {
     case Origin::NatBackend:
-        steering = note_outgoing(view.steering(), *frame.pool, frame.digest, hash, *frame.backend);
+        steering = note_outgoing(
+            view.steering(), *frame.pool, frame.digest, hash, arrival, *frame.backend);
         break;
     case Origin::BackendCall:
         steering = steer_backend_call(
@@ -149,6 +150,7 @@ choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64
     frame.pool = steering.pool;
     frame.slot = steering.slot;
     frame.backend = steering.backend;
+    if (frame.origin == Origin::BackendCall) take_answer(steering.pool);
     if (steering.backend) return std::nullopt;
     frame.is_rejected = steering.refusal == Outcome::Rejected;
     return frame.is_rejected ? std::nullopt : std::optional(steering.refusal);

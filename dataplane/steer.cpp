@@ -128,12 +128,13 @@ public:
     void decide(std::uint64_t hash) noexcept {
         result_.hash = hash;
         result_.slot = slot_of(hash);
+        result_.role = role_of(digest_);
+        if (result_.role != MessageRole::Belongs) read_more();
         if (!pool_.has_verdict) {
+            result_.call = calls_.find(result_.hash, now_);
             result_.refusal = Outcome::NoVerdict;
             return;
         }
-        result_.role = role_of(digest_);
-        if (result_.role != MessageRole::Belongs) read_more();
         result_.is_unsettled = is_unsettled(result_.slot);
         result_.is_marked = is_marked(result_.slot);
         const bool asks = pool_.remembers_all || key_ || named_;
@@ -147,6 +148,7 @@ public:
     /// only found by who looks for it there.
     void bind(std::uint64_t hash, BackendId backend, bool beside) noexcept {
         is_beside_ = beside;
+        budget_ = nullptr; // no stranger gets here, and no hash would lead back
         result_.hash = hash;
         result_.slot = slot_of(hash);
         result_.role = role_of(digest_);
@@ -204,6 +206,8 @@ private:
         if (begins_dialog && digest_.may_refer && may_name_call(arrival_.payload)) {
             const std::string_view other = named_call(arrival_.payload);
             if (!other.empty()) named_ = hash_key(pool_.call_id_hash, other);
+            result_.names_call = named_.has_value();
+            result_.knows_named = named_ && calls_.find(*named_, now_);
         }
         if (!pool_.keys) return;
         const KeyRule& rule = pool_.keys->by_method[static_cast<std::size_t>(digest_.method)];
@@ -431,7 +435,10 @@ private:
             digest_.kind == PayloadKind::Response &&
             (method == Method::Options || method == Method::Message || method == Method::Other);
         if (!fresh && call.state == CallState::Failed && answers_one_shot) return left;
-        if (lives.unit_seconds == 0 || (!fresh && call.state != CallState::Lasting))
+        const bool lasts = method == Method::Register || method == Method::Subscribe ||
+                           method == Method::Publish || method == Method::Notify ||
+                           method == Method::Refer;
+        if (lives.unit_seconds == 0 || !lasts || (!fresh && call.state != CallState::Lasting))
             return lives.silence;
         const bool asks = digest_.kind == PayloadKind::Request && !arrival_.payload.empty() &&
                           (method == Method::Register || method == Method::Subscribe ||
@@ -496,10 +503,15 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
     case Method::Register:
     case Method::Subscribe:
     case Method::Publish:
-    case Method::Refer:
     case Method::Notify:
         if (fresh) call.state = CallState::Lasting;
         return call;
+    case Method::Refer: // inside a dialog it is most often an INVITE's
+        if (!digest_.has_to_tag) {
+            if (fresh) call.state = CallState::Lasting;
+            return call;
+        }
+        break;
     case Method::Invite:
         if (!request && (digest_.status < 200 || digest_.status >= 300)) return call;
         if (call.state != CallState::Ended || dialog != call.dialog) answered();
@@ -604,6 +616,9 @@ Steering decide_between(const SteerView& view,
     const Steering would = in_new(false);
     if (is_known(would)) return in_new(writes);
     if (would.role == MessageRole::Belongs || is_known(in_old(false))) return in_old(writes);
+    if (would.knows_named) return in_new(writes);
+    if (would.names_call) // all that began in the new pool are remembered there
+        if (const Steering old = in_old(writes); old.backend) return old;
     if (!vip.has_moved)
         if (const Steering old = in_old(writes); old.backend) return old;
     // What nobody takes there, or nothing could be remembered of, is where it was before.
@@ -683,10 +698,11 @@ Steering note_outgoing(const SteerView& view,
                        PoolId pool,
                        const SipDigest& digest,
                        std::uint64_t hash,
+                       const Arrival& arrival,
                        BackendId sender) noexcept {
     Steering result;
     result.pool = pool;
-    Decision(view, view.snapshot.pools[index(pool)], digest, {}, true, result)
+    Decision(view, view.snapshot.pools[index(pool)], digest, arrival, true, result)
         .bind(hash, sender, false);
     return result;
 }

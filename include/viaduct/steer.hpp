@@ -71,6 +71,8 @@ struct Steering {
     bool remembered = false;   ///< this message left something behind
     bool table_full = false;   ///< or would have, had there been room
     bool flooded = false;      ///< or would have, had fewer calls begun just now
+    bool names_call = false;   ///< it has a Replaces, Join or Target-Dialog
+    bool knows_named = false;  ///< and the call that it names is remembered in this pool
 
     /// It was to be remembered, and is not.
     [[nodiscard]] bool is_lost() const noexcept { return table_full || flooded; }
@@ -145,6 +147,7 @@ Steering note_outgoing(const SteerView& view,
                        PoolId pool,
                        const SipDigest& digest,
                        std::uint64_t hash,
+                       const Arrival& arrival,
                        BackendId sender) noexcept;
 
 /// An answer of a nat backend to a request that was steered to it: what is final ends the work that

@@ -218,6 +218,45 @@ TEST(Move, ACallThatTheTableHasNoRoomForBeginsInTheOldPool) {
     EXPECT_EQ(site.send(Method::Bye, "known", true), known);
 }
 
+TEST(Move, CallsOfTheNewPoolAreNotTheOldOnesWhileVerdictsAreMissing) {
+    Site site;
+    site.move(kStart);
+    site.publish(kStart + 40s);
+    const std::string owner = site.begin("call");
+    ASSERT_EQ(owner.front(), 'b');
+    Snapshot waiting = *site.snapshot; // as behind a restart
+    waiting.pools[index(kNew)].has_verdict = false;
+    site.snapshot = std::make_unique<const Snapshot>(waiting);
+    EXPECT_EQ(site.send(Method::Bye, "call", true), "") << "it ends as no_verdict";
+    EXPECT_EQ(site.begin("another").front(), 'a');
+}
+
+TEST(Move, WhatNamesACallGoesToItsPool) {
+    Site site;
+    std::map<std::string, std::string> owner;
+    for (int i = 0; i < kCalls; ++i)
+        owner[name_of_call("old-", i)] = site.begin(name_of_call("old-", i));
+    site.move(kStart);
+    site.publish(kStart + 40s);
+    for (int i = 0; i < kCalls; ++i)
+        owner[name_of_call("new-", i)] = site.begin(name_of_call("new-", i));
+    for (const auto& [id, backend] : owner) {
+        const std::string taker = "taker-" + id;
+        const std::string text = "INVITE sip:b@example.com SIP/2.0\r\nCall-ID: " + taker +
+                                 "\r\nReplaces: " + id + ";to-tag=a;from-tag=b\r\n\r\n";
+        const SipDigest digest = Site::message(Method::Invite, taker, false);
+        const Pool& pool = site.snapshot->pools[index(kNew)];
+        const Steering steering = steer_vip({*site.snapshot, site.table, CallTime(5)},
+                                            kSip,
+                                            digest,
+                                            steering_hash(pool, digest),
+                                            {std::as_bytes(std::span(text)), {}});
+        ASSERT_TRUE(steering.backend);
+        EXPECT_EQ(site.snapshot->backends[index(*steering.backend)].name, backend) << id;
+        EXPECT_EQ(site.send(Method::Bye, taker, true), backend);
+    }
+}
+
 TEST(Move, IsOverWhenThePreviousPoolIsTakenOut) {
     Site site;
     site.move(kStart);

@@ -292,6 +292,32 @@ TEST(Reload, PreviewSaysWhatItWouldMoveAndChangesNothing) {
     EXPECT_EQ(percent(moved, kSlots), answer["pools"][0]["moved_percent"].get<double>());
 }
 
+TEST(Reload, PreviewSaysWhenAVipLeavesItsCalls) {
+    Office office;
+    Config two = office.config;
+    two.pools.push_back(two.pools[0]);
+    two.pools.back().name = "v2";
+    for (BackendConfig& one : two.pools.back().backends)
+        one.name += "-v2";
+    two.vips[0].pool = "v2";
+    office.write(two);
+    const auto forgets = office.ask_json("preview " + office.config.file)["vips"];
+    ASSERT_EQ(forgets.size(), 1U);
+    EXPECT_EQ(forgets[0]["vip"], "sip");
+    EXPECT_EQ(forgets[0]["leaves_pool"], "proxies");
+    EXPECT_NE(office.ask("preview " + office.config.file)
+                  .find("previous_pool = \"proxies\" would keep them."),
+              std::string::npos);
+    two.vips[0].previous_pool = "proxies";
+    office.write(two);
+    EXPECT_EQ(office.ask_json("preview " + office.config.file)["vips"].size(), 0U);
+    // And at the end of the move, when calls may be left.
+    EXPECT_EQ(office.refusal(two), "");
+    two.vips[0].previous_pool.reset();
+    office.write(two);
+    EXPECT_EQ(office.ask_json("preview " + office.config.file)["vips"].size(), 1U);
+}
+
 TEST(Reload, APoolThatGoesTakesItsBackendsAlong) {
     Office office;
     Config next = office.config;

@@ -228,6 +228,16 @@ TEST(Expires, IsHowLongARegistrationIsRemembered) {
     send("SUBSCRIBE", "600", false);
     send("NOTIFY", "", true);
     EXPECT_EQ(left("s1"), 600 / 15 + 1 + 3) << "a NOTIFY makes it no longer and no shorter";
+    const auto refer = [&](const std::string& method) {
+        site.send(made(method).call_id("in-a-call").to_tag("there").text());
+    };
+    refer("REFER"); // of an INVITE's dialog: it lives as long as that
+    site.pool().lifetimes.silence = 950;
+    refer("UPDATE");
+    EXPECT_EQ(left("in-a-call"), 950);
+    refer("NOTIFY");
+    EXPECT_EQ(left("in-a-call"), 950);
+    site.pool().lifetimes.silence = 900;
     send("SUBSCRIBE", "1200", true);
     EXPECT_EQ(left("s1"), 1200 / 15 + 1 + 3);
 }

@@ -627,6 +627,22 @@ TEST(BackendsCalls, WhatTheyAskOnceIsRememberedForItsAnswerAlone) {
     EXPECT_GT(remembered, 10U);
 }
 
+TEST(BackendsCalls, AFloodDoesNotTouchThem) {
+    const World here = nat_world();
+    std::uint32_t nothing_left = 0;
+    for (int call = 0; call < 32; ++call) {
+        const std::string id = "out-" + std::to_string(call);
+        Bytes bytes = outward(kN1Address).sip(invite().call_id(id)).build();
+        auto burst = std::make_unique<Burst>();
+        set_frame(*burst, 0, bytes.data(), static_cast<std::uint32_t>(bytes.size()), PortId{0});
+        burst->count = 1;
+        PipelineView view = here.view();
+        view.budget = &nothing_left;
+        run_pipeline(view, *burst);
+        ASSERT_EQ(pass(here, to_nat().sip(inside(response(200, "OK"), id))).backend, kN1);
+    }
+}
+
 TEST(BackendsCalls, LeaveClientsCallsWhereTheyAre) {
     const World here = nat_world();
     for (int call = 0; call < 64; ++call) {

@@ -335,7 +335,7 @@ private:
         const SipDigest digest = digest_of(*call, message);
         const SteerView view{some_snapshot(), table_, call_time()};
         const std::uint64_t hash = steering_hash(view.snapshot.pools[index(kPool)], digest);
-        result_.remembered += note_outgoing(view, kPool, digest, hash, *call->owner).remembered;
+        result_.remembered += note_outgoing(view, kPool, digest, hash, {}, *call->owner).remembered;
         call->story += std::to_string(Seconds(now_.time_since_epoch()).count()) + " s: out from b" +
                        std::to_string(index(*call->owner) + 1) + " method " +
                        std::to_string(static_cast<int>(message.method)) + "\n";
