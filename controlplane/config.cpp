@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <numeric>
+#include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
@@ -271,8 +272,13 @@ Config load_config(const std::string& file) {
         return Error("cannot read " + file + ": " + reason);
     };
     const auto reason = [] { return std::generic_category().message(errno); };
-    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a FIFO waits for nobody
     if (fd < 0) throw fail(reason());
+    struct stat about {};
+    if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
+        close(fd);
+        throw fail(S_ISDIR(about.st_mode) ? "Is a directory" : "it is no file");
+    }
     std::string text;
     ssize_t got = 0;
     do {

@@ -38,6 +38,7 @@ public:
         Election result;
         if (tiers_.empty()) return result;
         auto tier = first_tier(&Clerk::has_enough_ready);
+        if (tier == tiers_.end()) tier = first_tier(&Clerk::has_any_ready);
         if (tier == tiers_.end()) tier = first_tier(&Clerk::has_enough);
         if (tier == tiers_.end()) tier = tiers_.begin();
         result.best_tier = tier->first;
@@ -77,6 +78,9 @@ private:
         return static_cast<std::size_t>(std::ranges::count_if(takers, &Taker::is_ready)) >=
                pool_.min_up;
     }
+    [[nodiscard]] bool has_any_ready(const std::vector<Taker>& takers) const {
+        return std::ranges::any_of(takers, &Taker::is_ready);
+    }
     Tiers::iterator first_tier(bool (Clerk::*enough)(const std::vector<Taker>&) const) {
         return std::ranges::find_if(tiers_,
                                     [&](const auto& tier) { return (this->*enough)(tier.second); });
@@ -98,7 +102,7 @@ private:
 
     [[nodiscard]] std::vector<Candidate> share_out(Tiers::iterator tier) const {
         const std::vector<Taker>& takers = tier->second;
-        const bool all = !has_enough_ready(takers); // nobody else is there: those that wait, too
+        const bool all = !has_any_ready(takers); // nobody else is there: those that wait, too
         std::vector<Candidate> candidates;
         std::vector<unsigned> steps;
         for (const Taker& one : takers) {

@@ -79,6 +79,8 @@ bool Generations::want(Wish wish, TimePoint now) {
             changed = true;
         }
     }
+    // Nobody was to be the next: whoever is there by now does not wait for that.
+    if (announced_ && announced_->candidates.empty() && !wanted_.empty()) announced_.reset();
     if (!announced_ && !is(generations_.back(), wanted_)) {
         announce(wanted_, now);
         changed = true;
@@ -122,7 +124,10 @@ void Generations::switch_to(std::vector<Candidate> candidates,
     fill(next);
     generations_.push_back(std::move(next));
     if (generations_.size() > kMost) {
-        generations_.pop_front();
+        // The second goes, and the oldest stands for it: what began in a slot on which they agreed
+        // is where the oldest says, and what began in any other was remembered.
+        generations_.front().replaced = generations_[1].replaced;
+        generations_.erase(generations_.begin() + 1);
         ++capped_;
     }
     find_unsettled();

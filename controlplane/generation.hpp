@@ -83,7 +83,7 @@ public:
     [[nodiscard]] const std::optional<Generation>& announced() const noexcept { return announced_; }
     /// Whether another change waits for the announced one to be done.
     [[nodiscard]] bool has_gathered() const;
-    /// Generations dropped because there were kMost.
+    /// Generations that an older one stands for, because there were kMost.
     [[nodiscard]] std::uint64_t capped() const noexcept { return capped_; }
 
     /// What a change would move: slots whose new calls go elsewhere once it is done.

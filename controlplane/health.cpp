@@ -91,7 +91,10 @@ HealthChecker::Target HealthChecker::target_for(const BackendState& backend) con
     target.health = pool.health;
     target.mode = pool.mode;
     target.damper = Damper(pool.health.fall, pool.health.rise, backend.health);
-    const auto vip = std::ranges::find(config_.vips, pool.name, &VipConfig::pool);
+    auto vip = std::ranges::find(config_.vips, pool.name, &VipConfig::pool);
+    if (vip == config_.vips.end()) // it keeps its calls by that vip
+        vip = std::ranges::find_if(
+            config_.vips, [&](const VipConfig& one) { return one.previous_pool == pool.name; });
     if (vip != config_.vips.end()) target.vip = vip->endpoint;
     return target;
 }

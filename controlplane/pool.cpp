@@ -61,12 +61,12 @@ PoolModel::PoolModel(const Config& config, const std::vector<KnownBackend>& know
         backend.tenure = Tenure::Leaving;
         backend.evidence = "no verdict yet";
     }
-    arrange(config, std::move(before));
+    arrange(config, std::move(before), true);
 }
 
 void PoolModel::reconfigure(const Config& config) {
     const std::vector<BackendState> before = backends_;
-    arrange(config, before);
+    arrange(config, before, false);
     for (std::size_t i = 0; i < backends_.size(); ++i) {
         BackendState& now = backends_[i];
         const Tenure then = i < before.size() ? before[i].tenure : Tenure::Free;
@@ -79,13 +79,15 @@ void PoolModel::reconfigure(const Config& config) {
 }
 
 /// `before` by BackendId. Changes nothing when it throws.
-void PoolModel::arrange(const Config& config, std::vector<BackendState> before) {
+void PoolModel::arrange(const Config& config, std::vector<BackendState> before, bool is_start) {
     const auto now = std::chrono::system_clock::now();
     std::vector<PoolState> pools;
     std::map<std::pair<std::string_view, std::string_view>, std::size_t> places;
+    std::set<BackendId> leaving;
     std::set<std::string_view> worked; // pools that had backends before
     for (BackendState& backend : before) {
         if (!backend.exists()) continue;
+        if (backend.tenure == Tenure::Leaving) leaving.insert(backend.id);
         backend.tenure = Tenure::Gone; // until it is found below
         places[{backend.pool_name, backend.config.name}] = index(backend.id);
         worked.insert(backend.pool_name);
@@ -109,6 +111,13 @@ void PoolModel::arrange(const Config& config, std::vector<BackendState> before) 
             const bool is_new = known == places.end();
             const std::size_t place = is_new ? free_place() : known->second;
             BackendState& backend = after[place];
+            // Its calls are at a machine that nobody else may have them from.
+            if (!is_new && !is_start && leaving.contains(backend.id) &&
+                backend.config.endpoint != backend_config.endpoint)
+                throw Error("backend \"" + backend_config.name + "\" of pool \"" +
+                            pool_config.name + "\" still leaves, with its calls, at " +
+                            to_string(backend.config.endpoint) +
+                            ": give the new one another name, or wait until it is gone");
             if (is_new) {
                 backend = {};
                 backend.id = static_cast<BackendId>(place);

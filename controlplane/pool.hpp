@@ -150,7 +150,7 @@ public:
     [[nodiscard]] const std::deque<StateChange>& history() const noexcept { return history_; }
 
 private:
-    void arrange(const Config& config, std::vector<BackendState> before);
+    void arrange(const Config& config, std::vector<BackendState> before, bool is_start);
     void record(const BackendState& backend, std::string_view from, std::string_view to);
     static void note_return(BackendState& backend, bool served, TimePoint now);
 

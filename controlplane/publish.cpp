@@ -197,15 +197,34 @@ void Publisher::update_dealer(PoolParts& parts,
     parts.dealer = std::move(next);
 }
 
+namespace {
+
+bool waits_for_newcomers(const PoolModel& model, const PoolState& pool) {
+    return std::ranges::any_of(pool.backends, [&](BackendId id) {
+        const BackendState& backend = model.backend(id);
+        return backend.is_newcomer && backend.tenure == Tenure::Member &&
+               backend.health == Health::Unknown && backend.admin == Admin::Enabled;
+    });
+}
+
+} // namespace
+
 Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePoint now) {
     PoolParts& parts = pools_[index(pool.id)];
     const bool has_verdict = model.has_verdict(pool.id);
     parts.changes_at.reset();
     if (has_verdict) { // a set that grows verdict by verdict would move calls
         Generations::Wish wish;
+        parts.wants_build = false;
         Election election = elect(model, pool.id, now);
         parts.changes_at = election.changes_at;
         wish.eligible = std::move(election.candidates);
+        // Who was added is about to have a verdict: what is planned waits for it, or those that
+        // leave would be replaced by nobody first.
+        const Generations& known = parts.generations;
+        if (waits_for_newcomers(model, pool) && !parts.at_once && !known.all().empty())
+            wish.eligible =
+                known.announced() ? known.announced()->candidates : known.all().back().candidates;
         wish.lost = model.lost(pool.id);
         // Of a restored generation: who is nobody any more.
         const auto add_strangers = [&](const Generation& generation) {
@@ -319,7 +338,7 @@ std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model, TimePoi
 bool Publisher::is_stale(const PoolModel& model, TimePoint now) {
     for (const PoolState& pool : model.pools()) {
         PoolParts& parts = pools_[index(pool.id)];
-        if (parts.at_once && model.has_verdict(pool.id)) return true;
+        if ((parts.at_once || parts.wants_build) && model.has_verdict(pool.id)) return true;
         if (parts.changes_at && *parts.changes_at <= now) return true;
         const std::optional<Generation>& announced = parts.generations.announced();
         if (announced && announced->since <= now) return true;

@@ -51,7 +51,9 @@ public:
     void switch_at_once(PoolId pool) { pools_[index(pool)].at_once = true; }
 
     /// Without `failback`: back to the tier that was passed over, with slow start.
-    void fail_back(PoolId pool) { pools_[index(pool)].fails_back = true; }
+    void fail_back(PoolId pool) {
+        pools_[index(pool)].fails_back = pools_[index(pool)].wants_build = true;
+    }
     /// Who may take new calls, given who does.
     [[nodiscard]] Election
     elect(const PoolModel& model, PoolId pool, TimePoint now = Clock::now()) const;
@@ -93,6 +95,7 @@ private:
             std::make_shared<std::atomic<std::uint64_t>>(0);
         bool at_once = false;
         bool fails_back = false;
+        bool wants_build = false;            ///< an operator's wish waits for it
         std::optional<TimePoint> changes_at; ///< of the last election
         bool marks_shown = false;            ///< the last snapshot has workers look at the marks
     };

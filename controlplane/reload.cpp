@@ -171,8 +171,12 @@ void Reloader::tick(TimePoint now) {
     std::vector<BackendId> free;
     for (const BackendState& backend : parts_.model.backends()) {
         const bool leaves = backend.tenure == Tenure::Leaving;
-        if (!leaves && backend.tenure != Tenure::Gone) continue;
-        if (leaves && parts_.publisher.generations(backend.pool).has(backend.id)) continue;
+        const bool is_used = (!leaves && backend.tenure != Tenure::Gone) ||
+                             (leaves && parts_.publisher.generations(backend.pool).has(backend.id));
+        if (is_used) { // or again
+            unused_.erase(backend.id);
+            continue;
+        }
         // The pass that has ended may have begun before nothing led there any more.
         const bool is_first = unused_.insert(backend.id).second;
         if (!is_first && (!leaves || parts_.sweeper.found_none(backend.id)))

@@ -158,6 +158,16 @@ TEST(Election, NobodyWaitsWhereNobodyElseIs) {
     EXPECT_EQ(site.shares(kStart + 4s), kPrimaries);
 }
 
+TEST(Election, WhoWaitsDoesSoWhileSomebodyIsThere) {
+    Site site; // of whose tiers none has its two
+    site.set("p2", Health::Down, kStart + 1s);
+    site.set("s2", Health::Down, kStart + 1s);
+    site.set("p2", Health::Up, kStart + 2s);
+    EXPECT_EQ(site.shares(kStart + 3s), (Shares{{"p1", 100}}));
+    site.set("p1", Health::Down, kStart + 4s);
+    EXPECT_EQ(site.shares(kStart + 5s), (Shares{{"s1", 100}})) << "p2 waits, and s1 is there";
+}
+
 TEST(Election, ReturnsFromADrainAndADisabledBackendWaitToo) {
     Site site([](PoolConfig& pool) { pool.min_up = 1; });
     for (const Admin away : {Admin::Drain, Admin::Disabled}) {
@@ -227,7 +237,6 @@ TEST(Failback, DoesNotTakePlaceWhereItIsOff) {
     EXPECT_EQ(site.run_until(site.now + 10min), kStandIns);
 
     site.publisher.fail_back(kPool); // an operator's wish
-    static_cast<void>(site.publisher.build(site.model, site.now));
     EXPECT_EQ(site.run_until(site.now + 5s), kStandIns) << "announced first";
     EXPECT_EQ(site.run_until(site.now + 6s), kPrimaries);
     EXPECT_EQ(site.run_until(site.now + 10min), kPrimaries) << "and it stays";

@@ -339,5 +339,28 @@ TEST(HealthChecker, TakesBackendsWithoutAProbeForUp) {
     EXPECT_TRUE(site.next().empty());
 }
 
+TEST(HealthChecker, ProbesAPoolThatAVipHadBeforeByThatVip) {
+    Site site(pool_of(2));
+    const auto answer_for = [&](std::chrono::milliseconds time) {
+        for (; time > 0ms; time -= 1ms)
+            for (const SentProbe& probe : site.pass(1ms))
+                site.checker->on_answer(probe.answer(), probe.at + 1ms);
+    };
+    answer_for(300ms);
+    PoolConfig next = pool_of(1);
+    next.name = "v2";
+    next.backends[0].endpoint.address.value += 20;
+    site.config.pools.push_back(next);
+    site.config.vips[0].previous_pool = site.config.vips[0].pool;
+    site.config.vips[0].pool = "v2";
+    site.next_hops.next_hops.hops.push_back(
+        {PortId{0}, next.backends[0].endpoint.address, Site::mac_of(2)});
+    site.model->reconfigure(site.config);
+    site.checker->reconfigure(site.now);
+    answer_for(3'000ms);
+    for (const BackendState& backend : site.model->backends())
+        EXPECT_EQ(backend.health, Health::Up) << backend.config.name << ": " << backend.evidence;
+}
+
 } // namespace
 } // namespace viaduct::test

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <span>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace viaduct::test {
@@ -316,6 +317,64 @@ TEST(Reload, PreviewSaysWhenAVipLeavesItsCalls) {
     two.vips[0].previous_pool.reset();
     office.write(two);
     EXPECT_EQ(office.ask_json("preview " + office.config.file)["vips"].size(), 1U);
+}
+
+TEST(Reload, ReplacingAllBackendsLeavesNoMomentWithoutOne) {
+    for (const SteerBy by : {SteerBy::Hash, SteerBy::RoundRobin}) {
+        Config config = desk_config();
+        config.pools[0].steering = by;
+        Office office(config);
+        Config next = office.config;
+        next.pools[0].backends = {backend("c1", "198.51.100.31"), backend("c2", "198.51.100.32")};
+        ASSERT_EQ(office.refusal(next), "");
+        const auto before = office.snapshot();
+        ASSERT_TRUE(before->pools[0].slots);
+        EXPECT_FALSE(office.publisher.generations(kProxies).announced()) << "it waits for verdicts";
+        if (before->pools[0].dealer) {
+            EXPECT_EQ(before->pools[0].dealer->members.size(), 3U);
+        }
+        for (const char* const name : {"c1", "c2"})
+            office.model.set_health(office.id(name), Health::Up, "200");
+        ASSERT_TRUE(office.snapshot(seconds(1))->pools[0].slots);
+        const auto after = office.snapshot(seconds(42));
+        ASSERT_TRUE(after->pools[0].slots);
+        EXPECT_EQ(office.publisher.generations(kProxies).all().back().candidates.size(), 2U);
+    }
+}
+
+TEST(Reload, WhoStaysIsNotLeftAloneWhileTheOthersAreReplaced) {
+    Office office;
+    Config next = office.config;
+    next.pools[0].backends = {backend("b1", "198.51.100.21"),
+                              backend("c2", "198.51.100.32"),
+                              backend("c3", "198.51.100.33")};
+    ASSERT_EQ(office.refusal(next), "");
+    static_cast<void>(office.snapshot());
+    for (const char* const name : {"c2", "c3"})
+        office.model.set_health(office.id(name), Health::Up, "200");
+    static_cast<void>(office.snapshot(seconds(1)));
+    const auto after = office.snapshot(seconds(42));
+    const auto owned = std::ranges::count(*after->pools[0].slots, office.id("b1"));
+    EXPECT_LT(owned, 30'000) << "a third";
+}
+
+TEST(Reload, ANameThatStillLeavesIsNoOtherMachines) {
+    Office office;
+    ASSERT_FALSE(office.ask("remove proxies b1").starts_with("ERR"));
+    const auto before = office.everything();
+    EXPECT_EQ(office.ask("add proxies b1 198.51.100.99"),
+              "ERR backend \"b1\" of pool \"proxies\" still leaves, with its calls, at "
+              "198.51.100.21:5060: give the new one another name, or wait until it is gone\n");
+    EXPECT_EQ(office.everything(), before);
+    EXPECT_FALSE(office.ask("add proxies b1 198.51.100.21").starts_with("ERR")) << "it comes back";
+}
+
+TEST(Reload, AFifoIsRefusedAndNotWaitedFor) {
+    Office office;
+    const std::string fifo = office.config.file + ".fifo";
+    ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+    EXPECT_EQ(office.ask("preview " + fifo), "ERR cannot read " + fifo + ": it is no file\n");
+    unlink(fifo.c_str());
 }
 
 TEST(Reload, APoolThatGoesTakesItsBackendsAlong) {
