@@ -222,6 +222,8 @@ int run(Config config) {
     if (!calls.was_kept() && !state.is_new)
         if (const std::string refusal = copy.load(); !refusal.empty())
             spdlog::warn("the copy of the calls in {} is not used: {}", config.state, refusal);
+    // What the copy has may be a little less than what there was.
+    if (!state.is_new || !state.refusal.empty()) publisher.had_calls(calls.was_kept());
     request.calls = calls.table();
     CallSweeper sweeper(calls.table(), publisher);
     const RunningDataplane dataplane(request, copy);

@@ -292,26 +292,67 @@ bool Publisher::may_move(const Move& move, const PoolModel& model, TimePoint now
            generations(pool->id).slots() != nullptr;
 }
 
+/// The one under way, perhaps back, or a new one.
+Move Publisher::move_of(const VipConfig& vip, TimePoint now) const {
+    const auto is_of = [&](const Move& one, const std::string& pool, const std::string& previous) {
+        return (one.vip == vip.name || one.endpoint == vip.endpoint) && one.pool == pool &&
+               one.previous == previous;
+    };
+    const std::string& previous = *vip.previous_pool;
+    Move move{vip.name, vip.pool, previous, now, {}, false, vip.endpoint};
+    for (const Move& one : moves_) {
+        const bool goes_on = is_of(one, vip.pool, previous);
+        const bool goes_back = is_of(one, previous, vip.pool);
+        if (!goes_on && !goes_back) continue;
+        move.since = one.since;
+        move.moved_at = goes_on ? one.moved_at : now;
+        // Back it goes at once: both remember what they took since.
+        move.has_moved = goes_back || one.has_moved;
+        move.has_unknown = one.has_unknown != goes_back;
+    }
+    return move;
+}
+
 void Publisher::update_moves(Snapshot& snapshot, const PoolModel& model, TimePoint now) {
-    std::vector<Move> before = std::exchange(moves_, {});
+    std::vector<Move> moves;
     for (std::size_t i = 0; i < config_.vips.size(); ++i) {
         const VipConfig& config = config_.vips[i];
         if (!config.previous_pool) continue;
-        const auto known = std::ranges::find_if(before, [&](const Move& one) {
-            return one.vip == config.name && one.pool == config.pool &&
-                   one.previous == *config.previous_pool;
-        });
-        Move move = known != before.end()
-                        ? *known
-                        : Move{config.name, config.pool, *config.previous_pool, now, {}};
+        Move move = move_of(config, now);
         if (may_move(move, model, now)) {
             move.has_moved = true;
             move.moved_at = now;
         }
         snapshot.vips[i].previous = pool_by_name(config_, *config.previous_pool);
         snapshot.vips[i].has_moved = move.has_moved;
-        moves_.push_back(std::move(move));
+        snapshot.vips[i].has_unknown = move.has_unknown;
+        moves.push_back(std::move(move));
     }
+    moves_ = std::move(moves);
+}
+
+void Publisher::had_calls(bool remembered) {
+    had_calls_ = true;
+    if (remembered) return;
+    for (PoolParts& parts : pools_)
+        parts.counts_since.reset();
+}
+
+void Publisher::note_counting(const Snapshot& snapshot, const PoolModel& model, TimePoint now) {
+    for (const PoolState& pool : model.pools()) {
+        PoolParts& parts = pools_[index(pool.id)];
+        const bool begins = std::exchange(parts.is_new, false) && !had_calls_;
+        if (!snapshot.pools[index(pool.id)].remembers_all)
+            parts.counts_since.reset();
+        else if (!parts.counts_since) // who begins has no calls of before
+            parts.counts_since = begins ? now - pool.config.call_lifetime : now;
+    }
+    had_calls_ = false; // pools of a reload begin
+}
+
+bool Publisher::counts_all(const PoolState& pool, TimePoint now) const {
+    const std::optional<TimePoint> since = counts_since(pool.id);
+    return since && *since + pool.config.call_lifetime <= now;
 }
 
 std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model, TimePoint now) {
@@ -326,6 +367,7 @@ std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model, TimePoi
     }
     add_vips(*snapshot, config_);
     update_moves(*snapshot, model, now);
+    note_counting(*snapshot, model, now);
     add_own_addresses(*snapshot, config_, probe_udp_port_);
     add_backends(*snapshot, model, now);
     lives_.clear();

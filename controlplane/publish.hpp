@@ -28,6 +28,9 @@ struct Move {
     TimePoint since;        ///< when it was first published
     TimePoint moved_at;     ///< with has_moved
     bool has_moved = false; ///< what begins goes to the new pool
+    Endpoint endpoint{};    ///< of the VIP: under another name it is the same
+    /// Both pools were the other way round at first: what nobody remembers began in `pool`.
+    bool has_unknown = false;
 };
 
 class Publisher {
@@ -62,6 +65,20 @@ public:
     [[nodiscard]] const std::vector<Move>& moves() const noexcept { return moves_; }
     /// Of another process, before the first build().
     void restore(std::vector<Move> moves) { moves_ = std::move(moves); }
+    /// The same, of one pool.
+    void restore_counting(PoolId pool, TimePoint since) {
+        pools_[index(pool)].counts_since = since;
+    }
+    /// There were calls before the first build(). Unless they are `remembered`, or where no moment
+    /// was restored, a pool that remembers every call does so from then on; else always.
+    void had_calls(bool remembered);
+    /// Since when the pool remembers every call; empty: it does not.
+    [[nodiscard]] std::optional<TimePoint> counts_since(PoolId pool) const {
+        return pools_[index(pool)].counts_since;
+    }
+    /// Whether every living call of the pool is remembered: it has remembered what it sees for
+    /// as long as a call may be silent.
+    [[nodiscard]] bool counts_all(const PoolState& pool, TimePoint now = Clock::now()) const;
     /// When it is due: what began before has been repeated for the last time.
     [[nodiscard]] static TimePoint due(const Move& move, const PoolModel& model);
 
@@ -98,18 +115,23 @@ private:
         bool wants_build = false;            ///< an operator's wish waits for it
         std::optional<TimePoint> changes_at; ///< of the last election
         bool marks_shown = false;            ///< the last snapshot has workers look at the marks
+        std::optional<TimePoint> counts_since;
+        bool is_new = true; ///< it is in no snapshot yet
     };
     [[nodiscard]] PoolParts parts_of(const PoolConfig& pool) const;
     void update_dealer(PoolParts& parts, const PoolModel& model, const PoolState& pool) const;
     [[nodiscard]] Pool build_pool(const PoolModel& model, const PoolState& pool, TimePoint now);
 
+    [[nodiscard]] Move move_of(const VipConfig& vip, TimePoint now) const;
+    void update_moves(Snapshot& snapshot, const PoolModel& model, TimePoint now);
+    [[nodiscard]] bool may_move(const Move& move, const PoolModel& model, TimePoint now) const;
+    void note_counting(const Snapshot& snapshot, const PoolModel& model, TimePoint now);
+
     const Config& config_;
     SteeringSecret secret_;
     std::uint16_t probe_udp_port_;
     std::chrono::seconds call_unit_;
-    void update_moves(Snapshot& snapshot, const PoolModel& model, TimePoint now);
-    [[nodiscard]] bool may_move(const Move& move, const PoolModel& model, TimePoint now) const;
-
+    bool had_calls_ = false;
     std::vector<PoolParts> pools_; ///< by PoolId
     std::vector<Move> moves_;
     std::shared_ptr<BackendLoads> loads_ = std::make_shared<BackendLoads>();

@@ -62,7 +62,7 @@ std::uint64_t Reloader::remembered_of(BackendId id) const {
 ConfigChange::PoolEffect Reloader::effect_on(const PoolState& pool, const PoolModel& after) const {
     ConfigChange::PoolEffect effect;
     effect.pool = pool.config.name;
-    effect.all_counted = pool.config.count_calls || pool.config.steering != SteerBy::Hash;
+    effect.all_counted = parts_.publisher.counts_all(pool);
     const auto next = std::ranges::find(
         after.pools(), pool.config.name, [](const PoolState& one) { return one.config.name; });
     effect.goes = next == after.pools().end();
@@ -92,8 +92,7 @@ std::vector<ConfigChange::Departure> Reloader::departures(const Config& next) co
             if (after->pool == name || after->previous_pool == name) continue;
             ConfigChange::Departure departure{before.name, name};
             const PoolState& pool = parts_.model.find_pool(name);
-            departure.all_counted =
-                pool.config.count_calls || pool.config.steering != SteerBy::Hash;
+            departure.all_counted = parts_.publisher.counts_all(pool);
             for (const BackendId id : pool.backends)
                 departure.remembered += remembered_of(id);
             made.push_back(std::move(departure));

@@ -141,7 +141,16 @@ KeptPool parse_pool(const Json& object, const Moment& moment) {
     if (all.size() > Generations::kMost) throw Error("it holds too many generations");
     if (object.contains("announced"))
         pool.announced = parse_generation(object.at("announced"), moment);
+    if (object.contains("counts_since"))
+        pool.counts_since = past(object.at("counts_since"), moment);
     return pool;
+}
+
+Endpoint parse_endpoint(const Json& object) {
+    const auto address = parse_ipv4(object.at("address").get<std::string>());
+    const auto port = object.at("port").get<std::int64_t>();
+    if (!address || port < 1 || port > 65'535) throw Error("it holds an impossible address");
+    return {*address, static_cast<std::uint16_t>(port)};
 }
 
 KeptBackend parse_backend(const Json& object, const Moment& moment) {
@@ -150,10 +159,7 @@ KeptBackend parse_backend(const Json& object, const Moment& moment) {
     backend.known.id = parse_id(object.at("id"));
     BackendConfig& config = backend.known.config;
     config.name = object.at("name").get<std::string>();
-    const auto address = parse_ipv4(object.at("address").get<std::string>());
-    const auto port = object.at("port").get<std::int64_t>();
-    if (!address || port < 1 || port > 65'535) throw Error("it holds an impossible address");
-    config.endpoint = {*address, static_cast<std::uint16_t>(port)};
+    config.endpoint = parse_endpoint(object);
     if (object.contains("mac")) {
         config.mac = parse_mac(object.at("mac").get<std::string>());
         if (!config.mac) throw Error("it holds an impossible address");
@@ -176,6 +182,8 @@ Move parse_move(const Json& object, const Moment& moment) {
               {}};
     move.has_moved = object.contains("moved_at");
     if (move.has_moved) move.moved_at = past(object.at("moved_at"), moment);
+    move.endpoint = parse_endpoint(object);
+    move.has_unknown = object.at("has_unknown").get<bool>();
     return move;
 }
 
@@ -220,7 +228,8 @@ KeptState state_of(const PoolModel& model, const Publisher& publisher, std::uint
         const Generations& generations = publisher.generations(pool.id);
         state.pools.push_back({pool.config.name,
                                {generations.all().begin(), generations.all().end()},
-                               generations.announced()});
+                               generations.announced(),
+                               publisher.counts_since(pool.id)});
     }
     state.moves = publisher.moves();
     return state;
@@ -239,13 +248,17 @@ print_state(const KeptState& state, const SteeringSecret& secret, const Moment& 
         for (const Generation& generation : pool.generations)
             object["generations"].push_back(print(generation, moment));
         if (pool.announced) object["announced"] = print(*pool.announced, moment);
+        if (pool.counts_since) object["counts_since"] = to_wall(*pool.counts_since, moment);
         body["pools"].push_back(std::move(object));
     }
     for (const Move& move : state.moves) {
         Json object = {{"vip", move.vip},
                        {"pool", move.pool},
                        {"previous", move.previous},
-                       {"since", to_wall(move.since, moment)}};
+                       {"since", to_wall(move.since, moment)},
+                       {"address", to_string(move.endpoint.address)},
+                       {"port", move.endpoint.udp_port},
+                       {"has_unknown", move.has_unknown}};
         if (move.has_moved) object["moved_at"] = to_wall(move.moved_at, moment);
         body["moves"].push_back(std::move(object));
     }
@@ -295,9 +308,11 @@ void take_up(const KeptState& state, PoolModel& model, Publisher& publisher, Tim
         if (kept.admin == Admin::Drain) model.set_drain_deadline(id, kept.deadline);
     }
     for (const KeptPool& kept : state.pools)
-        for (const PoolState& pool : model.pools())
-            if (pool.config.name == kept.name)
-                publisher.generations(pool.id).restore(kept.generations, kept.announced, now);
+        for (const PoolState& pool : model.pools()) {
+            if (pool.config.name != kept.name) continue;
+            publisher.generations(pool.id).restore(kept.generations, kept.announced, now);
+            if (kept.counts_since) publisher.restore_counting(pool.id, *kept.counts_since);
+        }
     publisher.restore(state.moves);
 }
 

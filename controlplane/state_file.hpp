@@ -43,6 +43,7 @@ struct KeptPool {
     std::string name;
     std::vector<Generation> generations; ///< oldest first, without tables
     std::optional<Generation> announced;
+    std::optional<TimePoint> counts_since{}; ///< it remembers every call
 };
 
 struct KeptState {

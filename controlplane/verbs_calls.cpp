@@ -114,26 +114,26 @@ void show_calls(Control& control, Arguments arguments, Reply& reply) {
     Json rows = Json::array();
     for (const BackendState& backend : control.model.backends()) {
         if (!backend.exists()) continue;
-        const PoolConfig& pool = control.model.pool(backend.pool).config;
-        if (!arguments.empty() && arguments[0] != pool.name) continue;
+        const PoolState& pool = control.model.pool(backend.pool);
+        if (!arguments.empty() && arguments[0] != pool.config.name) continue;
         const CallCounts& counts = control.sweeper.counts()[index(backend.id)];
-        rows.push_back({{"pool", pool.name},
+        rows.push_back({{"pool", pool.config.name},
                         {"backend", backend.config.name},
                         {"ringing", counts.ringing},
                         {"answered", counts.answered},
                         {"lasting", counts.lasting},
                         {"failed", counts.failed},
                         {"ended", counts.ended},
-                        {"all_counted", pool.count_calls || pool.steering != SteerBy::Hash}});
+                        {"all_counted", control.publisher.counts_all(pool)}});
     }
     const std::uint64_t used = control.sweeper.used();
     const std::uint64_t words = control.calls.words();
     const double share = percent(used, words);
     reply.text = to_table(rows) + "\nThe table of calls uses " + std::to_string(used) + " of " +
                  std::to_string(words) + " words (" + Json(share).dump() +
-                 " %). Where all_counted is false, only calls in slots that a change moved are "
-                 "remembered.\nFailed: the INVITE was refused; one answered call in 14 is taken "
-                 "for such a one until its next message.\n";
+                 " %). Where all_counted is false, there may be calls that are not remembered.\n"
+                 "Failed: the INVITE was refused; one answered call in 14 is taken for such a one "
+                 "until its next message.\n";
     reply.json = {{"calls", std::move(rows)},
                   {"used", used},
                   {"words", words},

@@ -155,8 +155,7 @@ void refuse(const Control& control, Arguments arguments, Admin state, const std:
 } // namespace
 
 Json calls_left(const Control& control, const BackendState& backend) {
-    const PoolConfig& pool = control.model.pool(backend.pool).config;
-    const bool all_counted = pool.count_calls || pool.steering != SteerBy::Hash;
+    const bool all_counted = control.publisher.counts_all(control.model.pool(backend.pool));
     if (!all_counted || control.sweeper.passes() == 0) return nullptr;
     const CallCounts& counts = control.sweeper.counts()[index(backend.id)];
     return counts.ringing + counts.answered + counts.lasting;

@@ -97,7 +97,7 @@ std::string_view wish_for(const BackendState& backend) {
 }
 
 /// What a VIP's previous pool has yet; nulls: there is none. all_counted false: calls that were
-/// silent since the move are not among calls_left. moves_in_s null: what begins goes to the new
+/// silent since are not among calls_left. moves_in_s null: what begins goes to the new
 /// pool.
 Json before_move(const Control& control, const std::string& vip) {
     Json before = {{"previous_pool", nullptr},
@@ -117,14 +117,12 @@ Json before_move(const Control& control, const std::string& vip) {
         }
         before["calls_left"] = calls;
     }
-    const TimePoint now = Clock::now();
-    const bool all = pool.config.count_calls || pool.config.steering != SteerBy::Hash;
-    before["all_counted"] =
-        all || (move->has_moved && now - move->moved_at > pool.config.call_lifetime);
+    before["all_counted"] = control.publisher.counts_all(pool);
     if (!move->has_moved)
         before["moves_in_s"] = std::max<std::int64_t>(
             0,
-            std::chrono::ceil<std::chrono::seconds>(Publisher::due(*move, control.model) - now)
+            std::chrono::ceil<std::chrono::seconds>(Publisher::due(*move, control.model) -
+                                                    Clock::now())
                 .count());
     return before;
 }

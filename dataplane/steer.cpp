@@ -561,9 +561,10 @@ transaction_hash(const Pool& pool, const SipDigest& digest, Method method) noexc
 
 /// A request that its backend has to answer. One that is repeated is known already.
 void note_request(const SteerView& view,
-                  const Pool& pool,
                   const SipDigest& digest,
-                  BackendId backend) noexcept {
+                  const Steering& steering) noexcept {
+    const Pool& pool = view.snapshot.pools[index(steering.pool)];
+    if (!steering.backend || !pool.dealer || !pool.dealer->counts_work()) return;
     if (digest.kind != PayloadKind::Request || digest.method == Method::Ack) return;
     if (view.budget != nullptr && *view.budget == 0) return;
     const auto hash = transaction_hash(pool, digest, digest.method);
@@ -571,11 +572,13 @@ void note_request(const SteerView& view,
     CallTable calls = view.calls;
     const CallLifetimes& lives = pool.lifetimes;
     const std::uint16_t units = digest.method == Method::Invite ? lives.ringing : lives.transaction;
-    const Call open{
-        backend, CallState::Open, static_cast<std::uint8_t>(digest.method), view.now.after(units)};
+    const Call open{*steering.backend,
+                    CallState::Open,
+                    static_cast<std::uint8_t>(digest.method),
+                    view.now.after(units)};
     if (calls.remember(*hash, open, view.now).result != CallTable::Result::Added) return;
     const Dealer& dealer = *pool.dealer;
-    (*dealer.loads)[index(backend)].add_work(dealer.work[static_cast<std::size_t>(digest.method)]);
+    (*dealer.loads)[index(open.backend)].add_work(dealer.work[static_cast<std::size_t>(digest.method)]);
 }
 
 Steering decide(const SteerView& view,
@@ -588,8 +591,6 @@ Steering decide(const SteerView& view,
     result.pool = pool;
     const Pool& by = view.snapshot.pools[index(pool)];
     Decision(view, by, digest, arrival, writes, result).decide(hash);
-    if (writes && result.backend && by.dealer && by.dealer->counts_work())
-        note_request(view, by, digest, *result.backend);
     return result;
 }
 
@@ -615,15 +616,17 @@ Steering decide_between(const SteerView& view,
     };
     const Steering would = in_new(false);
     if (is_known(would)) return in_new(writes);
-    if (would.role == MessageRole::Belongs || is_known(in_old(false))) return in_old(writes);
+    if (is_known(in_old(false))) return in_old(writes);
+    const auto where_unknown = [&] { return vip.has_unknown ? in_new(writes) : in_old(writes); };
+    if (would.role == MessageRole::Belongs) return where_unknown();
     if (would.knows_named) return in_new(writes);
-    if (would.names_call) // all that began in the new pool are remembered there
-        if (const Steering old = in_old(writes); old.backend) return old;
+    if (would.names_call) // all that began in the other pool are remembered there
+        if (const Steering named = where_unknown(); named.backend) return named;
     if (!vip.has_moved)
         if (const Steering old = in_old(writes); old.backend) return old;
-    // What nobody takes there, or nothing could be remembered of, is where it was before.
+    // What nobody takes there, or nothing could be remembered of, is where the unknown is.
     const Steering now = would.backend ? in_new(writes) : would;
-    if (now.backend && !now.is_lost()) return now;
+    if (now.backend && (vip.has_unknown || !now.is_lost())) return now;
     const Steering old = in_old(writes);
     return old.backend ? old : now;
 }
@@ -652,7 +655,9 @@ Steering steer(const SteerView& view,
                const SipDigest& digest,
                std::uint64_t hash,
                const Arrival& arrival) noexcept {
-    return decide(view, pool, digest, hash, arrival, true);
+    const Steering result = decide(view, pool, digest, hash, arrival, true);
+    note_request(view, digest, result);
+    return result;
 }
 
 Steering would_steer(const SteerView& view,
@@ -668,7 +673,9 @@ Steering steer_vip(const SteerView& view,
                    const SipDigest& digest,
                    std::uint64_t hash,
                    const Arrival& arrival) noexcept {
-    return decide_for(view, vip, digest, hash, arrival, true);
+    const Steering result = decide_for(view, vip, digest, hash, arrival, true);
+    note_request(view, digest, result);
+    return result;
 }
 
 Steering steer_backend_call(const SteerView& view,
@@ -683,6 +690,7 @@ Steering steer_backend_call(const SteerView& view,
     const std::uint64_t caller = caller_hash(steering_hash(pool, digest));
     if (*result.backend == sender)
         Decision(view, pool, digest, arrival, true, result).go_back(caller, sender);
+    note_request(view, digest, result);
     if (digest.kind != PayloadKind::Request || !result.backend) return result;
     // Whichever end the request comes from, the call lives at both.
     const BackendId began = result.rule == SteerRule::Caller ? *result.backend : sender;

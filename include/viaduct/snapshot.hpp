@@ -160,9 +160,10 @@ struct Vip {
     /// Call-ID only.
     ReadRules read_rules{Want::References};
     PortId port{}; ///< which carries it: answers to clients leave by this port's gateway
-    /// The pool that its calls began in before: what is not known to have begun in `pool` is there.
+    /// The pool that its calls began in before.
     std::optional<PoolId> previous{};
-    bool has_moved = false; ///< with `previous`: what begins goes to `pool` now
+    bool has_moved = false;   ///< with `previous`: what begins goes to `pool` now
+    bool has_unknown = false; ///< calls that neither pool remembers began in `pool`, not `previous`
 };
 
 /// (address, UDP port) -> a 16-bit number. UDP port 0 stands for the address alone. Open

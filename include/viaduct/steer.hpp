@@ -122,8 +122,9 @@ struct SteerView {
                                    const Arrival& arrival = {}) noexcept;
 
 /// For a VIP, which may have a pool before (Vip::previous): calls that are known in one of both
-/// stay there; what else belongs to a call began in the one before; what begins goes to the one
-/// before until the VIP has moved, and from then on to its own, if anybody takes it there.
+/// stay there; what else belongs to a call began in the one before (Vip::has_unknown: in its own);
+/// what begins goes to the one before until the VIP has moved, and from then on to its own, if
+/// anybody takes it there.
 /// `hash`: of the VIP's own pool.
 [[nodiscard]] Steering steer_vip(const SteerView& view,
                                  VipId vip,

@@ -52,6 +52,13 @@ struct Site {
     void move(TimePoint now) {
         config.vips[0].pool = "v2";
         config.vips[0].previous_pool = "v1";
+        take_up(now);
+    }
+    void exchange(TimePoint now) {
+        std::swap(config.vips[0].pool, *config.vips[0].previous_pool);
+        take_up(now);
+    }
+    void take_up(TimePoint now) {
         model.reconfigure(config);
         publisher.reconfigure();
         publish(now);
@@ -273,6 +280,104 @@ TEST(Move, IsOverWhenThePreviousPoolIsTakenOut) {
     EXPECT_FALSE(site.snapshot->pools[index(kNew)].looks_closer);
 }
 
+TEST(Move, BackTakesEveryCallAlongWhereItIs) {
+    Site site;
+    std::map<std::string, std::string> silent; // since before the move: nobody remembers them
+    std::map<std::string, std::string> lively;
+    for (int i = 0; i < kCalls; ++i)
+        silent[name_of_call("silent-", i)] = site.begin(name_of_call("silent-", i));
+    site.move(kStart);
+    site.publish(kStart + 40s);
+    const auto begin_all = [&](const char* what, char pool) {
+        for (int i = 0; i < kCalls; ++i) {
+            const std::string id = name_of_call(what, i);
+            lively[id] = site.begin(id);
+            ASSERT_EQ(lively[id].front(), pool) << id;
+        }
+    };
+    const auto lively_stay = [&] {
+        for (const auto& [id, backend] : lively)
+            for (const Method method : {Method::Ack, Method::Update, Method::Bye})
+                ASSERT_EQ(site.send(method, id, true), backend) << id;
+    };
+    begin_all("moved-", 'b');
+    site.exchange(kStart + 44s);
+    for (int i = 0; i < kCalls; ++i) // repeated INVITEs
+        ASSERT_EQ(site.begin(name_of_call("moved-", i)), lively[name_of_call("moved-", i)]);
+    lively_stay();
+    begin_all("back-", 'a'); // at once: both pools remember what they took since the move
+    lively_stay();
+    site.exchange(kStart + 46s); // and forth again
+    begin_all("forth-", 'b');
+    lively_stay();
+    site.exchange(kStart + 48s);
+    begin_all("back-again-", 'a');
+    lively_stay();
+    const Moment moment{kStart + 49s, std::chrono::system_clock::time_point(1'000'000s)};
+    const KeptState kept = parse_state(
+        print_state(state_of(site.model, site.publisher, 1), kSecret, moment), kSecret, moment);
+    PoolModel model = model_of(site.config, kept);
+    Publisher publisher(site.config, kSecret, 0);
+    take_up(kept, model, publisher, kStart + 50s);
+    site.snapshot = publisher.build(model, kStart + 50s);
+    lively_stay();
+    for (const auto& [id, backend] : silent)
+        ASSERT_EQ(site.send(Method::Bye, id, true), backend) << id;
+}
+
+TEST(Move, BackBeforeItWasDoneChangesNothing) {
+    Site site;
+    std::map<std::string, std::string> owner;
+    owner["before"] = site.begin("before");
+    site.move(kStart);
+    owner["announced"] = site.begin("announced");
+    site.exchange(kStart + 10s);
+    owner["back"] = site.begin("back");
+    site.publish(kStart + 60s);
+    owner["later"] = site.begin("later");
+    for (const auto& [id, backend] : owner) {
+        EXPECT_EQ(backend.front(), 'a') << id;
+        EXPECT_EQ(site.send(Method::Bye, id, true), backend) << id;
+    }
+}
+
+TEST(Move, OfAVipThatGetsAnotherNameGoesOn) {
+    Site site;
+    site.move(kStart);
+    site.publish(kStart + 40s);
+    const std::string owner = site.begin("call");
+    site.config.vips[0].name = "telephony";
+    site.take_up(kStart + 50s);
+    EXPECT_EQ(site.begin("next-call").front(), 'b') << "it is not announced again";
+    EXPECT_EQ(site.send(Method::Bye, "call", true), owner);
+}
+
+TEST(Move, TheOldPoolIsCountedWhenEverybodyHasBeenHeardOf) {
+    Site site;
+    const auto counted = [&](TimePoint now) {
+        return site.publisher.counts_all(site.model.pool(kOld), now);
+    };
+    const auto lifetime = site.config.pools[0].call_lifetime;
+    EXPECT_FALSE(counted(kStart)) << "it does not count";
+    site.move(kStart);
+    EXPECT_FALSE(counted(kStart + lifetime - 1s));
+    EXPECT_TRUE(counted(kStart + lifetime));
+    EXPECT_TRUE(site.publisher.counts_all(site.model.pool(kNew), kStart + lifetime));
+    // A restart knows since when, unless what was remembered is lost.
+    const Moment moment{kStart + 1s, std::chrono::system_clock::time_point(1'000'000s)};
+    const KeptState kept = parse_state(
+        print_state(state_of(site.model, site.publisher, 1), kSecret, moment), kSecret, moment);
+    for (const bool remembered : {true, false}) {
+        PoolModel model = model_of(site.config, kept);
+        Publisher publisher(site.config, kSecret, 0);
+        take_up(kept, model, publisher, kStart + 2s);
+        publisher.had_calls(remembered);
+        static_cast<void>(publisher.build(model, kStart + 2s));
+        EXPECT_EQ(publisher.counts_all(model.pool(kOld), kStart + lifetime), remembered);
+        EXPECT_TRUE(publisher.counts_all(model.pool(kOld), kStart + lifetime + 2s));
+    }
+}
+
 TEST(Move, OutlivesARestart) {
     Site site;
     site.move(kStart);
@@ -302,7 +407,7 @@ TEST(Move, OperatorsSeeWhatIsLeft) {
     EXPECT_EQ(vip["pool"], "v2");
     EXPECT_EQ(vip["previous_pool"], "v1");
     EXPECT_EQ(vip["calls_left"], nullptr) << "no pass over the table yet";
-    EXPECT_EQ(vip["all_counted"], false);
+    EXPECT_EQ(vip["all_counted"], true) << "no call began before";
     EXPECT_GT(vip["moves_in_s"], 30);
     vip = desk.ask_json("show vips")["vips"][1];
     for (const char* const key : {"previous_pool", "calls_left", "all_counted", "moves_in_s"})

@@ -319,6 +319,34 @@ TEST(Reload, PreviewSaysWhenAVipLeavesItsCalls) {
     EXPECT_EQ(office.ask_json("preview " + office.config.file)["vips"].size(), 1U);
 }
 
+TEST(Reload, CallsAreAllCountedOnlyWhenNoneCanBeUnknown) {
+    Office office;
+    const auto counted = [&](std::chrono::seconds later) {
+        return office.publisher.counts_all(office.model.pool(kProxies), Clock::now() + later);
+    };
+    Config next = office.config;
+    next.pools[0].count_calls = true;
+    ASSERT_EQ(office.refusal(next), "");
+    static_cast<void>(office.snapshot());
+    const auto lifetime =
+        std::chrono::ceil<seconds>(next.pools[0].call_lifetime); // a call may be silent so long
+    EXPECT_FALSE(counted(lifetime - seconds(1)));
+    EXPECT_TRUE(counted(lifetime));
+    EXPECT_EQ(office.ask_json("show backends")["backends"][0]["calls_left"], nullptr);
+    next.pools[0].count_calls = false;
+    ASSERT_EQ(office.refusal(next), "");
+    static_cast<void>(office.snapshot());
+    EXPECT_FALSE(counted(lifetime));
+    // Of a pool that begins, no call began before.
+    next.pools.push_back(next.pools[0]);
+    next.pools.back().name = "fresh";
+    next.pools.back().count_calls = true;
+    next.vips[1].pool = "fresh";
+    ASSERT_EQ(office.refusal(next), "");
+    static_cast<void>(office.snapshot());
+    EXPECT_TRUE(office.publisher.counts_all(office.model.find_pool("fresh")));
+}
+
 TEST(Reload, ReplacingAllBackendsLeavesNoMomentWithoutOne) {
     for (const SteerBy by : {SteerBy::Hash, SteerBy::RoundRobin}) {
         Config config = desk_config();
