@@ -357,7 +357,8 @@ void Checker::check_steering(const PoolConfig& pool, const PoolSource& source) {
         if (pool.backends[i].max_calls && source.backends[i].good("max_calls"))
             mistakes_.add(source.backends[i].at("max_calls"),
                           "max_calls needs a pool that counts its calls: steering = "
-                          "\"round-robin\" or \"least-calls\"");
+                          "\"round-robin\", \"least-calls\", \"least-transactions\" or "
+                          "\"least-work\"");
 }
 
 void Checker::check_backends(const PoolConfig& pool, const PoolSource& source) {

@@ -198,6 +198,11 @@ bool Generations::has_old(TimePoint now) const {
            *generations_.front().replaced + times_.call_lifetime <= now;
 }
 
+std::vector<Candidate> Generations::promised() const {
+    if (announced_) return announced_->candidates;
+    return generations_.empty() ? std::vector<Candidate>{} : generations_.back().candidates;
+}
+
 bool Generations::has_gathered() const {
     return announced_ && !is(*announced_, wanted_);
 }

@@ -81,6 +81,8 @@ public:
     /// Oldest first; the last one takes new calls. Empty before the first want().
     [[nodiscard]] const std::deque<Generation>& all() const noexcept { return generations_; }
     [[nodiscard]] const std::optional<Generation>& announced() const noexcept { return announced_; }
+    /// Who takes new calls, or will as announced; empty: nobody.
+    [[nodiscard]] std::vector<Candidate> promised() const;
     /// Whether another change waits for the announced one to be done.
     [[nodiscard]] bool has_gathered() const;
     /// Generations that an older one stands for, because there were kMost.

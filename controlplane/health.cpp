@@ -78,6 +78,8 @@ HealthChecker::Target HealthChecker::target_for(const BackendState& backend) con
     Target target{.id = backend.id,
                   .health = {},
                   .mode = {},
+                  .endpoint = backend.config.endpoint,
+                  .mac = backend.config.mac,
                   .vip = std::nullopt,
                   .damper = Damper(1, 1),
                   .due = {},
@@ -115,7 +117,8 @@ void HealthChecker::reconfigure(TimePoint now) {
         Target* const known =
             index(backend.id) < before.size() ? &before[index(backend.id)] : nullptr;
         if (known != nullptr && known->health == target.health && known->mode == target.mode &&
-            known->vip == target.vip) {
+            known->vip == target.vip && known->endpoint == target.endpoint &&
+            known->mac == target.mac) {
             target = std::move(*known);
         } else if (known != nullptr) {
             if (known->probe) waiting_.erase(known->probe->ids.call_id);
@@ -181,7 +184,7 @@ std::string HealthChecker::address_frame(const Target& target, ProbeFrame& frame
     frame.source_mac = next_hops_.port_macs[index(hop.port)];
     frame.destination_mac = *mac;
     frame.source = {own, probe_udp_port_};
-    frame.destination = target.mode == ForwardMode::DsrL2 ? *target.vip : backend.config.endpoint;
+    frame.destination = target.mode == ForwardMode::DsrL2 ? *target.vip : target.endpoint;
     frame.uri = target.health.uri;
     return {};
 }

@@ -105,6 +105,8 @@ private:
         BackendId id{};
         HealthConfig health;
         ForwardMode mode{};
+        Endpoint endpoint;
+        std::optional<MacAddr> mac;
         std::optional<Endpoint> vip; ///< the first one of its pool
         Damper damper;
         TimePoint due; ///< when the next probe starts

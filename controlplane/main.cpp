@@ -255,10 +255,11 @@ int run(Config config) {
                        publisher,
                        health,
                        sweeper,
-                       [&kernel](const Config& next, std::vector<PlacedBackend> places) {
+                       [&](const Config& next, std::vector<PlacedBackend> places) {
+                           publish(publisher.expect_vips(next));
                            kernel.reconfigure(next, std::move(places));
                        },
-                       [&keeper] { keeper.write_now(); }});
+                       [&keeper] { return keeper.write_now(); }});
     on_hangup = [&] { reload_by_signal(reloader, apply); };
     loop.every(kTick, [&](TimePoint now) {
         // An answer that still waits must not be taken for missing.

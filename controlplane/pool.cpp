@@ -26,9 +26,34 @@ std::string list_names(const Range& range, NameOf name_of_item) {
     return text;
 }
 
-/// Whether nothing but its weight and its place in the configuration may keep it from new calls.
-bool is_serving(const BackendState& backend) {
-    return backend.health == Health::Up && backend.admin == Admin::Enabled;
+/// Where answers of nat servers cannot be told apart. Empty: nowhere.
+std::string find_clash(const std::vector<PoolState>& pools,
+                       const std::vector<BackendState>& backends) {
+    const auto is_nat = [&](const BackendState& one) {
+        return one.exists() && pools[index(one.pool)].config.mode == ForwardMode::Nat;
+    };
+    std::multimap<Ipv4Addr, const BackendState*> leaving;
+    for (const BackendState& one : backends)
+        if (is_nat(one) && one.tenure == Tenure::Leaving)
+            leaving.emplace(one.config.endpoint.address, &one);
+    for (const BackendState& one : backends) {
+        if (!is_nat(one) || one.tenure != Tenure::Member) continue;
+        const auto [first, last] = leaving.equal_range(one.config.endpoint.address);
+        for (auto found = first; found != last; ++found) {
+            const BackendState& other = *found->second;
+            const bool any_port = pools[index(one.pool)].config.translate_any_port ||
+                                  pools[index(other.pool)].config.translate_any_port;
+            if (other.pool != one.pool &&
+                (any_port || other.config.endpoint == one.config.endpoint))
+                return "backend \"" + one.config.name + "\" of nat pool \"" + one.pool_name +
+                       "\" still leaves nat pool \"" + other.pool_name + "\" as \"" +
+                       other.config.name + "\", with its calls, at " +
+                       to_string(other.config.endpoint) +
+                       ", and its answers could not be told apart: wait until it is gone there "
+                       "(`show backends`)";
+        }
+    }
+    return {};
 }
 
 } // namespace
@@ -64,16 +89,18 @@ PoolModel::PoolModel(const Config& config, const std::vector<KnownBackend>& know
     arrange(config, std::move(before), true);
 }
 
-void PoolModel::reconfigure(const Config& config) {
+void PoolModel::reconfigure(const Config& config, TimePoint now) {
     const std::vector<BackendState> before = backends_;
     arrange(config, before, false);
     for (std::size_t i = 0; i < backends_.size(); ++i) {
-        BackendState& now = backends_[i];
+        BackendState& backend = backends_[i];
         const Tenure then = i < before.size() ? before[i].tenure : Tenure::Free;
-        if (now.tenure == then) continue;
-        now.evidence = now.tenure == Tenure::Member ? "in the configuration"
-                                                    : "not in the configuration any more";
-        record(now, name_of(then), name_of(now.tenure));
+        if (backend.exists())
+            note_return(backend, i < before.size() && before[i].takes_calls(), now);
+        if (backend.tenure == then) continue;
+        backend.evidence = backend.tenure == Tenure::Member ? "in the configuration"
+                                                            : "not in the configuration any more";
+        record(backend, name_of(then), name_of(backend.tenure));
     }
     ++version_;
 }
@@ -126,6 +153,11 @@ void PoolModel::arrange(const Config& config, std::vector<BackendState> before, 
                 backend.evidence = "no verdict yet";
                 backend.is_newcomer = worked.contains(pool_config.name);
             }
+            if (!is_new && backend.config.endpoint != backend_config.endpoint) { // another machine
+                backend.health = Health::Unknown;
+                backend.evidence = "no verdict yet at its new address";
+                backend.is_newcomer = worked.contains(pool_config.name);
+            }
             backend.config = backend_config;
             backend.pool = pool.id;
             backend.tenure = Tenure::Member;
@@ -140,6 +172,8 @@ void PoolModel::arrange(const Config& config, std::vector<BackendState> before, 
         }
         pools.push_back(std::move(pool));
     }
+    if (!is_start) // there is no other place for those calls
+        if (const std::string clash = find_clash(pools, after); !clash.empty()) throw Error(clash);
     pools_ = std::move(pools);
     backends_ = std::move(after);
 }
@@ -181,10 +215,10 @@ const BackendState& PoolModel::find_backend(std::string_view pool_name,
                 }));
 }
 
-void PoolModel::note_return(BackendState& backend, bool served, TimePoint now) {
-    if (!is_serving(backend))
+void PoolModel::note_return(BackendState& backend, bool took_calls, TimePoint now) {
+    if (!backend.takes_calls())
         backend.takes_since.reset();
-    else if (!served)
+    else if (!took_calls)
         backend.takes_since = now;
 }
 
@@ -194,10 +228,10 @@ bool PoolModel::set_health(BackendId id, Health health, std::string evidence, Ti
     if (backend.health == health) return false;
     if (health == Health::Down) backend.down_since = now;
     // In a pool that begins, nobody comes back.
-    const bool serves =
-        is_serving(backend) || (backend.health == Health::Unknown && !backend.is_newcomer);
+    const bool took_calls =
+        backend.takes_calls() || (backend.health == Health::Unknown && !backend.is_newcomer);
     const Health before = std::exchange(backend.health, health);
-    note_return(backend, serves, now);
+    note_return(backend, took_calls, now);
     backend.evidence = std::move(evidence);
     record(backend, name_of(before), name_of(health));
     return true;
@@ -206,9 +240,9 @@ bool PoolModel::set_health(BackendId id, Health health, std::string evidence, Ti
 bool PoolModel::set_admin(BackendId id, Admin admin, std::string evidence, TimePoint now) {
     BackendState& backend = backends_[index(id)];
     if (backend.admin == admin) return false;
-    const bool served = is_serving(backend);
+    const bool took_calls = backend.takes_calls();
     const Admin before = std::exchange(backend.admin, admin);
-    note_return(backend, served, now);
+    note_return(backend, took_calls, now);
     backend.drain_deadline.reset();
     backend.evidence = std::move(evidence);
     record(backend, name_of(before), name_of(admin));
@@ -222,9 +256,14 @@ void PoolModel::set_drain_deadline(BackendId id, std::optional<TimePoint> deadli
 }
 
 void PoolModel::pass_deadlines(TimePoint now) {
-    for (const BackendState& backend : backends_)
+    for (BackendState& backend : backends_) {
         if (backend.drain_deadline && *backend.drain_deadline <= now)
             set_admin(backend.id, Admin::Disabled, "the deadline of its drain has passed", now);
+        if (!backend.takes_since) continue;
+        const PoolConfig& config = pool(backend.pool).config;
+        if (now - *backend.takes_since >= config.hold_down + config.slow_start)
+            backend.takes_since.reset();
+    }
 }
 
 std::vector<BackendId> PoolModel::lost(PoolId id) const {

@@ -57,7 +57,7 @@ struct BackendState {
     std::chrono::system_clock::time_point changed; ///< when health or admin last changed
     TimePoint down_since;                          ///< while health is Down
     /// Since when it may take new calls again, or for the first time in a pool that works. Empty:
-    /// it may not, or could from the start.
+    /// it may not, could from the start, or has had its wait and all steps of its slow start.
     std::optional<TimePoint> takes_since;
     TimePoint health_seen;                   ///< when health was last found to be so
     std::optional<TimePoint> drain_deadline; ///< Drain: when it becomes Disabled
@@ -106,7 +106,7 @@ public:
     /// Takes up another configuration. What stays, by the names of pool and backend, keeps id,
     /// health and the operator's wish; what is in it no longer leaves. Throws Error when there is
     /// no id left; then nothing has changed.
-    void reconfigure(const Config& config);
+    void reconfigure(const Config& config, TimePoint now = Clock::now());
     /// Its id was another's, of whom so much was counted.
     void count_from(BackendId id, std::uint64_t forwarded, std::uint64_t returned);
     /// Of a backend that leaves or is gone, when no call is remembered of it.
@@ -133,7 +133,7 @@ public:
     bool set_admin(BackendId id, Admin admin, std::string evidence, TimePoint now = Clock::now());
     /// Of a backend that drains: then it becomes Disabled. Ends with the drain; empty: none.
     void set_drain_deadline(BackendId id, std::optional<TimePoint> deadline);
-    /// Disables what has drained until its deadline.
+    /// Disables what has drained until its deadline; forgets that somebody came back long ago.
     void pass_deadlines(TimePoint now);
 
     /// Backends that may get no new call from this moment on: down or disabled.
@@ -152,7 +152,7 @@ public:
 private:
     void arrange(const Config& config, std::vector<BackendState> before, bool is_start);
     void record(const BackendState& backend, std::string_view from, std::string_view to);
-    static void note_return(BackendState& backend, bool served, TimePoint now);
+    static void note_return(BackendState& backend, bool took_calls, TimePoint now);
 
     std::chrono::milliseconds patience_; ///< 64*T1
     std::vector<PoolState> pools_;

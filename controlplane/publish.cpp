@@ -82,20 +82,25 @@ void add_backends(Snapshot& snapshot, const PoolModel& model, TimePoint now) {
             snapshot.backends.push_back({{}, {}, {}, {}, BackendLife::Dead});
             continue;
         }
-        const PoolConfig& pool = model.pool(backend.pool).config;
-        const auto id = static_cast<std::uint16_t>(index(backend.id));
         snapshot.backends.push_back({backend.config.name,
                                      backend.config.endpoint,
                                      backend.pool,
-                                     HopId{id},
+                                     HopId{static_cast<std::uint16_t>(index(backend.id))},
                                      model.life(backend.id, now)});
-        const Endpoint& endpoint = backend.config.endpoint;
-        snapshot.probe_sources.insert({endpoint.address, 0}, 0);
-        if (pool.mode != ForwardMode::Nat) continue;
-        snapshot.nat_backends.insert(endpoint, id);
-        if (pool.translate_any_port) snapshot.nat_backends.insert({endpoint.address, 0}, id);
-        snapshot.nat_addresses.insert({endpoint.address, 0}, id);
+        snapshot.probe_sources.insert({backend.config.endpoint.address, 0}, 0);
     }
+    // Of two names for one server the answers are of the one that stays.
+    for (const Tenure tenure : {Tenure::Member, Tenure::Leaving})
+        for (const BackendState& backend : model.backends()) {
+            if (backend.tenure != tenure) continue;
+            const PoolConfig& pool = model.pool(backend.pool).config;
+            if (pool.mode != ForwardMode::Nat) continue;
+            const auto id = static_cast<std::uint16_t>(index(backend.id));
+            const Endpoint& endpoint = backend.config.endpoint;
+            snapshot.nat_backends.insert(endpoint, id);
+            if (pool.translate_any_port) snapshot.nat_backends.insert({endpoint.address, 0}, id);
+            snapshot.nat_addresses.insert({endpoint.address, 0}, id);
+        }
 }
 
 } // namespace
@@ -223,8 +228,7 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
         // leave would be replaced by nobody first.
         const Generations& known = parts.generations;
         if (waits_for_newcomers(model, pool) && !parts.at_once && !known.all().empty())
-            wish.eligible =
-                known.announced() ? known.announced()->candidates : known.all().back().candidates;
+            wish.eligible = known.promised();
         wish.lost = model.lost(pool.id);
         // Of a restored generation: who is nobody any more.
         const auto add_strangers = [&](const Generation& generation) {
@@ -377,6 +381,27 @@ std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model, TimePoi
     return snapshot;
 }
 
+std::unique_ptr<const Snapshot> Publisher::expect_vips(const Config& next) {
+    auto snapshot = std::make_unique<Snapshot>(*current_);
+    snapshot->number = ++number_;
+    for (const VipConfig& vip : next.vips) {
+        if (snapshot->vip_by_endpoint.find(vip.endpoint)) continue;
+        Vip expected;
+        expected.name = vip.name;
+        expected.endpoint = vip.endpoint;
+        expected.enabled = false;
+        snapshot->vips.push_back(std::move(expected));
+    }
+    snapshot->vip_by_endpoint = EndpointIndex(snapshot->vips.size());
+    snapshot->vip_addresses = EndpointIndex(snapshot->vips.size());
+    for (std::size_t i = 0; i < snapshot->vips.size(); ++i) {
+        const Endpoint& endpoint = snapshot->vips[i].endpoint;
+        snapshot->vip_by_endpoint.insert(endpoint, static_cast<std::uint16_t>(i));
+        snapshot->vip_addresses.insert({endpoint.address, 0}, static_cast<std::uint16_t>(i));
+    }
+    return snapshot;
+}
+
 bool Publisher::is_stale(const PoolModel& model, TimePoint now) {
     for (const PoolState& pool : model.pools()) {
         PoolParts& parts = pools_[index(pool.id)];
@@ -398,11 +423,8 @@ bool Publisher::is_stale(const PoolModel& model, TimePoint now) {
 
 Election Publisher::elect(const PoolModel& model, PoolId pool, TimePoint now) const {
     const PoolParts& parts = pools_[index(pool)];
-    const Generations& generations = parts.generations;
-    if (parts.fails_back || generations.all().empty()) return viaduct::elect(model, pool, {}, now);
-    const Generation& present =
-        generations.announced() ? *generations.announced() : generations.all().back();
-    return viaduct::elect(model, pool, present.candidates, now);
+    if (parts.fails_back) return viaduct::elect(model, pool, {}, now);
+    return viaduct::elect(model, pool, parts.generations.promised(), now);
 }
 
 const std::string& Publisher::digest(PoolId pool) const {

@@ -42,6 +42,10 @@ public:
     [[nodiscard]] std::unique_ptr<const Snapshot> build(const PoolModel& model,
                                                         TimePoint now = Clock::now());
 
+    /// The last snapshot with the VIPs of another configuration besides, still switched off:
+    /// workers must know an address before the kernel has it, or the kernel answers SIP with ICMP.
+    [[nodiscard]] std::unique_ptr<const Snapshot> expect_vips(const Config& next);
+
     /// True when time alone, or what workers marked, made the last snapshot stale: an announced
     /// change is due, a backend is silent for too long.
     [[nodiscard]] bool is_stale(const PoolModel& model, TimePoint now);

@@ -7,25 +7,31 @@
 #include "viaduct/error.hpp"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace viaduct {
 
 namespace {
 
-/// Of a text that print_config wrote, a place in it says nothing to the operator.
-std::string without_place(const std::string& mistake) {
-    const std::size_t end = mistake.find(": ");
-    return end == std::string::npos ? mistake : mistake.substr(end + 2);
+/// Of a text that print_config wrote, places in it say nothing to the operator.
+std::string without_places(std::string mistake) {
+    if (const std::size_t end = mistake.find(": "); end != std::string::npos)
+        mistake.erase(0, end + 2);
+    for (const std::string_view place : {" (on line ", ", the first on line ", ", first on line "})
+        if (const std::size_t at = mistake.find(place); at != std::string::npos) {
+            const std::size_t number = at + place.size();
+            const std::size_t end = mistake.find_first_not_of("0123456789)", number);
+            mistake.erase(at, end == std::string::npos ? end : end - at);
+        }
+    return mistake;
 }
 
 std::string first_line(const std::string& lines) {
     return lines.substr(0, lines.find('\n'));
 }
 
-void refuse_what_needs_a_restart(const Config& before,
-                                 const Config& after,
-                                 const std::vector<ConfigDifference>& differences) {
+void refuse_what_needs_a_restart(const std::vector<ConfigDifference>& differences) {
     std::string names;
     for (const ConfigDifference& one : differences) {
         if (!one.needs_restart) continue;
@@ -33,9 +39,20 @@ void refuse_what_needs_a_restart(const Config& before,
     }
     if (!names.empty())
         throw Error("nothing was changed, for this needs a restart of viaductd: " + names);
-    if (Publisher::call_unit(before) != Publisher::call_unit(after))
-        throw Error("nothing was changed, for this needs a restart of viaductd: the longest "
-                    "call_lifetime of all pools, by which the table of calls is made");
+}
+
+/// With another unit of time the table of calls would have to be made anew.
+void mark_what_changes_the_table(const Config& before,
+                                 const Config& after,
+                                 std::vector<ConfigDifference>& differences) {
+    if (Publisher::call_unit(before) == Publisher::call_unit(after)) return;
+    const auto time = [](const Config& config) { return Publisher::call_unit(config).count(); };
+    differences.push_back({ConfigDifference::Kind::Changed,
+                           "the table of calls, by the longest call_lifetime or max_call",
+                           "unit",
+                           std::to_string(time(before)) + "s",
+                           std::to_string(time(after)) + "s",
+                           true});
 }
 
 } // namespace
@@ -73,9 +90,7 @@ ConfigChange::PoolEffect Reloader::effect_on(const PoolState& pool, const PoolMo
     }
     if (!effect.goes && pool.config.steering == SteerBy::Hash) {
         const Generations& generations = parts_.publisher.generations(pool.id);
-        std::vector<Candidate> present;
-        if (!generations.all().empty()) present = generations.all().back().candidates;
-        const Election wanted = elect(after, next->id, present, TimePoint::max());
+        const Election wanted = elect(after, next->id, generations.promised(), TimePoint::max());
         effect.moved_slots = generations.would_move(wanted.candidates, next->config.table);
     }
     return effect;
@@ -104,6 +119,7 @@ std::vector<ConfigChange::Departure> Reloader::departures(const Config& next) co
 ConfigChange Reloader::preview(const Config& next) const {
     ConfigChange change;
     change.differences = differences(parts_.config, next);
+    mark_what_changes_the_table(parts_.config, next, change.differences);
     if (change.empty()) return change;
     change.departures = departures(next);
     PoolModel after = parts_.model;
@@ -119,13 +135,13 @@ ConfigChange Reloader::preview(const Config& next) const {
     return change;
 }
 
-ConfigChange Reloader::apply(Config next) {
+ConfigChange Reloader::apply(Config next, TimePoint now) {
     ConfigChange change = preview(next);
-    refuse_what_needs_a_restart(parts_.config, next, change.differences);
+    refuse_what_needs_a_restart(change.differences);
     if (change.empty()) return change;
     const std::size_t ids = parts_.model.backends().size();
     PoolModel model = parts_.model;
-    model.reconfigure(next);
+    model.reconfigure(next, now);
     for (const BackendState& backend : model.backends())
         if (index(backend.id) < ids && parts_.model.backend(backend.id).tenure == Tenure::Free &&
             backend.tenure == Tenure::Member)
@@ -134,9 +150,11 @@ ConfigChange Reloader::apply(Config next) {
     parts_.model = std::move(model);
     before_ = std::exchange(parts_.config, std::move(next));
     parts_.publisher.reconfigure();
-    parts_.health.reconfigure(Clock::now());
+    parts_.health.reconfigure(now);
     parts_.sweeper.restart();
-    parts_.keep_state();
+    if (const std::string failure = parts_.keep_state(); !failure.empty())
+        change.warning = failure + ": a restart before it can be written will not know the calls "
+                                   "of backends that are new";
     if (before_->log_level != parts_.config.log_level) set_log_level(parts_.config.log_level);
     for (const ConfigDifference& one : change.differences)
         spdlog::info("configuration: {}", to_string(one));
@@ -161,7 +179,7 @@ ConfigChange Reloader::edit(const std::function<void(Config&)>& change) {
         checked.secret = next.secret; // is not printed
         return apply(std::move(checked));
     } catch (const ConfigError& error) {
-        throw Error(without_place(first_line(error.what())) + "; nothing was changed");
+        throw Error(without_places(first_line(error.what())) + "; nothing was changed");
     }
 }
 

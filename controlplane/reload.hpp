@@ -45,6 +45,7 @@ struct ConfigChange {
     std::vector<ConfigDifference> differences;
     std::vector<PoolEffect> pools; ///< those that are affected
     std::vector<Departure> departures;
+    std::string warning; ///< for the operator; empty: none
     [[nodiscard]] bool empty() const noexcept { return differences.empty(); }
 };
 
@@ -59,15 +60,16 @@ public:
         /// Gives the kernel the addresses of VIPs and backends; may throw Error, and then nothing
         /// has changed.
         std::function<void(const Config&, std::vector<PlacedBackend>)> set_addresses;
-        /// Keeps what new ids mean, before any call is remembered with them.
-        std::function<void()> keep_state;
+        /// Keeps what new ids mean, before any call is remembered with them. Returns what went
+        /// wrong; empty: nothing.
+        std::function<std::string()> keep_state;
     };
     explicit Reloader(Parts parts) : parts_(std::move(parts)) {}
 
     [[nodiscard]] ConfigChange preview(const Config& next) const;
     /// Puts `next` in force; whoever calls publishes then. Throws Error naming what needs a restart
     /// or what failed; then nothing has changed.
-    ConfigChange apply(Config next);
+    ConfigChange apply(Config next, TimePoint now = Clock::now());
     /// Reads the file of the configuration in force, and applies it. Throws Error.
     ConfigChange reload();
     /// Applies what was in force before the last change; a second time takes that back. Throws

@@ -298,7 +298,8 @@ void take_up(const KeptState& state, PoolModel& model, Publisher& publisher, Tim
     for (const KeptBackend& kept : state.backends) {
         const BackendId id = kept.known.id;
         if (!model.backend(id).exists()) continue;
-        if (now - kept.health_seen <= KeptState::kHealthCounts) {
+        const bool is_same = kept.known.config.endpoint == model.backend(id).config.endpoint;
+        if (is_same && now - kept.health_seen <= KeptState::kHealthCounts) {
             model.set_health(id, kept.health, "as it was before the restart", kept.down_since);
             model.date_health(id, kept.health_seen);
         }

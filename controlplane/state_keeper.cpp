@@ -60,11 +60,11 @@ StateKeeper::StateKeeper(const std::string& folder,
                          const Publisher& publisher)
     : path_(path_in(folder)), secret_(secret), lineage_(lineage), model_(model),
       publisher_(publisher) {
-    write_now();
+    static_cast<void>(write_now());
 }
 
 StateKeeper::~StateKeeper() {
-    write_now();
+    static_cast<void>(write_now());
 }
 
 std::string StateKeeper::text() const {
@@ -77,14 +77,16 @@ void StateKeeper::complain(const std::string& complaint) {
     spdlog::warn("{}; the calls of now will not be known after a restart", complaint);
 }
 
-void StateKeeper::write_now() {
+std::string StateKeeper::write_now() {
     errand_.finish();
+    std::string complaint;
     try {
         write_file(path_, text());
-        complain({});
     } catch (const std::exception& error) {
-        complain(error.what());
+        complaint = error.what();
     }
+    complain(complaint);
+    return complaint;
 }
 
 void StateKeeper::tick(TimePoint now) {

@@ -42,7 +42,8 @@ public:
 
     void tick(TimePoint now);
     /// Without delay: when backends got new ids, before any call is remembered with them.
-    void write_now();
+    /// Returns what went wrong; empty: nothing.
+    std::string write_now();
 
 private:
     [[nodiscard]] std::string text() const;

@@ -214,8 +214,8 @@ void change_addresses(Netlink& netlink, std::vector<Twin>& twins, const std::vec
     for (std::size_t i = 0; i < twins.size(); ++i)
         for (const Ipv4Prefix& prefix : wanted[i].addresses) {
             if (has_address(twins[i], prefix)) continue;
-            undo.add([&, i, prefix] { remove_address(netlink, twins[i], prefix); });
             add_address(netlink, twins[i], prefix);
+            undo.add([&, i, prefix] { remove_address(netlink, twins[i], prefix); });
             if (twins[i].gateway) add_rule(netlink, twins[i], prefix.address);
         }
     undo.forget();

@@ -90,6 +90,8 @@ void describe(const ConfigChange& change, Reply& reply) {
     reply.json["vips"] = std::move(vips);
     reply.json["changes"] = std::move(changes);
     reply.json["pools"] = std::move(pools);
+    reply.json["warning"] = value_of(change.warning);
+    if (!change.warning.empty()) reply.text += "Warning: " + change.warning + ".\n";
 }
 
 /// Publishes, and says so.

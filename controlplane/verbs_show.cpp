@@ -119,11 +119,11 @@ Json before_move(const Control& control, const std::string& vip) {
     }
     before["all_counted"] = control.publisher.counts_all(pool);
     if (!move->has_moved)
-        before["moves_in_s"] = std::max<std::int64_t>(
-            0,
-            std::chrono::ceil<std::chrono::seconds>(Publisher::due(*move, control.model) -
-                                                    Clock::now())
-                .count());
+        before["moves_in_s"] =
+            std::max<std::int64_t>(0,
+                                   std::chrono::ceil<std::chrono::seconds>(
+                                       Publisher::due(*move, control.model) - Clock::now())
+                                       .count());
     return before;
 }
 

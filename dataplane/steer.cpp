@@ -578,7 +578,8 @@ void note_request(const SteerView& view,
                     view.now.after(units)};
     if (calls.remember(*hash, open, view.now).result != CallTable::Result::Added) return;
     const Dealer& dealer = *pool.dealer;
-    (*dealer.loads)[index(open.backend)].add_work(dealer.work[static_cast<std::size_t>(digest.method)]);
+    (*dealer.loads)[index(open.backend)].add_work(
+        dealer.work[static_cast<std::size_t>(digest.method)]);
 }
 
 Steering decide(const SteerView& view,

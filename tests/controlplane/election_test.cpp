@@ -89,6 +89,38 @@ const Shares kStandIns{{"s1", 100}, {"s2", 100}};
 
 } // namespace
 
+TEST(Election, WhoGetsAWeightOrReturnsToTheFileWaitsLikeAnybodyWhoComesBack) {
+    Site site([](PoolConfig& pool) { pool.min_up = 1; });
+    const auto reload = [&](const std::function<void(PoolConfig&)>& change, TimePoint at) {
+        change(site.config.pools[0]);
+        site.model.reconfigure(site.config, at);
+        site.publisher.reconfigure();
+    };
+    const BackendConfig p1 = site.config.pools[0].backends[0];
+    reload([](PoolConfig& pool) { pool.backends[0].weight = 0; }, kStart);
+    EXPECT_EQ(site.shares(kStart), (Shares{{"p2", 100}}));
+    reload([](PoolConfig& pool) { pool.backends[0].weight = 100; }, kStart + 10s);
+    EXPECT_EQ(site.shares(kStart + 39s), (Shares{{"p2", 100}})) << "hold_down";
+    EXPECT_EQ(site.shares(kStart + 40s), (Shares{{"p1", 100}, {"p2", 500}})) << "a fifth";
+    reload([](PoolConfig& pool) { pool.backends.erase(pool.backends.begin()); }, kStart + 200s);
+    reload([&](PoolConfig& pool) { pool.backends.push_back(p1); }, kStart + 210s);
+    EXPECT_EQ(site.shares(kStart + 239s), (Shares{{"p2", 100}}));
+    EXPECT_EQ(site.shares(kStart + 340s), kPrimaries);
+}
+
+TEST(Election, WhoHasHadItsWaitDoesNotWaitAgainWhenItIsMadeLonger) {
+    Site site;
+    site.set("p1", Health::Down, kStart);
+    site.set("p1", Health::Up, kStart);
+    site.model.pass_deadlines(kStart + 129s);
+    EXPECT_TRUE(site.model.backend(site.id("p1")).takes_since) << "its last step is to come";
+    site.model.pass_deadlines(kStart + 130s);
+    EXPECT_FALSE(site.model.backend(site.id("p1")).takes_since);
+    site.config.pools[0].hold_down = 1h;
+    site.model.reconfigure(site.config, kStart + 131s);
+    EXPECT_EQ(site.shares(kStart + 132s), kPrimaries);
+}
+
 TEST(Election, NobodyWaitsWhenThePoolBegins) {
     const Site site;
     const Election election = elect(site.model, kPool, {}, kStart);

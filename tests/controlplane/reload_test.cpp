@@ -142,7 +142,7 @@ TEST(Reload, AnIdIsFreeWhenNoGenerationNamesItAndNoCallIsRemembered) {
                        office.health,
                        sweeper,
                        [](const Config&, const std::vector<PlacedBackend>&) {},
-                       [] {}});
+                       [] { return std::string(); }});
     const CallTime now(100);
     const auto sweep = [&] {
         const std::uint64_t passes = sweeper.passes();
@@ -347,6 +347,94 @@ TEST(Reload, CallsAreAllCountedOnlyWhenNoneCanBeUnknown) {
     EXPECT_TRUE(office.publisher.counts_all(office.model.find_pool("fresh")));
 }
 
+TEST(Reload, AServerOfOneNatPoolIsAnothersWhenItsCallsHaveEnded) {
+    Office office;
+    Config next = office.config;
+    next.pools.push_back(next.pools[1]);
+    next.pools[2].name = "trunks";
+    next.pools[2].backends = {backend("t1", "203.0.113.41")};
+    next.vips.push_back({"trunk", endpoint("198.51.100.13", 5060), "trunks"});
+    next.pools[1].backends.push_back(backend("n2", "203.0.113.22"));
+    ASSERT_EQ(office.refusal(next), "");
+    next.pools[1].backends.pop_back();
+    next.pools[2].backends.push_back(backend("t2", "203.0.113.22"));
+    EXPECT_EQ(office.refusal(next),
+              "backend \"t2\" of nat pool \"trunks\" still leaves nat pool \"borders\" as \"n2\", "
+              "with its calls, at 203.0.113.22:5060, and its answers could not be told apart: wait "
+              "until it is gone there (`show backends`)");
+    next.pools[2].backends.pop_back();
+    ASSERT_EQ(office.refusal(next), "");
+    office.model.release(office.id("n2", "borders"));
+    next.pools[2].backends.push_back(backend("t2", "203.0.113.22"));
+    EXPECT_EQ(office.refusal(next), "");
+}
+
+TEST(Reload, ANatServerUnderAnotherNameAnswersUnderThatName) {
+    Office office;
+    Config next = office.config;
+    next.pools[1].backends = {backend("m1", "203.0.113.21")};
+    ASSERT_EQ(office.refusal(next), "");
+    EXPECT_EQ(office.snapshot()->nat_backends.find(endpoint("203.0.113.21", 5060)),
+              index(office.id("m1", "borders")));
+}
+
+TEST(Reload, WorkersKnowAVipBeforeTheKernelDoes) {
+    Office office;
+    Config next = office.config;
+    next.vips.push_back({"new", endpoint("198.51.100.14", 5060), "proxies"});
+    const auto before = office.snapshot();
+    const auto expecting = office.publisher.expect_vips(next);
+    ASSERT_EQ(expecting->vips.size(), before->vips.size() + 1);
+    const auto id = expecting->vip_by_endpoint.find(endpoint("198.51.100.14", 5060));
+    ASSERT_TRUE(id);
+    EXPECT_FALSE(expecting->vips[*id].enabled) << "it takes nothing yet";
+    EXPECT_TRUE(expecting->vip_addresses.find({*parse_ipv4("198.51.100.14"), 0}));
+    for (std::size_t i = 0; i < before->vips.size(); ++i) {
+        EXPECT_EQ(expecting->vip_by_endpoint.find(before->vips[i].endpoint), i);
+        EXPECT_EQ(expecting->vips[i].enabled, before->vips[i].enabled);
+    }
+}
+
+TEST(Reload, AnotherAddressIsAnotherMachineAndWaitsForAVerdict) {
+    Office office;
+    const auto before = office.snapshot();
+    Config next = office.config;
+    next.pools[0].backends[0].endpoint = endpoint("198.51.100.99", 5060);
+    ASSERT_EQ(office.refusal(next), "");
+    EXPECT_EQ(office.model.backend(office.id("b1")).health, Health::Unknown);
+    auto now = office.snapshot(seconds(60));
+    EXPECT_TRUE(now->pools[0].has_verdict);
+    EXPECT_EQ(now->pools[0].slots, before->pools[0].slots) << "nobody knows it to be down";
+    office.model.set_health(office.id("b1"), Health::Down, "no answer");
+    now = office.snapshot(seconds(61));
+    EXPECT_EQ(std::ranges::count(*now->pools[0].slots, office.id("b1")), 0);
+}
+
+TEST(Reload, SaysWhenItsStateCouldNotBeKept) {
+    Office office;
+    office.state_failure = "/var/lib/viaduct/state.json: No space left on device";
+    const auto reply = office.ask_json("add proxies b4 198.51.100.24");
+    EXPECT_EQ(reply["changed"], true);
+    EXPECT_NE(reply["warning"].get<std::string>().find("No space left"), std::string::npos);
+    EXPECT_NE(office.ask("weight proxies b4 50").find("\nWarning: /var/lib/viaduct/state.json: No"),
+              std::string::npos);
+    office.state_failure.clear();
+    EXPECT_EQ(office.ask_json("weight proxies b4 60")["warning"], nullptr);
+}
+
+TEST(Reload, PreviewSaysThatALongerCallLifetimeNeedsARestart) {
+    Office office;
+    Config next = office.config;
+    next.pools[0].call_lifetime *= 2;
+    office.write(next);
+    const auto changes = office.ask_json("preview " + office.config.file)["changes"];
+    EXPECT_TRUE(std::ranges::any_of(
+        changes, [](const auto& one) { return one["needs_restart"].template get<bool>(); }));
+    EXPECT_NE(office.refusal(next).find("the table of calls, by the longest call_lifetime or "
+                                        "max_call: unit = 15s -> 29s"),
+              std::string::npos);
+}
+
 TEST(Reload, ReplacingAllBackendsLeavesNoMomentWithoutOne) {
     for (const SteerBy by : {SteerBy::Hash, SteerBy::RoundRobin}) {
         Config config = desk_config();
@@ -467,7 +555,9 @@ TEST(Reload, VerbsRefuseNonsenseInOneLineAndChangeNothing) {
              {"add proxies b4 198.51.100", "ADDRESS wants"},
              {"add proxies b4 198.51.100.24:0", "PORT"},
              {"add proxies b4 198.51.100.24:5070", "dsr-l2 does not change ports"},
-             {"add proxies b4 198.51.100.21", "two backends of this pool have"},
+             {"add proxies b4 198.51.100.21",
+              "two backends of this pool have 198.51.100.21:5060; nothing was changed\n"},
+             {"add proxies b4 198.51.100.10", "address 198.51.100.10 is a vip's; give the address"},
              {"add proxies b/4 198.51.100.24", "name must be"},
              {"add proxies b4 198.51.100.24 --weight", "usage: add"},
              {"add proxies b4 198.51.100.24 --weight x", "--weight wants a number"},

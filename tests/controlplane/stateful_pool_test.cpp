@@ -206,8 +206,8 @@ TEST(StatefulPool, RefusesInTheConfigurationWhatCannotBe) {
                wants + found);
     expect("weight = 0",
            "weight = 0\nmax_calls = ^10",
-           "max_calls needs a pool that counts its calls: steering = \"round-robin\" or "
-           "\"least-calls\"");
+           "max_calls needs a pool that counts its calls: steering = \"round-robin\", "
+           "\"least-calls\", \"least-transactions\" or \"least-work\"");
     EXPECT_EQ(mistakes_of(change(change(kRich, "steering = \"hash\"", "steering = \"round-robin\""),
                                  "weight = 0",
                                  "weight = 0\nmax_calls = 10")),

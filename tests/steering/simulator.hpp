@@ -125,7 +125,7 @@ private:
                 CallTable table,
                 const KeptState& kept,
                 TimePoint now,
-                std::function<void()> keep_state)
+                std::function<std::string()> keep_state)
             : model(model_of(config, kept)), publisher(config, kSecret, 0),
               sweeper(table, publisher), reloader({config,
                                                    model,
@@ -240,13 +240,16 @@ private:
         }
         Config next = config_;
         change(next);
-        process_->reloader.apply(next);
+        process_->reloader.apply(next, now_);
     }
 
     // ---- kill -9 and restart
 
     [[nodiscard]] std::unique_ptr<Process> start(const KeptState& kept) {
-        return std::make_unique<Process>(config_, table_, kept, now_, [this] { write_state(); });
+        return std::make_unique<Process>(config_, table_, kept, now_, [this] {
+            write_state();
+            return std::string();
+        });
     }
     void write_state() {
         state_of_ = {model().version(), publisher().current()->number};

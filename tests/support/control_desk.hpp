@@ -90,6 +90,7 @@ struct ControlDesk {
     LoadMeter load;
     unsigned applied = 0;
     unsigned state_kept = 0;
+    std::string state_failure;   ///< what the disk says; empty: it takes the state
     std::string address_failure; ///< what the kernel says of new addresses; empty: it takes them
     Reloader reloader{{config,
                        model,
@@ -99,7 +100,10 @@ struct ControlDesk {
                        [this](const Config&, const std::vector<PlacedBackend>&) {
                            if (!address_failure.empty()) throw Error(address_failure);
                        },
-                       [this] { ++state_kept; }}};
+                       [this] {
+                           ++state_kept;
+                           return state_failure;
+                       }}};
     Control control{config,
                     model,
                     health,
