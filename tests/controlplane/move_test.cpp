@@ -2,6 +2,7 @@
 //
 // A VIP moves from one pool to another while calls run: `previous_pool`.
 #include "control_desk.hpp"
+#include "own_table.hpp"
 #include "state_file.hpp"
 
 #include "viaduct/steer.hpp"
@@ -26,7 +27,6 @@ constexpr TimePoint kStart{1h};
 /// VIP "sip": pool "v1" with a1, a2, a3; pool "v2" with b1, b2, b3 waits behind the VIP "lab".
 struct Site {
     Site() : config(make()), model(config), publisher(config, kSecret, 0) {
-        std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), CallTable::kLeastWords, 0);
         for (const BackendState& backend : model.backends())
             model.set_health(backend.id, Health::Up, "", kStart);
         publish(kStart);
@@ -102,10 +102,8 @@ struct Site {
     Config config;
     PoolModel model;
     Publisher publisher;
-    std::unique_ptr<CallTable::Word, void (*)(void*)> memory{
-        static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
-        &std::free};
-    CallTable table{std::span(memory.get(), CallTable::kLeastWords)};
+    OwnTable own;
+    CallTable table = own.table;
     std::unique_ptr<const Snapshot> snapshot;
     std::uint64_t published = 0;
 };

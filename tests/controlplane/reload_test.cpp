@@ -2,6 +2,7 @@
 //
 // reload: another configuration takes effect whole or not at all, and what stays, stays.
 #include "control_desk.hpp"
+#include "own_table.hpp"
 #include "reload.hpp"
 #include "verbs_show.hpp"
 
@@ -129,12 +130,8 @@ TEST(Reload, WhoIsRemovedLeavesAndKeepsItsCallsAndItsId) {
 
 TEST(Reload, AnIdIsFreeWhenNoGenerationNamesItAndNoCallIsRemembered) {
     Office office;
-    const std::unique_ptr<CallTable::Word, decltype(&std::free)> memory(
-        static_cast<CallTable::Word*>(
-            std::aligned_alloc(64, CallTable::kLeastWords * sizeof(CallTable::Word))),
-        &std::free);
-    std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), CallTable::kLeastWords, 0);
-    CallTable table(std::span(memory.get(), CallTable::kLeastWords));
+    OwnTable own;
+    CallTable& table = own.table;
     CallSweeper sweeper(table, office.publisher);
     Reloader reloader({office.config,
                        office.model,
@@ -144,10 +141,8 @@ TEST(Reload, AnIdIsFreeWhenNoGenerationNamesItAndNoCallIsRemembered) {
                        [](const Config&, const std::vector<PlacedBackend>&) {},
                        [] { return std::string(); }});
     const CallTime now(100);
-    const auto sweep = [&] {
-        const std::uint64_t passes = sweeper.passes();
-        for (TimePoint clock = Clock::now(); sweeper.passes() == passes; clock += seconds(1))
-            sweeper.tick(now, clock);
+    const auto pass = [&] {
+        sweep(sweeper, now);
         reloader.tick(Clock::now());
     };
     const auto tenure = [&] { return office.model.backend(BackendId{0}).tenure; };
@@ -159,14 +154,14 @@ TEST(Reload, AnIdIsFreeWhenNoGenerationNamesItAndNoCallIsRemembered) {
     const Call call{BackendId{0}, CallState::Answered, 3, now.after(50)};
     static_cast<void>(table.remember(7, call, now));
     for (int i = 0; i < 3; ++i)
-        sweep();
+        pass();
     EXPECT_EQ(tenure(), Tenure::Leaving) << "a generation names it";
     static_cast<void>(office.snapshot(std::chrono::hours(5)));
     for (int i = 0; i < 3; ++i)
-        sweep();
+        pass();
     EXPECT_EQ(tenure(), Tenure::Leaving) << "a call is remembered";
     static_cast<void>(table.update(7, call, {BackendId{1}, CallState::Answered, 3, now.after(50)}));
-    sweep();
+    pass();
     EXPECT_EQ(tenure(), Tenure::Free);
     EXPECT_EQ(office.ask("show backends").find("b1"), std::string::npos);
     static_cast<void>(office.snapshot(std::chrono::hours(5)));
@@ -179,10 +174,10 @@ TEST(Reload, AnIdIsFreeWhenNoGenerationNamesItAndNoCallIsRemembered) {
     reloader.apply(next);
     static_cast<void>(office.snapshot(std::chrono::hours(5)));
     EXPECT_EQ(office.model.backend(BackendId{3}).tenure, Tenure::Gone);
-    sweep();
+    pass();
     EXPECT_EQ(office.model.backend(BackendId{3}).tenure, Tenure::Gone)
         << "it may have begun before";
-    sweep();
+    pass();
     EXPECT_EQ(office.model.backend(BackendId{3}).tenure, Tenure::Free);
     EXPECT_EQ(table.find(9, now), std::nullopt);
 }

@@ -4,6 +4,7 @@
 #include "call_store.hpp"
 #include "config_text.hpp"
 #include "control_desk.hpp"
+#include "own_table.hpp"
 #include "publish.hpp"
 
 #include "viaduct/steer.hpp"
@@ -70,11 +71,8 @@ TEST(StatefulPool, LetsChangesCountAtOnceAndKeepsWhatIsAsItWas) {
 
 TEST(StatefulPool, CountsHealWhenByesAreLost) {
     Office office(SteerBy::LeastCalls);
-    const std::unique_ptr<CallTable::Word, void (*)(void*)> memory(
-        static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
-        &std::free);
-    std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), CallTable::kLeastWords, 0);
-    CallTable table(std::span(memory.get(), CallTable::kLeastWords));
+    const OwnTable own;
+    const CallTable& table = own.table;
     CallSweeper sweeper(table, office.publisher);
     const auto snapshot = office.publisher.build(office.model);
     const auto send = [&](Method method, const std::string& id, CallTime now) {
@@ -95,41 +93,32 @@ TEST(StatefulPool, CountsHealWhenByesAreLost) {
             sum += office.publisher.loads()[id].calls();
         return sum;
     };
-    const auto sweep = [&](CallTime now) {
-        const std::uint64_t passes = sweeper.passes();
-        for (TimePoint clock = Clock::now(); sweeper.passes() == passes;
-             clock += std::chrono::seconds(1))
-            sweeper.tick(now, clock);
-    };
     const CallTime start(100);
     for (int i = 0; i < 1'000; ++i) {
         send(Method::Invite, std::to_string(i), start);
         send(Method::Info, std::to_string(i), start);
     }
     EXPECT_EQ(calls(), 1'000U);
-    sweep(start);
+    sweep(sweeper, start);
     EXPECT_EQ(calls(), 1'000U) << "a pass finds what the workers counted";
     for (int i = 0; i < 100; ++i)
         send(Method::Bye, std::to_string(i), start);
     EXPECT_EQ(calls(), 900U);
-    sweep(start);
+    sweep(sweeper, start);
     EXPECT_EQ(calls(), 900U);
     for (int i = 1'000; i < 1'010; ++i) // never answered, and given up without a word
         send(Method::Invite, std::to_string(i), start);
     EXPECT_EQ(calls(), 910U);
-    sweep(start.after(20)); // of 15 s each
+    sweep(sweeper, start.after(20)); // of 15 s each
     EXPECT_EQ(calls(), 900U) << "they rang too long";
-    sweep(start.after(1'020)); // nobody's BYE came
+    sweep(sweeper, start.after(1'020)); // nobody's BYE came
     EXPECT_EQ(calls(), 0U);
 }
 
 TEST(StatefulPool, ForgetsRequestsThatNobodyAnswers) {
     Office office(SteerBy::LeastWork);
-    const std::unique_ptr<CallTable::Word, void (*)(void*)> memory(
-        static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
-        &std::free);
-    std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), CallTable::kLeastWords, 0);
-    const CallTable table(std::span(memory.get(), CallTable::kLeastWords));
+    const OwnTable own;
+    const CallTable& table = own.table;
     CallSweeper sweeper(table, office.publisher);
     const auto snapshot = office.publisher.build(office.model);
     const CallTime start(100);
@@ -149,22 +138,16 @@ TEST(StatefulPool, ForgetsRequestsThatNobodyAnswers) {
             sum += office.publisher.loads()[id].work();
         return sum;
     };
-    const auto sweep = [&](CallTime now) {
-        const std::uint64_t passes = sweeper.passes();
-        for (TimePoint clock = Clock::now(); sweeper.passes() == passes;
-             clock += std::chrono::seconds(1))
-            sweeper.tick(now, clock);
-    };
     for (int i = 0; i < 100; ++i) {
         send(Method::Invite, "i" + std::to_string(i));
         send(Method::Options, "o" + std::to_string(i));
     }
     EXPECT_EQ(work(), 100U * 7 + 100U * 4);
-    sweep(start);
+    sweep(sweeper, start);
     EXPECT_EQ(work(), 100U * 7 + 100U * 4) << "a pass finds what the workers counted";
-    sweep(start.after(5)); // of 15 s each: more than 64*T1
+    sweep(sweeper, start.after(5)); // of 15 s each: more than 64*T1
     EXPECT_EQ(work(), 100U * 7);
-    sweep(start.after(15)); // more than timer C
+    sweep(sweeper, start.after(15)); // more than timer C
     EXPECT_EQ(work(), 0U);
 }
 

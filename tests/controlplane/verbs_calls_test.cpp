@@ -2,13 +2,12 @@
 //
 // drain with its options, and what the verbs say about generations and remembered calls.
 #include "control_desk.hpp"
+#include "own_table.hpp"
 
 #include "viaduct/steer.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <gtest/gtest.h>
-#include <memory>
 
 namespace viaduct::test {
 
@@ -31,9 +30,6 @@ Config counting_config(bool counts) {
 struct CallDesk : ControlDesk {
     explicit CallDesk(bool counts = true)
         : ControlDesk(counting_config(counts)),
-          memory(static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
-                 &std::free),
-          table(std::span(memory.get(), CallTable::kLeastWords)),
           counter(table, publisher), seeing{config,
                                             model,
                                             health,
@@ -45,7 +41,6 @@ struct CallDesk : ControlDesk {
                                             Clock::now(),
                                             find_admins(config.admins),
                                             [this] { publish(publisher.build(model)); }} {
-        std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), CallTable::kLeastWords, 0);
         all_up();
     }
     Steering invite(const std::string& call_id, Method method = Method::Invite) {
@@ -59,11 +54,7 @@ struct CallDesk : ControlDesk {
         const SteerView view{*publisher.current(), table, CallTime(1)};
         return steer(view, kProxies, digest, would_steer(view, kProxies, digest).hash);
     }
-    void count() {
-        const std::uint64_t passes = counter.passes();
-        while (counter.passes() == passes)
-            counter.tick(CallTime(1), clock += std::chrono::seconds(1));
-    }
+    void count() { sweep(counter, CallTime(1)); }
     std::string say(const std::string& line) { return answer(seeing, root, line); }
     Json say_json(const std::string& line) {
         std::string text = say("json " + line);
@@ -72,10 +63,9 @@ struct CallDesk : ControlDesk {
         return Json::parse(text);
     }
 
-    std::unique_ptr<CallTable::Word, void (*)(void*)> memory;
-    CallTable table;
+    OwnTable own;
+    CallTable table = own.table;
     CallSweeper counter;
-    TimePoint clock = Clock::now();
     Control seeing;
 };
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "own_table.hpp"
+
 #include "viaduct/call_table.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <gtest/gtest.h>
 #include <map>
-#include <memory>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -16,22 +17,10 @@ namespace viaduct::test {
 
 namespace {
 
-/// A table with memory of its own.
-struct OwnTable {
-    explicit OwnTable(std::size_t count = CallTable::kLeastWords)
-        : memory(static_cast<CallTable::Word*>(std::aligned_alloc(64, count * 8)), &std::free),
-          words(memory.get(), count), table(words) {
-        std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), count, 0);
-    }
-    std::unique_ptr<CallTable::Word, void (*)(void*)> memory;
-    std::span<CallTable::Word> words;
-    CallTable table;
-
-    /// The word that is not zero; there must be one.
-    CallTable::Word& only_word() {
-        return *std::ranges::find_if(words, [](const auto& word) { return word.load() != 0; });
-    }
-};
+/// The word that is not zero; there must be one.
+CallTable::Word& only_word(const OwnTable& own) {
+    return *std::ranges::find_if(own.words, [](const auto& word) { return word.load() != 0; });
+}
 
 constexpr BackendId backend(unsigned number) {
     return static_cast<BackendId>(number);
@@ -104,7 +93,7 @@ TEST(CallTable, EveryStateHasItsNameAndIsPutBackFromACopy) {
         OwnTable to;
         const Call call{backend(9), state, 3, kNow.after(50)};
         static_cast<void>(from.table.remember(7, call, kNow));
-        const CallTable::Word& word = from.only_word();
+        const CallTable::Word& word = only_word(from);
         to.table.put_back(
             static_cast<std::uint64_t>(&word - from.words.data()), word.load(), kNow, kNow, 0);
         EXPECT_EQ(to.table.find(7, kNow), call) << kNames[i];
@@ -161,7 +150,7 @@ TEST(CallTable, IsFullWhereOnlyAnsweredCallsAre) {
 TEST(CallTable, AWordThatAKilledThreadLeftHalfAddedHoldsUpNobody) {
     OwnTable own;
     static_cast<void>(own.table.remember(7, ringing(1, kNow.after(9)), kNow));
-    CallTable::Word& word = own.only_word();
+    CallTable::Word& word = only_word(own);
     word.store((word.load() & ~(std::uint64_t{7} << 15)) | std::uint64_t{1} << 15);
     EXPECT_EQ(own.table.find(7, kNow), std::nullopt);
     EXPECT_EQ(own.table.remember(7, ringing(2, kNow.after(9)), kNow).result,

@@ -3,6 +3,7 @@
 // Other keys than the Call-ID, and calls that a message names.
 #include "guarded.hpp"
 #include "message_builder.hpp"
+#include "own_table.hpp"
 #include "world.hpp"
 
 #include "viaduct/keys.hpp"
@@ -32,11 +33,7 @@ MessageBuilder made(const std::string& method, const std::string& uri = "sip:bob
 }
 
 struct Site {
-    Site()
-        : memory(static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
-                 &std::free),
-          table(std::span(memory.get(), CallTable::kLeastWords)) {
-        std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), CallTable::kLeastWords, 0);
+    Site() {
         pool().lifetimes.silence = 900;
         pool().marks = std::make_shared<SlotMarks>();
     }
@@ -73,8 +70,8 @@ struct Site {
     }
 
     World here = world();
-    std::unique_ptr<CallTable::Word, void (*)(void*)> memory;
-    CallTable table;
+    OwnTable own;
+    CallTable table = own.table;
 };
 
 std::optional<std::uint64_t>

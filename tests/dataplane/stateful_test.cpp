@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "own_table.hpp"
 #include "world.hpp"
 
 #include "viaduct/stateful.hpp"
@@ -19,11 +20,7 @@ namespace viaduct::test {
 namespace {
 
 struct Site {
-    explicit Site(SteerBy by, const std::vector<unsigned>& weights = {1, 1, 1})
-        : memory(static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
-                 &std::free),
-          table(std::span(memory.get(), CallTable::kLeastWords)) {
-        std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), CallTable::kLeastWords, 0);
+    explicit Site(SteerBy by, const std::vector<unsigned>& weights = {1, 1, 1}) {
         dealer->by = by;
         dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
         dealer->loads = std::make_shared<BackendLoads>();
@@ -61,8 +58,8 @@ struct Site {
     [[nodiscard]] BackendLoad& load(std::uint16_t id) const { return (*dealer->loads)[id]; }
 
     World here = world();
-    std::unique_ptr<CallTable::Word, void (*)(void*)> memory;
-    CallTable table;
+    OwnTable own;
+    CallTable table = own.table;
     std::shared_ptr<Dealer> dealer = std::make_shared<Dealer>();
 };
 

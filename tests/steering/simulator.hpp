@@ -12,6 +12,7 @@
 
 #include "call_store.hpp"
 #include "control_desk.hpp"
+#include "own_table.hpp"
 #include "pool.hpp"
 #include "publish.hpp"
 #include "reload.hpp"
@@ -72,13 +73,8 @@ class Simulator {
 public:
     explicit Simulator(const SimulatorOptions& options)
         : options_(options), random_(options.seed), config_(make_config(options)),
-          memory_(static_cast<CallTable::Word*>(std::aligned_alloc(64, CallTable::kLeastWords * 8)),
-                  &std::free),
-          table_(options.remembers ? CallTable(std::span(memory_.get(), CallTable::kLeastWords))
-                                   : CallTable{}),
-          process_(start(KeptState{})) {
+          table_(options.remembers ? own_.table : CallTable{}), process_(start(KeptState{})) {
         spdlog::set_level(spdlog::level::warn); // each reload says what it changes
-        std::fill_n(reinterpret_cast<std::uint64_t*>(memory_.get()), CallTable::kLeastWords, 0);
     }
 
     SimulatorResult run() {
@@ -722,7 +718,7 @@ private:
     SimulatorOptions options_;
     std::mt19937_64 random_;
     Config config_;
-    std::unique_ptr<CallTable::Word, void (*)(void*)> memory_;
+    OwnTable own_;
     CallTable table_;
     TimePoint now_{std::chrono::hours(1)};
     std::unique_ptr<Process> process_;

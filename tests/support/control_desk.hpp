@@ -57,6 +57,14 @@ inline Config desk_config() {
     return config;
 }
 
+/// A whole pass over the table.
+inline void sweep(CallSweeper& sweeper, CallTime now) {
+    const std::uint64_t passes = sweeper.passes();
+    for (TimePoint clock = Clock::now(); sweeper.passes() == passes;
+         clock += std::chrono::seconds(1))
+        sweeper.tick(now, clock);
+}
+
 struct ControlDesk {
     explicit ControlDesk(Config made = desk_config()) : config(std::move(made)) {
         fake_dataplane().reset();

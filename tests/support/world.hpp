@@ -8,12 +8,14 @@
 #pragma once
 
 #include "frame_builder.hpp"
+#include "own_table.hpp"
 #include "pipeline.hpp"
 
 #include "viaduct/steer.hpp"
 
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,7 +49,7 @@ struct World {
     NextHops next_hops;
     std::vector<PortView> ports;
 
-    std::shared_ptr<CallTable::Word> call_words;
+    std::optional<OwnTable> own_calls;
     CallTable calls;
 
     [[nodiscard]] PipelineView view() const {
@@ -55,13 +57,7 @@ struct World {
     }
 
     /// A table in which calls can be remembered.
-    void give_call_table() {
-        constexpr std::size_t kWords = CallTable::kLeastWords;
-        call_words.reset(static_cast<CallTable::Word*>(std::aligned_alloc(64, kWords * 8)),
-                         &std::free);
-        std::fill_n(reinterpret_cast<std::uint64_t*>(call_words.get()), kWords, 0);
-        calls = CallTable(std::span(call_words.get(), kWords));
-    }
+    void give_call_table() { calls = own_calls.emplace().table; }
 
     /// Deals the pool's slots out to these backends in turn.
     void deal_slots(PoolId pool, const std::vector<BackendId>& backends) {

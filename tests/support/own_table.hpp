@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// own_table: an empty table of calls with memory of its own.
+#pragma once
+
+#include "viaduct/call_table.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <span>
+
+namespace viaduct::test {
+
+/// Copies share the memory.
+struct OwnTable {
+    explicit OwnTable(std::size_t count = CallTable::kLeastWords)
+        : memory(static_cast<CallTable::Word*>(std::aligned_alloc(64, count * 8)), &std::free),
+          words(memory.get(), count), table(words) {
+        std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), count, 0);
+    }
+    std::shared_ptr<CallTable::Word> memory;
+    std::span<CallTable::Word> words;
+    CallTable table;
+};
+
+} // namespace viaduct::test
