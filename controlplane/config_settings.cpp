@@ -465,9 +465,8 @@ constexpr Setting kSettings[] = {
      {"new_calls", 1, 100'000'000},
      field<&Config::new_calls>(),
      "no limit",
-     "how many calls may begin to be remembered in one second, shared out to the workers; those "
-     "beyond it go by hash, so that "
-     "a flood does not push out the calls that ring"},
+     "how many calls may begin to be remembered in one second, of all workers together; those "
+     "beyond it go by hash, so that a flood does not push out the calls that ring"},
     {Section::Timers,
      Need::Default,
      kStartOnly,

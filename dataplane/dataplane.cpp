@@ -70,7 +70,6 @@ void create_workers(Engine& self, const std::vector<unsigned>& cpus) {
         static_cast<rte_rcu_qsbr*>(rte_zmalloc("qsbr", qsbr_bytes, RTE_CACHE_LINE_SIZE));
     if (self.shared.qsbr == nullptr) throw Error("no memory for the workers' bookkeeping");
     rte_rcu_qsbr_init(self.shared.qsbr, static_cast<std::uint32_t>(cpus.size()));
-    self.shared.workers = static_cast<std::uint32_t>(cpus.size());
     for (std::size_t i = 0; i < cpus.size(); ++i) {
         auto worker = std::make_unique<Worker>();
         worker->id = WorkerId{static_cast<std::uint8_t>(i)};

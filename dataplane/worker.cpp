@@ -84,13 +84,17 @@ void Worker::process(const RxQueue& queue,
     const NextHops* next_hops = shared->next_hops.load(std::memory_order_acquire);
     if (snapshot != nullptr && next_hops != nullptr) {
         const CallTime call_time(shared->call_time.load(std::memory_order_relaxed));
+        const std::uint32_t a_second = snapshot->calls_a_second; // 0: no limit
+        std::uint32_t budget =
+            a_second == 0 ? 0 : shared->new_calls.take(count, a_second, rx_tsc, tsc_per_second);
         run_pipeline({*snapshot,
                       *next_hops,
                       shared->ports,
                       shared->calls,
                       call_time,
-                      refill_budget(snapshot->calls_a_second, rx_tsc)},
+                      a_second == 0 ? nullptr : &budget},
                      burst);
+        if (budget > 0) shared->new_calls.give_back(budget, a_second, tsc_per_second);
         if (burst.calls.remembered > 0)
             counters[WorkerCounter::CallsRemembered].add(burst.calls.remembered);
         if (burst.calls.table_full > 0)
@@ -104,21 +108,6 @@ void Worker::process(const RxQueue& queue,
     if (burst.live_count < count) end_others(queue, mbufs, rx_tsc);
     send_live(mbufs);
     burst.clock.charge(Stage::Rest);
-}
-
-/// This worker's share of what all may remember in a second; null: no limit.
-std::uint32_t* Worker::refill_budget(std::uint32_t of_all, std::uint64_t tsc) noexcept {
-    if (of_all == 0) [[likely]]
-        return nullptr;
-    const std::uint32_t a_second = (of_all + shared->workers - 1) / shared->workers;
-    const std::uint64_t passed = std::min(tsc - budget_refilled_tsc, tsc_per_second);
-    const std::uint64_t earned = passed * a_second / tsc_per_second;
-    if (earned > 0) {
-        call_budget =
-            static_cast<std::uint32_t>(std::min<std::uint64_t>(call_budget + earned, a_second));
-        budget_refilled_tsc = tsc;
-    }
-    return &call_budget;
 }
 
 /// What is not to be sent: to the kernel, or free again.

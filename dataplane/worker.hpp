@@ -5,6 +5,7 @@
 #pragma once
 
 #include "frame.hpp"
+#include "rate_limit.hpp"
 
 #include "viaduct/dataplane.hpp"
 
@@ -23,13 +24,13 @@ namespace viaduct {
 struct WorkerShared {
     std::vector<PortView> ports;        ///< by PortId; constant
     std::vector<std::uint16_t> ethdevs; ///< by PortId; constant
-    std::uint32_t workers = 1;          ///< constant
     rte_rcu_qsbr* qsbr = nullptr;
     std::atomic<bool> stopping{false};               // writer: control; reader: workers, relaxed
     std::atomic<const Snapshot*> snapshot{nullptr};  // writer: control (publish); reader: workers
     std::atomic<const NextHops*> next_hops{nullptr}; // writer: control (publish); reader: workers
     CallTable calls;                                 // set before the workers start
     std::atomic<std::uint16_t> call_time{0};         // writer: control; reader: workers, relaxed
+    alignas(64) RateLimit new_calls;                 ///< that begin to be remembered
 };
 
 /// Everything one worker owns. One cache-aligned object per worker, used by its thread alone; the
@@ -57,8 +58,6 @@ struct alignas(64) Worker {
     std::uint64_t punt_refilled_tsc = 0;
     std::uint64_t tsc_per_punt = 1;
     std::uint64_t tsc_per_second = 1;
-    std::uint32_t call_budget = 0; ///< calls that may yet begin to be remembered
-    std::uint64_t budget_refilled_tsc = 0;
     std::uint64_t miss_told_tsc = 0; ///< when the last NextHopMiss was told
     std::uint64_t tsc_per_miss = 0;  ///< the least time between two
     Burst burst;
@@ -77,7 +76,6 @@ private:
                  rte_mbuf** mbufs,
                  std::uint16_t count,
                  std::uint64_t rx_tsc) noexcept;
-    [[nodiscard]] std::uint32_t* refill_budget(std::uint32_t of_all, std::uint64_t tsc) noexcept;
     void end_others(const RxQueue& queue, rte_mbuf** mbufs, std::uint64_t rx_tsc) noexcept;
     void send_live(rte_mbuf** mbufs) noexcept;
     void send_batch(PortId port, TxBatch& batch) noexcept;
