@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "call_state.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace viaduct {
+
+namespace {
+
+/// A few bits of a text, 1 to 14: what Call::dialog holds.
+std::uint8_t few_bits(std::uint64_t word) noexcept {
+    return static_cast<std::uint8_t>(1 + (word * 0x9e3779b97f4a7c15U >> 40) % 14);
+}
+std::uint64_t sum_of(std::string_view text) noexcept {
+    constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15U;
+    std::uint64_t sum = text.size();
+    const char* at = text.data();
+    std::size_t left = text.size();
+    std::uint64_t word = 0;
+    const auto add = [&] { sum = (sum ^ word) * kFactor, sum ^= sum >> 32; };
+    for (; left > sizeof(word); at += sizeof(word), left -= sizeof(word)) {
+        std::memcpy(&word, at, sizeof(word));
+        add();
+    }
+    if (text.size() >= sizeof(word)) { // the last eight, whatever of them was there before
+        std::memcpy(&word, text.data() + text.size() - sizeof(word), sizeof(word));
+    } else {
+        word = 0;
+        for (std::size_t i = 0; i < left; ++i)
+            word = word << 8 | static_cast<std::uint8_t>(at[i]);
+    }
+    add();
+    return sum;
+}
+/// Of the dialog a message is in, whichever side sent it (RFC 3261 §12); 0: a tag is missing.
+std::uint8_t dialog_of(const SipDigest& digest) noexcept {
+    if (digest.from_tag.empty() || digest.to_tag.empty()) return 0;
+    return few_bits(sum_of(digest.from_tag) + sum_of(digest.to_tag));
+}
+
+/// Without a word from it: a registration, subscription or publication lives as long as it asks
+/// for, and its NOTIFYs change nothing of that.
+std::uint16_t
+silence(const CallMessage& message, const Call& call, Method method, bool fresh) noexcept {
+    const CallLifetimes& lives = message.lifetimes;
+    const SipDigest& digest = message.digest;
+    if (message.role == MessageRole::OneShot && (fresh || call.state == CallState::Failed))
+        return std::min<std::uint16_t>(lives.silence, lives.transaction + 1U);
+    const auto left = static_cast<std::uint16_t>(std::max(0, call.deadline.left(message.now)));
+    const bool answers_one_shot =
+        digest.kind == PayloadKind::Response &&
+        (method == Method::Options || method == Method::Message || method == Method::Other);
+    if (!fresh && call.state == CallState::Failed && answers_one_shot) return left;
+    const bool lasts = method == Method::Register || method == Method::Subscribe ||
+                       method == Method::Publish || method == Method::Notify ||
+                       method == Method::Refer;
+    if (lives.unit_seconds == 0 || !lasts || (!fresh && call.state != CallState::Lasting))
+        return lives.silence;
+    const bool asks =
+        digest.kind == PayloadKind::Request && !message.arrival.payload.empty() &&
+        (method == Method::Register || method == Method::Subscribe || method == Method::Publish);
+    if (asks) {
+        const std::uint32_t units = asked_seconds(message.arrival.payload) / lives.unit_seconds;
+        return static_cast<std::uint16_t>(
+            std::min<std::uint32_t>(lives.silence, units + 1 + lives.transaction));
+    }
+    return fresh ? lives.silence : left;
+}
+
+} // namespace
+
+Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
+    const CallLifetimes& lives = message.lifetimes;
+    const SipDigest& digest = message.digest;
+    const bool request = digest.kind != PayloadKind::Response;
+    const Method method = request       ? digest.method
+                          : digest.cseq ? digest.cseq->method
+                                        : Method::Other;
+    const auto branch_bits = [&] { // most messages of a known call need neither
+        return digest.top_via_branch.empty() ? std::uint8_t{0}
+                                             : few_bits(sum_of(digest.top_via_branch));
+    };
+    if (!lives.is_cap || fresh)
+        call.deadline = message.now.after(silence(message, call, method, fresh));
+
+    // What a backend asks once: for its answer alone.
+    if (fresh && message.role == MessageRole::OneShot) call.state = CallState::Failed;
+    if (method == Method::Invite && message.role == MessageRole::Starter) {
+        if (!fresh && call.state != CallState::Ringing && call.state != CallState::Failed)
+            return call;
+        // Its branch tells the ACK to its failure from the one to its success.
+        const std::uint8_t branch = branch_bits();
+        if (branch != call.dialog) call.state = CallState::Ringing; // another try perhaps
+        call.dialog = branch;
+        return call;
+    }
+    const std::uint8_t dialog = dialog_of(digest);
+    const auto answered = [&] { // something inside `dialog` was seen
+        if (call.state != CallState::Answered || call.dialog == 0)
+            call.dialog = dialog;
+        else if (dialog != 0 && dialog != call.dialog)
+            call.dialog = Call::kSeveralDialogs;
+        call.state = CallState::Answered;
+    };
+    switch (method) {
+    case Method::Register:
+    case Method::Subscribe:
+    case Method::Publish:
+    case Method::Notify:
+        if (fresh) call.state = CallState::Lasting;
+        return call;
+    case Method::Refer: // inside a dialog it is most often an INVITE's
+        if (!digest.has_to_tag) {
+            if (fresh) call.state = CallState::Lasting;
+            return call;
+        }
+        break;
+    case Method::Invite:
+        if (!request && (digest.status < 200 || digest.status >= 300)) return call;
+        if (call.state != CallState::Ended || dialog != call.dialog) answered();
+        return call;
+    case Method::Ack:
+        // An ACK to a failure has the branch of its INVITE (RFC 3261 §17.1.1.3).
+        if ((call.state == CallState::Ringing || call.state == CallState::Failed) && !fresh &&
+            branch_bits() == call.dialog) {
+            call.state = CallState::Failed;
+            return call;
+        }
+        if (call.state != CallState::Ended || dialog != call.dialog) answered();
+        return call;
+    case Method::Bye: {
+        // Of several dialogs the first BYE ends one only (RFC 3261 §15, forks: §12).
+        const bool another = call.state == CallState::Answered && call.dialog != 0 && dialog != 0 &&
+                             dialog != call.dialog;
+        if (another) return call;
+        call.state = CallState::Ended;
+        call.dialog = dialog;
+        return call;
+    }
+    case Method::Cancel:
+    case Method::Prack:
+    case Method::Update:
+        return call;
+    case Method::Info:
+    case Method::Options:
+    case Method::Message:
+    case Method::Other:
+        break;
+    }
+    if (digest.has_to_tag && request && call.state != CallState::Lasting &&
+        (call.state != CallState::Ended || dialog != call.dialog))
+        answered();
+    return call;
+}
+
+} // namespace viaduct

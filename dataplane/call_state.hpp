@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// call_state: what a remembered call is after a message.
+//
+// In:    what was remembered, and one message of the call.
+// Out:   what to remember: its state, the dialog or branch that tells forks and failures apart, and
+//        for how long.
+// Cost:  nanoseconds; a message that begins a registration or subscription is read for its Expires.
+// Spec:  RFC 3261 §12, §15, §17.1.1.3; docs/steering.md.
+#pragma once
+
+#include "viaduct/keys.hpp"
+#include "viaduct/message.hpp"
+#include "viaduct/snapshot.hpp"
+#include "viaduct/steer.hpp"
+
+namespace viaduct {
+
+/// A message as its call sees it.
+struct CallMessage {
+    const CallLifetimes& lifetimes;
+    const SipDigest& digest; ///< read for everything
+    const Arrival& arrival;
+    MessageRole role;
+    CallTime now;
+};
+
+/// What `call` is after the message. `fresh`: it is remembered for the first time, or anew.
+[[nodiscard]] Call after_message(const CallMessage& message, Call call, bool fresh) noexcept;
+
+} // namespace viaduct

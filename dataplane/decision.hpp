@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// decision: one message's way through the rules of one pool (docs/steering.md).
+//
+// In:    a snapshot, the table of calls, a message that was admitted.
+// Out:   the backend or why there is none, and what of the call is remembered.
+// Cost:  a lookup in the table of calls where the slot is not settled; a full reading where another
+//        key or call may be named.
+#pragma once
+
+#include "call_state.hpp"
+
+#include "viaduct/steer.hpp"
+
+#include <cstdint>
+#include <optional>
+
+namespace viaduct {
+
+/// Of one message; decide(), bind() or go_back() is called once.
+class Decision {
+public:
+    Decision(const SteerView& view,
+             const Pool& pool,
+             const SipDigest& digest,
+             const Arrival& arrival,
+             bool writes,
+             Steering& result) noexcept
+        : snapshot_(view.snapshot), calls_(view.calls), now_(view.now), budget_(view.budget),
+          pool_(pool), digest_(digest), arrival_(arrival), writes_(writes), result_(result) {}
+
+    void decide(std::uint64_t hash) noexcept;
+    /// The call of this key is at that backend, whatever the slots say. One that is `beside` is
+    /// only found by who looks for it there.
+    void bind(std::uint64_t hash, BackendId backend, bool beside) noexcept;
+    /// To whom the backend that the call is at sends: the one that began it.
+    void go_back(std::uint64_t hash, BackendId sender) noexcept;
+
+private:
+    [[nodiscard]] bool is_settled() const noexcept {
+        return !result_.is_unsettled && !result_.is_marked;
+    }
+    [[nodiscard]] bool is_unsettled(std::uint32_t slot) const noexcept {
+        return pool_.unsettled && pool_.unsettled->contains(slot);
+    }
+    [[nodiscard]] bool is_marked(std::uint32_t slot) const noexcept {
+        return pool_.marks && pool_.marks->any() && pool_.marks->contains(slot);
+    }
+    /// What a message that begins something has besides its Call-ID. What follows in a dialog has
+    /// none of it: it needs a table in which the call is remembered.
+    void read_more() noexcept;
+    /// To the owner of the call that is named; false: nobody knows it, or it is dead.
+    [[nodiscard]] bool go_to_named() noexcept;
+    /// By the key: where it is remembered, as a registration may be, else by its slot.
+    [[nodiscard]] bool go_by_key() noexcept;
+    /// Whether its Call-ID alone says all of it, now and when it is repeated.
+    [[nodiscard]] bool is_by_hash() const noexcept;
+    void look_closer() noexcept;
+    /// Whether this message may go to that backend.
+    [[nodiscard]] bool takes(BackendId id) const noexcept;
+    [[nodiscard]] BackendId old_owner() const noexcept;
+    void go(BackendId backend, SteerRule rule) noexcept {
+        result_.backend = backend;
+        result_.rule = rule;
+    }
+    void go_now(SteerRule rule) noexcept;
+    void choose_new() noexcept;
+    void follow_dead_owner(BackendId owner) noexcept;
+    /// Binds the call to the backend this message goes to, unless another worker has just bound it.
+    void remember(SteerRule rule) noexcept;
+    /// Keeps the loads by which calls are dealt out.
+    void count(const std::optional<Call>& before, const Call& after) noexcept;
+    /// So that later messages look for the call though their slot is settled.
+    void mark() noexcept;
+    void touch(const Call& call) noexcept;
+    [[nodiscard]] Call after_this(const Call& call, bool fresh) const noexcept {
+        return after_message({pool_.lifetimes, digest_, arrival_, result_.role, now_}, call, fresh);
+    }
+
+    const Snapshot& snapshot_;
+    CallTable calls_;
+    CallTime now_;
+    std::uint32_t* budget_;
+    const Pool& pool_;
+    const SipDigest& digest_;
+    const Arrival& arrival_;
+    std::optional<std::uint64_t> key_;   ///< of what begins a dialog by another key
+    std::optional<std::uint64_t> named_; ///< the call that it names
+    bool writes_;
+    bool is_beside_ = false; ///< what is remembered is no slot's
+    Steering& result_;
+};
+
+} // namespace viaduct
