@@ -230,11 +230,13 @@ void CallSweeper::sweep_piece(CallTime now) {
             counts.work += work_of(snapshot, call);
             return true; // no slot's
         }
-        const std::size_t pool = index(snapshot.backends[index(call.backend)].pool);
-        if (!found_[pool].empty()) {
-            const auto& slots = snapshot.pools[pool].slots;
-            if (!slots || (*slots)[slot] != call.backend) found_[pool][slot] = true;
-        }
+        const PoolId pool = snapshot.backends[index(call.backend)].pool;
+        const auto& slots = snapshot.pools[index(pool)].slots;
+        const bool is_dealt_out = snapshot.pools[index(pool)].dealer != nullptr; // found anyway
+        if (is_dealt_out || (slots && (*slots)[slot] == call.backend)) return true;
+        // It may have begun by the hash of then, and generations may be forgotten, or agree again.
+        publisher_.marks(pool).mark(static_cast<std::uint32_t>(slot));
+        if (!found_[index(pool)].empty()) found_[index(pool)][slot] = true;
         return true;
     });
     next_bucket_ += kBucketsATick;

@@ -3,8 +3,11 @@
 // The mapped table of calls and its copy: kept when it fits, refused whole when anything differs.
 #include "call_copy.hpp"
 #include "call_store.hpp"
+#include "control_desk.hpp"
+#include "own_table.hpp"
 
 #include "viaduct/error.hpp"
+#include "viaduct/steer.hpp"
 
 #include <fcntl.h>
 #include <functional>
@@ -133,6 +136,51 @@ struct Copied {
         return CallCopy(folder.path, kSecret, lineage, into).load(saved + age);
     }
 };
+
+TEST(CallSweeper, MarksTheSlotOfACallThatBeganByTheHashOfThen) {
+    constexpr PoolId kPool{0};
+    ControlDesk desk;
+    desk.all_up();
+    OwnTable own;
+    CallSweeper sweeper(own.table, desk.publisher);
+    const CallTime now(100);
+    const auto slots = desk.publisher.current()->pools[0].slots;
+    const std::uint64_t hash = 0x0123'4567'89ab'cdef;
+    const std::uint32_t slot = slot_of(hash);
+    const BackendId owner = (*slots)[slot];
+    std::ignore = own.table.remember(hash, {owner, CallState::Answered, 5, now.after(500)}, now);
+    sweep(sweeper, now);
+    EXPECT_FALSE(desk.publisher.marks(kPool).contains(slot)) << "it is where the hash says";
+
+    desk.model.set_admin(owner, Admin::Drain, "");
+    desk.publisher.switch_at_once(kPool);
+    static_cast<void>(desk.publisher.build(desk.model));
+    ASSERT_NE((*desk.publisher.current()->pools[0].slots)[slot], owner);
+    sweep(sweeper, now);
+    EXPECT_TRUE(desk.publisher.marks(kPool).contains(slot)) << "nobody has touched it since";
+    // However many generations follow until the one that it began in is forgotten.
+    TimePoint at = Clock::now();
+    for (std::size_t i = 0; i < Generations::kMost + 6; ++i) {
+        const auto other = static_cast<BackendId>((index(owner) + 1 + i % 2) % 3);
+        desk.model.set_health(other, Health::Down, "", at);
+        static_cast<void>(desk.publisher.build(desk.model, at));
+        desk.model.set_health(other, Health::Up, "", at);
+        desk.publisher.switch_at_once(kPool);
+        static_cast<void>(desk.publisher.build(desk.model, at += seconds(100)));
+        sweep(sweeper, now);
+    }
+    EXPECT_GT(desk.publisher.generations(kPool).capped(), 0U);
+    SipDigest digest;
+    digest.kind = PayloadKind::Request;
+    digest.method = Method::Bye;
+    digest.from_tag = "a";
+    digest.to_tag = "b";
+    digest.has_to_tag = true;
+    const Steering steering =
+        steer({*desk.publisher.current(), own.table, now}, kPool, digest, hash);
+    EXPECT_EQ(steering.backend, owner);
+    EXPECT_TRUE(steering.is_marked);
+}
 
 TEST(CallCopy, BringsCallsBackWithWhatIsLeftOfTheirTime) {
     const Copied copied;

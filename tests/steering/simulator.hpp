@@ -62,6 +62,7 @@ struct SimulatorResult {
     std::uint64_t reloads = 0;    ///< of `changes`
     std::uint64_t transfers = 0;  ///< calls that name another one
     std::uint64_t outgoing = 0;   ///< calls that a backend begins
+    std::uint64_t twins = 0;      ///< messages that a second balancer was asked about, too
     std::uint64_t wrong = 0;      ///< messages that broke the law
     std::uint64_t undecided = 0;  ///< messages of calls with a living owner that went nowhere
     std::uint64_t unequal = 0;    ///< decisions that a second look would have made otherwise
@@ -141,6 +142,7 @@ private:
         HealthChecker health;
     };
     using CallPtr = std::shared_ptr<Call>;
+    static constexpr std::uint64_t kMessagesATwin = 5'003;
     struct Message {
         Method method = Method::Invite;
         std::uint16_t status = 0; ///< 0: a request
@@ -359,6 +361,7 @@ private:
         const std::uint64_t hash = steering_hash(view.snapshot.pools[index(kPool)], digest);
         const Steering steering = steer(view, kPool, digest, hash, arrival);
         result_.unequal += steering.backend != expected.backend;
+        if (result_.messages % kMessagesATwin == 0) ask_twin(digest, arrival);
         if (!steering.backend && steering.refusal == Outcome::NoVerdict) return; // as lost
         result_.remembered += steering.remembered;
         note(*call, message, steering);
@@ -366,6 +369,24 @@ private:
         const bool arrives = steering.backend && runs(*steering.backend) && !happens(options_.loss);
         if (arrives && !call->owner && steering.role == MessageRole::Starter)
             take(*call, *steering.backend);
+    }
+
+    /// Another balancer with the same configuration, state and table decides the same.
+    void ask_twin(const SipDigest& digest, const Arrival& arrival) {
+        if (published_ != model().version() || publisher().is_stale(model(), now_)) return;
+        const KeptState kept = parse_state(
+            print_state(state_of(model(), publisher(), 0), kSecret, moment()), kSecret, moment());
+        const std::unique_ptr<Process> twin = start(kept);
+        for (const BackendState& one : model().backends()) // by its own probes
+            if (one.exists()) twin->model.set_health(one.id, one.health, "", one.down_since);
+        static_cast<void>(twin->publisher.build(twin->model, now_));
+        twin->sweeper.mark_kept(call_time());
+        const SteerView here{*snapshots_.back(), table_, call_time()};
+        const SteerView there{*twin->publisher.current(), table_, call_time()};
+        const Steering said = would_steer(there, kPool, digest, arrival);
+        if (said.refusal == Outcome::NoVerdict && !said.backend) return; // too long ago
+        ++result_.twins;
+        result_.unequal += said.backend != would_steer(here, kPool, digest, arrival).backend;
     }
 
     void judge(Call& call, const Steering& steering, const Snapshot& snapshot) {
