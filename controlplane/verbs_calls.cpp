@@ -123,6 +123,7 @@ void show_calls(Control& control, Arguments arguments, Reply& reply) {
                         {"answered", counts.answered},
                         {"lasting", counts.lasting},
                         {"failed", counts.failed},
+                        {"open", counts.open},
                         {"ended", counts.ended},
                         {"all_counted", control.publisher.counts_all(pool)}});
     }
