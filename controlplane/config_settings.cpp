@@ -451,7 +451,7 @@ constexpr Setting kSettings[] = {
      {"calls", 10'000, 200'000'000},
      field<&Config::calls>(),
      "1000000",
-     "how many calls can be remembered at once; 13 to 32 bytes each"},
+     "how many calls can be remembered at once; 13 to 32 bytes each, 32 MB at least"},
     {Section::Steering,
      Need::Optional,
      kStartOnly,
