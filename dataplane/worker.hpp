@@ -30,7 +30,7 @@ struct WorkerShared {
     std::atomic<const NextHops*> next_hops{nullptr}; // writer: control (publish); reader: workers
     CallTable calls;                                 // set before the workers start
     std::atomic<std::uint16_t> call_time{0};         // writer: control; reader: workers, relaxed
-    alignas(64) RateLimit new_calls;                 ///< that begin to be remembered
+    RateLimit new_calls;                             ///< that begin to be remembered
 };
 
 /// Everything one worker owns. One cache-aligned object per worker, used by its thread alone; the

@@ -361,7 +361,8 @@ private:
         const std::uint64_t hash = steering_hash(view.snapshot.pools[index(kPool)], digest);
         const Steering steering = steer(view, kPool, digest, hash, arrival);
         result_.unequal += steering.backend != expected.backend;
-        if (result_.messages % kMessagesATwin == 0) ask_twin(digest, arrival);
+        if (result_.messages % std::max(kMessagesATwin, options_.messages / 100) == 0)
+            ask_twin(digest, arrival);
         if (!steering.backend && steering.refusal == Outcome::NoVerdict) return; // as lost
         result_.remembered += steering.remembered;
         note(*call, message, steering);
