@@ -95,8 +95,7 @@ void PoolModel::reconfigure(const Config& config, TimePoint now) {
     for (std::size_t i = 0; i < backends_.size(); ++i) {
         BackendState& backend = backends_[i];
         const Tenure then = i < before.size() ? before[i].tenure : Tenure::Free;
-        if (backend.exists())
-            note_return(backend, i < before.size() && before[i].takes_calls(), now);
+        note_return(backend, i < before.size() && before[i].takes_calls(), now);
         if (backend.tenure == then) continue;
         backend.evidence = backend.tenure == Tenure::Member ? "in the configuration"
                                                             : "not in the configuration any more";
@@ -172,7 +171,8 @@ void PoolModel::arrange(const Config& config, std::vector<BackendState> before, 
         }
         pools.push_back(std::move(pool));
     }
-    if (!is_start) // there is no other place for those calls
+    // Another process may have left one: those calls have no better place.
+    if (!is_start && find_clash(pools_, backends_).empty())
         if (const std::string clash = find_clash(pools, after); !clash.empty()) throw Error(clash);
     pools_ = std::move(pools);
     backends_ = std::move(after);

@@ -345,7 +345,7 @@ void Publisher::had_calls(bool remembered) {
 void Publisher::note_counting(const Snapshot& snapshot, const PoolModel& model, TimePoint now) {
     for (const PoolState& pool : model.pools()) {
         PoolParts& parts = pools_[index(pool.id)];
-        const bool begins = std::exchange(parts.is_new, false) && !had_calls_;
+        const bool begins = pools_seen_.insert(parts.name).second && !had_calls_;
         if (!snapshot.pools[index(pool.id)].remembers_all)
             parts.counts_since.reset();
         else if (!parts.counts_since) // who begins has no calls of before

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -120,7 +121,6 @@ private:
         std::optional<TimePoint> changes_at; ///< of the last election
         bool marks_shown = false;            ///< the last snapshot has workers look at the marks
         std::optional<TimePoint> counts_since;
-        bool is_new = true; ///< it is in no snapshot yet
     };
     [[nodiscard]] PoolParts parts_of(const PoolConfig& pool) const;
     void update_dealer(PoolParts& parts, const PoolModel& model, const PoolState& pool) const;
@@ -135,6 +135,7 @@ private:
     SteeringSecret secret_;
     std::uint16_t probe_udp_port_;
     std::chrono::seconds call_unit_;
+    std::set<std::string> pools_seen_; ///< names
     bool had_calls_ = false;
     std::vector<PoolParts> pools_; ///< by PoolId
     std::vector<Move> moves_;

@@ -121,6 +121,18 @@ TEST(Election, WhoHasHadItsWaitDoesNotWaitAgainWhenItIsMadeLonger) {
     EXPECT_EQ(site.shares(kStart + 132s), kPrimaries);
 }
 
+TEST(Election, WhoIsGoneWithItsPoolIsWaitedForByNobody) {
+    Site site;
+    site.set("p1", Health::Down, kStart);
+    site.set("p1", Health::Up, kStart);
+    site.config.pools.erase(site.config.pools.begin()); // one is left
+    site.config.vips = {site.config.vips[2]};
+    site.model.reconfigure(site.config, kStart);
+    site.model.pass_deadlines(kStart + 1s);
+    for (const BackendState& backend : site.model.backends())
+        EXPECT_FALSE(backend.takes_since);
+}
+
 TEST(Election, NobodyWaitsWhenThePoolBegins) {
     const Site site;
     const Election election = elect(site.model, kPool, {}, kStart);

@@ -340,6 +340,15 @@ TEST(Reload, CallsAreAllCountedOnlyWhenNoneCanBeUnknown) {
     ASSERT_EQ(office.refusal(next), "");
     static_cast<void>(office.snapshot());
     EXPECT_TRUE(office.publisher.counts_all(office.model.find_pool("fresh")));
+    // Of one that comes back, some may have.
+    const Config both = next;
+    next.pools.pop_back();
+    next.vips[1].pool = "proxies";
+    ASSERT_EQ(office.refusal(next), "");
+    static_cast<void>(office.snapshot());
+    ASSERT_EQ(office.refusal(both), "");
+    static_cast<void>(office.snapshot());
+    EXPECT_FALSE(office.publisher.counts_all(office.model.find_pool("fresh")));
 }
 
 TEST(Reload, AServerOfOneNatPoolIsAnothersWhenItsCallsHaveEnded) {
@@ -362,6 +371,12 @@ TEST(Reload, AServerOfOneNatPoolIsAnothersWhenItsCallsHaveEnded) {
     office.model.release(office.id("n2", "borders"));
     next.pools[2].backends.push_back(backend("t2", "203.0.113.22"));
     EXPECT_EQ(office.refusal(next), "");
+
+    // Moved while nobody ran: it starts, and other changes are not refused for that.
+    KnownBackend known{"borders", backend("n2", "203.0.113.22"), BackendId{9}};
+    PoolModel model(next, {known});
+    next.pools[0].backends[0].weight = 50;
+    EXPECT_NO_THROW(model.reconfigure(next));
 }
 
 TEST(Reload, ANatServerUnderAnotherNameAnswersUnderThatName) {
