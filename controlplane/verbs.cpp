@@ -168,8 +168,9 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
     std::optional<Outcome> end = admit_message(vip, digest);
     std::optional<Steering> steering;
     const Backend* backend = nullptr;
-    const SteerView view{*snapshot, control.calls, control.sweeper.now()};
-    if (!digest.call_id.empty()) steering = would_steer_vip(view, vip_id, digest, {message, {}});
+    const SteerView view{*snapshot, control.calls, control.sweeper.now(), nullptr, true};
+    const std::uint64_t hash = steering_hash(snapshot->pools[index(vip.pool)], digest);
+    if (!digest.call_id.empty()) steering = steer_vip(view, vip_id, digest, hash, {message, {}});
     if (!end && steering->backend) backend = &snapshot->backends[index(*steering->backend)];
     if (!end && !backend) end = steering->refusal;
 

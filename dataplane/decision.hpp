@@ -24,10 +24,10 @@ public:
              const Pool& pool,
              const SipDigest& digest,
              const Arrival& arrival,
-             bool writes,
              Steering& result) noexcept
         : snapshot_(view.snapshot), calls_(view.calls), now_(view.now), budget_(view.budget),
-          pool_(pool), digest_(digest), arrival_(arrival), writes_(writes), result_(result) {}
+          writes_(!view.only_asks), pool_(pool), digest_(digest), arrival_(arrival),
+          result_(result) {}
 
     void decide(std::uint64_t hash) noexcept;
     /// The call of this key is at that backend, whatever the slots say. One that is `beside` is
@@ -81,13 +81,13 @@ private:
     CallTable calls_;
     CallTime now_;
     std::uint32_t* budget_;
+    bool writes_;
     const Pool& pool_;
     const SipDigest& digest_;
     const Arrival& arrival_;
     std::optional<std::uint64_t> key_;   ///< of what begins a dialog by another key
     std::optional<std::uint64_t> named_; ///< the call that it names
-    bool writes_;
-    bool is_beside_ = false; ///< what is remembered is no slot's
+    bool is_beside_ = false;             ///< what is remembered is no slot's
     Steering& result_;
 };
 

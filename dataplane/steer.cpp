@@ -94,7 +94,8 @@ void note_request(const SteerView& view,
                   const SipDigest& digest,
                   const Steering& steering) noexcept {
     const Pool& pool = view.snapshot.pools[index(steering.pool)];
-    if (!steering.backend || !pool.dealer || !pool.dealer->counts_work()) return;
+    if (view.only_asks || !steering.backend) return;
+    if (!pool.dealer || !pool.dealer->counts_work()) return;
     if (digest.kind != PayloadKind::Request || digest.method == Method::Ack) return;
     if (view.budget != nullptr && *view.budget == 0) return;
     const auto hash = transaction_hash(pool, digest, digest.method);
@@ -116,12 +117,11 @@ Steering decide(const SteerView& view,
                 PoolId pool,
                 const SipDigest& digest,
                 std::uint64_t hash,
-                const Arrival& arrival,
-                bool writes) noexcept {
+                const Arrival& arrival) noexcept {
     Steering result;
     result.pool = pool;
     const Pool& by = view.snapshot.pools[index(pool)];
-    Decision(view, by, digest, arrival, writes, result).decide(hash);
+    Decision(view, by, digest, arrival, result).decide(hash);
     return result;
 }
 
@@ -136,29 +136,30 @@ Steering decide_between(const SteerView& view,
                         const Vip& vip,
                         const SipDigest& digest,
                         std::uint64_t hash,
-                        const Arrival& arrival,
-                        bool writes) noexcept {
-    const auto in_new = [&](bool really) {
-        return decide(view, vip.pool, digest, hash, arrival, really);
+                        const Arrival& arrival) noexcept {
+    SteerView asking = view;
+    asking.only_asks = true;
+    const auto in_new = [&](const SteerView& by) {
+        return decide(by, vip.pool, digest, hash, arrival);
     };
-    const auto in_old = [&](bool really) {
+    const auto in_old = [&](const SteerView& by) {
         const Pool& pool = view.snapshot.pools[index(*vip.previous)];
-        return decide(view, *vip.previous, digest, steering_hash(pool, digest), arrival, really);
+        return decide(by, *vip.previous, digest, steering_hash(pool, digest), arrival);
     };
-    const Steering would = in_new(false);
-    if (is_known(would)) return in_new(writes);
-    if (is_known(in_old(false))) return in_old(writes);
-    const auto where_unknown = [&] { return vip.has_unknown ? in_new(writes) : in_old(writes); };
+    const Steering would = in_new(asking);
+    if (is_known(would)) return in_new(view);
+    if (is_known(in_old(asking))) return in_old(view);
+    const auto where_unknown = [&] { return vip.has_unknown ? in_new(view) : in_old(view); };
     if (would.role == MessageRole::Belongs) return where_unknown();
-    if (would.knows_named) return in_new(writes);
+    if (would.knows_named) return in_new(view);
     if (would.names_call) // all that began in the other pool are remembered there
         if (const Steering named = where_unknown(); named.backend) return named;
     if (!vip.has_moved)
-        if (const Steering old = in_old(writes); old.backend) return old;
+        if (const Steering old = in_old(view); old.backend) return old;
     // What nobody takes there, or nothing could be remembered of, is where the unknown is.
-    const Steering now = would.backend ? in_new(writes) : would;
+    const Steering now = would.backend ? in_new(view) : would;
     if (now.backend && (vip.has_unknown || !now.is_lost())) return now;
-    const Steering old = in_old(writes);
+    const Steering old = in_old(view);
     return old.backend ? old : now;
 }
 
@@ -166,12 +167,11 @@ Steering decide_for(const SteerView& view,
                     VipId vip_id,
                     const SipDigest& digest,
                     std::uint64_t hash,
-                    const Arrival& arrival,
-                    bool writes) noexcept {
+                    const Arrival& arrival) noexcept {
     const Vip& vip = view.snapshot.vips[index(vip_id)];
     if (vip.previous) [[unlikely]]
-        return decide_between(view, vip, digest, hash, arrival, writes);
-    return decide(view, vip.pool, digest, hash, arrival, writes);
+        return decide_between(view, vip, digest, hash, arrival);
+    return decide(view, vip.pool, digest, hash, arrival);
 }
 
 /// Of the backend that began a call through the VIP, beside the one it is at: another word.
@@ -186,17 +186,9 @@ Steering steer(const SteerView& view,
                const SipDigest& digest,
                std::uint64_t hash,
                const Arrival& arrival) noexcept {
-    const Steering result = decide(view, pool, digest, hash, arrival, true);
+    const Steering result = decide(view, pool, digest, hash, arrival);
     note_request(view, digest, result);
     return result;
-}
-
-Steering would_steer(const SteerView& view,
-                     PoolId pool,
-                     const SipDigest& digest,
-                     const Arrival& arrival) noexcept {
-    const std::uint64_t hash = steering_hash(view.snapshot.pools[index(pool)], digest);
-    return decide(view, pool, digest, hash, arrival, false);
 }
 
 Steering steer_vip(const SteerView& view,
@@ -204,7 +196,7 @@ Steering steer_vip(const SteerView& view,
                    const SipDigest& digest,
                    std::uint64_t hash,
                    const Arrival& arrival) noexcept {
-    const Steering result = decide_for(view, vip, digest, hash, arrival, true);
+    const Steering result = decide_for(view, vip, digest, hash, arrival);
     note_request(view, digest, result);
     return result;
 }
@@ -215,18 +207,18 @@ Steering steer_backend_call(const SteerView& view,
                             std::uint64_t hash,
                             const Arrival& arrival,
                             BackendId sender) noexcept {
-    Steering result = decide_for(view, vip, digest, hash, arrival, true);
+    Steering result = decide_for(view, vip, digest, hash, arrival);
     if (!result.backend) return result;
     const Pool& pool = view.snapshot.pools[index(result.pool)];
     const std::uint64_t caller = caller_hash(steering_hash(pool, digest));
     if (*result.backend == sender)
-        Decision(view, pool, digest, arrival, true, result).go_back(caller, sender);
+        Decision(view, pool, digest, arrival, result).go_back(caller, sender);
     note_request(view, digest, result);
     if (digest.kind != PayloadKind::Request || !result.backend) return result;
     // Whichever end the request comes from, the call lives at both.
     const BackendId began = result.rule == SteerRule::Caller ? *result.backend : sender;
     Steering noted;
-    Decision(view, pool, digest, arrival, true, noted).bind(caller, began, true);
+    Decision(view, pool, digest, arrival, noted).bind(caller, began, true);
     result.remembered = result.remembered || noted.remembered;
     result.table_full = result.table_full || noted.table_full;
     result.flooded = result.flooded || noted.flooded;
@@ -241,7 +233,7 @@ Steering note_outgoing(const SteerView& view,
                        BackendId sender) noexcept {
     Steering result;
     result.pool = pool;
-    Decision(view, view.snapshot.pools[index(pool)], digest, arrival, true, result)
+    Decision(view, view.snapshot.pools[index(pool)], digest, arrival, result)
         .bind(hash, sender, false);
     return result;
 }
@@ -256,15 +248,6 @@ void note_answer(const SteerView& view, PoolId pool_id, const SipDigest& digest)
     if (!open || open->state != CallState::Open || !calls.forget(*hash, *open)) return;
     (*pool.dealer->loads)[index(open->backend)].take_work(
         pool.dealer->work[open->dialog % pool.dealer->work.size()]);
-}
-
-Steering would_steer_vip(const SteerView& view,
-                         VipId vip,
-                         const SipDigest& digest,
-                         const Arrival& arrival) noexcept {
-    const PoolId pool = view.snapshot.vips[index(vip)].pool;
-    const std::uint64_t hash = steering_hash(view.snapshot.pools[index(pool)], digest);
-    return decide_for(view, vip, digest, hash, arrival, false);
 }
 
 } // namespace viaduct

@@ -84,6 +84,7 @@ struct SteerView {
     CallTable calls; ///< no table: nothing is remembered, and generations alone decide
     CallTime now;
     std::uint32_t* budget = nullptr; ///< calls that may yet begin to be remembered; null: all
+    bool only_asks = false;          ///< it is decided alike, and nothing changes: for `explain`
 };
 
 /// How a message for a VIP ends before it is steered: keep-alives, non-SIP, a defect, no Call-ID, a
@@ -114,12 +115,6 @@ struct SteerView {
                              const SipDigest& digest,
                              std::uint64_t hash,
                              const Arrival& arrival = {}) noexcept;
-
-/// Decides alike and changes nothing: for `explain`.
-[[nodiscard]] Steering would_steer(const SteerView& view,
-                                   PoolId pool,
-                                   const SipDigest& digest,
-                                   const Arrival& arrival = {}) noexcept;
 
 /// For a VIP, which may have a pool before (Vip::previous): calls that are known in one of both
 /// stay there; what else belongs to a call began in the one before (Vip::has_unknown: in its own);
@@ -154,11 +149,5 @@ Steering note_outgoing(const SteerView& view,
 /// An answer of a nat backend to a request that was steered to it: what is final ends the work that
 /// the request was. For pools whose dealer counts that.
 void note_answer(const SteerView& view, PoolId pool, const SipDigest& digest) noexcept;
-
-/// Decides alike and changes nothing.
-[[nodiscard]] Steering would_steer_vip(const SteerView& view,
-                                       VipId vip,
-                                       const SipDigest& digest,
-                                       const Arrival& arrival = {}) noexcept;
 
 } // namespace viaduct

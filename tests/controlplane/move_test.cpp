@@ -86,9 +86,11 @@ struct Site {
     std::string send(Method method, const std::string& call_id, bool inside = false) {
         const SipDigest digest = message(method, call_id, inside);
         const SteerView view{*snapshot, table, CallTime(5)};
+        const SteerView asking{*snapshot, table, CallTime(5), nullptr, true};
         const Pool& pool = snapshot->pools[index(snapshot->vips[index(kSip)].pool)];
-        const Steering said = would_steer_vip(view, kSip, digest);
-        const Steering done = steer_vip(view, kSip, digest, steering_hash(pool, digest));
+        const std::uint64_t hash = steering_hash(pool, digest);
+        const Steering said = steer_vip(asking, kSip, digest, hash);
+        const Steering done = steer_vip(view, kSip, digest, hash);
         if (!done.table_full) { // who asks does not try whether there is room
             EXPECT_EQ(said.backend, done.backend);
             EXPECT_EQ(said.pool, done.pool);

@@ -3,6 +3,7 @@
 // drain with its options, and what the verbs say about generations and remembered calls.
 #include "control_desk.hpp"
 #include "own_table.hpp"
+#include "steer_by.hpp"
 
 #include "viaduct/steer.hpp"
 

@@ -4,6 +4,7 @@
 #include "guarded.hpp"
 #include "message_builder.hpp"
 #include "own_table.hpp"
+#include "steer_by.hpp"
 #include "world.hpp"
 
 #include "viaduct/keys.hpp"

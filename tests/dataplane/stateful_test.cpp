@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "own_table.hpp"
+#include "steer_by.hpp"
 #include "world.hpp"
 
 #include "viaduct/stateful.hpp"

@@ -8,6 +8,7 @@
 //        is not sent is unchanged; dsr-l2 changes nothing but the MACs, nat neither payload nor
 //        length, and a right checksum stays right; the backend follows from the Call-ID alone.
 #include "fuzz_input.hpp"
+#include "steer_by.hpp"
 #include "world.hpp"
 
 #include "viaduct/steer.hpp"
@@ -96,7 +97,8 @@ void check_sent(const test::World& world, Frame& frame, const Bytes& before, con
         require(!frame.digest.call_id.empty(), "only what has a Call-ID is forwarded");
         require(lies_in(frame.digest.call_id, view_of(frame.payload())),
                 "the Call-ID lies in the payload");
-        require(would_steer({snapshot, {}, {}}, *frame.pool, frame.digest).backend == frame.backend,
+        require(test::would_steer({snapshot, {}, {}}, *frame.pool, frame.digest).backend ==
+                    frame.backend,
                 "the backend follows from the Call-ID alone");
     }
     const auto same_from = [&](std::size_t at) {

@@ -17,6 +17,7 @@
 #include "publish.hpp"
 #include "reload.hpp"
 #include "state_file.hpp"
+#include "steer_by.hpp"
 
 #include "viaduct/steer.hpp"
 

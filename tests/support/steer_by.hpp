@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// steer_by: where a request with this Call-ID goes, for tests of the hash alone.
+// steer_by: where a message would go, and a request with this Call-ID by the hash alone.
 #pragma once
 
 #include "viaduct/steer.hpp"
@@ -8,6 +8,13 @@
 #include <string_view>
 
 namespace viaduct::test {
+
+[[nodiscard]] inline Steering
+would_steer(SteerView view, PoolId pool, const SipDigest& digest, const Arrival& arrival = {}) {
+    view.only_asks = true;
+    const std::uint64_t hash = steering_hash(view.snapshot.pools[index(pool)], digest);
+    return steer(view, pool, digest, hash, arrival);
+}
 
 [[nodiscard]] inline Steering
 steer_by(const Snapshot& snapshot, PoolId pool, std::string_view call_id) {
