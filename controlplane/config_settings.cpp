@@ -322,8 +322,10 @@ constexpr Setting kSettings[] = {
      {.key = "on_dead_owner", .choices = kDeadOwnerChoices},
      field<&PoolConfig::on_dead_owner>(),
      "\"resteer\"",
-     "where a call's messages go when its backend is down for longer than timers b and f: to "
-     "another backend, still there, or nowhere (dead_owner); reject: requests are answered with "
+     "where a call's messages go when its backend is down for longer than timers b and f: requests "
+     "to "
+     "another backend, all still there, or nowhere (dead_owner); reject: requests are answered "
+     "with "
      "481, so that whoever sent them gives the call up"},
     {Section::Pool,
      Need::Default,

@@ -194,6 +194,11 @@ void Decision::choose_new() noexcept {
 void Decision::follow_dead_owner(BackendId owner) noexcept {
     switch (pool_.on_dead_owner) {
     case OnDeadOwner::Resteer:
+        // Whoever else gets a response does not know what it answers. It may be back already.
+        if (digest_.kind == PayloadKind::Response && !pool_.shared_state) {
+            go(owner, SteerRule::DeadOwner);
+            return;
+        }
         go_now(SteerRule::DeadOwner);
         // Backends that share what they know of calls: it lives on where it goes now.
         if (pool_.shared_state && result_.backend) remember(SteerRule::DeadOwner);

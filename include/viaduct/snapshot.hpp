@@ -116,7 +116,8 @@ struct Backend {
 
 /// What becomes of a message inside a call whose backend is dead.
 enum class OnDeadOwner : std::uint8_t {
-    Resteer, ///< it goes where new calls go, and nothing is remembered of that
+    Resteer, ///< it goes where new calls go, and nothing is remembered of that; a response, still
+             ///< to the dead backend
     Keep,    ///< it goes to the dead backend
     Drop,    ///< it ends as dead_owner
     Reject,  ///< requests are answered with 481, and the rest ends as dead_owner

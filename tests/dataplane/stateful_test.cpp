@@ -232,6 +232,30 @@ TEST(Loads, CountWhatLivesAndNothingElse) {
     EXPECT_EQ(load.all(), 1U);
 }
 
+TEST(DeadOwner, RequestsGoWhereNewCallsGoAndResponsesToWhoAsked) {
+    for (const bool shared : {false, true}) {
+        Site site(SteerBy::RoundRobin);
+        Pool& pool = site.here.snapshot.pools[index(kProxies)];
+        pool.shared_state = shared;
+        std::string id;
+        Steering begun;
+        do {
+            id += 'a';
+            begun = site.begin(id);
+        } while ((*pool.slots)[begun.slot] == *begun.backend);
+        site.here.snapshot.backends[index(*begun.backend)].life = BackendLife::Dead;
+        SipDigest response = Site::message(Method::Other, id, true);
+        response.kind = PayloadKind::Response;
+        response.status = 200;
+        response.cseq = CSeq{1, Method::Invite};
+        const Steering answered = site.send(response);
+        EXPECT_EQ(answered.rule, SteerRule::DeadOwner);
+        EXPECT_EQ(answered.backend == begun.backend, !shared);
+        const Steering asked = site.send(Site::message(Method::Update, id, true));
+        EXPECT_EQ(asked.backend, (*pool.slots)[begun.slot]);
+    }
+}
+
 TEST(Loads, FollowACallThatMovesToAnotherBackend) {
     Site site(SteerBy::RoundRobin);
     const BackendId first = site.begin("a").backend.value();

@@ -115,6 +115,7 @@ private:
         bool over = false;
         bool is_out = false;                  ///< a backend began it, and that has passed
         std::shared_ptr<const Call> replaces; ///< a call that it takes the place of
+        bool began_elsewhere = false;         ///< for that one's backend was down
         std::string story;
     };
     /// What dies with the balancer. Workers' snapshots and the table do not show here.
@@ -416,11 +417,15 @@ private:
     }
 
     /// Its first message belongs where the call is that it names.
-    void judge_transfer(const Call& call, const Steering& steering, const Snapshot& snapshot) {
+    void judge_transfer(Call& call, const Steering& steering, const Snapshot& snapshot) {
         const Call& other = *call.replaces;
         if (!other.owner || other.over || lives_[index(*other.owner)] != other.owner_life ||
-            steering.backend == other.owner || waits(*other.owner, snapshot))
+            steering.backend == other.owner || call.began_elsewhere)
             return;
+        if (waits(*other.owner, snapshot)) { // and there it stays, though this message be lost
+            call.began_elsewhere = true;
+            return;
+        }
         ++result_.wrong;
         if (result_.first_wrong.empty())
             result_.first_wrong = other.story + "transfer:\n" + call.story;
