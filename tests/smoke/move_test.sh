@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # In either mode, a VIP moves from the pool "proxies" (b1, b2) to the pool "next" (b3) by reload, under calls: those that
-# began stay and are counted, new ones go to the new pool, and when the old one is empty it is taken out.
+# began stay and are counted, new ones go to the new pool and back again, and when the old one is empty it is taken out.
 . "$(dirname "$0")/prelude.sh"
 
 vip() { lab_ctl --json show vips | jq -r ".vips[0].$1"; }
@@ -25,10 +25,12 @@ moves() { # MODE
         printf '\n[[pool]]\nname = "next"\nmode = "%s"\nt_settle = "%ss"\n\n%s\n\n' "$1" "$LAB_SETTLE" "$health"
         printf '[[pool.backend]]\nname = "b3"\naddress = "%s.23"\nport = 5060\n' "$network"
     } >"$LAB_DIR/moving.toml"
+    sed -e 's/^pool = "next"/pool = "proxies"/; s/^previous_pool = .*/previous_pool = "next"/' \
+        "$LAB_DIR/moving.toml" >"$LAB_DIR/back.toml"
     sed -e '/^previous_pool/d' "$LAB_DIR/moving.toml" |
         awk '/^\[\[pool\]\]/ { pools++ } /^\[steering\]/ { pools = 2 } !(pools == 1)' >"$LAB_DIR/after.toml"
     cp "$LAB_DIR/before.toml" "$config"
-    for file in before moving after; do
+    for file in before moving back after; do
         "$VIADUCT_BUILD/viaductd" --check "$LAB_DIR/$file.toml" || fail "$file.toml is good"
     done
 
@@ -46,6 +48,14 @@ moves() { # MODE
     expect "new calls go to the new pool" is "${AUDIT[be1]} + ${AUDIT[be2]} == 0 && ${AUDIT[be3]} > 0"
     # One ACK to a success in 14 is taken for one to a refusal (docs/steering.md).
     expect "calls that began before are counted" is "$(vip calls_left) + $(failed) == 120 && $(failed) < 40"
+    cp "$LAB_DIR/back.toml" "$config"
+    lab_ctl reload >"$LAB_DIR/reply" || fail "the names can be exchanged"
+    expect "it goes back at once" has_moved
+    call back 100 100 -d 50
+    expect "new calls go to the first pool again" is "${AUDIT[be3]} == 0"
+    cp "$LAB_DIR/moving.toml" "$config"
+    lab_ctl reload >"$LAB_DIR/reply" || fail "and exchanged again"
+    expect "it moves at once" has_moved
     wait "$caller"
     audit old 120
     expect "they stayed" is "${AUDIT[be3]} == 0"
