@@ -87,11 +87,12 @@ sanitized_tests() {
         meson test -C build-sanitize --print-errorlogs --timeout-multiplier 4
 }
 
-# The table of calls is the one thing that workers write together.
+# What workers write together.
 no_races() {
-    ${CXX:-c++} -std=c++20 -O1 -g -fsanitize=thread -Iinclude tests/dataplane/call_table_test.cpp \
-        dataplane/call_table.cpp -lgtest -lgtest_main -pthread -o build/call_table_tsan &&
-        TSAN_OPTIONS=halt_on_error=1 build/call_table_tsan --gtest_filter='*Threads*'
+    ${CXX:-c++} -std=c++20 -O1 -g -fsanitize=thread -Iinclude -Idataplane -Itests/support \
+        tests/dataplane/{call_table,rate_limit}_test.cpp dataplane/call_table.cpp \
+        -lgtest -lgtest_main -pthread -o build/shared_tsan &&
+        TSAN_OPTIONS=halt_on_error=1 build/shared_tsan --gtest_filter='*Threads*'
 }
 
 reference() {
@@ -151,7 +152,7 @@ rule 'hot path: the check finds an allocation when there is one' scripts/check_h
 if [[ -z $fast ]]; then
     rule 'clang 14 builds both planes and the programs' clang_build
     rule 'without DPDK, under ASan and UBSan, all unit tests pass' sanitized_tests
-    rule 'ThreadSanitizer finds no race in the table of calls' no_races
+    rule 'ThreadSanitizer finds no race in the table of calls, nor in the rate limit' no_races
     rule 'reference: docs/reference.md is what viaductd prints' reference
     rule 'tidy: clang-tidy 14 finds nothing' tidy
 fi

@@ -144,7 +144,7 @@ private:
         HealthChecker health;
     };
     using CallPtr = std::shared_ptr<Call>;
-    static constexpr std::uint64_t kMessagesATwin = 5'003;
+    static constexpr std::uint64_t kTwins = 10; ///< second balancers of a run
     struct Message {
         Method method = Method::Invite;
         std::uint16_t status = 0; ///< 0: a request
@@ -363,8 +363,7 @@ private:
         const std::uint64_t hash = steering_hash(view.snapshot.pools[index(kPool)], digest);
         const Steering steering = steer(view, kPool, digest, hash, arrival);
         result_.unequal += steering.backend != expected.backend;
-        if (result_.messages % std::max(kMessagesATwin, options_.messages / 100) == 0)
-            ask_twin(digest, arrival);
+        if (result_.messages % (options_.messages / kTwins) == 0) ask_twin(digest, arrival);
         if (!steering.backend && steering.refusal == Outcome::NoVerdict) return; // as lost
         result_.remembered += steering.remembered;
         note(*call, message, steering);
