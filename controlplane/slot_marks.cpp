@@ -15,15 +15,17 @@ void SlotMarks::begin_sweep() noexcept {
 }
 
 void SlotMarks::end_sweep(const std::vector<bool>& found) noexcept {
-    bool left = false;
     for (std::size_t slot = 0; slot < kSlots; ++slot) {
         std::uint8_t old = kOld;
         if (!found[slot]) marks_[slot].compare_exchange_strong(old, 0, std::memory_order_seq_cst);
     }
-    any_.store(false, std::memory_order_seq_cst);
-    for (const std::atomic<std::uint8_t>& mark : marks_) // one may have been made meanwhile
+    // Look first, and say "none" only then: whoever marks a slot from here on says "yes".
+    any_.store(kPerhaps, std::memory_order_seq_cst);
+    bool left = false;
+    for (const std::atomic<std::uint8_t>& mark : marks_)
         left = left || mark.load(std::memory_order_seq_cst) != 0;
-    if (left) any_.store(true, std::memory_order_seq_cst);
+    Any perhaps = kPerhaps;
+    any_.compare_exchange_strong(perhaps, left ? kYes : kNo, std::memory_order_seq_cst);
 }
 
 } // namespace viaduct

@@ -90,7 +90,8 @@ sanitized_tests() {
 # What workers write together.
 no_races() {
     ${CXX:-c++} -std=c++20 -O1 -g -fsanitize=thread -Iinclude -Idataplane -Itests/support \
-        tests/dataplane/{call_table,rate_limit}_test.cpp dataplane/call_table.cpp \
+        tests/dataplane/{call_table,rate_limit}_test.cpp tests/controlplane/slot_marks_test.cpp \
+        dataplane/call_table.cpp controlplane/slot_marks.cpp \
         -lgtest -lgtest_main -pthread -o build/shared_tsan &&
         TSAN_OPTIONS=halt_on_error=1 build/shared_tsan --gtest_filter='*Threads*'
 }

@@ -74,29 +74,33 @@ struct Unsettled {
 /// Shared by all snapshots of the pool.
 class SlotMarks {
 public:
-    [[nodiscard]] bool any() const noexcept { return any_.load(std::memory_order_relaxed); }
+    [[nodiscard]] bool any() const noexcept { return any_.load(std::memory_order_relaxed) != kNo; }
     [[nodiscard]] bool contains(std::uint32_t slot) const noexcept {
         return marks_[slot].load(std::memory_order_relaxed) != 0;
     }
     /// Any worker, before or behind the word it stands for, in the same burst.
     void mark(std::uint32_t slot) noexcept {
-        if (marks_[slot].load(std::memory_order_relaxed) == kFresh && any()) return;
-        marks_[slot].store(kFresh, std::memory_order_relaxed);
-        any_.store(true, std::memory_order_seq_cst);
+        if (marks_[slot].load(std::memory_order_relaxed) == kFresh &&
+            any_.load(std::memory_order_relaxed) == kYes)
+            return;
+        marks_[slot].store(kFresh, std::memory_order_seq_cst);
+        any_.store(kYes, std::memory_order_seq_cst);
     }
 
     /// Control (call_store.cpp), around a sweep of the table of calls: marks from before it count
     /// as old from now on. Let every worker end its burst before the sweep begins, or its word is
     /// not seen.
     void begin_sweep() noexcept;
-    /// Control: old marks of slots that the sweep did not `find` go.
+    /// Control: old marks of slots that the sweep did not find go. No other is out of sight
+    /// meanwhile.
     void end_sweep(const std::vector<bool>& found) noexcept;
 
 private:
     static constexpr std::uint8_t kOld = 1;
     static constexpr std::uint8_t kFresh = 2;
+    enum Any : std::uint8_t { kNo, kPerhaps, kYes };        // perhaps: control is looking
     std::array<std::atomic<std::uint8_t>, kSlots> marks_{}; // writers: workers, control
-    std::atomic<bool> any_{false};                          // the same
+    std::atomic<Any> any_{kNo};                             // the same
 };
 
 /// What becomes of the calls a backend has.
