@@ -30,6 +30,7 @@ public:
              std::uint64_t lineage,
              CallStore& store);
 
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
     /// Into an empty table that no thread uses yet. Returns why it is not used; empty: it is, or
     /// there is none.
     [[nodiscard]] std::string load(WallTime wall = std::chrono::system_clock::now());

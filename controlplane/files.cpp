@@ -64,6 +64,12 @@ void NewFile::commit() {
     sync_folder(path_);
 }
 
+std::string set_aside(const std::string& path) {
+    const std::string aside = path + ".refused";
+    if (rename(path.c_str(), aside.c_str()) == 0) return "it is kept as " + aside;
+    return "it cannot be kept as " + aside + " (" + std::strerror(errno) + ")";
+}
+
 std::string read_file(const std::string& path, std::size_t most) {
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 && errno == ENOENT) return {};

@@ -36,6 +36,10 @@ private:
 /// than `most` bytes.
 [[nodiscard]] std::string read_file(const std::string& path, std::size_t most);
 
+/// Moves a file that cannot be used out of the way of the one that is written next: to
+/// `path`.refused, in place of an older one. Returns what became of it, for the log.
+[[nodiscard]] std::string set_aside(const std::string& path);
+
 /// A thread for what may wait for a disk. The job given last is done; one given before it that has
 /// not begun is not.
 class Errand {

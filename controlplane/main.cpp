@@ -219,9 +219,12 @@ int run(Config config) {
     if (!calls.refusal().empty())
         spdlog::warn("the table of calls {} is not used: {}", calls_path(config), calls.refusal());
     CallCopy copy(config.state, secret, state.kept.lineage, calls);
-    if (!calls.was_kept() && !state.is_new)
+    if (!calls.was_kept())
         if (const std::string refusal = copy.load(); !refusal.empty())
-            spdlog::warn("the copy of the calls in {} is not used: {}", config.state, refusal);
+            spdlog::warn("the copy of the calls {} is not used: {}; {}",
+                         copy.path(),
+                         refusal,
+                         set_aside(copy.path()));
     // What the copy has may be a little less than what there was.
     if (!state.is_new || !state.refusal.empty()) publisher.had_calls(calls.was_kept());
     request.calls = calls.table();

@@ -47,8 +47,10 @@ read_state(const std::string& folder, const Config& config, const SteeringSecret
         state.refusal = error.what();
     }
     if (!state.refusal.empty())
-        spdlog::warn(
-            "the state file {} is not used: {}; no call is remembered", path, state.refusal);
+        spdlog::warn("the state file {} is not used: {}; no call is remembered; {}",
+                     path,
+                     state.refusal,
+                     set_aside(path));
     if (state.is_new) state.kept.lineage = draw_lineage();
     return state;
 }

@@ -20,7 +20,8 @@ struct StateAtStart {
     std::string refusal; ///< why a file that was there is not used; empty: it is, or there was none
 };
 
-/// Reads `folder`/state.json. What cannot be used is refused with one line in the log.
+/// Reads `folder`/state.json. What cannot be used is refused with one line in the log, and set
+/// aside as state.json.refused: the secret may be the wrong one, not the file.
 [[nodiscard]] StateAtStart
 read_state(const std::string& folder, const Config& config, const SteeringSecret& secret);
 

@@ -240,7 +240,7 @@ TEST(StateFile, SaysWhyItIsRefused) {
 struct Folder {
     std::string path = testing::TempDir() + "state" + std::to_string(getpid());
     ~Folder() {
-        for (const char* name : {"/state.json", "/state.json.new", "/calls", "/calls.copy"})
+        for (const char* name : {"/state.json", "/state.json.new", "/state.json.refused"})
             unlink((path + name).c_str());
         rmdir(path.c_str());
     }
@@ -274,9 +274,25 @@ TEST(StateKeeper, WritesAtOnceOnChangeAndAtTheEnd) {
     }
     EXPECT_FALSE(drained()) << "the end is written, too";
     EXPECT_FALSE(read_state(folder.path, life.config, kSecret).is_new);
-    EXPECT_EQ(read_state(folder.path, life.config, SteeringSecret{8}).refusal,
-              "it is of another secret");
-    EXPECT_TRUE(read_state(folder.path, life.config, SteeringSecret{8}).is_new);
+}
+
+TEST(StateKeeper, KeepsWhatItRefuses) {
+    const Folder folder;
+    Life life;
+    { const StateKeeper keeper(folder.path, kSecret, 42, life.model, life.publisher); }
+    const std::string path = folder.path + "/state.json";
+    const std::string text = read_file(path, 1U << 20);
+    const StateAtStart refused = read_state(folder.path, life.config, SteeringSecret{8});
+    EXPECT_EQ(refused.refusal, "it is of another secret");
+    EXPECT_TRUE(refused.is_new);
+    { const StateKeeper keeper(folder.path, SteeringSecret{8}, 43, life.model, life.publisher); }
+    EXPECT_NE(read_file(path, 1U << 20), text) << "of the other secret";
+    // The secret was the wrong one: the file is put back.
+    ASSERT_EQ(rename((path + ".refused").c_str(), path.c_str()), 0);
+    EXPECT_EQ(read_file(path, 1U << 20), text);
+    const StateAtStart again = read_state(folder.path, life.config, kSecret);
+    EXPECT_EQ(again.refusal, "");
+    EXPECT_EQ(again.kept.lineage, 42U);
 }
 
 TEST(StateKeeper, SurvivesAFolderThatCannotBe) {

@@ -51,9 +51,22 @@ wait "$caller"
 audit change 900
 
 lab_stop_viaductd || fail "viaductd stops"
+secret=$(grep '^secret = ' "$LAB_DIR/viaduct.toml")
 sed -i 's/^secret = .*/secret = "ff0102030405060708090a0b0c0d0e0f"/' "$LAB_DIR/viaduct.toml"
 lab_start_viaductd || fail "viaductd starts with another secret"
 expect "it says in one line that the state is of another one" \
     is "$(grep -c 'state.json is not used: it is of another secret' "$LAB_DIR/viaductd.log") == 1"
 lab_wait_backends_up || fail "the backends come up"
 expect "the drain is forgotten with it" [ "$(lab_states | grep b1)" = "b1 up enabled" ]
+
+# As docs/operations.md says.
+refused_files() { grep -c "$LAB_DIR/state/.* is not used" "$LAB_DIR/viaductd.log"; }
+refused=$(refused_files)
+lab_stop_viaductd || fail "viaductd stops again"
+sed -i "s/^secret = .*/$secret/" "$LAB_DIR/viaduct.toml"
+for file in state.json calls.copy; do
+    mv "$LAB_DIR/state/$file.refused" "$LAB_DIR/state/$file" || fail "$file is kept"
+done
+lab_start_viaductd || fail "viaductd starts with the right secret again"
+expect "the drain is back" [ "$(lab_states | grep b1)" = "b1 up drain" ]
+expect "nothing in the state folder is refused again" is "$(refused_files) == $refused"
