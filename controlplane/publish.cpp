@@ -24,14 +24,21 @@ PoolId pool_by_name(const Config& config, const std::string& name) {
     throw Error("no pool \"" + name + "\"");
 }
 
+void index_vips(Snapshot& snapshot) {
+    snapshot.vip_by_endpoint = EndpointIndex(snapshot.vips.size());
+    snapshot.vip_addresses = EndpointIndex(snapshot.vips.size());
+    for (std::size_t i = 0; i < snapshot.vips.size(); ++i) {
+        const auto id = static_cast<std::uint16_t>(i);
+        const Endpoint& endpoint = snapshot.vips[i].endpoint;
+        snapshot.vip_by_endpoint.insert(endpoint, id);
+        snapshot.vip_addresses.insert({endpoint.address, 0}, id);
+    }
+}
+
 void add_vips(Snapshot& snapshot, const Config& config) {
-    snapshot.vip_by_endpoint = EndpointIndex(config.vips.size());
-    snapshot.vip_addresses = EndpointIndex(config.vips.size());
     for (const VipConfig& vip : config.vips) {
         const auto id = static_cast<std::uint16_t>(snapshot.vips.size());
         const PoolId pool = pool_by_name(config, vip.pool);
-        snapshot.vip_by_endpoint.insert(vip.endpoint, id);
-        snapshot.vip_addresses.insert({vip.endpoint.address, 0}, id);
         if (vip.previous_pool) { // what is remembered in one of both tells whose a call is
             const PoolId before = pool_by_name(config, *vip.previous_pool);
             for (const PoolId one : {pool, before}) {
@@ -55,6 +62,7 @@ void add_vips(Snapshot& snapshot, const Config& config) {
                                  port_of_vip(vip.endpoint.address, config)});
         if (serving.mode == ForwardMode::Nat) serving.nat_vip = VipId{id};
     }
+    index_vips(snapshot);
 }
 
 void add_own_addresses(Snapshot& snapshot, const Config& config, std::uint16_t probe_udp_port) {
@@ -392,13 +400,7 @@ std::unique_ptr<const Snapshot> Publisher::expect_vips(const Config& next) {
         expected.enabled = false;
         snapshot->vips.push_back(std::move(expected));
     }
-    snapshot->vip_by_endpoint = EndpointIndex(snapshot->vips.size());
-    snapshot->vip_addresses = EndpointIndex(snapshot->vips.size());
-    for (std::size_t i = 0; i < snapshot->vips.size(); ++i) {
-        const Endpoint& endpoint = snapshot->vips[i].endpoint;
-        snapshot->vip_by_endpoint.insert(endpoint, static_cast<std::uint16_t>(i));
-        snapshot->vip_addresses.insert({endpoint.address, 0}, static_cast<std::uint16_t>(i));
-    }
+    index_vips(*snapshot);
     return snapshot;
 }
 
