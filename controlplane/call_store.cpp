@@ -188,7 +188,9 @@ bool CallSweeper::is_silent(const Snapshot& snapshot, const Call& call) const {
     const auto most = std::chrono::ceil<std::chrono::seconds>(
         (publisher_.longest_ringing() + kAnswers) /
         static_cast<double>(publisher_.call_unit().count()));
-    return pool.lifetimes.silence - call.deadline.left(now_) > most.count() + 1;
+    const CallLifetimes& lives = pool.lifetimes;
+    const int whole = lives.cap != 0 ? lives.cap : lives.silence;
+    return whole - call.deadline.left(now_) > most.count() + 1;
 }
 
 namespace {

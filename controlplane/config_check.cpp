@@ -70,6 +70,7 @@ public:
             check_backends(config_.pools[i], sources_.pools[i]);
             check_udp_ports(config_.pools[i], sources_.pools[i]);
         }
+        check_cap();
         check_nat_vips();
         if (check_counts()) check_nat_backends(); // compares each with each
     }
@@ -88,6 +89,7 @@ private:
     void check_references();
     void check_pool(const PoolConfig& pool, const PoolSource& source);
     void check_call_times(const PoolConfig& pool, const PoolSource& source);
+    void check_cap();
     void check_steering(const PoolConfig& pool, const PoolSource& source);
     void check_backends(const PoolConfig& pool, const PoolSource& source);
     void check_backend_address(const PoolConfig& pool,
@@ -328,6 +330,27 @@ void Checker::check_call_times(const PoolConfig& pool, const PoolSource& source)
     demand("t_settle", pool.t_settle, longest, repeated, why);
     if (!demand("call_lifetime", pool.call_lifetime, longest, repeated, why))
         demand("call_lifetime", pool.call_lifetime, "c", config_.c, "for which a call may ring");
+}
+
+/// The end of a call is one moment: of its silence, or, with max_call, of its longest time. So that
+/// must not be the longer one; nor may it end calls that ring.
+void Checker::check_cap() {
+    const Source& source = sources_.steering;
+    if (!config_.max_call || !source.good("max_call")) return;
+    const std::string cap = "max_call (" + std::to_string(config_.max_call->count()) + "ms) is ";
+    if (sources_.timers.good("c") && *config_.max_call < config_.c)
+        mistakes_.add(source.at("max_call"),
+                      cap + "shorter than timer c (" + std::to_string(config_.c.count()) +
+                          "ms), for which a call may ring");
+    for (std::size_t i = 0; i < config_.pools.size(); ++i) {
+        const PoolConfig& pool = config_.pools[i];
+        if (!sources_.pools[i].good("call_lifetime") || *config_.max_call <= pool.call_lifetime)
+            continue;
+        mistakes_.add(source.at("max_call"),
+                      cap + "longer than call_lifetime of pool " + quote(pool.name) + " (" +
+                          std::to_string(pool.call_lifetime.count()) +
+                          "ms), the longest silence; raise that, or lower max_call");
+    }
 }
 
 /// Algorithms need what is remembered, and some what backends answer.

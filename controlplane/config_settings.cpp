@@ -460,7 +460,7 @@ constexpr Setting kSettings[] = {
      {"max_call", 60'000, std::int64_t{7} * 86'400'000},
      field<&Config::max_call>(),
      "calls may last as long as they like",
-     "a call is forgotten so long after it began, silent or not"},
+     "a call is forgotten so long after it began, silent or not; from timer c to call_lifetime"},
     {Section::Steering,
      Need::Optional,
      kReload,

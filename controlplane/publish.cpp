@@ -124,7 +124,7 @@ Publisher::Publisher(const Config& config,
 
 /// So long that a deadline is at most a thousand units ahead, and the shortest that is.
 std::chrono::seconds Publisher::call_unit(const Config& config) {
-    std::chrono::milliseconds longest = config.max_call.value_or(std::chrono::milliseconds{0});
+    std::chrono::milliseconds longest{0}; // max_call is no longer than any
     for (const PoolConfig& pool : config.pools)
         longest = std::max(longest, pool.call_lifetime);
     return std::chrono::ceil<std::chrono::seconds>(longest / 1000.0);
@@ -269,9 +269,9 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
     made.looks_closer = made.remembers_all || made.keys;
     made.on_dead_owner = pool.config.on_dead_owner;
     made.shared_state = pool.config.shared_state;
-    made.lifetimes.is_cap = config_.max_call.has_value();
-    made.lifetimes.silence = static_cast<std::uint16_t>(
-        config_.max_call.value_or(pool.config.call_lifetime) / call_unit_ + 1);
+    made.lifetimes.silence = static_cast<std::uint16_t>(pool.config.call_lifetime / call_unit_ + 1);
+    if (config_.max_call)
+        made.lifetimes.cap = static_cast<std::uint16_t>(*config_.max_call / call_unit_ + 1);
     made.transaction_hash =
         hash_prefix(secret_, hash_bytes({}, pool.config.name), KeyType::Transaction);
     made.lifetimes.ringing = static_cast<std::uint16_t>(config_.c / call_unit_ + 1);

@@ -48,7 +48,7 @@ void mark_what_changes_the_table(const Config& before,
     if (Publisher::call_unit(before) == Publisher::call_unit(after)) return;
     const auto time = [](const Config& config) { return Publisher::call_unit(config).count(); };
     differences.push_back({ConfigDifference::Kind::Changed,
-                           "the table of calls, by the longest call_lifetime or max_call",
+                           "the table of calls, by the longest call_lifetime",
                            "unit",
                            std::to_string(time(before)) + "s",
                            std::to_string(time(after)) + "s",

@@ -40,7 +40,8 @@ std::uint8_t dialog_of(const SipDigest& digest) noexcept {
 }
 
 /// Without a word from it: a registration, subscription or publication lives as long as it asks
-/// for, and its NOTIFYs change nothing of that.
+/// for, and its NOTIFYs change nothing of that. `max_call` is of calls: they end so long after
+/// their first message, whatever comes.
 std::uint16_t
 silence(const CallMessage& message, const Call& call, Method method, bool fresh) noexcept {
     const CallLifetimes& lives = message.lifetimes;
@@ -55,8 +56,10 @@ silence(const CallMessage& message, const Call& call, Method method, bool fresh)
     const bool lasts = method == Method::Register || method == Method::Subscribe ||
                        method == Method::Publish || method == Method::Notify ||
                        method == Method::Refer;
-    if (lives.unit_seconds == 0 || !lasts || (!fresh && call.state != CallState::Lasting))
-        return lives.silence;
+    const bool is_refer_in_dialog = method == Method::Refer && digest.has_to_tag;
+    const bool is_lasting = fresh ? lasts && !is_refer_in_dialog : call.state == CallState::Lasting;
+    if (lives.cap != 0 && !is_lasting) return fresh ? lives.cap : left;
+    if (lives.unit_seconds == 0 || !lasts || (!fresh && !is_lasting)) return lives.silence;
     const bool asks =
         digest.kind == PayloadKind::Request && !message.arrival.payload.empty() &&
         (method == Method::Register || method == Method::Subscribe || method == Method::Publish);
@@ -71,7 +74,6 @@ silence(const CallMessage& message, const Call& call, Method method, bool fresh)
 } // namespace
 
 Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
-    const CallLifetimes& lives = message.lifetimes;
     const SipDigest& digest = message.digest;
     const bool request = digest.kind != PayloadKind::Response;
     const Method method = request       ? digest.method
@@ -81,8 +83,7 @@ Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
         return digest.top_via_branch.empty() ? std::uint8_t{0}
                                              : few_bits(sum_of(digest.top_via_branch));
     };
-    if (!lives.is_cap || fresh)
-        call.deadline = message.now.after(silence(message, call, method, fresh));
+    call.deadline = message.now.after(silence(message, call, method, fresh));
 
     // What a backend asks once: for its answer alone.
     if (fresh && message.role == MessageRole::OneShot) call.state = CallState::Failed;

@@ -129,8 +129,8 @@ enum class OnDeadOwner : std::uint8_t {
 
 /// How long calls are remembered, in units of CallTime.
 struct CallLifetimes {
-    std::uint16_t silence = 0;      ///< since its last message, or, with is_cap, since its first
-    bool is_cap = false;            ///< `max_call`: however lively the call is
+    std::uint16_t silence = 0;      ///< since its last message
+    std::uint16_t cap = 0;          ///< since its first: `max_call`, at most `silence`; 0: none
     std::uint16_t ringing = 1;      ///< for which an INVITE may go unanswered
     std::uint16_t transaction = 1;  ///< for which a request may be repeated, rounded up
     std::uint32_t unit_seconds = 0; ///< of CallTime; 0: what lasts is remembered like calls

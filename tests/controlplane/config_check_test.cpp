@@ -165,6 +165,22 @@ TEST(ConfigCheck, WantsCallsToBeKnownForLongerThanAnyTimer) {
     expect_mistakes(with("call_lifetime = \"2m\"\n", "c = \"2m\"\nb = \"20s\"\n"), {});
 }
 
+TEST(ConfigCheck, WantsMaxCallBetweenRingingAndSilence) {
+    const auto with = [](const std::string& cap) {
+        return change(
+                   kLeast, "name = \"proxies\"\n", "name = \"proxies\"\ncall_lifetime = \"2h\"\n") +
+               "[steering]\nmax_call = " + cap + "\n";
+    };
+    expect_mistakes(with("\"3m\""), {});
+    expect_mistakes(with("\"2h\""), {});
+    expect_mistakes(with("^\"2m\""),
+                    {"max_call (120000ms) is shorter than timer c (180000ms), for which a call may "
+                     "ring"});
+    expect_mistakes(with("^\"3h\""),
+                    {"max_call (10800000ms) is longer than call_lifetime of pool \"proxies\" "
+                     "(7200000ms), the longest silence; raise that, or lower max_call"});
+}
+
 TEST(ConfigCheck, SaysWhichPoolNobodyUses) {
     expect_mistakes(kLeast + "[[pool]]\nname = ^\"spare\"\n[[pool.backend]]\nname = \"b\"\naddress "
                              "= \"198.51.100.22\"\n",

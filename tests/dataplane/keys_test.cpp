@@ -240,6 +240,33 @@ TEST(Expires, IsHowLongARegistrationIsRemembered) {
     EXPECT_EQ(left("s1"), 1200 / 15 + 1 + 3);
 }
 
+TEST(MaxCall, EndsCallsHoweverLivelyAndNoRegistration) {
+    Site site;
+    site.pool().remembers_all = site.pool().looks_closer = true;
+    site.pool().lifetimes.unit_seconds = 15;
+    site.pool().lifetimes.transaction = 3;
+    site.pool().lifetimes.cap = 100;
+    const auto send = [&](std::uint64_t now, const MessageBuilder& builder) {
+        const std::string message = builder.text();
+        const SipDigest digest = read_digest(bytes_of(message));
+        const SteerView view{site.here.snapshot, site.table, CallTime(now)};
+        const Arrival arrival{bytes_of(message), ip("192.0.2.7")};
+        const std::uint64_t hash = steering_hash(site.pool(), digest);
+        static_cast<void>(steer(view, kProxies, digest, hash, arrival));
+        const auto call = site.table.find(hash, CallTime(now));
+        return call ? call->deadline.left(CallTime(now)) : -1;
+    };
+    EXPECT_EQ(send(0, made("INVITE").call_id("c")), 100);
+    EXPECT_EQ(send(10, made("ACK").call_id("c").to_tag("b")), 90);
+    EXPECT_EQ(send(50, made("UPDATE").call_id("c").to_tag("b")), 50);
+    EXPECT_EQ(send(60, made("REFER").call_id("c").to_tag("b")), 40);
+    EXPECT_EQ(send(61, made("NOTIFY").call_id("c").to_tag("b")), 39);
+    EXPECT_EQ(send(101, made("INFO").call_id("c").to_tag("b")), 100) << "as one never seen";
+    EXPECT_EQ(send(0, made("REGISTER").call_id("r").set("Expires", "1800")), 124);
+    EXPECT_EQ(send(90, made("REGISTER").call_id("r").set("Expires", "1800")), 124);
+    EXPECT_EQ(send(180, made("REGISTER").call_id("r").set("Expires", "1800")), 124);
+}
+
 TEST(Keys, LeaveDialogsAloneWithoutATable) {
     Site site;
     site.use(KeyType::From);
