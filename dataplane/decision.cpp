@@ -247,10 +247,16 @@ void Decision::remember(SteerRule rule) noexcept {
         count(std::nullopt, fresh);
         mark();
     }
-    // What cannot be remembered goes where its repetitions, and what follows, will go.
-    const bool by_call_id =
-        rule != SteerRule::Chosen && rule != SteerRule::Key && rule != SteerRule::Named;
-    if (result_.is_lost() && !by_call_id) go_now(SteerRule::Now);
+    // What cannot be remembered begins where what follows will go, which belongs to a call that
+    // nobody knows.
+    const bool begins = rule == SteerRule::Now || rule == SteerRule::Chosen ||
+                        rule == SteerRule::Key || rule == SteerRule::Named;
+    if (!result_.is_lost() || !begins) return;
+    const BackendId old = old_owner();
+    if (result_.is_unsettled && takes(old))
+        go(old, SteerRule::Old);
+    else
+        go_now(SteerRule::Now);
 }
 
 void Decision::count(const std::optional<Call>& before, const Call& after) noexcept {

@@ -7,10 +7,13 @@
 #include "viaduct/steer.hpp"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -128,6 +131,46 @@ TEST(Flood, KeepsWhatIsKnownAndSendsTheRestByHash) {
     budget = 1; // it is over
     EXPECT_TRUE(send(Site::message(Method::Invite, "later")).remembered);
     EXPECT_EQ(budget, 0U);
+}
+
+/// What follows belongs to a call that nobody knows, and goes to the owner before the change.
+TEST(Flood, DoesNotSplitCallsOfSlotsThatAChangeMoved) {
+    for (const bool by_hash : {true, false}) {
+        Site site(SteerBy::RoundRobin);
+        Pool& pool = site.here.snapshot.pools[index(kProxies)];
+        if (by_hash) pool.dealer.reset();
+        auto unsettled = std::make_shared<Unsettled>();
+        auto old = std::make_shared<SlotTable>(*pool.slots);
+        std::ranges::rotate(*old, old->begin() + 1); // most slots were another backend's
+        unsettled->old = old;
+        unsettled->bits.fill(~std::uint64_t{0});
+        pool.unsettled = unsettled;
+        std::uint32_t budget = 0;
+        const auto send = [&](const SipDigest& digest) {
+            return steer({site.here.snapshot, site.table, CallTime(5), &budget},
+                         kProxies,
+                         digest,
+                         steering_hash(pool, digest));
+        };
+        for (int i = 0; i < 1'000; ++i) {
+            const std::string id = "split-" + std::to_string(i);
+            const Steering first = send(Site::message(Method::Invite, id));
+            ASSERT_TRUE(first.flooded);
+            EXPECT_EQ(first.backend, (*old)[first.slot]);
+            for (const Method method : {Method::Ack, Method::Cancel, Method::Bye})
+                ASSERT_EQ(send(Site::message(method, id, true)).backend, first.backend);
+            ASSERT_EQ(send(Site::message(Method::Invite, id)).backend, first.backend);
+        }
+        // Those whose owner is dead are the present one's.
+        site.here.snapshot.backends[index(kB1)].life = BackendLife::Dead;
+        for (int i = 0; i < 100; ++i) {
+            const std::string id = "dead-" + std::to_string(i);
+            const Steering first = send(Site::message(Method::Invite, id));
+            if ((*old)[first.slot] != kB1) continue;
+            EXPECT_EQ(first.backend, (*pool.slots)[first.slot]);
+            EXPECT_EQ(send(Site::message(Method::Ack, id, true)).backend, first.backend);
+        }
+    }
 }
 
 TEST(RoundRobin, PassesOverWhoHasItsLimitAndRefusesWhenAllHave) {
@@ -420,6 +463,56 @@ TEST(Loads, AddUpWhateverWorkersDoAtOnce) {
     for (std::uint16_t i = 0; i < 3; ++i)
         loads += site.load(i).calls();
     EXPECT_EQ(loads, counted);
+}
+
+/// Each is dealt to the next backend, and one of both was first.
+TEST(Stateful, WorkersThatBeginOneCallAtOnceSendItToOneBackend) {
+    Site site(SteerBy::RoundRobin);
+    constexpr int kCalls = 20'000;
+    std::atomic<int> begun{0};
+    std::array<std::vector<std::optional<BackendId>>, 2> went;
+    const auto work = [&](std::size_t self) {
+        for (int i = 0; i < kCalls; ++i) {
+            const std::string id = "at-once-" + std::to_string(i);
+            const SipDigest digest = Site::message(Method::Invite, id);
+            ++begun;
+            for (int looks = 0; begun.load() < 2 * (i + 1); ++looks)
+                if (looks > 1'000) std::this_thread::yield();
+            went[self].push_back(site.send(digest).backend);
+        }
+    };
+    std::thread other([&] { work(1); });
+    work(0);
+    other.join();
+    EXPECT_EQ(went[0], went[1]);
+}
+
+TEST(Stateful, ACallOfTwoDialogsGoesOnWhenOneOfThemEnds) {
+    Site site(SteerBy::RoundRobin);
+    int still = 0;
+    constexpr int kCalls = 200;
+    for (int i = 0; i < kCalls; ++i) {
+        const std::string id = "forked-" + std::to_string(i);
+        const auto in_dialog = [&](Method method, std::string_view to_tag) {
+            SipDigest digest = Site::message(method, id, true);
+            digest.to_tag = to_tag;
+            digest.top_via_branch = "z9hG4bK-inside"; // of an ACK to a success
+            return site.send(digest);
+        };
+        const std::string one = "callee-" + std::to_string(i);
+        const std::string another = "other-" + std::to_string(i);
+        static_cast<void>(site.begin(id));
+        static_cast<void>(in_dialog(Method::Ack, one));
+        static_cast<void>(in_dialog(Method::Bye, another));
+        const Steering after = in_dialog(Method::Info, one);
+        ASSERT_TRUE(after.call);
+        still += after.call->state == CallState::Answered ? 1 : 0;
+        static_cast<void>(in_dialog(Method::Bye, one));
+        EXPECT_EQ(in_dialog(Method::Bye, one).call.value().state, CallState::Ended);
+    }
+    // Dialogs are told apart by 14 values.
+    EXPECT_GT(still, kCalls * 3 / 4);
+    EXPECT_LT(still, kCalls);
 }
 
 TEST(Stateful, SteersByHashWhatItCannotRemember) {
