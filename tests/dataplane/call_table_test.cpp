@@ -4,12 +4,14 @@
 #include "viaduct/call_table.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <gtest/gtest.h>
 #include <map>
 #include <mutex>
 #include <random>
 #include <thread>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -341,6 +343,69 @@ TEST(CallTable, ThreadsThatRememberAtOnceAgree) {
     EXPECT_EQ(disagreements, 0U);
     EXPECT_EQ(lost, 0U);
     EXPECT_EQ(refused, 0U);
+}
+
+/// One looks for room while the other makes room elsewhere, so that each finds another place for
+/// the same call.
+TEST(CallTable, ThreadsThatFindRoomInDifferentPlacesAgree) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    constexpr int kRounds = 20'000;
+#else
+    constexpr int kRounds = 200'000;
+#endif
+    OwnTable own;
+    const auto answered = [](unsigned number) {
+        return Call{backend(number), CallState::Answered, 0, kNow.after(9)};
+    };
+    const std::uint64_t call = in_bucket(3, 1000);
+    // One more in its home bucket sends it to its second one: that is where it is now.
+    std::ignore = own.table.remember(in_bucket(3, 2000), answered(7), kNow);
+    ASSERT_EQ(own.table.remember(call, answered(7), kNow).result, CallTable::Result::Added);
+    std::vector<std::uint64_t> second;
+    own.table.copy(0, own.table.buckets(), [&](std::size_t place, std::uint64_t) {
+        if (place / CallTable::kBucketWords != 3) second.push_back(place / CallTable::kBucketWords);
+    });
+    ASSERT_EQ(second.size(), 1U);
+    ASSERT_TRUE(own.table.forget(call, answered(7)));
+    const std::uint64_t beside[] = {in_bucket(second[0], 3000), in_bucket(second[0], 4000)};
+
+    std::array<CallTable::Remembered, 2> got;
+    std::atomic<int> begun{0};
+    std::atomic<int> ended{0};
+    const auto meet = [](std::atomic<int>& count, int round) {
+        ++count;
+        for (int i = 0; count.load() < 2 * (round + 1); ++i)
+            if (i > 1'000) std::this_thread::yield();
+    };
+    int disagreements = 0;
+    int doubled = 0;
+    std::thread other([&] {
+        for (int round = 0; round < kRounds; ++round) {
+            meet(begun, round);
+            for (const std::uint64_t one : beside)
+                own.table.forget(one, answered(7));
+            got[1] = own.table.remember(call, answered(1), kNow);
+            meet(ended, round);
+        }
+    });
+    for (int round = 0; round < kRounds; ++round) {
+        for (const std::uint64_t one : beside) // so the home bucket is the emptier one
+            std::ignore = own.table.remember(one, answered(7), kNow);
+        meet(begun, round);
+        for (int wait = round % 64; wait > 0; --wait) // the two meet at every moment
+            static_cast<void>(begun.load());
+        got[0] = own.table.remember(call, answered(0), kNow);
+        meet(ended, round);
+        disagreements += got[0].call.backend != got[1].call.backend;
+        int removed = 0;
+        for (const unsigned number : {0U, 1U})
+            while (own.table.forget(call, answered(number)))
+                ++removed;
+        doubled += removed != 1;
+    }
+    other.join();
+    EXPECT_EQ(disagreements, 0);
+    EXPECT_EQ(doubled, 0);
 }
 
 } // namespace viaduct::test

@@ -45,6 +45,9 @@ struct SimulatorOptions {
     double seconds_between_changes = 200;
     double loss = 0.02; ///< of messages behind the balancer
     std::chrono::milliseconds call_lifetime{4 * 3'600'000};
+    /// So often somebody speaks in a call, however long it is; 0: not of itself.
+    double refresh = 0;
+    std::optional<std::chrono::milliseconds> max_call{};
     bool remembers = true; ///< false: there is no table of calls
     bool count_calls = false;
     SteerBy steering = SteerBy::Hash;
@@ -61,6 +64,7 @@ struct SimulatorResult {
     std::uint64_t changes = 0;
     std::uint64_t restarts = 0;
     std::uint64_t reloads = 0;    ///< of `changes`
+    std::uint64_t resteered = 0;  ///< requests whose owner was paused for longer than 64*T1
     std::uint64_t transfers = 0;  ///< calls that name another one
     std::uint64_t outgoing = 0;   ///< calls that a backend begins
     std::uint64_t twins = 0;      ///< messages that a second balancer was asked about, too
@@ -161,6 +165,7 @@ private:
     }
     static Config make_config(const SimulatorOptions& options) {
         Config config;
+        config.max_call = options.max_call;
         config.pools.emplace_back();
         config.pools[0].name = "proxies";
         config.pools[0].call_lifetime = options.call_lifetime;
@@ -331,6 +336,20 @@ private:
         return digest;
     }
 
+    /// As far as steering reads what the digest does not say.
+    [[nodiscard]] std::string text_of(const Call& call, const Message& message) const {
+        if (message.status != 0) return {};
+        if (message.method == Method::Subscribe)
+            return "SUBSCRIBE sip:b@example.com SIP/2.0\r\nCall-ID: " + call.id +
+                   "\r\nExpires: " + std::to_string(static_cast<int>(3 * every())) + "\r\n\r\n";
+        if (message.method == Method::Invite && call.replaces)
+            return "INVITE sip:b@example.com SIP/2.0\r\nCall-ID: " + call.id +
+                   "\r\nReplaces: " + call.replaces->id + ";to-tag=a;from-tag=b\r\n\r\n";
+        return {};
+    }
+    /// In seconds: of the refreshes of a subscription.
+    [[nodiscard]] double every() const { return options_.refresh > 0 ? options_.refresh : 1'500; }
+
     /// A request on its way out, from the backend that the call is at.
     void send_out(const CallPtr& call, const Message& message) {
         if (is_away() || !call->owner || !runs(*call->owner)) return;
@@ -350,11 +369,7 @@ private:
         ++result_.messages;
         const SipDigest digest = digest_of(*call, message);
         const SteerView view{some_snapshot(), table_, call_time()};
-        const std::string text = call->replaces && message.method == Method::Invite
-                                     ? "INVITE sip:b@example.com SIP/2.0\r\nCall-ID: " + call->id +
-                                           "\r\nReplaces: " + call->replaces->id +
-                                           ";to-tag=a;from-tag=b\r\n\r\n"
-                                     : std::string();
+        const std::string text = text_of(*call, message);
         // The caller's address; what comes from the callee has another one.
         const Arrival arrival{
             std::as_bytes(std::span(text)),
@@ -367,7 +382,7 @@ private:
         if (!steering.backend && steering.refusal == Outcome::NoVerdict) return; // as lost
         result_.remembered += steering.remembered;
         note(*call, message, steering);
-        judge(*call, steering, view.snapshot);
+        judge(*call, steering, view.snapshot, message.status);
         const bool arrives = steering.backend && runs(*steering.backend) && !happens(options_.loss);
         if (arrives && !call->owner && steering.role == MessageRole::Starter)
             take(*call, *steering.backend);
@@ -391,7 +406,8 @@ private:
         result_.unequal += said.backend != would_steer(here, kPool, digest, arrival).backend;
     }
 
-    void judge(Call& call, const Steering& steering, const Snapshot& snapshot) {
+    void
+    judge(Call& call, const Steering& steering, const Snapshot& snapshot, std::uint16_t status) {
         if (!call.owner && call.replaces) judge_transfer(call, steering, snapshot);
         if (!call.owner || call.over) return;
         if (lives_[index(*call.owner)] != call.owner_life) { // it was killed: nothing is owed
@@ -400,6 +416,12 @@ private:
             return;
         }
         if (steering.backend == call.owner) return;
+        // For so long nobody waits; the call is still its owner's, who may come back.
+        const bool is_dead = snapshot.backends[index(*call.owner)].life == BackendLife::Dead;
+        if (is_dead && steering.role == MessageRole::Belongs && status == 0) {
+            ++result_.resteered;
+            return;
+        }
         if (steering.role != MessageRole::Belongs && waits(*call.owner, snapshot) &&
             !call.answered) {
             call.owner.reset(); // it begins anew
@@ -522,6 +544,9 @@ private:
                 if (by_callee) std::swap(inside.from_tag, inside.to_tag);
                 send_repeated(call, inside, 2);
             });
+        if (options_.refresh > 0)
+            for (double when = options_.refresh; when < length; when += options_.refresh)
+                at(when, [=, this] { send(call, request(call, Method::Update, to_tag)); });
         if (happens(0.1)) at(uniform(0, length), [=, this] { transfer(call); });
         if (!happens(bye_probability)) return;
         at(length, [=, this] { hang_up(call, to_tag, true); });
@@ -652,9 +677,9 @@ private:
         at(0.01, [=, this] { send(call, notify); });
         const int refreshes = std::uniform_int_distribution<int>(0, 4)(random_);
         for (int i = 1; i <= refreshes; ++i)
-            at(i * 1'500.0,
+            at(i * every(),
                [=, this] { send_repeated(call, request(call, Method::Subscribe, to_tag), 2); });
-        at(refreshes * 1'500.0 + 1'600, [=] { call->over = true; });
+        at(refreshes * every() + 100, [=] { call->over = true; });
     }
 
     // ---- changes
@@ -687,7 +712,7 @@ private:
         case 2: // a pause: it answers no probes, and knows its calls afterwards
             if (!runs(id) || backend.health != Health::Up) break;
             set_health(id, Health::Down);
-            at(uniform(0.5, 20), [=, this] {
+            at(happens(0.7) ? uniform(0.5, 20) : uniform(20, 300), [=, this] {
                 if (runs(id)) set_health(id, Health::Up);
             });
             break;

@@ -48,6 +48,32 @@ TEST(Simulator, NorWhereCallsAreDealtOutOrTheTableIsAnotherOne) {
     expect_law("least-calls");
 }
 
+/// Generations end while calls that began in them go on, now and then a word in each.
+TEST(Simulator, NorWhenTheGenerationThatItBeganInIsForgotten) {
+    SimulatorOptions options;
+    options.messages = wanted_messages() / 10;
+    options.call_lifetime = std::chrono::minutes(20);
+    options.refresh = 350; // one may get lost
+    options.seconds_between_changes = 120;
+    const auto expect_law = [&](std::uint64_t seed, const char* what) {
+        options.seed = seed;
+        const SimulatorResult result = Simulator(options).run();
+        EXPECT_EQ(result.wrong, 0U) << what << "\n" << result.first_wrong;
+        EXPECT_EQ(result.undecided, 0U) << what << "\n" << result.first_wrong;
+        EXPECT_EQ(result.unequal, 0U) << what;
+        EXPECT_GT(result.remembered, 0U) << what;
+    };
+    expect_law(200, "call_lifetime");
+    expect_law(201, "another seed");
+    // Of 64 generations the second goes, long before a call_lifetime has passed.
+    options.seconds_between_changes = 30;
+    options.call_lifetime = std::chrono::hours(4); // longer than any of these calls
+    options.refresh = 0;
+    expect_law(203, "many changes");
+    options.max_call = std::chrono::hours(4);
+    expect_law(202, "max_call");
+}
+
 TEST(Simulator, NoLivingCallLeavesItsBackend) {
     constexpr std::uint64_t kSeeds = 10;
     std::uint64_t messages = 0;
@@ -56,6 +82,7 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
     std::uint64_t restarts = 0;
     std::uint64_t reloads = 0;
     std::uint64_t transfers = 0;
+    std::uint64_t resteered = 0;
     std::uint64_t outgoing = 0;
     std::uint64_t twins = 0;
     const std::uint64_t only = number_in("VIADUCT_SIMULATED_SEED", 0);
@@ -77,6 +104,7 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
         restarts += result.restarts;
         reloads += result.reloads;
         transfers += result.transfers;
+        resteered += result.resteered;
         outgoing += result.outgoing;
         twins += result.twins;
     }
@@ -85,6 +113,7 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
     EXPECT_GT(restarts, 0U);
     EXPECT_GT(reloads, 0U);
     EXPECT_GT(transfers, 0U);
+    EXPECT_GT(resteered, 0U) << "pauses of more than 64*T1";
     EXPECT_GT(outgoing, 0U);
     EXPECT_GT(twins, kSeeds) << "second balancers";
     std::printf("%llu messages, %llu changes, %llu reloads among them, %llu restarts, %llu calls "
