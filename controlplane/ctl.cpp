@@ -40,7 +40,8 @@ constexpr const char* kHelp =
     "  viaductctl help                    lists every verb\n"
     "  viaductctl show backends           state of every backend\n"
     "  viaductctl explain VIP CALL-ID     where a call goes, and why\n"
-    "  viaductctl explain VIP < message   the same for a SIP message\n"
+    "  viaductctl explain VIP < message   the same for a SIP message (--source ADDRESS: its "
+    "sender)\n"
     "\n"
     "  --socket PATH  control socket of viaductd (/run/viaduct/viaduct.sock)\n"
     "  --json         print one JSON object\n"
@@ -90,10 +91,9 @@ std::string to_base64(std::string_view bytes) {
 std::string request_line(std::vector<std::string> words, bool json) {
     if (!words.empty() && words[0] == "--") words.erase(words.begin());
     if (words.empty()) throw Failure("no verb given; see viaductctl help");
-    if (words.size() == 2 && words[0] == "explain" && isatty(STDIN_FILENO) == 0) {
-        words.emplace_back("--message-base64");
-        words.push_back(to_base64(read_message()));
-    }
+    const bool has_source = words.size() == 4 && words[2] == "--source";
+    if (words[0] == "explain" && (words.size() == 2 || has_source) && isatty(STDIN_FILENO) == 0)
+        words.insert(words.begin() + 2, {"--message-base64", to_base64(read_message())});
     std::string line = json ? "json" : "";
     for (const std::string& word : words) {
         const bool odd = std::any_of(

@@ -5,8 +5,6 @@
 // In:    Control and checked-by-count arguments from a local client. Hostile.
 // Out:   Reply, or Error with what exists and what to do.
 // Cost:  control thread; a change publishes a snapshot before it is answered.
-// Spec:  RFC 4648 §4 (base64 of --message-base64).
-
 #include "call_store.hpp"
 #include "log.hpp"
 #include "pool.hpp"
@@ -16,13 +14,8 @@
 #include "verbs_drain.hpp"
 #include "verbs_show.hpp"
 
-#include "viaduct/message.hpp"
-#include "viaduct/steer.hpp"
-
 #include <algorithm>
 #include <array>
-#include <optional>
-#include <span>
 #include <unistd.h>
 
 namespace viaduct {
@@ -45,157 +38,6 @@ const Snapshot& published(const Control& control) {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-// ---- explain
-
-/// RFC 4648 §4, padding demanded. Throws Error.
-std::vector<std::byte> decode_base64(std::string_view text) {
-    constexpr std::string_view kAlphabet =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
-    if (text.size() % 4 != 0)
-        throw Error("--message-base64: the length of base64 is a multiple of four");
-    std::vector<std::byte> bytes;
-    std::uint32_t bits = 0;
-    unsigned held = 0;
-    for (std::size_t i = 0; i + padding < text.size(); ++i) {
-        const std::size_t digit = kAlphabet.find(text[i]);
-        if (digit == std::string_view::npos)
-            throw Error("--message-base64: character " + std::to_string(i + 1) + " is no base64");
-        bits = (bits << 6 | static_cast<std::uint32_t>(digit)) & 0xffffff;
-        held += 6;
-        if (held < 8) continue;
-        held -= 8;
-        bytes.push_back(static_cast<std::byte>((bits >> held) & 0xff));
-    }
-    return bytes;
-}
-
-/// "b1 (down, enabled), b2 (up, drain)": why a pool has no table.
-std::string states_of(const PoolModel& model, const PoolState& pool) {
-    constexpr std::size_t kShown = 8;
-    std::string text;
-    for (std::size_t i = 0; i < std::min(kShown, pool.backends.size()); ++i) {
-        const BackendState& backend = model.backend(pool.backends[i]);
-        text += (i == 0 ? "" : ", ") + backend.config.name + " (" +
-                std::string(name_of(backend.health)) + ", " + std::string(name_of(backend.admin)) +
-                (backend.config.weight == 0 ? ", weight 0)" : ")");
-    }
-    if (pool.backends.size() > kShown) text += ", ...";
-    return text;
-}
-
-std::string reason_of(Outcome outcome, const Control& control, const PoolState& pool) {
-    std::string reason(kOutcomes[static_cast<std::size_t>(outcome)].help);
-    if (outcome == Outcome::NoVerdict || outcome == Outcome::NoBackend)
-        reason += ": " + states_of(control.model, pool);
-    return reason;
-}
-
-/// Why a message goes to this backend, in words.
-std::string reason_of(const Steering& steering, const Backend& backend) {
-    const std::string slot = "slot " + std::to_string(steering.slot);
-    switch (steering.rule) {
-    case SteerRule::Settled:
-        return "the keyed hash of the Call-ID picks " + slot + " of the pool's table, and " +
-               backend.name + " holds it in every generation";
-    case SteerRule::Now:
-        return "it begins something: " + backend.name + " holds " + slot +
-               " in the present generation";
-    case SteerRule::Old:
-        return "it belongs to a call of which nothing is remembered: " + backend.name + " held " +
-               slot + " in the oldest generation in memory";
-    case SteerRule::Remembered:
-        return "its call is remembered: it is at " + backend.name;
-    case SteerRule::DeadOwner:
-        return "its call's backend is dead: on_dead_owner sends it to " + backend.name;
-    case SteerRule::Chosen:
-        return "it begins something: the pool's algorithm would choose " + backend.name + " now";
-    case SteerRule::Key:
-        return "it begins something: its key picks " + backend.name;
-    case SteerRule::Named:
-        return "it names another call (Replaces, Join or Target-Dialog), and that is at " +
-               backend.name;
-    case SteerRule::Caller:
-        return "it comes from a backend: the other end of its call is " + backend.name;
-    case SteerRule::Count_:
-        break;
-    }
-    return "a rule without a name: please report it";
-}
-
-bool is_settled(const Steering& steering) {
-    return !steering.is_unsettled && !steering.is_marked;
-}
-
-/// Settled or not, and why.
-std::string slot_state(const Steering& steering) {
-    if (steering.is_unsettled)
-        return "unsettled: generations in memory, or the announced one, name different owners";
-    if (steering.is_marked) return "marked: a call in it is not where the hash says";
-    return "settled: all generations in memory name the same owner";
-}
-
-/// Whose table decides: the oldest one's for calls of which nothing is remembered; null where none
-/// does.
-Json generation_of(const Control& control, PoolId pool, const std::optional<Steering>& steering) {
-    const std::deque<Generation>& all = control.publisher.generations(pool).all();
-    if (!steering || all.empty() || steering->rule == SteerRule::Remembered) return nullptr;
-    const bool oldest = steering->rule == SteerRule::Old && steering->is_unsettled;
-    return (oldest ? all.front() : all.back()).number;
-}
-
-void explain(Control& control, Arguments arguments, Reply& reply) {
-    const bool has_message = arguments[1] == "--message-base64";
-    if (has_message != (arguments.size() == 3))
-        throw Error("usage: explain VIP CALL-ID, or explain VIP --message-base64 BASE64");
-    const Snapshot* const snapshot = &published(control);
-
-    const VipId vip_id = find_vip(*snapshot, arguments[0]);
-    const Vip& vip = snapshot->vips[index(vip_id)];
-    std::vector<std::byte> message;
-    SipDigest digest;
-    if (has_message) {
-        message = decode_base64(arguments[2]);
-        ReadRules rules = vip.read_rules; // a settled pool's workers read less, and decide alike
-        rules.want = Want::Everything;
-        digest = read_digest(message, rules);
-    } else {
-        digest.kind = PayloadKind::Request;
-        digest.call_id = arguments[1];
-    }
-
-    std::optional<Outcome> end = admit_message(vip, digest);
-    std::optional<Steering> steering;
-    const Backend* backend = nullptr;
-    const SteerView view{*snapshot, control.calls, control.sweeper.now(), nullptr, true};
-    const std::uint64_t hash = steering_hash(snapshot->pools[index(vip.pool)], digest);
-    if (!digest.call_id.empty()) steering = steer_vip(view, vip_id, digest, hash, {message, {}});
-    if (!end && steering->backend) backend = &snapshot->backends[index(*steering->backend)];
-    if (!end && !backend) end = steering->refusal;
-
-    const PoolId pool = steering ? steering->pool : vip.pool;
-    const bool has_call_id = !digest.call_id.empty();
-    const bool has_call = steering && steering->call;
-    reply.json = {
-        {"vip", vip.name},
-        {"pool", snapshot->pools[index(pool)].name},
-        {"call_id", has_call_id ? Json(to_utf8(digest.call_id)) : Json()},
-        {"slot", steering ? Json(steering->slot) : Json()},
-        {"backend", backend ? Json(backend->name) : Json()},
-        {"address", backend ? Json(to_string(backend->endpoint)) : Json()},
-        {"outcome", name_of(end.value_or(Outcome::Forwarded))},
-        {"table", control.publisher.digest(pool)},
-        {"reason",
-         end ? reason_of(*end, control, control.model.pool(pool)) : reason_of(*steering, *backend)},
-        {"rule", steering ? Json(name_of(steering->rule)) : Json()},
-        {"generation", generation_of(control, pool, steering)},
-        {"settled", steering ? Json(is_settled(*steering)) : Json()},
-        {"slot_state", steering ? Json(slot_state(*steering)) : Json()},
-        {"unsettled", steering ? Json(steering->is_unsettled) : Json()},
-        {"remembered", steering ? Json(steering->call.has_value()) : Json()},
-        {"call_state", has_call ? Json(name_of(steering->call->state)) : Json()}};
-}
 
 // ---- shutdown, help
 
@@ -247,9 +89,9 @@ constexpr std::array kVerbs{
          drain},
     Verb{"enable", "POOL BACKEND", 2, 2, true, "undo disable", enable},
     Verb{"explain",
-         "VIP CALL-ID|--message-base64 BASE64",
+         "VIP CALL-ID|--message-base64 BASE64 [--source ADDRESS]",
          2,
-         3,
+         5,
          false,
          "which backend a message goes to, and why",
          explain},

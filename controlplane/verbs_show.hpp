@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// verbs_show: the handlers of the `show` verbs; the table in verbs.cpp is their only user.
+// verbs_show: the handlers of the verbs that only look; the table in verbs.cpp is their only user.
 #pragma once
 
 #include "cli.hpp"
@@ -28,6 +28,7 @@ using Arguments = const std::vector<std::string>&;
 /// Until the announced change; null when there is none.
 [[nodiscard]] nlohmann::ordered_json seconds_to_switch(const Control& control, PoolId pool);
 
+void explain(Control& control, Arguments arguments, Reply& reply);
 void show_backends(Control& control, Arguments arguments, Reply& reply);
 void show_calls(Control& control, Arguments arguments, Reply& reply);
 void show_config(Control& control, Arguments arguments, Reply& reply);

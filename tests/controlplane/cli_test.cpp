@@ -28,23 +28,6 @@ bool contains(std::string_view text, std::string_view part) {
     return text.find(part) != std::string_view::npos;
 }
 
-std::string to_base64(std::string_view text) {
-    constexpr std::string_view kAlphabet =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string out;
-    unsigned bits = 0;
-    unsigned held = 0;
-    for (const char c : text) {
-        bits = bits << 8 | static_cast<unsigned char>(c);
-        for (held += 8; held >= 6; held -= 6)
-            out += kAlphabet[(bits >> (held - 6)) & 0x3f];
-    }
-    if (held != 0) out += kAlphabet[(bits << (6 - held)) & 0x3f];
-    while (out.size() % 4 != 0)
-        out += '=';
-    return out;
-}
-
 TEST(Verbs, AreSortedAndEachHasHelp) {
     EXPECT_TRUE(std::ranges::is_sorted(verbs(), {}, &Verb::name));
     EXPECT_EQ(std::ranges::adjacent_find(verbs(), {}, &Verb::name), verbs().end());

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <set>
 
 namespace viaduct::test {
 
@@ -29,8 +30,9 @@ Config counting_config(bool counts) {
 
 /// A desk with a table of calls, and workers that steer by what is published.
 struct CallDesk : ControlDesk {
-    explicit CallDesk(bool counts = true)
-        : ControlDesk(counting_config(counts)),
+    explicit CallDesk(bool counts = true) : CallDesk(counting_config(counts)) {}
+    explicit CallDesk(const Config& wanted)
+        : ControlDesk(wanted),
           counter(table, publisher), seeing{config,
                                             model,
                                             health,
@@ -221,6 +223,70 @@ TEST(Explain, TellsGenerationSlotAndWhatIsRemembered) {
         EXPECT_TRUE(moved["slot_state"].get<std::string>().starts_with("unsettled: "));
     }
     EXPECT_TRUE(seen);
+}
+
+TEST(Explain, OfACallIdIsAboutACallUnderWayAndSaysWhereANewOneWouldGo) {
+    CallDesk desk;
+    const Json before = desk.say_json("explain sip before@x");
+    EXPECT_EQ(before["new_call_backend"], before["backend"]);
+    desk.invite("known@x");
+    EXPECT_FALSE(desk.say_json("explain sip known@x").contains("new_call_backend"));
+    desk.say("drain proxies b1 --now");
+    int differ = 0;
+    for (int i = 0; i < 60; ++i) {
+        const std::string id = std::to_string(i) + "@silent";
+        const Json said = desk.say_json("explain sip " + id);
+        differ += said["backend"] != said["new_call_backend"];
+        EXPECT_NE(said["new_call_backend"], "b1");
+        if (said["backend"] == "b1") {
+            EXPECT_EQ(said["rule"], "old") << "it may have begun before";
+        }
+        // So it is: what comes in such a call goes where explain said.
+        const Steering inside = desk.invite(id, Method::Info);
+        EXPECT_EQ(said["backend"], desk.publisher.current()->backends[index(*inside.backend)].name);
+    }
+    EXPECT_GT(differ, 5);
+}
+
+TEST(Explain, NamesTheKeyThatSteers) {
+    Config config = counting_config(false);
+    config.pools[0].key = {KeyType::Source, {}};
+    config.pools[0].keys.list = {{"REGISTER", {KeyType::Aor, {}}}};
+    CallDesk desk(config);
+    const auto message = [](const std::string& method, int number) {
+        return to_base64(method + " sip:x SIP/2.0\r\nTo: <sip:u" + std::to_string(number) +
+                         "@example.com>\r\nCall-ID: " + std::to_string(number) + "@k\r\n\r\n");
+    };
+    EXPECT_TRUE(desk.say("explain sip --message-base64 " + message("INVITE", 1))
+                    .starts_with("ERR pool \"proxies\" steers this by its sender: add --source"));
+    EXPECT_TRUE(desk.say("explain sip --message-base64 " + message("INVITE", 1) + " --source x")
+                    .starts_with("ERR --source: \"x\" is no IPv4 address"));
+    EXPECT_TRUE(desk.say("explain sip a@b --source 192.0.2.1").starts_with("ERR usage: explain"));
+    std::set<std::string> owners;
+    for (int i = 0; i < 30; ++i) {
+        const std::string source = "192.0.2." + std::to_string(i);
+        const auto ask = [&](int number) {
+            return desk.say_json("explain sip --message-base64 " + message("INVITE", number) +
+                                 " --source " + source);
+        };
+        const Json said = ask(1);
+        EXPECT_EQ(said["key"], "source");
+        owners.insert(said["backend"]);
+        EXPECT_EQ(ask(2)["backend"], said["backend"]) << "whatever its Call-ID";
+    }
+    EXPECT_EQ(owners.size(), 3U);
+    const Json registers = desk.say_json("explain sip --message-base64 " + message("REGISTER", 7));
+    EXPECT_EQ(registers["key"], "aor");
+    EXPECT_EQ(registers["key_slot"], registers["slot"]);
+    EXPECT_TRUE(
+        contains(registers["reason"].get<std::string>(), "the keyed hash of the aor picks"));
+    const Json by_id = desk.say_json("explain sip a@b");
+    EXPECT_TRUE(
+        contains(by_id["new_call_reason"].get<std::string>(), "an INVITE goes by its source"));
+    EXPECT_TRUE(desk.say_json("explain sip --message-base64 " + to_base64("BYE sip:x SIP/2.0\r\ni: "
+                                                                          "a@b\r\n\r\n"))["key"]
+                    .is_null())
+        << "what follows goes by its Call-ID";
 }
 
 } // namespace

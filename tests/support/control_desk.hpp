@@ -129,4 +129,21 @@ struct ControlDesk {
                     &reloader};
 };
 
+[[nodiscard]] inline std::string to_base64(std::string_view text) {
+    constexpr std::string_view kAlphabet =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string out;
+    unsigned bits = 0;
+    unsigned held = 0;
+    for (const char c : text) {
+        bits = bits << 8 | static_cast<unsigned char>(c);
+        for (held += 8; held >= 6; held -= 6)
+            out += kAlphabet[(bits >> (held - 6)) & 0x3f];
+    }
+    if (held != 0) out += kAlphabet[(bits << (6 - held)) & 0x3f];
+    while (out.size() % 4 != 0)
+        out += '=';
+    return out;
+}
+
 } // namespace viaduct::test
