@@ -294,6 +294,11 @@ void Checker::check_pool(const PoolConfig& pool, const PoolSource& source) {
     }
     check_call_times(pool, source);
     check_steering(pool, source);
+    if (source.good("min_up") && pool.min_up > pool.backends.size() && !pool.backends.empty())
+        mistakes_.add(source.at("min_up"),
+                      "min_up (" + std::to_string(pool.min_up) + ") is more than pool " +
+                          quote(pool.name) + " has backends (" +
+                          std::to_string(pool.backends.size()) + ")");
     bool any_weight = pool.backends.empty();
     for (std::size_t i = 0; i < pool.backends.size(); ++i)
         any_weight |= pool.backends[i].weight > 0 || !source.backends[i].good("weight");

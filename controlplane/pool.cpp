@@ -276,7 +276,7 @@ std::vector<BackendId> PoolModel::lost(PoolId id) const {
 
 BackendLife PoolModel::life(BackendId id, TimePoint now) const {
     const BackendState& state = backend(id);
-    if (!state.exists() || state.admin == Admin::Disabled) return BackendLife::Dead;
+    if (!state.exists() || state.admin == Admin::Disabled) return BackendLife::Disabled;
     if (state.health != Health::Down) return BackendLife::Serves;
     return now - state.down_since < patience_ ? BackendLife::Silent : BackendLife::Dead;
 }

@@ -87,7 +87,7 @@ void add_backends(Snapshot& snapshot, const PoolModel& model, TimePoint now) {
         snapshot.probe_sources.insert({vip.endpoint.address, 0}, 0);
     for (const BackendState& backend : model.backends()) {
         if (!backend.exists()) { // nobody; calls that are remembered of it are forgotten
-            snapshot.backends.push_back({{}, {}, {}, {}, BackendLife::Dead});
+            snapshot.backends.push_back({{}, {}, {}, {}, BackendLife::Disabled});
             continue;
         }
         snapshot.backends.push_back({backend.config.name,

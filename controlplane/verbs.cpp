@@ -172,7 +172,13 @@ constexpr std::array kVerbs{
          "its traffic ends as vip_disabled, until the next reload",
          vip_disable},
     Verb{"vip enable", "VIP", 1, 1, true, "undo vip disable, or enabled = false", vip_enable},
-    Verb{"weight", "POOL BACKEND N", 3, 3, true, "its weight, until the next reload", weight},
+    Verb{"weight",
+         "POOL BACKEND N [--force]",
+         3,
+         4,
+         true,
+         "its weight, until the next reload; --force: 0, though it is the last one",
+         weight},
 };
 static_assert(std::ranges::is_sorted(kVerbs, std::ranges::less{}, &Verb::name),
               "kVerbs is sorted by name");

@@ -18,11 +18,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string names_of(const Generation& generation) {
-    std::string text;
+Json names_of(const Generation& generation) {
+    Json names = Json::array();
     for (const Candidate& one : generation.candidates)
-        text += (text.empty() ? "" : ", ") + one.name;
-    return text.empty() ? "nobody" : text;
+        names.push_back(one.name);
+    return names;
 }
 
 Json row_of(const std::string& pool, const Generation& generation, std::string_view state) {

@@ -11,12 +11,14 @@
 #include "pool.hpp"
 #include "publish.hpp"
 #include "reload.hpp"
+#include "verbs_drain.hpp"
 
 #include "viaduct/error.hpp"
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <exception>
 #include <functional>
 
 namespace viaduct {
@@ -104,9 +106,12 @@ void finish(Control& control, const ConfigChange& change, Reply& reply) {
         if (seconds.is_null()) continue;
         switches.push_back({{"pool", pool.config.name}, {"switch_in_s", seconds}});
         if (!change.empty())
-            reply.text += "Pool " + pool.config.name + ": new calls go by it in " + seconds.dump() +
-                          " s; calls that live stay where they are, before and after.\n";
+            reply.text +=
+                "Pool " + pool.config.name + ": " + when_it_switches(control, pool) + "\n";
     }
+    for (const PoolState& pool : control.model.pools())
+        if (const std::string news = bad_news(control, pool); !change.empty() && !news.empty())
+            reply.text += news + "\n";
     reply.json["switches"] = std::move(switches);
 }
 
@@ -115,12 +120,48 @@ Reloader& reloader(const Control& control) {
     return *control.reloader;
 }
 
-void edit(Control& control, Reply& reply, const std::function<void(Config&)>& change) {
-    const ConfigChange done = reloader(control).edit(change);
-    finish(control, done, reply);
-    if (!done.empty())
+/// Whether a reload would change nothing.
+bool is_in_file(const Control& control) {
+    try {
+        return reloader(control).preview(load_for_reload(control.config.file)).empty();
+    } catch (const std::exception&) { // it is gone, or has mistakes by now
+        return false;
+    }
+}
+
+/// Of a change that the file may not have.
+void finish_beside_the_file(Control& control, const ConfigChange& change, Reply& reply) {
+    finish(control, change, reply);
+    const bool in_file = is_in_file(control);
+    reply.json["in_file"] = in_file;
+    if (!change.empty() && !in_file)
         reply.text += "This holds until the next reload or restart; to keep it, put it into " +
                       control.config.file + ", too.\n";
+}
+
+void edit(Control& control, Reply& reply, const std::function<void(Config&)>& change) {
+    finish_beside_the_file(control, reloader(control).edit(change), reply);
+}
+
+/// Refuses what would leave the pool without anybody, unless it is forced.
+void refuse_last(const Control& control,
+                 const BackendState& backend,
+                 const std::string& verb,
+                 bool force) {
+    const std::vector<Candidate> takers =
+        control.publisher.elect(control.model, backend.pool).candidates;
+    if (force || takers.size() != 1 || takers.front().id != backend.id) return;
+    throw Error(backend.config.name + " is the last backend of pool " + backend.pool_name +
+                " that takes calls: new ones would end as no_backend, or go to another tier; add "
+                "--force to " +
+                verb + " all the same");
+}
+
+/// Whether the word behind `count` others is --force; Error: it is another one.
+bool is_forced(Arguments arguments, std::size_t count, const std::string& usage) {
+    if (arguments.size() <= count) return false;
+    if (arguments[count] != "--force") throw Error("usage: " + usage);
+    return true;
 }
 
 unsigned number(std::string_view what, const std::string& text) {
@@ -207,7 +248,7 @@ void preview(Control& control, Arguments arguments, Reply& reply) {
 }
 
 void rollback(Control& control, Arguments, Reply& reply) {
-    finish(control, reloader(control).roll_back(), reply);
+    finish_beside_the_file(control, reloader(control).roll_back(), reply);
 }
 
 void add(Control& control, Arguments arguments, Reply& reply) {
@@ -228,14 +269,8 @@ void remove(Control& control, Arguments arguments, Reply& reply) {
     if (pool.config.backends.size() == 1)
         throw Error(backend.config.name + " is the only backend of pool " + arguments[0] +
                     ", and a pool has one at least: drain or disable it instead");
-    const std::vector<Candidate> takers =
-        control.publisher.elect(control.model, pool.id).candidates;
-    const bool force = arguments.size() == 3 && arguments[2] == "--force";
-    if (arguments.size() == 3 && !force) throw Error("usage: remove POOL BACKEND [--force]");
-    if (!force && takers.size() == 1 && takers.front().id == backend.id)
-        throw Error(backend.config.name + " is the last backend of pool " + arguments[0] +
-                    " that takes calls: new ones would end as no_backend, or go to another tier; "
-                    "add --force to remove it all the same");
+    const bool force = is_forced(arguments, 2, "remove POOL BACKEND [--force]");
+    refuse_last(control, backend, "remove it", force);
     edit(control, reply, [&](Config& config) {
         std::erase_if(pool_in(config, arguments[0]).backends,
                       [&](const BackendConfig& one) { return one.name == arguments[1]; });
@@ -244,9 +279,15 @@ void remove(Control& control, Arguments arguments, Reply& reply) {
 
 void weight(Control& control, Arguments arguments, Reply& reply) {
     const BackendState& backend = find_member(control, arguments);
-    edit(control, reply, [&](Config& config) {
-        backend_in(config, backend).weight = number("weight", arguments[2]);
+    const unsigned wanted = number("weight", arguments[2]);
+    const bool force = is_forced(arguments, 3, "weight POOL BACKEND N [--force]");
+    const PoolState& pool = control.model.pool(backend.pool);
+    const bool others = std::ranges::any_of(pool.config.backends, [&](const BackendConfig& one) {
+        return one.name != backend.config.name && one.weight > 0;
     });
+    if (wanted == 0 && others) // a pool whose weights are all 0 is refused in any case
+        refuse_last(control, backend, "give it no more", force);
+    edit(control, reply, [&](Config& config) { backend_in(config, backend).weight = wanted; });
 }
 
 void tier(Control& control, Arguments arguments, Reply& reply) {

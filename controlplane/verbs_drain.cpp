@@ -24,7 +24,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// What of the pool's traffic becomes of a change, when that is bad news; else empty.
+std::string seconds_text(std::chrono::nanoseconds time) {
+    return std::to_string(std::chrono::ceil<std::chrono::seconds>(time).count()) + " s";
+}
+
+} // namespace
+
 std::string bad_news(const Control& control, const PoolState& pool) {
     if (!control.model.has_verdict(pool.id))
         return "Pool " + pool.config.name +
@@ -35,19 +40,21 @@ std::string bad_news(const Control& control, const PoolState& pool) {
     return {};
 }
 
-/// What becomes of calls, and from when on; empty: nothing is announced.
-std::string when_it_switches(const Control& control, PoolId pool) {
-    const Generations& generations = control.publisher.generations(pool);
+std::string when_it_switches(const Control& control, const PoolState& pool) {
+    const Generations& generations = control.publisher.generations(pool.id);
     const std::optional<Generation>& announced = generations.announced();
     if (!announced) return {};
-    const auto left =
-        std::chrono::ceil<std::chrono::seconds>(announced->since - Clock::now()).count();
-    std::string text = "New calls go by the change in " + std::to_string(left) +
-                       " s; calls that live stay where they are, before and after.";
+    const auto left = announced->since - Clock::now();
+    std::string text = "New calls go by the change in ";
     if (generations.has_gathered())
-        text += " Another change was announced before: this one follows it.";
-    return text;
+        text += seconds_text(left + pool.config.t_settle) +
+                ", for another one was announced before, and switches in " + seconds_text(left);
+    else
+        text += seconds_text(left);
+    return text + "; calls that live stay where they are, before and after.";
 }
+
+namespace {
 
 /// Whether nobody in its pool, of whatever tier, may take calls but this one.
 bool is_last(const PoolModel& model, const BackendState& backend) {
@@ -102,6 +109,7 @@ void set_admin(Control& control,
     const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
     const PoolState& pool = control.model.pool(backend.pool);
     const Admin before = backend.admin;
+    const bool had_announced = control.publisher.generations(pool.id).announced().has_value();
     const bool changed = control.model.set_admin(
         backend.id, wish, "an operator asked for " + std::string(name_of(wish)));
     if (options.deadline)
@@ -113,8 +121,10 @@ void set_admin(Control& control,
     const std::size_t eligible = control.publisher.elect(control.model, pool.id).candidates.size();
     const Json calls = calls_left(control, backend);
     std::vector<std::string> notes;
-    if (const std::string note = when_it_switches(control, pool.id); changed && !note.empty())
+    if (const std::string note = when_it_switches(control, pool); changed && !note.empty())
         notes.push_back(note);
+    if (options.now && had_announced)
+        notes.emplace_back("What was announced for this pool before has switched with it.");
     if (wish == Admin::Drain) {
         std::string note = "Calls left: " + (calls.is_null() ? "unknown" : calls.dump());
         const std::uint64_t failed = control.sweeper.counts()[index(backend.id)].failed;
@@ -141,7 +151,7 @@ void set_admin(Control& control,
         reply.text += note + "\n";
 }
 
-/// `undrain` must not enable what somebody disabled, nor `enable` what somebody drains.
+/// `undrain` and `drain` must not give packets to what somebody disabled, nor `enable` end a drain.
 void refuse(const Control& control, Arguments arguments, Admin state, const std::string& instead) {
     const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
     if (backend.tenure == Tenure::Leaving)
@@ -170,6 +180,7 @@ std::optional<std::int64_t> seconds_left(const BackendState& backend) {
 void drain(Control& control, Arguments arguments, Reply& reply) {
     const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
     const DrainOptions options = read_options(arguments);
+    refuse(control, arguments, Admin::Disabled, "enable");
     if (!options.force && is_last(control.model, backend))
         throw Error(backend.config.name + " is the last backend of pool " + arguments[0] +
                     " that may take calls: new ones would end as no_backend; add --force to drain "
@@ -202,7 +213,7 @@ void failback(Control& control, Arguments arguments, Reply& reply) {
         control.apply();
     }
     std::vector<std::string> notes;
-    if (const std::string note = when_it_switches(control, pool.id); changed && !note.empty())
+    if (const std::string note = when_it_switches(control, pool); changed && !note.empty())
         notes.push_back(note);
     reply.json = {{"pool", pool.config.name},
                   {"tier", before.best_tier},

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace viaduct {
 
@@ -22,6 +23,10 @@ void failback(Control& control, Arguments arguments, Reply& reply);
 /// How many calls the backend has; null where they are not counted, or not yet.
 [[nodiscard]] nlohmann::ordered_json calls_left(const Control& control,
                                                 const BackendState& backend);
+/// From when on new calls go by what is announced, in a sentence; empty: nothing is.
+[[nodiscard]] std::string when_it_switches(const Control& control, const PoolState& pool);
+/// What becomes of the pool's traffic now, when that is bad news, in a sentence; else empty.
+[[nodiscard]] std::string bad_news(const Control& control, const PoolState& pool);
 /// Until its drain ends in Disabled.
 [[nodiscard]] std::optional<std::int64_t> seconds_left(const BackendState& backend);
 

@@ -167,6 +167,7 @@ void show_pools(Control& control, Arguments, Reply& reply) {
              {"has_verdict", control.model.has_verdict(pool.id)},
              {"table", control.publisher.digest(pool.id)},
              {"announced", control.publisher.generations(pool.id).announced().has_value()},
+             {"gathered", control.publisher.generations(pool.id).has_gathered()},
              {"unsettled_percent", unsettled_percent(control, pool.id)},
              {"switch_in_s", seconds_to_switch(control, pool.id)}});
     }

@@ -169,6 +169,7 @@ bool Decision::takes(BackendId id) const noexcept {
     case BackendLife::Silent: // new calls do not wait for it
         return result_.role == MessageRole::Belongs && !pool_.shared_state;
     case BackendLife::Dead:
+    case BackendLife::Disabled:
         break;
     }
     return false;
@@ -192,10 +193,13 @@ void Decision::choose_new() noexcept {
 }
 
 void Decision::follow_dead_owner(BackendId owner) noexcept {
+    const bool is_disabled = index(owner) >= snapshot_.backends.size() ||
+                             snapshot_.backends[index(owner)].life == BackendLife::Disabled;
     switch (pool_.on_dead_owner) {
     case OnDeadOwner::Resteer:
         // Whoever else gets a response does not know what it answers. It may be back already.
         if (digest_.kind == PayloadKind::Response && !pool_.shared_state) {
+            if (is_disabled) break;
             go(owner, SteerRule::DeadOwner);
             return;
         }
@@ -204,6 +208,7 @@ void Decision::follow_dead_owner(BackendId owner) noexcept {
         if (pool_.shared_state && result_.backend) remember(SteerRule::DeadOwner);
         return;
     case OnDeadOwner::Keep:
+        if (is_disabled) break;
         go(owner, SteerRule::DeadOwner);
         return;
     case OnDeadOwner::Drop:

@@ -105,9 +105,10 @@ private:
 
 /// What becomes of the calls a backend has.
 enum class BackendLife : std::uint8_t {
-    Serves, ///< they go on, whether it takes new ones or not
-    Silent, ///< down for less than 64*T1: what belongs to a call still goes there
-    Dead,   ///< down for longer, or disabled: OnDeadOwner decides
+    Serves,   ///< they go on, whether it takes new ones or not
+    Silent,   ///< down for less than 64*T1: what belongs to a call still goes there
+    Dead,     ///< down for longer: OnDeadOwner decides
+    Disabled, ///< or nobody: so it does, and nothing goes there whatever it says
 };
 
 struct Backend {
@@ -121,8 +122,8 @@ struct Backend {
 /// What becomes of a message inside a call whose backend is dead.
 enum class OnDeadOwner : std::uint8_t {
     Resteer, ///< it goes where new calls go, and nothing is remembered of that; a response, still
-             ///< to the dead backend
-    Keep,    ///< it goes to the dead backend
+             ///< to the dead backend, unless that is disabled
+    Keep,    ///< it goes to the dead backend, unless that is disabled
     Drop,    ///< it ends as dead_owner
     Reject,  ///< requests are answered with 481, and the rest ends as dead_owner
 };

@@ -296,6 +296,9 @@ TEST(Admin, DoesNotUndoWithUndrainWhatSomebodyDisabled) {
     desk.all_up();
     EXPECT_TRUE(is_ok(desk.ask("disable proxies b1")));
     EXPECT_EQ(desk.ask("undrain proxies b1"), "ERR b1 is disabled: use `enable proxies b1`\n");
+    EXPECT_EQ(desk.ask("drain proxies b1"), "ERR b1 is disabled: use `enable proxies b1`\n")
+        << "it would get packets again";
+    EXPECT_TRUE(is_ok(desk.ask("enable proxies b1")));
     EXPECT_TRUE(is_ok(desk.ask("drain proxies b1")));
     EXPECT_EQ(desk.ask("enable proxies b1"), "ERR b1 is drain: use `undrain proxies b1`\n");
 }

@@ -85,6 +85,7 @@ TEST(ConfigCheck, SaysWhatDoesNotFitTogether) {
          {"address = \"198.51.100.10\"",
           "address = ^\"198.51.100.2\"",
           "vip address 198.51.100.2 is a port's own address (on line 10); give the vip another"},
+         {"min_up = 2", "min_up = ^3", "min_up (3) is more than pool \"proxies\" has backends (2)"},
          {"min_up = 2",
           "translate_any_port = ^true",
           "translate_any_port works only with mode = \"nat\""},

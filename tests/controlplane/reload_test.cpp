@@ -523,13 +523,19 @@ TEST(Reload, APoolThatGoesTakesItsBackendsAlong) {
 TEST(Reload, RollbackReturnsAndTakesItselfBack) {
     Office office;
     const Config first = office.config;
-    EXPECT_TRUE(office.ask("weight proxies b1 50").ends_with("OK\n"));
+    office.write(first);
+    const auto says_it_is_not_in_the_file = [](const std::string& answer) {
+        EXPECT_TRUE(answer.ends_with("OK\n")) << answer;
+        return answer.find("to keep it, put it into ") != std::string::npos;
+    };
+    EXPECT_TRUE(says_it_is_not_in_the_file(office.ask("weight proxies b1 50")));
     const Config second = office.config;
     EXPECT_NE(first, second);
-    EXPECT_TRUE(office.ask("rollback").ends_with("OK\n"));
+    EXPECT_FALSE(says_it_is_not_in_the_file(office.ask("rollback")));
     EXPECT_EQ(office.config, first);
-    EXPECT_TRUE(office.ask("rollback").ends_with("OK\n"));
+    EXPECT_TRUE(says_it_is_not_in_the_file(office.ask("rollback")));
     EXPECT_EQ(office.config, second);
+    EXPECT_EQ(office.ask_json("weight proxies b1 100")["in_file"], true);
 }
 
 TEST(Reload, VerbsEditTheConfigurationInForce) {
@@ -587,6 +593,14 @@ TEST(Reload, VerbsRefuseNonsenseInOneLineAndChangeNothing) {
     for (const char* name : {"b2", "b3"})
         office.model.set_admin(office.id(name), Admin::Drain, "");
     EXPECT_NE(office.ask("remove proxies b1").find("add --force"), std::string::npos);
+    EXPECT_NE(office.ask("weight proxies b1 0").find("add --force to give it no more"),
+              std::string::npos);
+    EXPECT_NE(office.ask("weight proxies b1 0 --now").find("usage: weight"), std::string::npos);
+    const std::string nobody = office.ask("weight proxies b1 0 --force");
+    EXPECT_TRUE(nobody.ends_with("OK\n"));
+    EXPECT_NE(nobody.find("Pool proxies now has no backend that may take calls"), std::string::npos)
+        << nobody;
+    EXPECT_TRUE(office.ask("weight proxies b1 100").ends_with("OK\n"));
     EXPECT_TRUE(office.ask("remove proxies b1 --force").ends_with("OK\n"));
 }
 

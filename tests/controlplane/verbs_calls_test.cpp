@@ -156,6 +156,20 @@ TEST(Drain, RefusesMistakesAndChangesNothing) {
     }
 }
 
+TEST(Drain, SaysWhenItSwitchesBehindAnotherChange) {
+    CallDesk desk;
+    EXPECT_TRUE(contains(desk.say("drain proxies b1"), "New calls go by the change in 40 s; "));
+    EXPECT_EQ(desk.say_json("show pools")["pools"][0]["gathered"], false);
+    EXPECT_TRUE(contains(desk.say("drain proxies b2"),
+                         "New calls go by the change in 80 s, for another one was announced "
+                         "before, and switches in 40 s; "));
+    EXPECT_EQ(desk.say_json("show pools")["pools"][0]["gathered"], true);
+    EXPECT_TRUE(contains(desk.say("drain proxies b2 --now"),
+                         "What was announced for this pool before has switched with it.\n"));
+    EXPECT_EQ(desk.say_json("show pools")["pools"][0]["announced"], false);
+    EXPECT_FALSE(contains(desk.say("undrain proxies b2"), "What was announced"));
+}
+
 TEST(ShowGenerations, TellsPastPresentAndAnnouncedOnes) {
     CallDesk desk;
     EXPECT_TRUE(contains(desk.say("drain proxies b1 --now"), "OK"));
@@ -165,12 +179,12 @@ TEST(ShowGenerations, TellsPastPresentAndAnnouncedOnes) {
     ASSERT_EQ(rows.size(), 3U);
     EXPECT_EQ(rows[0]["number"], 1);
     EXPECT_EQ(rows[0]["state"], "old");
-    EXPECT_EQ(rows[0]["backends"], "b1, b2, b3");
+    EXPECT_EQ(rows[0]["backends"], Json({"b1", "b2", "b3"}));
     EXPECT_TRUE(rows[0]["replaced"].is_string());
     EXPECT_EQ(rows[1]["state"], "now");
     EXPECT_EQ(rows[1]["table"], desk.publisher.digest(kProxies));
     EXPECT_EQ(rows[2]["state"], "announced");
-    EXPECT_EQ(rows[2]["backends"], "b3");
+    EXPECT_EQ(rows[2]["backends"], Json::array({"b3"}));
     EXPECT_EQ(object["pools"][0]["switch_in_s"], 40);
     EXPECT_GT(object["pools"][0]["unsettled_percent"], 50);
     EXPECT_EQ(object["pools"][0]["gathered"], false);

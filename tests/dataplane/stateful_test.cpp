@@ -275,17 +275,24 @@ TEST(Loads, CountWhatLivesAndNothingElse) {
     EXPECT_EQ(load.all(), 1U);
 }
 
+/// A call at another backend than its slot's.
+std::string dealt_against_the_hash(Site& site) {
+    std::string id;
+    Steering begun;
+    do {
+        id += 'a';
+        begun = site.begin(id);
+    } while ((*site.here.snapshot.pools[index(kProxies)].slots)[begun.slot] == *begun.backend);
+    return id;
+}
+
 TEST(DeadOwner, RequestsGoWhereNewCallsGoAndResponsesToWhoAsked) {
     for (const bool shared : {false, true}) {
         Site site(SteerBy::RoundRobin);
         Pool& pool = site.here.snapshot.pools[index(kProxies)];
         pool.shared_state = shared;
-        std::string id;
-        Steering begun;
-        do {
-            id += 'a';
-            begun = site.begin(id);
-        } while ((*pool.slots)[begun.slot] == *begun.backend);
+        const std::string id = dealt_against_the_hash(site);
+        const Steering begun = site.begin(id);
         site.here.snapshot.backends[index(*begun.backend)].life = BackendLife::Dead;
         SipDigest response = Site::message(Method::Other, id, true);
         response.kind = PayloadKind::Response;
@@ -296,6 +303,26 @@ TEST(DeadOwner, RequestsGoWhereNewCallsGoAndResponsesToWhoAsked) {
         EXPECT_EQ(answered.backend == begun.backend, !shared);
         const Steering asked = site.send(Site::message(Method::Update, id, true));
         EXPECT_EQ(asked.backend, (*pool.slots)[begun.slot]);
+    }
+}
+
+TEST(DeadOwner, GetsNothingWhenItIsDisabledWhateverIsSaid) {
+    for (const OnDeadOwner what : {OnDeadOwner::Resteer, OnDeadOwner::Keep}) {
+        Site site(SteerBy::RoundRobin);
+        site.here.snapshot.pools[index(kProxies)].on_dead_owner = what;
+        const std::string id = dealt_against_the_hash(site);
+        const BackendId owner = site.begin(id).backend.value();
+        SipDigest response = Site::message(Method::Other, id, true);
+        response.kind = PayloadKind::Response;
+        response.status = 200;
+        response.cseq = CSeq{1, Method::Invite};
+        BackendLife& life = site.here.snapshot.backends[index(owner)].life;
+        life = BackendLife::Dead;
+        EXPECT_EQ(site.send(response).backend, owner);
+        life = BackendLife::Disabled;
+        EXPECT_EQ(site.send(response).refusal, Outcome::DeadOwner);
+        EXPECT_FALSE(site.send(response).backend);
+        EXPECT_NE(site.send(Site::message(Method::Update, id, true)).backend, owner);
     }
 }
 

@@ -75,6 +75,24 @@ lab_ctl rollback >"$LAB_DIR/reply" || fail "rollback is obeyed"
 expect "b2 is back" [ "$(lab_states | grep b2)" = "b2 up enabled" ]
 lab_wait_settled || fail "its return is announced, and then done"
 
+# The verbs do the same without the file: b2 goes and comes back under calls.
+address=$(lab_ctl --json show backends | jq -r '.backends[] | select(.backend == "b2").address')
+lab_call verbs 200 50 -d 6000 &
+caller=$!
+lab_wait 20 lab_has_placed verbs 50 || fail "SIPp places calls"
+expect "remove says where to keep it" lab_ctl remove proxies b2 >"$LAB_DIR/reply"
+expect "b2 leaves again" [ "$(lab_states | grep b2)" = "b2 up leaving" ]
+lab_wait_settled || fail "that b2 leaves is announced, and then done"
+lab_ctl add proxies b2 "$address" >"$LAB_DIR/reply" || fail "add is obeyed"
+expect "b2 is a backend again" [ "$(lab_states | grep b2)" = "b2 up enabled" ]
+lab_wait_settled || fail "its return is announced, and then done"
+wait "$caller"
+audit verbs 200
+call added 60 100 -d 50
+expect "b2 gets calls again" is "${AUDIT[be2]} > 0"
+cp "$LAB_DIR/whole.toml" "$config"
+expect "the file says the same" [ "$(lab_ctl preview "$config" | head -n 1)" = "No difference to the configuration in force." ]
+
 # A pause of two seconds is no death: calls that live stay.
 lab_call pause 100 200 -d 8000 &
 caller=$!
