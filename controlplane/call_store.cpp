@@ -90,6 +90,13 @@ CallStore::CallStore(const std::string& path, const Shape& shape)
         close(fd);
         fail(path, "make");
     }
+    // All of it now, or one line: a page that is not there when a worker wants it ends the process.
+    if (const int error = posix_fallocate(fd, 0, size); error != 0) {
+        if (!was_kept_) unlink(path.c_str());
+        close(fd);
+        errno = error;
+        fail(path, "find room for");
+    }
     memory_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     if (memory_ == MAP_FAILED) fail(path, "map");

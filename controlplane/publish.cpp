@@ -383,8 +383,10 @@ std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model, TimePoi
     add_own_addresses(*snapshot, config_, probe_udp_port_);
     add_backends(*snapshot, model, now);
     lives_.clear();
-    for (const Backend& backend : snapshot->backends)
+    for (Backend& backend : snapshot->backends) {
         lives_.push_back(backend.life);
+        backend.is_to_be_empty = is_to_be_empty(model.backends()[lives_.size() - 1]);
+    }
     current_ = std::make_unique<const Snapshot>(*snapshot);
     return snapshot;
 }
@@ -427,6 +429,16 @@ Election Publisher::elect(const PoolModel& model, PoolId pool, TimePoint now) co
     const PoolParts& parts = pools_[index(pool)];
     if (parts.fails_back) return viaduct::elect(model, pool, {}, now);
     return viaduct::elect(model, pool, parts.generations.promised(), now);
+}
+
+bool Publisher::is_to_be_empty(const BackendState& backend) const {
+    if (!backend.exists()) return false;
+    const bool is_wanted = backend.admin == Admin::Drain || backend.tenure == Tenure::Leaving ||
+                           backend.config.weight == 0;
+    const std::deque<Generation>& all = generations(backend.pool).all();
+    return is_wanted && !all.empty() &&
+           std::ranges::find(all.back().candidates, backend.id, &Candidate::id) ==
+               all.back().candidates.end();
 }
 
 const std::string& Publisher::digest(PoolId pool) const {

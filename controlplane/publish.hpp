@@ -129,6 +129,7 @@ private:
     [[nodiscard]] Move move_of(const VipConfig& vip, TimePoint now) const;
     void update_moves(Snapshot& snapshot, const PoolModel& model, TimePoint now);
     [[nodiscard]] bool may_move(const Move& move, const PoolModel& model, TimePoint now) const;
+    [[nodiscard]] bool is_to_be_empty(const BackendState& backend) const;
     void note_counting(const Snapshot& snapshot, const PoolModel& model, TimePoint now);
 
     const Config& config_;

@@ -125,7 +125,8 @@ void Decision::look_closer() noexcept {
     const bool starter = result_.role == MessageRole::Starter;
     result_.call = calls_.find(result_.hash, now_);
     // A call that has ended begins anew like any other.
-    if (result_.call && !(starter && result_.call->state == CallState::Ended)) {
+    const bool leaves = result_.call && moves_on();
+    if (result_.call && !(starter && result_.call->state == CallState::Ended) && !leaves) {
         if (takes(result_.call->backend)) {
             go(result_.call->backend, SteerRule::Remembered);
             touch(*result_.call);
@@ -145,6 +146,11 @@ void Decision::look_closer() noexcept {
             else
                 go_now(SteerRule::Now);
         }
+        if (!result_.backend && leaves) { // all others are full
+            go(result_.call->backend, SteerRule::Remembered);
+            touch(*result_.call);
+            return;
+        }
         if (starter && result_.backend && !is_by_hash()) remember(result_.rule);
         return;
     }
@@ -159,6 +165,15 @@ void Decision::look_closer() noexcept {
         go(old, is_settled() ? SteerRule::Settled : SteerRule::Old);
     }
     if (result_.backend) remember(result_.rule);
+}
+
+/// A phone registers again under its Call-ID for as long as it lives (RFC 3261 §10.2.4): it leaves
+/// a backend that is to be empty, as long as another one takes it.
+bool Decision::moves_on() const noexcept {
+    const Call& call = *result_.call;
+    return digest_.method == Method::Register && result_.role == MessageRole::Starter &&
+           call.state == CallState::Lasting && index(call.backend) < snapshot_.backends.size() &&
+           snapshot_.backends[index(call.backend)].is_to_be_empty;
 }
 
 bool Decision::takes(BackendId id) const noexcept {
@@ -195,7 +210,8 @@ void Decision::choose_new() noexcept {
 void Decision::follow_dead_owner(BackendId owner) noexcept {
     const bool is_disabled = index(owner) >= snapshot_.backends.size() ||
                              snapshot_.backends[index(owner)].life == BackendLife::Disabled;
-    switch (pool_.on_dead_owner) {
+    // Where any backend may go on with it, no call is lost with its own.
+    switch (pool_.shared_state ? OnDeadOwner::Resteer : pool_.on_dead_owner) {
     case OnDeadOwner::Resteer:
         // Whoever else gets a response does not know what it answers. It may be back already.
         if (digest_.kind == PayloadKind::Response && !pool_.shared_state) {

@@ -56,6 +56,7 @@ private:
     /// Whether its Call-ID alone says all of it, now and when it is repeated.
     [[nodiscard]] bool is_by_hash() const noexcept;
     void look_closer() noexcept;
+    [[nodiscard]] bool moves_on() const noexcept;
     /// Whether this message may go to that backend.
     [[nodiscard]] bool takes(BackendId id) const noexcept;
     [[nodiscard]] BackendId old_owner() const noexcept;

@@ -131,6 +131,12 @@ bool is_known(const Steering& steering) noexcept {
            !(steering.role == MessageRole::Starter && steering.call->state == CallState::Ended);
 }
 
+/// It is refreshed by what would begin it (RFC 3261 §10.2.4).
+bool is_registration(const SipDigest& digest, const Steering& steering) noexcept {
+    return digest.method == Method::Register && steering.role == MessageRole::Starter &&
+           steering.call && steering.call->state == CallState::Lasting;
+}
+
 /// Between the pool of a VIP and the one before. Each remembers all its calls meanwhile.
 Steering decide_between(const SteerView& view,
                         const Vip& vip,
@@ -148,7 +154,12 @@ Steering decide_between(const SteerView& view,
     };
     const Steering would = in_new(asking);
     if (is_known(would)) return in_new(view);
-    if (is_known(in_old(asking))) return in_old(view);
+    if (const Steering known = in_old(asking); is_known(known)) {
+        // A phone registers again and again: once the VIP has moved, there. And what begins does
+        // not wait for a pool in which nobody is left.
+        const bool moves_on = vip.has_moved && is_registration(digest, known) && would.backend;
+        if (!moves_on && (known.backend || would.role == MessageRole::Belongs)) return in_old(view);
+    }
     const auto where_unknown = [&] { return vip.has_unknown ? in_new(view) : in_old(view); };
     if (would.role == MessageRole::Belongs) return where_unknown();
     if (would.knows_named) return in_new(view);

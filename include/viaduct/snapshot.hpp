@@ -117,6 +117,7 @@ struct Backend {
     PoolId pool{};
     HopId hop{}; ///< how to reach it, in NextHops
     BackendLife life = BackendLife::Serves;
+    bool is_to_be_empty = false; ///< it drains, leaves or has weight 0, and takes no new calls
 };
 
 /// What becomes of a message inside a call whose backend is dead.

@@ -198,6 +198,21 @@ TEST(CallCopy, BringsCallsBackWithWhatIsLeftOfTheirTime) {
     }
 }
 
+TEST(CallStore, HasAllOfItsMemoryFromTheStart) {
+    const Folder folder;
+    const CallStore store(folder.calls(), kShape);
+    struct stat status {};
+    ASSERT_EQ(stat(folder.calls().c_str(), &status), 0);
+    EXPECT_GE(status.st_blocks * 512, status.st_size);
+    // Holes of one that was kept are filled, too.
+    ASSERT_EQ(truncate(folder.calls().c_str(), 4096), 0);
+    ASSERT_EQ(truncate(folder.calls().c_str(), status.st_size), 0);
+    const CallStore kept(folder.calls(), kShape);
+    EXPECT_TRUE(kept.was_kept());
+    ASSERT_EQ(stat(folder.calls().c_str(), &status), 0);
+    EXPECT_GE(status.st_blocks * 512, status.st_size);
+}
+
 TEST(CallCopy, IsRefusedWholeWhenItIsDamagedAnywhere) {
     const Copied copied;
     CallStore other(copied.folder.path + "/other", kShape);

@@ -204,6 +204,40 @@ TEST(Move, WhatTheNewPoolCannotTakeGoesToTheOldOne) {
     EXPECT_EQ(site.send(Method::Bye, "first", true), first) << "a drain keeps its calls";
 }
 
+TEST(Move, TakesRegistrationsAlongWhenTheyAreRefreshed) {
+    Site site;
+    std::vector<std::string> phones;
+    for (int i = 0; i < kCalls; ++i) {
+        phones.push_back(name_of_call("phone-", i));
+        ASSERT_EQ(site.send(Method::Register, phones.back()).front(), 'a');
+    }
+    const std::string subscription = "sub@x";
+    const std::string notifier = site.send(Method::Subscribe, subscription);
+    site.move(kStart);
+    for (const std::string& phone : phones)
+        ASSERT_EQ(site.send(Method::Register, phone).front(), 'a') << "it is announced";
+    site.publish(kStart + 41s);
+    for (const std::string& phone : phones) {
+        const std::string now = site.send(Method::Register, phone);
+        ASSERT_EQ(now.front(), 'b');
+        ASSERT_EQ(site.send(Method::Register, phone), now);
+    }
+    EXPECT_EQ(site.send(Method::Subscribe, subscription, true), notifier) << "a dialog stays";
+}
+
+TEST(Move, WhatTheOldPoolKnewBeginsInTheNewOneWhenNobodyIsLeftThere) {
+    Site site;
+    site.move(kStart);
+    EXPECT_EQ(site.begin("refused").front(), 'a');
+    site.publish(kStart + 41s);
+    for (std::uint16_t id = 0; id < 3; ++id)
+        site.model.set_admin(BackendId{id}, Admin::Disabled, "", kStart + 42s);
+    site.publish(kStart + 42s);
+    const std::string again = site.begin("refused");
+    EXPECT_EQ(again.front(), 'b');
+    EXPECT_EQ(site.send(Method::Ack, "refused", true), again);
+}
+
 TEST(Move, ACallThatTheTableHasNoRoomForBeginsInTheOldPool) {
     Site site;
     site.move(kStart);

@@ -306,6 +306,56 @@ TEST(DeadOwner, RequestsGoWhereNewCallsGoAndResponsesToWhoAsked) {
     }
 }
 
+TEST(DeadOwner, OfASharedStateIsLeftAtOnceWhateverIsSaid) {
+    for (const OnDeadOwner what :
+         {OnDeadOwner::Resteer, OnDeadOwner::Keep, OnDeadOwner::Drop, OnDeadOwner::Reject}) {
+        Site site(SteerBy::RoundRobin);
+        Pool& pool = site.here.snapshot.pools[index(kProxies)];
+        pool.shared_state = true;
+        pool.on_dead_owner = what;
+        const std::string id = dealt_against_the_hash(site);
+        const BackendId owner = site.begin(id).backend.value();
+        BackendLife& life = site.here.snapshot.backends[index(owner)].life;
+        life = BackendLife::Silent;
+        const Steering moved = site.send(Site::message(Method::Update, id, true));
+        ASSERT_TRUE(moved.backend);
+        EXPECT_NE(moved.backend, owner);
+        life = BackendLife::Serves;
+        EXPECT_EQ(site.send(Site::message(Method::Update, id, true)).backend, moved.backend);
+    }
+}
+
+TEST(Registration, LeavesABackendThatIsToBeEmptyWhenItIsRefreshed) {
+    for (const SteerBy by : {SteerBy::Hash, SteerBy::RoundRobin}) {
+        Site site(SteerBy::RoundRobin);
+        if (by == SteerBy::Hash) site.here.snapshot.pools[index(kProxies)].dealer.reset();
+        std::vector<std::string> phones;
+        for (int i = 0; i < 60; ++i) {
+            const std::string id = "phone-" + std::to_string(i);
+            if (site.send(Site::message(Method::Register, id)).backend == kB1) phones.push_back(id);
+        }
+        ASSERT_FALSE(phones.empty());
+        const auto refreshed = [&](const std::string& id) {
+            return site.send(Site::message(Method::Register, id)).backend.value();
+        };
+        for (const std::string& id : phones)
+            EXPECT_EQ(refreshed(id), kB1);
+        // As it is behind the switch of a drain.
+        site.here.snapshot.backends[index(kB1)].is_to_be_empty = true;
+        auto slots = std::make_shared<SlotTable>(*site.here.snapshot.pools[index(kProxies)].slots);
+        std::ranges::replace(*slots, kB1, kB2);
+        site.here.snapshot.pools[index(kProxies)].slots = std::move(slots);
+        std::erase_if(site.dealer->members, [](const auto& one) { return one.id == kB1; });
+        site.dealer->sequence = {0, 1};
+        for (const std::string& id : phones) {
+            const BackendId now = refreshed(id);
+            EXPECT_NE(now, kB1);
+            EXPECT_EQ(refreshed(id), now) << "repeated, or with credentials";
+        }
+        EXPECT_EQ(site.load(0).all(), 0U);
+    }
+}
+
 TEST(DeadOwner, GetsNothingWhenItIsDisabledWhateverIsSaid) {
     for (const OnDeadOwner what : {OnDeadOwner::Resteer, OnDeadOwner::Keep}) {
         Site site(SteerBy::RoundRobin);
