@@ -20,17 +20,38 @@ bool has_backend(const std::vector<Candidate>& candidates, BackendId id) {
     return std::ranges::any_of(candidates, [&](const Candidate& one) { return one.id == id; });
 }
 
-/// The candidates that are not lost; and what the others are called.
-std::vector<Candidate> without(const std::vector<Candidate>& candidates,
-                               const std::vector<BackendId>& lost,
-                               std::string& names) {
-    std::vector<Candidate> left;
-    for (const Candidate& one : candidates)
-        if (std::ranges::find(lost, one.id) == lost.end())
-            left.push_back(one);
-        else
-            names += (names.empty() ? "" : ", ") + one.name;
+/// The same generation without the candidates that `is_lost`; and what those are called.
+template <typename IsLost>
+Generation without(const Generation& generation, IsLost is_lost, std::string& names) {
+    Generation left;
+    left.kind = generation.kind;
+    left.lost = generation.lost;
+    for (const Candidate& one : generation.candidates) {
+        if (!is_lost(one)) {
+            left.candidates.push_back(one);
+            continue;
+        }
+        names += (names.empty() ? "" : ", ") + one.name;
+        if (left.kind != TableKind::Rendezvous) left.lost.push_back(one); // that moves its own only
+    }
     return left;
+}
+
+bool same_table(const Generation& a, const Generation& b) {
+    return a.kind == b.kind && same(a.candidates, b.candidates) && same(a.lost, b.lost);
+}
+
+std::shared_ptr<const SlotTable> build(const Generation& generation, const SteeringSecret& secret) {
+    const TableAlgorithm& how = algorithm(generation.kind);
+    if (generation.lost.empty() || generation.candidates.empty())
+        return how.build(generation.candidates, secret);
+    std::vector<Candidate> all = generation.candidates;
+    all.insert(all.end(), generation.lost.begin(), generation.lost.end());
+    auto table = std::make_shared<SlotTable>(*how.build(all, secret));
+    const std::shared_ptr<const SlotTable> heirs = build_rendezvous(generation.candidates, secret);
+    for (std::size_t slot = 0; slot < kSlots; ++slot)
+        if (!has_backend(generation.candidates, (*table)[slot])) (*table)[slot] = (*heirs)[slot];
+    return table;
 }
 
 BackendId owner(const std::shared_ptr<const SlotTable>& table, std::size_t slot) {
@@ -41,21 +62,25 @@ BackendId owner(const std::shared_ptr<const SlotTable>& table, std::size_t slot)
 
 bool Generations::want(Wish wish, TimePoint now) {
     wanted_ = std::move(wish.eligible);
+    Generation wanted;
+    wanted.candidates = wanted_;
+    wanted.kind = table_;
     if (generations_.empty()) {
-        switch_to(wanted_, table_, "first verdicts", now);
+        switch_to(std::move(wanted), "first verdicts", now);
         return true;
     }
+    const auto is_lost = [&](const Candidate& one) {
+        return std::ranges::find(wish.lost, one.id) != wish.lost.end();
+    };
     bool changed = false;
     std::string names;
-    std::vector<Candidate> living = without(generations_.back().candidates, wish.lost, names);
+    Generation living = without(generations_.back(), is_lost, names);
     if (!names.empty() || wish.at_once || generations_.back().candidates.empty()) {
         // Nobody left, or nobody before: whoever may, takes new calls at once.
-        const bool all = wish.at_once || living.empty();
-        std::vector<Candidate> next = all ? wanted_ : std::move(living);
-        const TableKind kind = all ? table_ : generations_.back().kind;
-        if (!same(next, generations_.back().candidates) || kind != generations_.back().kind) {
+        const bool all = wish.at_once || living.candidates.empty();
+        Generation next = all ? std::move(wanted) : std::move(living);
+        if (!same_table(next, generations_.back())) {
             switch_to(std::move(next),
-                      kind,
                       names.empty() ? wish.at_once ? "a change at once" : "nobody took calls"
                                     : names + " lost",
                       now);
@@ -63,18 +88,23 @@ bool Generations::want(Wish wish, TimePoint now) {
         }
     }
     if (announced_) { // it goes on, without the lost and without newcomers no longer wanted
-        const std::vector<Candidate>& present = generations_.back().candidates;
+        const Generation& present = generations_.back();
         std::string ignored;
-        std::vector<Candidate> next = without(announced_->candidates, wish.lost, ignored);
-        std::erase_if(next, [&](const Candidate& one) {
-            return !has_backend(wanted_, one.id) && !has_backend(present, one.id);
-        });
-        const bool no_change = same(next, present) && announced_->kind == generations_.back().kind;
-        if (no_change || is(generations_.back(), wanted_)) {
+        Generation next = without(
+            *announced_,
+            [&](const Candidate& one) {
+                return is_lost(one) ||
+                       (!has_backend(wanted_, one.id) && !has_backend(present.candidates, one.id));
+            },
+            ignored);
+        const bool no_change = same(next.candidates, present.candidates) &&
+                               next.kind == present.kind && present.lost.empty();
+        if (no_change || is(present, wanted_)) {
             announced_.reset();
             changed = true;
-        } else if (!same(next, announced_->candidates)) {
-            announced_->candidates = std::move(next);
+        } else if (!same_table(next, *announced_)) {
+            announced_->candidates = std::move(next.candidates);
+            announced_->lost = std::move(next.lost);
             fill(*announced_);
             changed = true;
         }
@@ -94,7 +124,7 @@ bool Generations::tick(TimePoint now) {
     if (announced_ && announced_->since <= now) {
         Generation next = std::move(*announced_);
         announced_.reset();
-        switch_to(std::move(next.candidates), next.kind, "announced change", now);
+        switch_to(std::move(next), "announced change", now);
         if (!is(generations_.back(), wanted_)) announce(wanted_, now);
         changed = true;
     }
@@ -107,18 +137,13 @@ bool Generations::tick(TimePoint now) {
 }
 
 bool Generations::is(const Generation& generation, const std::vector<Candidate>& candidates) const {
-    return generation.kind == table_ && same(generation.candidates, candidates);
+    return generation.kind == table_ && generation.lost.empty() &&
+           same(generation.candidates, candidates);
 }
 
-void Generations::switch_to(std::vector<Candidate> candidates,
-                            TableKind kind,
-                            std::string reason,
-                            TimePoint now) {
+void Generations::switch_to(Generation next, std::string reason, TimePoint now) {
     if (!generations_.empty()) generations_.back().replaced = now;
-    Generation next;
     next.number = ++number_;
-    next.candidates = std::move(candidates);
-    next.kind = kind;
     next.since = now;
     next.reason = std::move(reason);
     fill(next);
@@ -147,13 +172,12 @@ void Generations::announce(std::vector<Candidate> candidates, TimePoint now) {
 /// The table of its candidates; one that is in memory already is shared.
 void Generations::fill(Generation& generation) const {
     for (const Generation& other : generations_)
-        if (other.digest != "-" && other.kind == generation.kind &&
-            same(other.candidates, generation.candidates)) {
+        if (other.digest != "-" && same_table(other, generation)) {
             generation.table = other.table;
             generation.digest = other.digest;
             return;
         }
-    generation.table = algorithm(generation.kind).build(generation.candidates, secret_);
+    generation.table = build(generation, secret_);
     generation.digest = table_digest(generation.table.get(), generation.candidates);
 }
 
@@ -209,7 +233,7 @@ bool Generations::has_gathered() const {
 
 std::size_t Generations::would_move(const std::vector<Candidate>& eligible, TableKind table) const {
     const std::shared_ptr<const SlotTable> after = algorithm(table).build(eligible, secret_);
-    const std::shared_ptr<const SlotTable> before = slots();
+    const std::shared_ptr<const SlotTable> before = announced_ ? announced_->table : slots();
     std::size_t moved = 0;
     for (std::size_t slot = 0; slot < kSlots; ++slot)
         moved += owner(after, slot) != owner(before, slot) ? 1 : 0;

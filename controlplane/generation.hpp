@@ -33,6 +33,9 @@ struct Generation {
     std::uint64_t number = 0; ///< counts from 1 in each pool
     std::vector<Candidate> candidates;
     TableKind kind = TableKind::Rendezvous; ///< how its table is filled
+    /// Lost since that was planned: their slots, and no others, are dealt out among the candidates.
+    /// A table of Maglev's without them would move slots of the living, too.
+    std::vector<Candidate> lost{};
     std::shared_ptr<const SlotTable> table; ///< null: nobody
     std::string digest = "-";
     TimePoint since;                   ///< took new calls from then on; announced: will
@@ -88,7 +91,8 @@ public:
     /// Generations that an older one stands for, because there were kMost.
     [[nodiscard]] std::uint64_t capped() const noexcept { return capped_; }
 
-    /// What a change would move: slots whose new calls go elsewhere once it is done.
+    /// What a change would move: slots whose new calls go elsewhere once it is done than they would
+    /// without it, as announced.
     [[nodiscard]] std::size_t would_move(const std::vector<Candidate>& eligible,
                                          TableKind table) const;
 
@@ -102,8 +106,8 @@ public:
                  TimePoint now);
 
 private:
-    void
-    switch_to(std::vector<Candidate> candidates, TableKind kind, std::string reason, TimePoint now);
+    /// `next`: its candidates, kind and lost.
+    void switch_to(Generation next, std::string reason, TimePoint now);
     void announce(std::vector<Candidate> candidates, TimePoint now);
     void fill(Generation& generation) const;
     void find_unsettled();

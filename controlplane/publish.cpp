@@ -235,9 +235,14 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
         // Who was added is about to have a verdict: what is planned waits for it, or those that
         // leave would be replaced by nobody first.
         const Generations& known = parts.generations;
-        if (waits_for_newcomers(model, pool) && !parts.at_once && !known.all().empty())
-            wish.eligible = known.promised();
         wish.lost = model.lost(pool.id);
+        if (waits_for_newcomers(model, pool) && !parts.at_once && !known.all().empty()) {
+            std::vector<Candidate> promised = known.promised();
+            std::erase_if(promised, [&](const Candidate& one) {
+                return std::ranges::find(wish.lost, one.id) != wish.lost.end();
+            });
+            if (!promised.empty()) wish.eligible = std::move(promised);
+        }
         // Of a restored generation: who is nobody any more.
         const auto add_strangers = [&](const Generation& generation) {
             for (const Candidate& one : generation.candidates)

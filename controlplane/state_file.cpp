@@ -56,15 +56,20 @@ TimePoint past(const Json& value, const Moment& moment) {
 
 // ---- out
 
+Json print(const std::vector<Candidate>& candidates) {
+    Json rows = Json::array();
+    for (const Candidate& one : candidates)
+        rows.push_back(Json::array({one.name, index(one.id), one.weight}));
+    return rows;
+}
+
 Json print(const Generation& generation, const Moment& moment) {
-    Json candidates = Json::array();
-    for (const Candidate& one : generation.candidates)
-        candidates.push_back(Json::array({one.name, index(one.id), one.weight}));
     Json object = {{"number", generation.number},
                    {"since", to_wall(generation.since, moment)},
                    {"reason", generation.reason},
                    {"table", algorithm(generation.kind).name},
-                   {"candidates", std::move(candidates)}};
+                   {"candidates", print(generation.candidates)}};
+    if (!generation.lost.empty()) object["lost"] = print(generation.lost);
     if (generation.replaced) object["replaced"] = to_wall(*generation.replaced, moment);
     return object;
 }
@@ -113,16 +118,20 @@ Generation parse_generation(const Json& object, const Moment& moment) {
     generation.kind = table->kind;
     if (object.contains("replaced")) generation.replaced = past(object.at("replaced"), moment);
     std::set<BackendId> ids;
-    for (const Json& one : object.at("candidates")) {
-        Candidate candidate;
-        candidate.name = one.at(0).get<std::string>();
-        candidate.id = parse_id(one.at(1));
-        candidate.weight = one.at(2).get<unsigned>();
-        if (candidate.weight < 1 || candidate.weight > kMostWeight ||
-            !ids.insert(candidate.id).second)
-            throw Error("it holds an impossible generation");
-        generation.candidates.push_back(std::move(candidate));
-    }
+    const auto parse = [&](const Json& rows, std::vector<Candidate>& to) {
+        for (const Json& one : rows) {
+            Candidate candidate;
+            candidate.name = one.at(0).get<std::string>();
+            candidate.id = parse_id(one.at(1));
+            candidate.weight = one.at(2).get<unsigned>();
+            if (candidate.weight < 1 || candidate.weight > kMostWeight ||
+                !ids.insert(candidate.id).second)
+                throw Error("it holds an impossible generation");
+            to.push_back(std::move(candidate));
+        }
+    };
+    parse(object.at("candidates"), generation.candidates);
+    if (object.contains("lost")) parse(object.at("lost"), generation.lost);
     return generation;
 }
 

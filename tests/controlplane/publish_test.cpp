@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace viaduct::test {
 
@@ -153,6 +154,81 @@ TEST(Publish, BringsBackTheSameTableAfterRecovery) {
     const auto after = office.publisher.build(office.model, due);
     EXPECT_EQ(office.publisher.digest(kProxies), digest);
     EXPECT_EQ(*before->pools[0].slots, *after->pools[0].slots);
+}
+
+/// Of `count` backends, "b1", "b2", ...
+Config many_backends(int count, TableKind table) {
+    Config config = desk_config();
+    config.pools[0].table = table;
+    config.pools[0].backends.clear();
+    for (int i = 1; i <= count; ++i) {
+        BackendConfig backend;
+        backend.name = "b" + std::to_string(i);
+        backend.endpoint = endpoint("198.51.100." + std::to_string(20 + i), 5060);
+        config.pools[0].backends.push_back(backend);
+    }
+    return config;
+}
+
+/// An INVITE that is repeated after it goes to its backend again, unless that is the dead one.
+TEST(Publish, ADeathMovesNoSlotOfTheLiving) {
+    for (const TableKind table : {TableKind::Rendezvous, TableKind::Maglev})
+        for (const int count : {4, 20}) {
+            Office office(many_backends(count, table));
+            office.all_up();
+            const TimePoint start = Clock::now();
+            const auto before = office.publisher.build(office.model, start);
+            const auto expect_only_theirs = [&](const std::set<BackendId>& dead) {
+                const auto after = office.publisher.build(office.model, start);
+                for (std::size_t slot = 0; slot < kSlots; ++slot) {
+                    const BackendId then = (*before->pools[0].slots)[slot];
+                    const BackendId now = (*after->pools[0].slots)[slot];
+                    ASSERT_FALSE(dead.contains(now));
+                    if (!dead.contains(then)) {
+                        ASSERT_EQ(now, then) << slot;
+                    }
+                }
+            };
+            office.model.set_health(BackendId{0}, Health::Down, "", start);
+            expect_only_theirs({BackendId{0}});
+            office.model.set_health(BackendId{2}, Health::Down, "", start);
+            expect_only_theirs({BackendId{0}, BackendId{2}});
+            // What maglev is chosen for, exact shares, follows as announced; what the second death
+            // changes of that, in an announcement of its own.
+            static_cast<void>(office.publisher.build(office.model, start));
+            EXPECT_EQ(office.publisher.generations(kProxies).announced().has_value(),
+                      table == TableKind::Maglev);
+            const auto t_settle = office.config.pools[0].t_settle;
+            static_cast<void>(office.publisher.build(office.model, start + t_settle));
+            const auto done = office.publisher.build(office.model, start + 2 * t_settle);
+            std::vector<Candidate> living;
+            for (const BackendState& one : office.model.backends())
+                if (one.pool == kProxies && one.health == Health::Up)
+                    living.push_back({one.id, one.config.name, one.config.weight});
+            EXPECT_EQ(*done->pools[0].slots, *algorithm(table).build(living, kSecret));
+            EXPECT_FALSE(office.publisher.generations(kProxies).announced());
+        }
+}
+
+TEST(Publish, WhoIsDeadTakesNothingWhileANewcomerHasNoVerdict) {
+    Office office(many_backends(3, TableKind::Rendezvous));
+    office.all_up();
+    const TimePoint start = Clock::now();
+    static_cast<void>(office.publisher.build(office.model, start));
+    Config more = many_backends(4, TableKind::Rendezvous);
+    office.config = more;
+    office.model.reconfigure(office.config, start);
+    office.publisher.reconfigure();
+    static_cast<void>(office.publisher.build(office.model, start));
+    for (const std::uint16_t id : {std::uint16_t{0}, std::uint16_t{1}})
+        office.model.set_health(BackendId{id}, Health::Down, "", start);
+    const auto two_down = office.publisher.build(office.model, start);
+    for (const BackendId owner : *two_down->pools[0].slots)
+        ASSERT_EQ(owner, BackendId{2});
+    EXPECT_FALSE(office.publisher.generations(kProxies).announced()) << "of the dead";
+    office.model.set_health(BackendId{2}, Health::Down, "", start);
+    const auto all_down = office.publisher.build(office.model, start);
+    EXPECT_EQ(all_down->pools[0].slots, nullptr);
 }
 
 TEST(Publish, SteersEveryCallToAnEligibleBackend) {

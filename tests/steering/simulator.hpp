@@ -592,7 +592,7 @@ private:
                 send(call, message);
             });
         };
-        const double length = exponential(180);
+        const double length = std::min(exponential(180), every());
         from_outside(uniform(0.5, 8), Method::Invite, 180);
         from_outside(ringing, Method::Invite, 200);
         at(ringing + 0.1, [=, this] { send_out(call, request(call, Method::Ack, callee)); });
