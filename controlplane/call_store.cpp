@@ -145,9 +145,7 @@ void CallSweeper::tick(CallTime now, TimePoint clock) {
 
 bool CallSweeper::found_none(BackendId id) const noexcept {
     const CallCounts& counts = counts_[index(id)];
-    return counts.ringing + counts.answered + counts.lasting + counts.ended + counts.failed +
-               counts.open ==
-           0;
+    return counts.living() + counts.ended + counts.failed + counts.open == 0;
 }
 
 bool CallSweeper::is_nobody(const Snapshot& snapshot, BackendId id) {

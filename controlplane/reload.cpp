@@ -72,8 +72,7 @@ Config load_for_reload(const std::string& file) {
 }
 
 std::uint64_t Reloader::remembered_of(BackendId id) const {
-    const CallCounts& counts = parts_.sweeper.counts()[index(id)];
-    return counts.ringing + counts.answered + counts.lasting;
+    return parts_.sweeper.counts()[index(id)].living();
 }
 
 ConfigChange::PoolEffect Reloader::effect_on(const PoolState& pool, const PoolModel& after) const {

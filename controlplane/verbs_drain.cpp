@@ -120,16 +120,19 @@ void set_admin(Control& control,
     const std::string name = backend.config.name + " in pool " + pool.config.name;
     const std::size_t eligible = control.publisher.elect(control.model, pool.id).candidates.size();
     const Json calls = calls_left(control, backend);
+    const Json refused = calls_refused(control, backend);
     std::vector<std::string> notes;
-    if (const std::string note = when_it_switches(control, pool); changed && !note.empty())
+    if (changed && wish == Admin::Disabled)
+        notes.emplace_back("New calls go elsewhere from now on; what comes in those that it has "
+                           "follows on_dead_owner.");
+    else if (const std::string note = when_it_switches(control, pool); changed && !note.empty())
         notes.push_back(note);
     if (options.now && had_announced)
         notes.emplace_back("What was announced for this pool before has switched with it.");
     if (wish == Admin::Drain) {
         std::string note = "Calls left: " + (calls.is_null() ? "unknown" : calls.dump());
-        const std::uint64_t failed = control.sweeper.counts()[index(backend.id)].failed;
-        if (failed > 0)
-            note += ", and " + std::to_string(failed) + " whose INVITE was refused, or seems to be";
+        if (!refused.is_null() && refused != 0)
+            note += ", and " + refused.dump() + " whose INVITE was refused, or seems to be";
         notes.push_back(note + ".");
     }
     if (backend.drain_deadline)
@@ -143,6 +146,7 @@ void set_admin(Control& control,
                   {"changed", changed},
                   {"eligible", eligible},
                   {"calls_left", calls},
+                  {"calls_refused", refused},
                   {"notes", notes}};
     reply.text = changed ? name + " is " + std::string(name_of(wish)) + " now (it was " +
                                std::string(name_of(before)) + ").\n"
@@ -168,7 +172,12 @@ Json calls_left(const Control& control, const BackendState& backend) {
     const bool all_counted = control.publisher.counts_all(control.model.pool(backend.pool));
     if (!all_counted || control.sweeper.passes() == 0) return nullptr;
     const CallCounts& counts = control.sweeper.counts()[index(backend.id)];
-    return counts.ringing + counts.answered + counts.lasting;
+    return counts.living();
+}
+
+Json calls_refused(const Control& control, const BackendState& backend) {
+    if (calls_left(control, backend).is_null()) return nullptr;
+    return control.sweeper.counts()[index(backend.id)].failed;
 }
 
 std::optional<std::int64_t> seconds_left(const BackendState& backend) {

@@ -23,6 +23,9 @@ void failback(Control& control, Arguments arguments, Reply& reply);
 /// How many calls the backend has; null where they are not counted, or not yet.
 [[nodiscard]] nlohmann::ordered_json calls_left(const Control& control,
                                                 const BackendState& backend);
+/// As many more may live: their INVITE was refused, or seems to be (CallCounts::living).
+[[nodiscard]] nlohmann::ordered_json calls_refused(const Control& control,
+                                                   const BackendState& backend);
 /// From when on new calls go by what is announced, in a sentence; empty: nothing is.
 [[nodiscard]] std::string when_it_switches(const Control& control, const PoolState& pool);
 /// What becomes of the pool's traffic now, when that is bad news, in a sentence; else empty.

@@ -96,12 +96,13 @@ std::string_view wish_for(const BackendState& backend) {
                : name_of(backend.admin);
 }
 
-/// What a VIP's previous pool has yet; nulls: there is none. all_counted false: calls that were
-/// silent since are not among calls_left. moves_in_s null: what begins goes to the new
-/// pool.
+/// What a VIP's previous pool has yet; nulls: there is none. calls_refused: or taken for such.
+/// all_counted false: calls that were silent since are not among calls_left. moves_in_s null: what
+/// begins goes to the new pool.
 Json before_move(const Control& control, const std::string& vip) {
     Json before = {{"previous_pool", nullptr},
                    {"calls_left", nullptr},
+                   {"calls_refused", nullptr},
                    {"all_counted", nullptr},
                    {"moves_in_s", nullptr}};
     const std::vector<Move>& moves = control.publisher.moves();
@@ -110,12 +111,14 @@ Json before_move(const Control& control, const std::string& vip) {
     before["previous_pool"] = move->previous;
     const PoolState& pool = control.model.find_pool(move->previous);
     if (control.sweeper.passes() > 0) {
-        std::uint64_t calls = 0;
+        std::uint64_t living = 0;
+        std::uint64_t refused = 0;
         for (const BackendId id : pool.backends) {
-            const CallCounts& counts = control.sweeper.counts()[index(id)];
-            calls += counts.ringing + counts.answered + counts.lasting;
+            living += control.sweeper.counts()[index(id)].living();
+            refused += control.sweeper.counts()[index(id)].failed;
         }
-        before["calls_left"] = calls;
+        before["calls_left"] = living;
+        before["calls_refused"] = refused;
     }
     before["all_counted"] = control.publisher.counts_all(pool);
     if (!move->has_moved)
@@ -187,6 +190,7 @@ void show_backends(Control& control, Arguments, Reply& reply) {
                             {"admin", wish_for(backend)},
                             {"since", utc(backend.changed)},
                             {"calls_left", calls_left(control, backend)},
+                            {"calls_refused", calls_refused(control, backend)},
                             {"disabled_in_s", json_of(seconds_left(backend))},
                             {"forwarded", forwarded_to(backend.id) - backend.forwarded_before},
                             {"returned", returned_from(backend.id) - backend.returned_before},

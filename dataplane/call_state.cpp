@@ -128,6 +128,8 @@ Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
             call.state = CallState::Failed;
             return call;
         }
+        // Behind a proxy in nat each leg has an ACK of its own to one failure.
+        if (call.state == CallState::Failed && !fresh) return call;
         if (call.state != CallState::Ended || dialog != call.dialog) answered();
         return call;
     case Method::Bye: {

@@ -62,6 +62,10 @@ int worth(const Call& call, CallTime now) noexcept {
     return -1;
 }
 
+constexpr bool is_state(CallState state) noexcept {
+    return state >= kFirstCallState && state <= kLastCallState;
+}
+
 } // namespace
 
 /// What a look at the sixteen words of a hash finds.
@@ -229,8 +233,7 @@ void CallTable::put_back(std::uint64_t place,
                          std::int64_t age) noexcept {
     const Call call = call_of(word);
     const std::int64_t left = call.deadline.left(then) - age;
-    const bool known = call.state >= kFirstCallState && call.state <= kLastCallState;
-    if (place >= words() || !known || left < 0) return;
+    if (place >= words() || !is_state(call.state) || left < 0) return;
     const CallTime deadline = now.after(static_cast<std::uint16_t>(left));
     words_[place].store((word & ~std::uint64_t{CallTime::kMask}) | deadline.value(),
                         std::memory_order_relaxed);
@@ -242,9 +245,11 @@ void CallTable::clear() noexcept {
 }
 
 void CallTable::forget_unfinished() noexcept {
-    for (std::size_t i = 0; i < words(); ++i)
-        if (is_pending(words_[i].load(std::memory_order_relaxed)))
-            words_[i].store(0, std::memory_order_relaxed);
+    for (std::size_t i = 0; i < words(); ++i) {
+        const std::uint64_t word = words_[i].load(std::memory_order_relaxed);
+        const bool is_known = is_state(call_of(word).state);
+        if (word != 0 && !is_known) words_[i].store(0, std::memory_order_relaxed);
+    }
 }
 
 } // namespace viaduct

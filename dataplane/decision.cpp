@@ -5,6 +5,13 @@
 
 namespace viaduct {
 
+namespace {
+
+/// So often a word that others change meanwhile is looked at again.
+constexpr int kTries = 4;
+
+} // namespace
+
 void Decision::decide(std::uint64_t hash) noexcept {
     result_.hash = hash;
     result_.slot = slot_of(hash);
@@ -299,9 +306,19 @@ void Decision::mark() noexcept {
 
 void Decision::touch(const Call& call) noexcept {
     if (!writes_) return;
-    const Call wanted = after_this(call, false);
-    if (wanted == call) return;
-    if (calls_.update(result_.hash, call, wanted)) count(call, wanted);
+    Call seen = call;
+    for (int tries = 0; tries < kTries; ++tries) {
+        const Call wanted = after_this(seen, false);
+        if (wanted == seen) return;
+        if (calls_.update(result_.hash, seen, wanted)) {
+            count(seen, wanted);
+            break;
+        }
+        // Another message of the call was just seen by another worker: this one counts, too.
+        const std::optional<Call> now = calls_.find(result_.hash, now_);
+        if (!now || now->backend != seen.backend) break;
+        seen = *now;
+    }
     mark();
 }
 

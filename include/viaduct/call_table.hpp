@@ -151,7 +151,7 @@ public:
             }
     }
     /// Before any thread uses it, over memory that a killed process left: what one of its threads
-    /// was just adding goes.
+    /// was just adding goes, and what is no word.
     void forget_unfinished() noexcept;
 
     /// Calls `visit(place, word)` for every word in use of `count` buckets from `first` on, for a

@@ -161,6 +161,9 @@ TEST(CallTable, AWordThatAKilledThreadLeftHalfAddedHoldsUpNobody) {
     word.store((word.load() & ~(std::uint64_t{7} << 15)) | std::uint64_t{1} << 15);
     own.table.forget_unfinished();
     EXPECT_EQ(word.load(), 0U);
+    word.store(std::uint64_t{99} << 30 | 50); // damaged: of no state
+    own.table.forget_unfinished();
+    EXPECT_EQ(word.load(), 0U);
 }
 
 TEST(CallTable, ASweepForgetsThePastAndWhatTheVisitorRefuses) {

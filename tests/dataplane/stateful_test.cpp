@@ -592,6 +592,73 @@ TEST(Stateful, ACallOfTwoDialogsGoesOnWhenOneOfThemEnds) {
     EXPECT_LT(still, kCalls);
 }
 
+/// Both change the word of the call; the BYE is what counts.
+TEST(Stateful, AByeThatMeetsAnotherMessageOfItsCallEndsIt) {
+    Site site(SteerBy::RoundRobin);
+    constexpr int kCalls = 50'000;
+    std::atomic<int> begun{0};
+    const auto meet = [&](int round) {
+        ++begun;
+        for (int looks = 0; begun.load() < 2 * (round + 1); ++looks)
+            if (looks > 1'000) std::this_thread::yield();
+    };
+    const auto id_of = [](int call) { return "both-" + std::to_string(call); };
+    for (int i = 0; i < kCalls; ++i)
+        static_cast<void>(site.begin(id_of(i)));
+    std::thread other([&] {
+        for (int i = 0; i < kCalls; ++i) {
+            const std::string id = id_of(i);
+            const SipDigest info = Site::message(Method::Info, id, true);
+            meet(i);
+            static_cast<void>(site.send(info));
+        }
+    });
+    for (int i = 0; i < kCalls; ++i) {
+        const std::string id = id_of(i);
+        const SipDigest bye = Site::message(Method::Bye, id, true);
+        meet(i);
+        static_cast<void>(site.send(bye));
+    }
+    other.join();
+    int living = 0;
+    for (int i = 0; i < kCalls; ++i) {
+        const std::string id = id_of(i);
+        const SipDigest asked = Site::message(Method::Bye, id, true);
+        living += would_steer(site.view(), kProxies, asked).call->state != CallState::Ended;
+    }
+    EXPECT_EQ(living, 0) << "of " << kCalls;
+}
+
+/// In nat the legs of a proxy pass here, too, under the same Call-ID.
+TEST(Stateful, ARefusedCallThroughAProxyIsNoLivingOne) {
+    Site site(SteerBy::LeastCalls);
+    for (Dealer::Member& member : site.dealer->members)
+        member.max_calls = 50;
+    for (int i = 0; i < 500; ++i) {
+        const std::string id = "refused-" + std::to_string(i);
+        const auto of = [&](Method method, std::string_view branch) {
+            SipDigest digest = Site::message(method, id, method == Method::Ack);
+            digest.top_via_branch = branch;
+            return digest;
+        };
+        const std::string client = "z9hG4bK-client-" + id;
+        const std::string proxy = "z9hG4bK-proxy-" + id;
+        const Steering first = site.send(of(Method::Invite, client));
+        ASSERT_TRUE(first.backend) << i;
+        const auto goes_out = [&](const SipDigest& digest) {
+            const std::uint64_t hash =
+                steering_hash(site.here.snapshot.pools[index(kProxies)], digest);
+            static_cast<void>(
+                note_outgoing(site.view(), kProxies, digest, hash, {}, *first.backend));
+        };
+        goes_out(of(Method::Invite, proxy));
+        goes_out(of(Method::Ack, proxy)); // to a 486 from outside
+        static_cast<void>(site.send(of(Method::Ack, client)));
+        EXPECT_EQ(site.send(Site::message(Method::Ack, id, true)).call->state, CallState::Failed);
+    }
+    EXPECT_EQ(site.load(0).calls() + site.load(1).calls() + site.load(2).calls(), 0U);
+}
+
 TEST(Stateful, SteersByHashWhatItCannotRemember) {
     Site site(SteerBy::RoundRobin);
     site.table = {};
