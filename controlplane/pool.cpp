@@ -26,6 +26,15 @@ std::string list_names(const Range& range, NameOf name_of_item) {
     return text;
 }
 
+[[noreturn]] void
+throw_elsewhere(const BackendState& known, const BackendConfig& wanted, bool leaves) {
+    throw Error("backend \"" + wanted.name + "\" of pool \"" + known.pool_name + "\" " +
+                (leaves ? "still leaves, with its calls, at " : "has its calls at ") +
+                to_string(known.config.endpoint) + ", not at " + to_string(wanted.endpoint) +
+                ": give the new machine another name" +
+                (leaves ? ", or wait until it is gone" : " in the place of this one"));
+}
+
 /// Where answers of nat servers cannot be told apart. Empty: nowhere.
 std::string find_clash(const std::vector<PoolState>& pools,
                        const std::vector<BackendState>& backends) {
@@ -133,28 +142,29 @@ void PoolModel::arrange(const Config& config, std::vector<BackendState> before, 
     for (const PoolConfig& pool_config : config.pools) {
         PoolState pool{pool_config, PoolId{static_cast<std::uint16_t>(pools.size())}, {}};
         for (const BackendConfig& backend_config : pool_config.backends) {
-            const auto known = places.find({pool_config.name, backend_config.name});
+            auto known = places.find({pool_config.name, backend_config.name});
+            // Its calls are at a machine that nobody else may have them from.
+            const bool is_elsewhere =
+                known != places.end() &&
+                after[known->second].config.endpoint != backend_config.endpoint;
+            if (is_elsewhere && !is_start) {
+                const BackendState& there = after[known->second];
+                throw_elsewhere(there, backend_config, leaving.contains(there.id));
+            }
+            if (is_elsewhere) { // too late to say so: the calls of that machine are forgotten
+                places.erase(known);
+                known = places.end();
+            }
             const bool is_new = known == places.end();
             const std::size_t place = is_new ? free_place() : known->second;
             BackendState& backend = after[place];
-            // Its calls are at a machine that nobody else may have them from.
-            if (!is_new && !is_start && leaving.contains(backend.id) &&
-                backend.config.endpoint != backend_config.endpoint)
-                throw Error("backend \"" + backend_config.name + "\" of pool \"" +
-                            pool_config.name + "\" still leaves, with its calls, at " +
-                            to_string(backend.config.endpoint) +
-                            ": give the new one another name, or wait until it is gone");
             if (is_new) {
                 backend = {};
                 backend.id = static_cast<BackendId>(place);
                 backend.pool_name = pool_config.name;
                 backend.changed = now;
-                backend.evidence = "no verdict yet";
-                backend.is_newcomer = worked.contains(pool_config.name);
-            }
-            if (!is_new && backend.config.endpoint != backend_config.endpoint) { // another machine
-                backend.health = Health::Unknown;
-                backend.evidence = "no verdict yet at its new address";
+                backend.evidence =
+                    is_elsewhere ? "no verdict yet at its new address" : "no verdict yet";
                 backend.is_newcomer = worked.contains(pool_config.name);
             }
             backend.config = backend_config;

@@ -180,6 +180,18 @@ TEST(StateFile, WhoIsInTheConfigurationNoMoreKeepsItsCallsAndItsId) {
     EXPECT_EQ(model_of(config, next).backend(BackendId{1}).tenure, Tenure::Gone);
 }
 
+TEST(StateFile, AnotherAddressIsAnotherMachineThatHasNoneOfTheCalls) {
+    const std::string text = text_of(busy_life(), moment_at(seconds(70)));
+    const Moment now = moment_at(seconds(71));
+    Config config = desk_config();
+    config.pools[0].backends[1].endpoint = endpoint("198.51.100.99", 5060);
+    const Life after(config, parse_state(text, kSecret, now), now.steady);
+    EXPECT_EQ(after.model.backend(BackendId{1}).tenure, Tenure::Gone) << "its calls are nobody's";
+    EXPECT_EQ(after.model.find_backend("proxies", "b2").id, BackendId{4});
+    EXPECT_EQ(after.model.backend(BackendId{4}).health, Health::Unknown);
+    EXPECT_EQ(after.model.backend(BackendId{4}).evidence, "no verdict yet at its new address");
+}
+
 TEST(StateFile, TheLastBackendMayBeGone) {
     Config config = desk_config();
     std::swap(config.pools[0], config.pools[1]); // so that b3 has the last id

@@ -93,13 +93,21 @@ expect "b2 gets calls again" is "${AUDIT[be2]} > 0"
 cp "$LAB_DIR/whole.toml" "$config"
 expect "the file says the same" [ "$(lab_ctl preview "$config" | head -n 1)" = "No difference to the configuration in force." ]
 
-# A pause of two seconds is no death: calls that live stay.
-lab_call pause 100 200 -d 8000 &
+# A pause of two seconds is no death, though b1 is declared down in it: calls that live stay, and what
+# comes in them meanwhile waits for b1.
+sed -i 's/^fall = .*/fall = 2/' "$config"
+lab_ctl reload >"$LAB_DIR/reply" || fail "reload is obeyed"
+no_owner=$(($(outcome no_backend) + $(outcome dead_owner)))
+lab_call pause 200 200 -d 2500 &
 caller=$!
-lab_wait 20 lab_has_placed pause 100 || fail "SIPp places calls"
-sleep_until=$((${EPOCHREALTIME/./} / 1000 + 2000))
+lab_wait 20 lab_has_placed pause 200 || fail "SIPp places calls"
+until=$((${EPOCHREALTIME/./} / 1000 + 2000))
 kill -STOP "$(lab_pid be1)"
-lab_wait 4 past "$sleep_until"
+lab_wait_backend 1 down || fail "b1 is declared down"
+lab_wait 4 past "$until"
 kill -CONT "$(lab_pid be1)"
+lab_wait_backend 1 up || fail "b1 is up again"
 wait "$caller"
-audit pause 100
+audit pause 200
+expect "b1 kept its calls" is "${AUDIT[be1]} > 0"
+expect "each of their messages had a backend" is "$(outcome no_backend) + $(outcome dead_owner) == $no_owner"

@@ -7,6 +7,9 @@
 
 pool() { lab_ctl --json show pools | jq -r ".pools[0].$1"; }
 settled_is() { [[ $(pool switch_in_s) == null ]]; }
+kept() { # GENERATIONS: as the state file has it
+    [[ $(jq '[.body.pools[] | select(.name == "proxies")][0].generations | length' "$LAB_DIR/state/state.json") == "$1" ]]
+}
 restart() { # WHEN
     lab_kill_viaductd
     lab_start_viaductd || fail "viaductd starts after kill -9 $1"
@@ -23,7 +26,7 @@ table=$(pool table)
 lab_call sipp 300 60 -d 3000 &
 caller=$!
 lab_wait 20 lab_has_placed sipp 150 || fail "SIPp places calls"
-sleep 1.2 # the state file is written a second after a change at the latest
+lab_wait 20 kept 1 || fail "the state file knows the generation"
 restart "on a quiet day"
 expect "it steers at once, by what it knew of its backends" eligible_is 3
 expect "the table is the one from before" [ "$(pool table)" = "$table" ]
@@ -43,7 +46,7 @@ expect "the announcement goes on ($before s, then $(pool switch_in_s) s)" is "$(
 expect "the table is still the one from before" [ "$(pool table)" = "$table" ]
 lab_wait 40 settled_is || fail "the change switches"
 expect "it has another table" [ "$(pool table)" != "$table" ]
-sleep 1.2
+lab_wait 20 kept 2 || fail "the state file knows the switch"
 restart "behind the switch"
 expect "two generations are known" \
     is "$(lab_ctl --json show generations proxies | jq '.generations | length') == 2"
