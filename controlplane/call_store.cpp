@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 namespace viaduct {
 
@@ -20,7 +21,7 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::array<char, 8> kMagic{'v', 'd', 'c', 'a', 'l', 'l', 's', '\n'};
-constexpr std::uint32_t kLayout = 2;
+constexpr std::uint32_t kLayout = 3;
 
 constexpr std::size_t kBucketsATick = 8'192; ///< half a megabyte
 constexpr std::chrono::milliseconds kBetweenPasses{500};
@@ -50,6 +51,7 @@ struct CallStore::Header {
     std::uint64_t secret_fingerprint;
     std::array<char, 40> boot;
     std::uint64_t lineage;
+    std::uint64_t seen_s; ///< BOOTTIME of the last tick
 };
 
 std::size_t CallStore::words_for(std::size_t calls) noexcept {
@@ -107,7 +109,8 @@ CallStore::CallStore(const std::string& path, const Shape& shape)
                   shape.words,
                   shape.secret_fingerprint,
                   boot_id(),
-                  shape.lineage};
+                  shape.lineage,
+                  0};
         std::memcpy(memory_, &header, sizeof(header));
     }
     auto* const words =
@@ -120,10 +123,33 @@ CallStore::~CallStore() {
     munmap(memory_, bytes_);
 }
 
-CallTime CallStore::now() const {
+namespace {
+
+std::uint64_t boot_seconds() {
     timespec time{};
     clock_gettime(CLOCK_BOOTTIME, &time);
-    return CallTime(static_cast<std::uint64_t>(time.tv_sec / unit_.count()));
+    return static_cast<std::uint64_t>(time.tv_sec);
+}
+
+} // namespace
+
+CallTime CallStore::now() const {
+    return CallTime(boot_seconds() / static_cast<std::uint64_t>(unit_.count()));
+}
+
+CallTime CallStore::tick() {
+    return tick(boot_seconds());
+}
+
+CallTime CallStore::tick(std::uint64_t seconds) {
+    constexpr std::uint64_t kSwept = 20; // units in which what has passed was certainly swept
+    auto* const header = static_cast<Header*>(memory_);
+    const auto unit = static_cast<std::uint64_t>(unit_.count());
+    const std::uint64_t before = std::exchange(header->seen_s, seconds);
+    // Deadlines wrap around: what passed so long ago would live again.
+    if (before != 0 && seconds > before && (seconds - before) / unit > CallTime::kMaxAhead - kSwept)
+        table_.clear();
+    return CallTime(seconds / unit);
 }
 
 void CallSweeper::tick(CallTime now, TimePoint clock) {

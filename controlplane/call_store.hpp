@@ -48,6 +48,11 @@ public:
     [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }
     /// The present, by a clock that only a boot sets back.
     [[nodiscard]] CallTime now() const;
+    /// Control, again and again: the present. When the last time was so long ago (this machine
+    /// slept, or nobody ran) that deadlines have wrapped around, all calls are forgotten: theirs
+    /// have passed.
+    CallTime tick();
+    CallTime tick(std::uint64_t boot_seconds); ///< the same at another time
     [[nodiscard]] std::chrono::seconds unit() const noexcept { return unit_; }
 
 private:

@@ -230,7 +230,7 @@ int run(Config config) {
     request.calls = calls.table();
     CallSweeper sweeper(calls.table(), publisher);
     const RunningDataplane dataplane(request, copy);
-    set_call_time(calls.now());
+    set_call_time(calls.tick());
     // Before the kernel gets the VIPs: no SIP message may reach it, or it answers with ICMP.
     publish(std::make_unique<const NextHops>());
     // Read here: the health checker's start is a change when a pool is not probed.
@@ -267,7 +267,7 @@ int run(Config config) {
     loop.every(kTick, [&](TimePoint now) {
         // An answer that still waits must not be taken for missing.
         if (take_events(health, kernel, now)) health.tick(now);
-        set_call_time(calls.now());
+        set_call_time(calls.tick());
         sweeper.tick(calls.now(), now);
         model.pass_deadlines(now);
         reloader.tick(now);

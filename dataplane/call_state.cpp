@@ -104,6 +104,12 @@ Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
             call.dialog = Call::kSeveralDialogs;
         call.state = CallState::Answered;
     };
+    // Of a call that nobody knows anybody may send something: it rings until its next message, and
+    // so makes room, and is no load for longer than a call rings.
+    const bool may_be_made_up = fresh && message.role == MessageRole::Belongs &&
+                                method != Method::Bye && method != Method::Notify &&
+                                method != Method::Subscribe;
+    if (may_be_made_up) return call;
     switch (method) {
     case Method::Register:
     case Method::Subscribe:

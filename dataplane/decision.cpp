@@ -247,8 +247,12 @@ void Decision::follow_dead_owner(BackendId owner) noexcept {
 
 void Decision::remember(SteerRule rule) noexcept {
     if (!writes_ || !calls_.exists()) return;
-    const Call fresh = after_this({*result_.backend, CallState::Ringing, 0, now_}, true);
+    Call fresh = after_this({*result_.backend, CallState::Ringing, 0, now_}, true);
     if (result_.call) { // its owner is dead, or it had ended
+        if (result_.role == MessageRole::Belongs && fresh.state == CallState::Ringing) {
+            fresh.state = result_.call->state; // it goes on elsewhere
+            fresh.dialog = result_.call->dialog;
+        }
         result_.remembered = calls_.update(result_.hash, *result_.call, fresh);
         if (result_.remembered) {
             count(result_.call, fresh);

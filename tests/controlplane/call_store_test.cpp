@@ -198,6 +198,29 @@ TEST(CallCopy, BringsCallsBackWithWhatIsLeftOfTheirTime) {
     }
 }
 
+TEST(CallStore, ForgetsAllWhenDeadlinesHaveWrappedAround) {
+    const std::uint64_t start = 1'000'000;
+    const auto unit = static_cast<std::uint64_t>(kShape.unit.count());
+    for (const std::uint64_t away :
+         {std::uint64_t{100}, std::uint64_t{1'100}, std::uint64_t{1'900}}) {
+        const Folder folder;
+        CallTime deadline;
+        {
+            CallStore store(folder.calls(), kShape);
+            CallTable table = store.table();
+            const CallTime now = store.tick(start);
+            deadline = now.after(50);
+            std::ignore =
+                table.remember(kHash, Call{BackendId{3}, CallState::Answered, 5, deadline}, now);
+            EXPECT_TRUE(table.find(kHash, store.tick(start + 50 * unit)));
+        } // killed, and begun again long after; or asleep all the time
+        CallStore store(folder.calls(), kShape);
+        EXPECT_TRUE(store.was_kept());
+        const CallTime now = store.tick(start + (50 + away) * unit);
+        EXPECT_FALSE(store.table().find(kHash, now)) << away << " units later";
+    }
+}
+
 TEST(CallStore, HasAllOfItsMemoryFromTheStart) {
     const Folder folder;
     const CallStore store(folder.calls(), kShape);

@@ -74,6 +74,17 @@ std::map<BackendId, int> deal(Site& site, int calls) {
     return dealt;
 }
 
+/// A call at another backend than its slot's.
+std::string dealt_against_the_hash(Site& site) {
+    std::string id;
+    Steering begun;
+    do {
+        id += 'a';
+        begun = site.begin(id);
+    } while ((*site.here.snapshot.pools[index(kProxies)].slots)[begun.slot] == *begun.backend);
+    return id;
+}
+
 } // namespace
 
 TEST(RoundRobin, DealsCallsOutInTurnByWeight) {
@@ -273,17 +284,6 @@ TEST(Loads, CountWhatLivesAndNothingElse) {
         static_cast<void>(site.send(Site::message(Method::Bye, "a", true)));
     EXPECT_EQ(load.calls(), 0U);
     EXPECT_EQ(load.all(), 1U);
-}
-
-/// A call at another backend than its slot's.
-std::string dealt_against_the_hash(Site& site) {
-    std::string id;
-    Steering begun;
-    do {
-        id += 'a';
-        begun = site.begin(id);
-    } while ((*site.here.snapshot.pools[index(kProxies)].slots)[begun.slot] == *begun.backend);
-    return id;
 }
 
 TEST(DeadOwner, RequestsGoWhereNewCallsGoAndResponsesToWhoAsked) {
@@ -590,6 +590,30 @@ TEST(Stateful, ACallOfTwoDialogsGoesOnWhenOneOfThemEnds) {
     // Dialogs are told apart by 14 values.
     EXPECT_GT(still, kCalls * 3 / 4);
     EXPECT_LT(still, kCalls);
+}
+
+TEST(Stateful, WhatAStrangerMakesUpIsNoAnsweredCall) {
+    Site site(SteerBy::RoundRobin);
+    for (const Method method : {Method::Ack, Method::Info, Method::Update, Method::Invite}) {
+        const std::string id = "made-up-" + std::to_string(static_cast<int>(method));
+        static_cast<void>(site.send(Site::message(method, id, true)));
+        const auto known = site.send(Site::message(Method::Info, id, true)).call;
+        ASSERT_TRUE(known);
+        EXPECT_EQ(known->state, CallState::Ringing) << "and makes room";
+        EXPECT_EQ(site.send(Site::message(Method::Info, id, true)).call->state, CallState::Answered)
+            << "it goes on";
+    }
+    // What is known to be answered stays so where it is re-homed.
+    Pool& pool = site.here.snapshot.pools[index(kProxies)];
+    pool.shared_state = true;
+    const std::string id = dealt_against_the_hash(site);
+    const BackendId owner = site.begin(id).backend.value();
+    static_cast<void>(site.send(Site::message(Method::Info, id, true))); // answered
+    site.here.snapshot.backends[index(owner)].life = BackendLife::Dead;
+    static_cast<void>(site.send(Site::message(Method::Info, id, true)));
+    const auto moved = site.send(Site::message(Method::Info, id, true)).call;
+    EXPECT_NE(moved->backend, owner);
+    EXPECT_EQ(moved->state, CallState::Answered);
 }
 
 /// Both change the word of the call; the BYE is what counts.
