@@ -20,12 +20,12 @@ void SlotMarks::end_sweep(const std::vector<bool>& found) noexcept {
         if (!found[slot]) marks_[slot].compare_exchange_strong(old, 0, std::memory_order_seq_cst);
     }
     // Look first, and say "none" only then: whoever marks a slot from here on says "yes".
-    any_.store(kPerhaps, std::memory_order_seq_cst);
+    any_.store(Any::Perhaps, std::memory_order_seq_cst);
     bool left = false;
     for (const std::atomic<std::uint8_t>& mark : marks_)
         left = left || mark.load(std::memory_order_seq_cst) != 0;
-    Any perhaps = kPerhaps;
-    any_.compare_exchange_strong(perhaps, left ? kYes : kNo, std::memory_order_seq_cst);
+    Any perhaps = Any::Perhaps;
+    any_.compare_exchange_strong(perhaps, left ? Any::Yes : Any::No, std::memory_order_seq_cst);
 }
 
 } // namespace viaduct

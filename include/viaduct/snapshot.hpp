@@ -74,17 +74,19 @@ struct Unsettled {
 /// Shared by all snapshots of the pool.
 class SlotMarks {
 public:
-    [[nodiscard]] bool any() const noexcept { return any_.load(std::memory_order_relaxed) != kNo; }
+    [[nodiscard]] bool any() const noexcept {
+        return any_.load(std::memory_order_relaxed) != Any::No;
+    }
     [[nodiscard]] bool contains(std::uint32_t slot) const noexcept {
         return marks_[slot].load(std::memory_order_relaxed) != 0;
     }
     /// Any worker, before or behind the word it stands for, in the same burst.
     void mark(std::uint32_t slot) noexcept {
         if (marks_[slot].load(std::memory_order_relaxed) == kFresh &&
-            any_.load(std::memory_order_relaxed) == kYes)
+            any_.load(std::memory_order_relaxed) == Any::Yes)
             return;
         marks_[slot].store(kFresh, std::memory_order_seq_cst);
-        any_.store(kYes, std::memory_order_seq_cst);
+        any_.store(Any::Yes, std::memory_order_seq_cst);
     }
 
     /// Control (call_store.cpp), around a sweep of the table of calls: marks from before it count
@@ -98,9 +100,9 @@ public:
 private:
     static constexpr std::uint8_t kOld = 1;
     static constexpr std::uint8_t kFresh = 2;
-    enum Any : std::uint8_t { kNo, kPerhaps, kYes };        // perhaps: control is looking
+    enum class Any : std::uint8_t { No, Perhaps, Yes };     // perhaps: control is looking
     std::array<std::atomic<std::uint8_t>, kSlots> marks_{}; // writers: workers, control
-    std::atomic<Any> any_{kNo};                             // the same
+    std::atomic<Any> any_{Any::No};                         // the same
 };
 
 /// What becomes of the calls a backend has.
