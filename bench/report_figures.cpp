@@ -227,6 +227,8 @@ std::string steer_figures(const Measurement& from) {
                        {{"settled", "1000000 calls", "settled slot"},
                         {"unsettled hit", "1000000 calls", "unsettled, call remembered"},
                         {"unsettled miss", "1000000 calls", "unsettled, nothing remembered"},
+                        {"unsettled, begins", "1000000 calls", "unsettled, a call begins"},
+                        {"stateful, begins", "1000000 calls", "stateful, a call begins"},
                         {"stateful hit", "10000 calls", "stateful, 10,000 calls"},
                         {"stateful hit", "1000000 calls", "stateful, 1 million calls"},
                         {"stateful hit", "10000000 calls", "stateful, 10 million calls"}}));

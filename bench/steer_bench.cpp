@@ -54,7 +54,7 @@ World make_world(Kind kind) {
         dealer->members = {{kB1, 1}, {kB2, 1}, {kB3, 1}};
         dealer->sequence = {0, 1, 2};
         pool.dealer = std::move(dealer);
-        pool.looks_closer = true;
+        pool.remembers_all = pool.looks_closer = true;
     }
     return made;
 }
@@ -111,6 +111,43 @@ void unsettled_miss(benchmark::State& state) {
 void stateful_hit(benchmark::State& state) {
     run(state, Kind::Stateful, 0);
 }
+/// New calls that are remembered, as fast as old ones pass their deadline.
+void begin(benchmark::State& state, Kind kind) {
+    const auto calls = static_cast<std::uint64_t>(state.range(0));
+    World made = make_world(kind);
+    made.snapshot.pools[index(kProxies)].lifetimes.silence = 64;
+    bench::FullTable full(calls);
+    SipDigest digest = inside();
+    digest.method = Method::Invite;
+    digest.has_to_tag = false;
+    digest.to_tag = {};
+    std::uint64_t next = 0;
+    std::uint64_t lost = 0;
+    const auto begin_burst = [&] {
+        const SteerView view{made.snapshot, full.table(), CallTime(next * 64 / calls)};
+        std::array<std::uint64_t, kBurst> hashes;
+        for (std::uint64_t& hash : hashes) {
+            hash = bench::hash_of(next++);
+            view.calls.prefetch(hash);
+        }
+        for (const std::uint64_t hash : hashes)
+            lost += steer(view, kProxies, digest, hash).remembered ? 0 : 1;
+    };
+    while (next < calls)
+        begin_burst();
+    for (auto _ : state)
+        begin_burst();
+    if (lost > next / 1'000) state.SkipWithError("not remembered");
+    bench::report_ns(state, "ns_per_message", kBurst);
+}
+void unsettled_begin(benchmark::State& state) {
+    begin(state, Kind::Unsettled);
+}
+void stateful_begin(benchmark::State& state) {
+    begin(state, Kind::Stateful);
+}
+BENCHMARK(unsettled_begin)->ArgName("calls")->Arg(1'000'000);
+BENCHMARK(stateful_begin)->ArgName("calls")->Arg(1'000'000);
 BENCHMARK(settled)->ArgName("calls")->Arg(1'000'000);
 BENCHMARK(unsettled_hit)->ArgName("calls")->Arg(1'000'000);
 BENCHMARK(unsettled_miss)->ArgName("calls")->Arg(1'000'000);
@@ -206,6 +243,8 @@ bench::Measurement measurement_of(const bench::Keeper& keeper) {
     add("settled/calls:1000000", "settled", "1000000 calls");
     add("unsettled_hit/calls:1000000", "unsettled hit", "1000000 calls");
     add("unsettled_miss/calls:1000000", "unsettled miss", "1000000 calls");
+    add("unsettled_begin/calls:1000000", "unsettled, begins", "1000000 calls");
+    add("stateful_begin/calls:1000000", "stateful, begins", "1000000 calls");
     add("stateful_hit/calls:10000", "stateful hit", "10000 calls");
     add("stateful_hit/calls:1000000", "stateful hit", "1000000 calls");
     add("stateful_hit/calls:10000000", "stateful hit", "10000000 calls");

@@ -10,6 +10,7 @@
 #if defined(VIADUCT_DPDK)
 #include <rte_eal.h>
 #include <rte_hash.h>
+#include <rte_malloc.h>
 #endif
 
 #include <array>
@@ -112,6 +113,28 @@ void sweep(benchmark::State& state) {
 }
 BENCHMARK(sweep)->VIADUCT_CALLS;
 
+/// The same while calls end: those of one second, of which as many begin.
+void expire(benchmark::State& state) {
+    constexpr std::uint64_t kASecond = 50'000;
+    const auto calls = static_cast<std::size_t>(state.range(0));
+    FullTable full(calls);
+    for (std::size_t i = 0; i < calls; ++i)
+        full.add(hash_of(i));
+    std::uint64_t next = calls;
+    for (auto _ : state) {
+        state.PauseTiming();
+        for (std::uint64_t i = 0; i < kASecond; ++i)
+            full.add(hash_of(next++), CallTime(kNow.value() - 1));
+        state.ResumeTiming();
+        full.table().sweep(
+            0, full.table().buckets(), kNow, [](std::size_t, const Call&) { return true; });
+    }
+    state.counters["ms_per_pass"] =
+        benchmark::Counter(static_cast<double>(state.iterations()) / 1e3,
+                           benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+BENCHMARK(expire)->ArgName("calls")->Arg(1'000'000)->Arg(10'000'000);
+
 #if defined(VIADUCT_DPDK)
 void start_eal() {
     static const bool started = [] {
@@ -159,11 +182,33 @@ Peer make_peer(std::size_t calls, std::size_t filled_with) {
     return made;
 }
 
+/// Of all of DPDK, in bytes.
+std::size_t allocated() {
+    rte_malloc_socket_stats stats{};
+    return rte_malloc_get_socket_stats(0, &stats) == 0 ? stats.heap_allocsz_bytes : 0;
+}
+
+struct FilledPeer {
+    Peer hash;
+    std::size_t bytes = 0;
+};
+
+/// One for each number of calls; null: no memory.
+FilledPeer& filled_peer(std::size_t calls) {
+    start_eal();
+    static std::map<std::size_t, FilledPeer> made;
+    FilledPeer& one = made[calls];
+    if (one.hash) return one;
+    const std::size_t before = allocated();
+    one.hash = make_peer(calls, calls);
+    one.bytes = allocated() - before;
+    return one;
+}
+
 void rte_find(benchmark::State& state, std::uint64_t first) {
     const auto calls = static_cast<std::size_t>(state.range(0));
-    static std::map<std::size_t, Peer> made;
-    if (!made[calls]) made[calls] = make_peer(calls, calls);
-    if (!made[calls]) return state.SkipWithError("no memory for rte_hash");
+    const FilledPeer& peer = filled_peer(calls);
+    if (!peer.hash) return state.SkipWithError("no memory for rte_hash");
     Shuffled order(calls);
     std::uint64_t found = 0;
     for (auto _ : state) {
@@ -178,11 +223,12 @@ void rte_find(benchmark::State& state, std::uint64_t first) {
         std::uint64_t hits = 0;
         std::array<void*, kBurst> values{};
         found += static_cast<std::uint64_t>(rte_hash_lookup_with_hash_bulk_data(
-            made[calls].get(), keys.data(), signatures.data(), kBurst, &hits, values.data()));
+            peer.hash.get(), keys.data(), signatures.data(), kBurst, &hits, values.data()));
     }
     const auto all = static_cast<std::uint64_t>(state.iterations()) * kBurst;
     if (first == 0 && found != all) state.SkipWithError("found wrongly");
     report_ns(state, "ns_per_lookup", kBurst);
+    state.counters["bytes_per_call"] = static_cast<double>(peer.bytes) / static_cast<double>(calls);
 }
 void rte_hit(benchmark::State& state) {
     rte_find(state, 0);
@@ -192,6 +238,27 @@ void rte_miss(benchmark::State& state) {
 }
 BENCHMARK(rte_hit)->VIADUCT_CALLS;
 BENCHMARK(rte_miss)->VIADUCT_CALLS;
+
+/// A pass over all keys, as somebody would make who looks for calls past their deadline.
+void rte_sweep(benchmark::State& state) {
+    const auto calls = static_cast<std::size_t>(state.range(0));
+    const FilledPeer& peer = filled_peer(calls);
+    if (!peer.hash) return state.SkipWithError("no memory for rte_hash");
+    std::uint64_t seen = 0;
+    for (auto _ : state) {
+        const void* key = nullptr;
+        void* value = nullptr;
+        std::uint32_t place = 0;
+        while (rte_hash_iterate(peer.hash.get(), &key, &value, &place) >= 0)
+            ++seen;
+    }
+    if (seen != calls * static_cast<std::uint64_t>(state.iterations()))
+        state.SkipWithError("counted wrongly");
+    state.counters["ms_per_pass"] =
+        benchmark::Counter(static_cast<double>(state.iterations()) / 1e3,
+                           benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+BENCHMARK(rte_sweep)->VIADUCT_CALLS;
 
 /// As many go as come: one thread, so that a place is free at once.
 void rte_insert(benchmark::State& state) {
@@ -209,7 +276,7 @@ void rte_insert(benchmark::State& state) {
         }
     report_ns(state, "ns_per_insert", kBurst);
 }
-BENCHMARK(rte_insert)->ArgName("calls")->Arg(10'000)->Arg(1'000'000);
+BENCHMARK(rte_insert)->VIADUCT_CALLS;
 #endif
 
 Measurement measurement_of(const Keeper& keeper) {
@@ -236,6 +303,13 @@ Measurement measurement_of(const Keeper& keeper) {
         add("rte_hit", "rte_hash hit", "ns_per_lookup");
         add("rte_miss", "rte_hash miss", "ns_per_lookup");
         add("rte_insert", "rte_hash delete and insert", "ns_per_insert");
+        const auto add_pass = [&](const char* row, const char* who) {
+            keeper.add_to(made, row + argument, who, load.c_str(), "ms_per_pass", "ms");
+        };
+        add_pass("expire", "sweep, 50000 calls pass");
+        add_pass("rte_sweep", "rte_hash sweep");
+        keeper.add_to(
+            made, "rte_hit" + argument, "rte_hash", load.c_str(), "bytes_per_call", "bytes");
     }
 #if defined(VIADUCT_DPDK)
     made.versions["dpdk"] = VIADUCT_DPDK;
