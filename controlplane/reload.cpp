@@ -115,12 +115,33 @@ std::vector<ConfigChange::Departure> Reloader::departures(const Config& next) co
     return made;
 }
 
+namespace {
+
+std::vector<ConfigChange::VipMove> moves(const Config& before, const Config& after) {
+    std::vector<ConfigChange::VipMove> made;
+    for (const VipConfig& then : before.vips) {
+        const auto now = std::ranges::find(after.vips, then.name, &VipConfig::name);
+        if (now == after.vips.end() || now->pool == then.pool || now->previous_pool != then.pool)
+            continue;
+        const auto from = std::ranges::find(before.pools, then.pool, &PoolConfig::name);
+        const bool goes_back = then.previous_pool == now->pool;
+        made.push_back({then.name,
+                        then.pool,
+                        now->pool,
+                        goes_back ? std::chrono::milliseconds{0} : from->t_settle});
+    }
+    return made;
+}
+
+} // namespace
+
 ConfigChange Reloader::preview(const Config& next) const {
     ConfigChange change;
     change.differences = differences(parts_.config, next);
     mark_what_changes_the_table(parts_.config, next, change.differences);
     if (change.empty()) return change;
     change.departures = departures(next);
+    change.moves = moves(parts_.config, next);
     PoolModel after = parts_.model;
     after.reconfigure(next);
     for (const BackendState& backend : after.backends())

@@ -15,6 +15,7 @@
 #include "pool.hpp"
 #include "publish.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -42,8 +43,17 @@ struct ConfigChange {
         std::uint64_t remembered = 0;
         bool all_counted = false;
     };
+    /// A VIP that goes from one pool to another, with previous_pool, or back.
+    struct VipMove {
+        std::string vip;
+        std::string from;
+        std::string to;
+        std::chrono::milliseconds announced{
+            0}; ///< for so long at least; 0: at once, for it goes back
+    };
     std::vector<ConfigDifference> differences;
     std::vector<PoolEffect> pools; ///< those that are affected
+    std::vector<VipMove> moves;
     std::vector<Departure> departures;
     std::string warning; ///< for the operator; empty: none
     [[nodiscard]] bool empty() const noexcept { return differences.empty(); }

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <exception>
 #include <functional>
 
@@ -77,6 +78,20 @@ void describe(const ConfigChange& change, Reply& reply) {
                          {"all_counted", effect.all_counted}});
         reply.text += text_of(effect);
     }
+    Json moves = Json::array();
+    for (const ConfigChange::VipMove& one : change.moves) {
+        const bool at_once = one.announced.count() == 0;
+        const auto seconds = std::chrono::ceil<std::chrono::seconds>(one.announced).count();
+        moves.push_back(
+            {{"vip", one.vip}, {"from", one.from}, {"to", one.to}, {"moves_in_s", seconds}});
+        reply.text +=
+            "Vip " + one.vip + ": all new calls go from pool " + one.from + " to " + one.to +
+            (at_once
+                 ? " at once"
+                 : " in " + std::to_string(seconds) + " s, or when that has its first verdicts") +
+            "; calls that live stay where they began.\n";
+    }
+    reply.json["moves"] = std::move(moves);
     Json vips = Json::array();
     for (const ConfigChange::Departure& one : change.departures) {
         vips.push_back({{"vip", one.vip},

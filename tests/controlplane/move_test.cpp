@@ -431,6 +431,29 @@ TEST(Move, OutlivesARestart) {
     EXPECT_EQ(site.send(Method::Bye, "new-call", true), old_call);
 }
 
+TEST(Move, IsForetold) {
+    const Config before = Site::make();
+    ControlDesk desk(before);
+    desk.all_up();
+    Config next = before;
+    next.vips[0].pool = "v2";
+    next.vips[0].previous_pool = "v1";
+    const ConfigChange change = desk.reloader.preview(next);
+    ASSERT_EQ(change.moves.size(), 1U);
+    EXPECT_EQ(change.moves[0].from, "v1");
+    EXPECT_EQ(change.moves[0].to, "v2");
+    EXPECT_EQ(change.moves[0].announced, 40s);
+    desk.reloader.apply(next, Clock::now());
+    const ConfigChange back = [&] {
+        Config again = next;
+        std::swap(again.vips[0].pool, *again.vips[0].previous_pool);
+        return desk.reloader.preview(again);
+    }();
+    ASSERT_EQ(back.moves.size(), 1U);
+    EXPECT_EQ(back.moves[0].to, "v1");
+    EXPECT_EQ(back.moves[0].announced, 0s);
+}
+
 TEST(Move, OperatorsSeeWhatIsLeft) {
     Config config = Site::make();
     config.vips[0].pool = "v2";
