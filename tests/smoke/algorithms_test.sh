@@ -51,11 +51,13 @@ begin least-calls
 call few 300 100 -d 500
 expect "long calls, fewer of them: $(dealt least-calls)" is "2 * ${AUDIT[be1]} < ${AUDIT[be2]} && 2 * ${AUDIT[be1]} < ${AUDIT[be3]}"
 
+# A request that is repeated behind its answer is open again until its deadline: those are kept to a second here.
+to_the_second=(-e 's/^t1 = .*/&\nc = "10s"/' -e 's/^mode = .*/&\ncall_lifetime = "10m"/')
 for steering in least-transactions least-work; do
-    begin "$steering"
+    begin "$steering" "${to_the_second[@]}"
     call "$steering" 300 100 -d 200
     expect "the slow one gets few: $(dealt "$steering")" is "4 * ${AUDIT[be1]} < ${AUDIT[be2]} && 4 * ${AUDIT[be1]} < ${AUDIT[be3]}"
-    lab_wait 10 open_are 0 || fail "nothing is left open: $(lab_ctl show calls)"
+    lab_wait 15 open_are 0 || fail "nothing is left open: $(lab_ctl show calls)"
 done
 
 # All ring, because a call that was answered may count as refused until its next message (docs/steering.md).
@@ -68,7 +70,7 @@ expect "calls beyond that had to wait" outcome_over over_limit 0
 # Whoever asks goes away and those who should answer stand still: an INVITE and a BYE of each call stay open.
 awk '/<send/ { block = ""; ++n } { block = block $0 "\n" } /<\/send>/ { sub(/ retrans="500"/, "", block); if (n != 2) printf "%s", block }
      n == 0; END { print "</scenario>" }' "$LAB_SIPP/uac.xml" >"$LAB_DIR/gone.xml"
-begin least-transactions -e 's/^t1 = .*/&\nc = "10s"/' -e 's/^mode = .*/&\ncall_lifetime = "10m"/' # so deadlines are kept to a second
+begin least-transactions "${to_the_second[@]}"
 for n in 1 2 3; do kill -STOP "$(lab_pid "be$n")"; done
 lab_in cli sipp -sf "$LAB_DIR/gone.xml" "$LAB_VIP:5060" -i "$LAB_CLIENT" -s callee -nostdin -m 60 -r 300 -l 60 >"$LAB_DIR/gone" 2>&1 ||
     fail "SIPp sends 60 INVITEs and BYEs: $(tail -n 3 "$LAB_DIR/gone")"
