@@ -90,10 +90,10 @@ Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
     if (method == Method::Invite && message.role == MessageRole::Starter) {
         if (!fresh && call.state != CallState::Ringing && call.state != CallState::Failed)
             return call;
-        // Its branch tells the ACK to its failure from the one to its success.
-        const std::uint8_t branch = branch_bits();
-        if (branch != call.dialog) call.state = CallState::Ringing; // another try perhaps
-        call.dialog = branch;
+        // Nobody repeats an INVITE that was refused: it is another try. Its branch tells the ACK to
+        // its failure from the one to its success.
+        call.state = CallState::Ringing;
+        call.dialog = branch_bits();
         return call;
     }
     const std::uint8_t dialog = dialog_of(digest);

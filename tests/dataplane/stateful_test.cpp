@@ -653,6 +653,28 @@ TEST(Stateful, AByeThatMeetsAnotherMessageOfItsCallEndsIt) {
     EXPECT_EQ(living, 0) << "of " << kCalls;
 }
 
+/// Its second INVITE is another try (RFC 3261 §22.2), whatever few bits of branches say.
+TEST(Stateful, AChallengedCallThatIsAnsweredLives) {
+    Site site(SteerBy::RoundRobin);
+    constexpr int kCalls = 1'000;
+    int living = 0;
+    for (int i = 0; i < kCalls; ++i) {
+        const std::string id = "challenged-" + std::to_string(i);
+        const auto send = [&](Method method, const std::string& branch, bool inside) {
+            SipDigest digest = Site::message(method, id, inside);
+            digest.top_via_branch = branch;
+            return site.send(digest);
+        };
+        const std::string number = std::to_string(i);
+        static_cast<void>(send(Method::Invite, "z9hG4bK-first-" + number, false));
+        static_cast<void>(send(Method::Ack, "z9hG4bK-first-" + number, true)); // to the 401
+        static_cast<void>(send(Method::Invite, "z9hG4bK-second-" + number, false));
+        static_cast<void>(send(Method::Ack, "z9hG4bK-third-" + number, true)); // to the 200
+        living += send(Method::Info, "z9hG4bK-" + number, true).call->state == CallState::Answered;
+    }
+    EXPECT_GT(living, kCalls * 9 / 10) << "but for the 14th that docs/steering.md tells of";
+}
+
 /// In nat the legs of a proxy pass here, too, under the same Call-ID.
 TEST(Stateful, ARefusedCallThroughAProxyIsNoLivingOne) {
     Site site(SteerBy::LeastCalls);
