@@ -86,6 +86,9 @@ struct KeyConfig {
     bool operator==(const KeyConfig&) const = default;
 };
 
+/// As in the configuration: "aor", "header:X-Tenant".
+[[nodiscard]] std::string to_string(const KeyConfig& key);
+
 /// Method -> key, where it is another than the pool's.
 struct KeysByMethod {
     std::vector<std::pair<std::string, KeyConfig>> list;

@@ -108,12 +108,15 @@ bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, KeysByMe
     return good;
 }
 
-std::string show(const Rule& rule, const KeyConfig& value) {
-    std::string text;
+std::string to_string(const KeyConfig& key) {
+    if (key.type == KeyType::Header) return std::string(kHeader) + key.header;
     for (const auto& [name, type] : kNames)
-        if (type == value.type) text = name;
-    if (value.type == KeyType::Header) text = std::string(kHeader) + value.header;
-    return show(rule, text);
+        if (type == key.type) return std::string(name);
+    return {};
+}
+
+std::string show(const Rule& rule, const KeyConfig& value) {
+    return show(rule, to_string(value));
 }
 
 std::string show(const Rule& rule, const KeysByMethod& value) {

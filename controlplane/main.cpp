@@ -267,8 +267,9 @@ int run(Config config) {
     loop.every(kTick, [&](TimePoint now) {
         // An answer that still waits must not be taken for missing.
         if (take_events(health, kernel, now)) health.tick(now);
-        set_call_time(calls.tick());
-        sweeper.tick(calls.now(), now);
+        const CallTime call_time = calls.tick();
+        set_call_time(call_time);
+        sweeper.tick(call_time, now);
         model.pass_deadlines(now);
         reloader.tick(now);
         apply();

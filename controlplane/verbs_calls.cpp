@@ -76,8 +76,7 @@ double unsettled_percent(const Control& control, PoolId pool) {
 Json seconds_to_switch(const Control& control, PoolId pool) {
     const std::optional<Generation>& announced = control.publisher.generations(pool).announced();
     if (!announced) return nullptr;
-    return std::max<std::int64_t>(
-        0, std::chrono::ceil<std::chrono::seconds>(announced->since - Clock::now()).count());
+    return seconds_until(announced->since);
 }
 
 void show_generations(Control& control, Arguments arguments, Reply& reply) {

@@ -20,15 +20,7 @@
 
 namespace viaduct {
 
-namespace {
-
 using Json = nlohmann::ordered_json;
-
-std::string seconds_text(std::chrono::nanoseconds time) {
-    return std::to_string(std::chrono::ceil<std::chrono::seconds>(time).count()) + " s";
-}
-
-} // namespace
 
 std::string bad_news(const Control& control, const PoolState& pool) {
     if (!control.model.has_verdict(pool.id))
@@ -44,13 +36,12 @@ std::string when_it_switches(const Control& control, const PoolState& pool) {
     const Generations& generations = control.publisher.generations(pool.id);
     const std::optional<Generation>& announced = generations.announced();
     if (!announced) return {};
-    const auto left = announced->since - Clock::now();
+    const auto text_of = [](TimePoint at) { return std::to_string(seconds_until(at)) + " s"; };
     std::string text = "New calls go by the change in ";
     if (generations.has_gathered())
-        text += seconds_text(left + pool.config.t_settle) +
-                ", for another one was announced before, and switches in " + seconds_text(left);
-    else
-        text += seconds_text(left);
+        text += text_of(announced->since + pool.config.t_settle) +
+                ", for another one was announced before, and switches in ";
+    text += text_of(announced->since);
     return text + "; calls that live stay where they are, before and after.";
 }
 
@@ -182,8 +173,7 @@ Json calls_refused(const Control& control, const BackendState& backend) {
 
 std::optional<std::int64_t> seconds_left(const BackendState& backend) {
     if (!backend.drain_deadline) return std::nullopt;
-    return std::max<std::int64_t>(
-        0, std::chrono::ceil<std::chrono::seconds>(*backend.drain_deadline - Clock::now()).count());
+    return seconds_until(*backend.drain_deadline);
 }
 
 void drain(Control& control, Arguments arguments, Reply& reply) {

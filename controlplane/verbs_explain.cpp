@@ -138,24 +138,8 @@ Json generation_of(const Control& control, PoolId pool, const std::optional<Stee
     return (oldest ? all.front() : all.back()).number;
 }
 
-/// In words of the configuration; empty: the Call-ID.
 std::string name_of(const KeyRule& rule) {
-    switch (rule.type) {
-    case KeyType::Aor:
-        return "aor";
-    case KeyType::From:
-        return "from";
-    case KeyType::RequestUriUser:
-        return "request-uri-user";
-    case KeyType::Source:
-        return "source";
-    case KeyType::Header:
-        return "header:" + rule.header;
-    case KeyType::CallId:
-    case KeyType::Transaction:
-        break;
-    }
-    return {};
+    return to_string(KeyConfig{rule.type, rule.header});
 }
 
 /// Null: its Call-ID says all.

@@ -48,6 +48,11 @@ std::string utc(TimePoint at) {
     return utc(std::chrono::system_clock::now() + ago);
 }
 
+std::int64_t seconds_until(TimePoint at) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>(at - Clock::now());
+    return std::max<std::int64_t>(0, left.count());
+}
+
 double percent(std::uint64_t part, std::uint64_t whole) {
     if (whole == 0) return 0;
     return std::round(10'000.0 * static_cast<double>(part) / static_cast<double>(whole)) / 100;
@@ -122,11 +127,7 @@ Json before_move(const Control& control, const std::string& vip) {
     }
     before["all_counted"] = control.publisher.counts_all(pool);
     if (!move->has_moved)
-        before["moves_in_s"] =
-            std::max<std::int64_t>(0,
-                                   std::chrono::ceil<std::chrono::seconds>(
-                                       Publisher::due(*move, control.model) - Clock::now())
-                                       .count());
+        before["moves_in_s"] = seconds_until(Publisher::due(*move, control.model));
     return before;
 }
 

@@ -18,6 +18,8 @@ using Arguments = const std::vector<std::string>&;
 /// ISO 8601 in UTC with milliseconds: "2024-05-01T12:00:00.123Z".
 [[nodiscard]] std::string utc(std::chrono::system_clock::time_point at);
 [[nodiscard]] std::string utc(TimePoint at);
+/// Whole ones, rounded up; 0 of what has passed.
+[[nodiscard]] std::int64_t seconds_until(TimePoint at);
 /// With two decimals; 0 of nothing.
 [[nodiscard]] double percent(std::uint64_t part, std::uint64_t whole);
 /// Throws Error with the names there are.

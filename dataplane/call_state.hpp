@@ -25,6 +25,13 @@ struct CallMessage {
     CallTime now;
 };
 
+/// Whether the message refreshes a registration: by what would begin it (RFC 3261 §10.2.4).
+[[nodiscard]] inline bool
+refreshes(const SipDigest& digest, MessageRole role, const Call& call) noexcept {
+    return digest.method == Method::Register && role == MessageRole::Starter &&
+           call.state == CallState::Lasting;
+}
+
 /// What `call` is after the message. `fresh`: it is remembered for the first time, or anew.
 [[nodiscard]] Call after_message(const CallMessage& message, Call call, bool fresh) noexcept;
 

@@ -174,12 +174,10 @@ void Decision::look_closer() noexcept {
     if (result_.backend) remember(result_.rule);
 }
 
-/// A phone registers again under its Call-ID for as long as it lives (RFC 3261 §10.2.4): it leaves
-/// a backend that is to be empty, as long as another one takes it.
 bool Decision::moves_on() const noexcept {
     const Call& call = *result_.call;
-    return digest_.method == Method::Register && result_.role == MessageRole::Starter &&
-           call.state == CallState::Lasting && index(call.backend) < snapshot_.backends.size() &&
+    return refreshes(digest_, result_.role, call) &&
+           index(call.backend) < snapshot_.backends.size() &&
            snapshot_.backends[index(call.backend)].is_to_be_empty;
 }
 

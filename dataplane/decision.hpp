@@ -56,6 +56,8 @@ private:
     /// Whether its Call-ID alone says all of it, now and when it is repeated.
     [[nodiscard]] bool is_by_hash() const noexcept;
     void look_closer() noexcept;
+    /// A phone registers again under its Call-ID for as long as it lives: it leaves a backend that
+    /// is to be empty, when another one takes it.
     [[nodiscard]] bool moves_on() const noexcept;
     /// Whether this message may go to that backend.
     [[nodiscard]] bool takes(BackendId id) const noexcept;

@@ -131,12 +131,6 @@ bool is_known(const Steering& steering) noexcept {
            !(steering.role == MessageRole::Starter && steering.call->state == CallState::Ended);
 }
 
-/// It is refreshed by what would begin it (RFC 3261 §10.2.4).
-bool is_registration(const SipDigest& digest, const Steering& steering) noexcept {
-    return digest.method == Method::Register && steering.role == MessageRole::Starter &&
-           steering.call && steering.call->state == CallState::Lasting;
-}
-
 /// Between the pool of a VIP and the one before. Each remembers all its calls meanwhile.
 Steering decide_between(const SteerView& view,
                         const Vip& vip,
@@ -157,7 +151,8 @@ Steering decide_between(const SteerView& view,
     if (const Steering known = in_old(asking); is_known(known)) {
         // A phone registers again and again: once the VIP has moved, there. And what begins does
         // not wait for a pool in which nobody is left.
-        const bool moves_on = vip.has_moved && is_registration(digest, known) && would.backend;
+        const bool moves_on =
+            vip.has_moved && would.backend && refreshes(digest, known.role, *known.call);
         if (!moves_on && (known.backend || would.role == MessageRole::Belongs)) return in_old(view);
     }
     const auto where_unknown = [&] { return vip.has_unknown ? in_new(view) : in_old(view); };
