@@ -145,7 +145,7 @@ void calls(benchmark::State& state) {
     }
     if (!pool.marks) pool.marks = std::make_shared<SlotMarks>();
     for (Vip& vip : made.snapshot.vips)
-        vip.read_rules.want = stateful ? Want::Everything : Want::References;
+        vip.read_rules.want = stateful ? kWantForCalls : Want::References;
     std::vector<Bytes> frames;
     std::vector<char*> numbers;
     for (std::size_t i = 0; i < kMessages; ++i) {

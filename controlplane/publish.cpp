@@ -53,7 +53,7 @@ void add_vips(Snapshot& snapshot, const Config& config) {
         const bool settled =
             !serving.looks_closer && !serving.unsettled && !(serving.marks && serving.marks->any());
         const ReadRules rules{
-            settled ? Want::References : Want::Everything, vip.lenient, vip.max_header_lines};
+            settled ? Want::References : kWantForCalls, vip.lenient, vip.max_header_lines};
         snapshot.vips.push_back({vip.name,
                                  vip.endpoint,
                                  pool,

@@ -34,9 +34,10 @@ std::uint64_t sum_of(std::string_view text) noexcept {
     return sum;
 }
 /// Of the dialog a message is in, whichever side sent it (RFC 3261 §12); 0: a tag is missing.
-std::uint8_t dialog_of(const SipDigest& digest) noexcept {
-    if (digest.from_tag.empty() || digest.to_tag.empty()) return 0;
-    return few_bits(sum_of(digest.from_tag) + sum_of(digest.to_tag));
+std::uint8_t dialog_of(const CallMessage& message) noexcept {
+    const DialogTags tags = dialog_tags(message.digest, message.arrival.payload);
+    if (tags.from.empty() || tags.to.empty()) return 0;
+    return few_bits(sum_of(tags.from) + sum_of(tags.to));
 }
 
 /// Without a word from it: a registration, subscription or publication lives as long as it asks
@@ -76,12 +77,12 @@ silence(const CallMessage& message, const Call& call, Method method, bool fresh)
 Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
     const SipDigest& digest = message.digest;
     const bool request = digest.kind != PayloadKind::Response;
-    const Method method = request       ? digest.method
-                          : digest.cseq ? digest.cseq->method
-                                        : Method::Other;
-    const auto branch_bits = [&] { // most messages of a known call need neither
-        return digest.top_via_branch.empty() ? std::uint8_t{0}
-                                             : few_bits(sum_of(digest.top_via_branch));
+    const Method method =
+        request ? digest.method : cseq_of(digest, message.arrival.payload).value_or(CSeq{}).method;
+    // Tags and branch are read where they are compared: most messages of a known call need neither.
+    const auto branch_bits = [&] {
+        const std::string_view branch = top_via_branch(digest, message.arrival.payload);
+        return branch.empty() ? std::uint8_t{0} : few_bits(sum_of(branch));
     };
     call.deadline = message.now.after(silence(message, call, method, fresh));
 
@@ -96,8 +97,10 @@ Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
         call.dialog = branch_bits();
         return call;
     }
-    const std::uint8_t dialog = dialog_of(digest);
-    const auto answered = [&] { // something inside `dialog` was seen
+    const auto answered = [&] { // something inside a dialog was seen
+        if (call.state == CallState::Answered && call.dialog == Call::kSeveralDialogs) return;
+        const std::uint8_t dialog = dialog_of(message);
+        if (call.state == CallState::Ended && dialog == call.dialog) return; // late
         if (call.state != CallState::Answered || call.dialog == 0)
             call.dialog = dialog;
         else if (dialog != 0 && dialog != call.dialog)
@@ -125,7 +128,7 @@ Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
         break;
     case Method::Invite:
         if (!request && (digest.status < 200 || digest.status >= 300)) return call;
-        if (call.state != CallState::Ended || dialog != call.dialog) answered();
+        answered();
         return call;
     case Method::Ack:
         // An ACK to a failure has the branch of its INVITE (RFC 3261 §17.1.1.3).
@@ -136,9 +139,10 @@ Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
         }
         // Behind a proxy in nat each leg has an ACK of its own to one failure.
         if (call.state == CallState::Failed && !fresh) return call;
-        if (call.state != CallState::Ended || dialog != call.dialog) answered();
+        answered();
         return call;
     case Method::Bye: {
+        const std::uint8_t dialog = dialog_of(message);
         // Of several dialogs the first BYE ends one only (RFC 3261 §15, forks: §12).
         const bool another = call.state == CallState::Answered && call.dialog != 0 && dialog != 0 &&
                              dialog != call.dialog;
@@ -157,9 +161,7 @@ Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
     case Method::Other:
         break;
     }
-    if (digest.has_to_tag && request && call.state != CallState::Lasting &&
-        (call.state != CallState::Ended || dialog != call.dialog))
-        answered();
+    if (digest.has_to_tag && request && call.state != CallState::Lasting) answered();
     return call;
 }
 

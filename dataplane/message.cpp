@@ -95,9 +95,11 @@ class HeaderReader {
 public:
     HeaderReader(const ScanOps& ops,
                  std::string_view text,
+                 std::size_t text_at,
                  const ReadRules& rules,
                  SipDigest& digest) noexcept
-        : ops_(ops), text_(text), read_(ops, text), rules_(rules), digest_(digest),
+        : ops_(ops), text_(text), text_at_(text_at), read_(ops, text), rules_(rules),
+          digest_(digest),
           wanted_(kWantedClasses[static_cast<std::size_t>(rules.want) % kWantedClasses.size()]) {}
 
     void read(std::size_t first_line_end) noexcept {
@@ -211,9 +213,21 @@ private:
         digest_.has_to_tag = !digest_.to_tag.empty();
     }
 
+    /// In the payload; 0: the field is absent.
+    [[nodiscard]] std::uint16_t place(std::uint8_t field) const noexcept {
+        return values_[field] == 0 ? std::uint16_t{0}
+                                   : static_cast<std::uint16_t>(text_at_ + values_[field]);
+    }
+
     void take_fields() noexcept {
         if (const std::size_t at = values_[kCallId]; at != 0 && more_call_ids_ == 0)
             digest_.call_id = read_.value(at);
+        if (wants(rules_.want, Want::Later)) {
+            if (const std::size_t at = values_[kTo]; at != 0)
+                digest_.has_to_tag = read_.has_tag(at);
+            digest_.later = {place(kFrom), place(kTo), place(kCSeq), place(kVia)};
+            return;
+        }
         if ((wanted_ & line_class::kFrom) != 0)
             take_tags();
         else if (const std::size_t at = values_[kTo]; at != 0)
@@ -225,6 +239,7 @@ private:
 
     const ScanOps& ops_;
     std::string_view text_;
+    std::size_t text_at_; ///< in the payload
     HeaderValues read_;
     const ReadRules& rules_;
     SipDigest& digest_;
@@ -262,7 +277,7 @@ void read(const ScanOps& ops,
                           is_in(kToken, whole[0]) && (whole[0] & 0x40) != 0;
     if (!may_wait && !read_first_line(whole, text, first_end, digest)) return;
     // More line feeds behind the first line than one end no header section that has not begun.
-    HeaderReader(ops, text, rules, digest).read(LineFeeds::skip(text, first_end + 1) - 1);
+    HeaderReader(ops, text, start, rules, digest).read(LineFeeds::skip(text, first_end + 1) - 1);
     if (!may_wait) return;
     digest.kind = PayloadKind::Unread;
     if (digest.call_id.empty()) static_cast<void>(read_first_line(whole, text, first_end, digest));
@@ -295,6 +310,34 @@ void read_digest(std::span<const std::byte> payload,
                  const ReadRules& rules,
                  SipDigest& digest) noexcept {
     read(best_scan_ops, payload, rules, digest);
+}
+
+namespace {
+
+HeaderValues values_of(std::span<const std::byte> payload) noexcept {
+    return {best_scan_ops, {reinterpret_cast<const char*>(payload.data()), payload.size()}};
+}
+
+} // namespace
+
+DialogTags dialog_tags(const SipDigest& digest, std::span<const std::byte> payload) noexcept {
+    DialogTags tags{digest.from_tag, digest.to_tag};
+    const HeaderValues values = values_of(payload);
+    if (digest.later.from != 0) tags.from = values.tag(digest.later.from);
+    // Where there is none, that was found out already.
+    if (digest.later.to != 0 && digest.has_to_tag) tags.to = values.tag(digest.later.to);
+    return tags;
+}
+
+std::string_view top_via_branch(const SipDigest& digest,
+                                std::span<const std::byte> payload) noexcept {
+    if (digest.later.top_via == 0) return digest.top_via_branch;
+    return values_of(payload).branch(digest.later.top_via);
+}
+
+std::optional<CSeq> cseq_of(const SipDigest& digest, std::span<const std::byte> payload) noexcept {
+    if (digest.later.cseq == 0) return digest.cseq;
+    return values_of(payload).cseq(digest.later.cseq);
 }
 
 } // namespace viaduct

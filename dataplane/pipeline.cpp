@@ -34,7 +34,7 @@ template <typename Work> void run_stage(Burst& burst, Stage stage, Work work) no
 /// Everything that steering may ask, by the VIP's other rules.
 SipDigest read_all(const Snapshot& snapshot, const Frame& frame) noexcept {
     ReadRules rules = snapshot.vips[index(*frame.vip)].read_rules;
-    rules.want = Want::Everything;
+    rules.want = kWantForCalls;
     return read_digest(frame.payload(), rules);
 }
 
@@ -111,7 +111,7 @@ std::optional<Outcome>
 choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64_t hash) noexcept {
     const auto take_answer = [&](PoolId pool) {
         if (frame.digest.kind == PayloadKind::Response && counts_work(view.snapshot, pool))
-            note_answer(view.steering(), pool, frame.digest);
+            note_answer(view.steering(), pool, frame.digest, {frame.payload(), {}});
     };
     if (frame.origin == Origin::NatBackend) take_answer(*frame.pool);
     if (!is_steered(frame)) return std::nullopt;
@@ -124,7 +124,7 @@ choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64
         return std::nullopt;
     }
     const Want read = view.snapshot.vips[index(*frame.vip)].read_rules.want;
-    if (frame.origin == Origin::Client && read != Want::Everything) // so far only for its Call-ID
+    if (frame.origin == Origin::Client && !wants(read, Want::Tags)) // so far only for its Call-ID
         frame.digest = read_all(view.snapshot, frame);
     const Ipv4Addr source{frame.header_at<Ipv4Header>(Frame::kIpOffset).source.host()};
     const Arrival arrival{frame.payload(), source};

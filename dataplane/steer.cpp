@@ -83,22 +83,24 @@ namespace {
 /// Of a transaction: its branch (RFC 3261 §17.1.3), and its method, for a CANCEL has the branch of
 /// its INVITE. Empty: it has no branch, as before RFC 3261, and is not counted.
 std::optional<std::uint64_t>
-transaction_hash(const Pool& pool, const SipDigest& digest, Method method) noexcept {
-    if (digest.top_via_branch.empty()) return std::nullopt;
-    const std::uint64_t hash = hash_key(pool.transaction_hash, digest.top_via_branch);
+transaction_hash(const Pool& pool, std::string_view branch, Method method) noexcept {
+    if (branch.empty()) return std::nullopt;
+    const std::uint64_t hash = hash_key(pool.transaction_hash, branch);
     return hash + static_cast<std::uint64_t>(method) * 0x9e3779b97f4a7c15U;
 }
 
 /// A request that its backend has to answer. One that is repeated is known already.
 void note_request(const SteerView& view,
                   const SipDigest& digest,
+                  const Arrival& arrival,
                   const Steering& steering) noexcept {
     const Pool& pool = view.snapshot.pools[index(steering.pool)];
     if (view.only_asks || !steering.backend) return;
     if (!pool.dealer || !pool.dealer->counts_work()) return;
     if (digest.kind != PayloadKind::Request || digest.method == Method::Ack) return;
     if (view.budget != nullptr && *view.budget == 0) return;
-    const auto hash = transaction_hash(pool, digest, digest.method);
+    const std::string_view branch = top_via_branch(digest, arrival.payload);
+    const auto hash = transaction_hash(pool, branch, digest.method);
     if (!hash) return;
     CallTable calls = view.calls;
     const CallLifetimes& lives = pool.lifetimes;
@@ -193,7 +195,7 @@ Steering steer(const SteerView& view,
                std::uint64_t hash,
                const Arrival& arrival) noexcept {
     const Steering result = decide(view, pool, digest, hash, arrival);
-    note_request(view, digest, result);
+    note_request(view, digest, arrival, result);
     return result;
 }
 
@@ -203,7 +205,7 @@ Steering steer_vip(const SteerView& view,
                    std::uint64_t hash,
                    const Arrival& arrival) noexcept {
     const Steering result = decide_for(view, vip, digest, hash, arrival);
-    note_request(view, digest, result);
+    note_request(view, digest, arrival, result);
     return result;
 }
 
@@ -219,7 +221,7 @@ Steering steer_backend_call(const SteerView& view,
     const std::uint64_t caller = caller_hash(steering_hash(pool, digest));
     if (*result.backend == sender)
         Decision(view, pool, digest, arrival, result).go_back(caller, sender);
-    note_request(view, digest, result);
+    note_request(view, digest, arrival, result);
     if (digest.kind != PayloadKind::Request || !result.backend) return result;
     // Whichever end the request comes from, the call lives at both.
     const BackendId began = result.rule == SteerRule::Caller ? *result.backend : sender;
@@ -244,10 +246,15 @@ Steering note_outgoing(const SteerView& view,
     return result;
 }
 
-void note_answer(const SteerView& view, PoolId pool_id, const SipDigest& digest) noexcept {
+void note_answer(const SteerView& view,
+                 PoolId pool_id,
+                 const SipDigest& digest,
+                 const Arrival& arrival) noexcept {
     const Pool& pool = view.snapshot.pools[index(pool_id)];
-    if (digest.status < 200 || !digest.cseq || !pool.dealer) return;
-    const auto hash = transaction_hash(pool, digest, digest.cseq->method);
+    if (digest.status < 200 || !pool.dealer) return;
+    const std::optional<CSeq> cseq = cseq_of(digest, arrival.payload);
+    if (!cseq) return;
+    const auto hash = transaction_hash(pool, top_via_branch(digest, arrival.payload), cseq->method);
     if (!hash) return;
     CallTable calls = view.calls;
     const std::optional<Call> open = calls.find(*hash, view.now);

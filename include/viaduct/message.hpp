@@ -76,6 +76,9 @@ enum class Want : std::uint8_t {
     FirstLine = 16,
     References = 32, ///< what may_refer says
     Everything = 63,
+    /// Of tags, branch and CSeq only where they begin: dialog_tags() and its like read them when
+    /// they are asked for. Of To it is known whether there is a tag.
+    Later = 64,
 };
 
 [[nodiscard]] constexpr Want operator|(Want a, Want b) noexcept {
@@ -84,6 +87,9 @@ enum class Want : std::uint8_t {
 [[nodiscard]] constexpr bool wants(Want all, Want one) noexcept {
     return (static_cast<unsigned>(all) & static_cast<unsigned>(one)) != 0;
 }
+
+/// What steering may have to know of a message to remember its call. Most need little of it.
+inline constexpr Want kWantForCalls = Want::Everything | Want::Later;
 
 inline constexpr std::uint16_t kMaxHeaderLines = 256;
 
@@ -119,6 +125,16 @@ struct SipDigest {
     /// wanted, `has_to_tag` says that `to_tag` is not empty.
     std::string_view from_tag;
     std::string_view to_tag;
+
+    /// What was left for later: where each value begins in the payload; 0: it is absent, or above.
+    struct Places {
+        std::uint16_t from = 0;
+        std::uint16_t to = 0;
+        std::uint16_t cseq = 0;
+        std::uint16_t top_via = 0;
+
+        bool operator==(const Places&) const = default;
+    } later;
 };
 
 /// Reads one UDP payload. The first of several From, To, CSeq and Via fields counts; what of them
@@ -133,6 +149,20 @@ struct SipDigest {
 void read_digest(std::span<const std::byte> payload,
                  const ReadRules& rules,
                  SipDigest& digest) noexcept;
+
+struct DialogTags {
+    std::string_view from;
+    std::string_view to;
+};
+
+/// What was wanted, read now if it was left for later; views into `payload`, which the digest was
+/// read from. Each call reads anew.
+[[nodiscard]] DialogTags dialog_tags(const SipDigest& digest,
+                                     std::span<const std::byte> payload) noexcept;
+[[nodiscard]] std::string_view top_via_branch(const SipDigest& digest,
+                                              std::span<const std::byte> payload) noexcept;
+[[nodiscard]] std::optional<CSeq> cseq_of(const SipDigest& digest,
+                                          std::span<const std::byte> payload) noexcept;
 
 /// How many bytes at a time lines are looked for. Every level gives the same digest.
 enum class ScanLevel : std::uint8_t { Scalar, Sse42, Avx2, Avx512 };

@@ -148,6 +148,9 @@ Steering note_outgoing(const SteerView& view,
 
 /// An answer of a nat backend to a request that was steered to it: what is final ends the work that
 /// the request was. For pools whose dealer counts that.
-void note_answer(const SteerView& view, PoolId pool, const SipDigest& digest) noexcept;
+void note_answer(const SteerView& view,
+                 PoolId pool,
+                 const SipDigest& digest,
+                 const Arrival& arrival) noexcept;
 
 } // namespace viaduct

@@ -52,7 +52,7 @@ TEST(StatefulPool, HasWorkersRememberEveryCall) {
     EXPECT_EQ(pool.dealer->sequence.size(), 4U);
     EXPECT_EQ(pool.dealer->members[1].max_calls, 50U);
     EXPECT_EQ(pool.dealer->members[2].max_calls, Dealer::kNoLimit);
-    EXPECT_EQ(snapshot->vips[0].read_rules.want, Want::Everything);
+    EXPECT_EQ(snapshot->vips[0].read_rules.want, kWantForCalls);
     EXPECT_FALSE(snapshot->pools[1].dealer) << "the other pool goes by hash";
     EXPECT_EQ(snapshot->vips[2].read_rules.want, Want::References);
 }
@@ -227,7 +227,7 @@ TEST(PoolKeys, AreReadPrintedAndPublished) {
     const Pool& pool = snapshot->pools[0];
     ASSERT_TRUE(pool.keys);
     EXPECT_TRUE(pool.looks_closer);
-    EXPECT_EQ(snapshot->vips[0].read_rules.want, Want::Everything);
+    EXPECT_EQ(snapshot->vips[0].read_rules.want, kWantForCalls);
     const auto type = [&](Method method) {
         return pool.keys->by_method[static_cast<std::size_t>(method)].type;
     };

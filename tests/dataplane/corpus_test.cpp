@@ -27,6 +27,7 @@ TEST(Corpus, EveryMessageReadsAsExpectedAtEveryLevel) {
             EXPECT_TRUE(
                 same(digest, at_end, read_digest_at(level, at_start, message.rules), at_start));
             EXPECT_EQ(digest.has_to_tag, !digest.to_tag.empty());
+            EXPECT_TRUE(same(digest, at_end, read_late(at_end, message.rules), at_end));
             const auto found = described(digest);
             for (const auto& [key, value] : message.expected) {
                 ASSERT_TRUE(found.contains(key)) << "unknown key: " << key;

@@ -173,7 +173,7 @@ std::vector<Case> forwarded_cases() {
              unsettled->bits.fill(~std::uint64_t{0});
              here.snapshot.pools[index(kProxies)].unsettled = std::move(unsettled);
              here.snapshot.pools[index(kProxies)].on_dead_owner = OnDeadOwner::Reject;
-             here.snapshot.vips[index(kSipVip)].read_rules.want = Want::Everything;
+             here.snapshot.vips[index(kSipVip)].read_rules.want = kWantForCalls;
              for (Backend& backend : here.snapshot.backends)
                  backend.life = BackendLife::Dead;
          }},
@@ -326,7 +326,7 @@ std::vector<Case> refused_cases() {
              here.snapshot.pools[index(kProxies)].dealer = std::move(dealer);
              here.snapshot.pools[index(kProxies)].remembers_all = true;
              here.snapshot.pools[index(kProxies)].looks_closer = true;
-             here.snapshot.vips[index(kSipVip)].read_rules.want = Want::Everything;
+             here.snapshot.vips[index(kSipVip)].read_rules.want = kWantForCalls;
          }},
         {"a message inside the call of a dead backend ends where on_dead_owner says so",
          to_dsr().sip(bye()),
@@ -338,7 +338,7 @@ std::vector<Case> refused_cases() {
              unsettled->bits.fill(~std::uint64_t{0});
              here.snapshot.pools[index(kProxies)].unsettled = std::move(unsettled);
              here.snapshot.pools[index(kProxies)].on_dead_owner = OnDeadOwner::Drop;
-             here.snapshot.vips[index(kSipVip)].read_rules.want = Want::Everything;
+             here.snapshot.vips[index(kSipVip)].read_rules.want = kWantForCalls;
              for (Backend& backend : here.snapshot.backends)
                  backend.life = BackendLife::Dead;
          }},
@@ -352,7 +352,7 @@ std::vector<Case> refused_cases() {
              unsettled->bits.fill(~std::uint64_t{0});
              here.snapshot.pools[index(kProxies)].unsettled = std::move(unsettled);
              here.snapshot.pools[index(kProxies)].on_dead_owner = OnDeadOwner::Reject;
-             here.snapshot.vips[index(kSipVip)].read_rules.want = Want::Everything;
+             here.snapshot.vips[index(kSipVip)].read_rules.want = kWantForCalls;
              for (Backend& backend : here.snapshot.backends)
                  backend.life = BackendLife::Dead;
          }},
@@ -366,7 +366,7 @@ std::vector<Case> refused_cases() {
              unsettled->bits.fill(~std::uint64_t{0});
              here.snapshot.pools[index(kProxies)].unsettled = std::move(unsettled);
              here.snapshot.pools[index(kProxies)].on_dead_owner = OnDeadOwner::Reject;
-             here.snapshot.vips[index(kSipVip)].read_rules.want = Want::Everything;
+             here.snapshot.vips[index(kSipVip)].read_rules.want = kWantForCalls;
              for (Backend& backend : here.snapshot.backends)
                  backend.life = BackendLife::Dead;
          }},
@@ -708,7 +708,7 @@ TEST(LeastTransactions, SeesWhatNatBackendsAnswer) {
     pool.dealer = dealer;
     pool.remembers_all = pool.looks_closer = true;
     pool.transaction_hash = hash_prefix(here.snapshot.secret, 0x2222, KeyType::Transaction);
-    here.snapshot.vips[index(kNattedVip)].read_rules.want = Want::Everything;
+    here.snapshot.vips[index(kNattedVip)].read_rules.want = kWantForCalls;
     const auto work = [&](BackendId id) { return (*dealer->loads)[index(id)].work(); };
     const std::string via = "SIP/2.0/UDP 192.0.2.7:40000;branch=z9hG4bK-";
     for (int call = 0; call < 20; ++call) {

@@ -413,7 +413,7 @@ struct AnsweringSite : Site {
         digest.status = status;
         digest.cseq = CSeq{1, method};
         digest.top_via_branch = branch;
-        note_answer(view(), kProxies, digest);
+        note_answer(view(), kProxies, digest, {});
     }
     [[nodiscard]] std::uint64_t work() const {
         return load(0).work() + load(1).work() + load(2).work();

@@ -7,6 +7,7 @@
 // Laws:  every level gives the digest of the scalar one; views lie in the payload; what is not
 //        wanted is absent, and wanting more or fewer fields changes no other; a cut message has a
 //        beginning of the same Call-ID, or none; what follows the empty line changes nothing.
+#include "digests.hpp"
 #include "fuzz_input.hpp"
 #include "guarded.hpp"
 
@@ -85,6 +86,8 @@ void check_rules(const SipDigest& digest, std::span<const std::byte> payload, Re
     ReadRules all = rules;
     all.want = Want::Everything;
     const SipDigest whole = read_digest(payload, all);
+    require(same(whole, payload, test::read_late(payload, all), payload),
+            "what is left for later reads alike");
     if (digest.kind == PayloadKind::Unread)
         require(!wants(rules.want, Want::FirstLine) && !digest.call_id.empty() &&
                     whole.kind != PayloadKind::KeepAlive && whole.kind != PayloadKind::Stun,

@@ -39,7 +39,20 @@ namespace viaduct::test {
     return a.kind == b.kind && a.defect == b.defect && a.method == b.method &&
            a.status == b.status && a.has_to_tag == b.has_to_tag && a.cseq == b.cseq &&
            same_part(a.call_id, b.call_id) && same_part(a.top_via_branch, b.top_via_branch) &&
-           same_part(a.from_tag, b.from_tag) && same_part(a.to_tag, b.to_tag);
+           same_part(a.from_tag, b.from_tag) && same_part(a.to_tag, b.to_tag) && a.later == b.later;
+}
+
+/// Read with what may be left for later left, and then asked for all of it.
+[[nodiscard]] inline SipDigest read_late(std::span<const std::byte> payload, ReadRules rules) {
+    rules.want = rules.want | Want::Later;
+    SipDigest digest = read_digest(payload, rules);
+    const DialogTags tags = dialog_tags(digest, payload);
+    digest.from_tag = tags.from;
+    digest.to_tag = tags.to;
+    digest.top_via_branch = top_via_branch(digest, payload);
+    digest.cseq = cseq_of(digest, payload);
+    digest.later = {};
+    return digest;
 }
 
 [[nodiscard]] inline std::string name_of(PayloadKind kind) {
