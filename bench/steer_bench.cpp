@@ -89,7 +89,9 @@ void run(benchmark::State& state, Kind kind, std::uint64_t first) {
         std::array<std::uint64_t, kBurst> hashes;
         for (std::uint64_t& hash : hashes) {
             hash = bench::hash_of(first + order.next());
-            if (kind != Kind::Settled) view.calls.prefetch(hash);
+            if (kind == Kind::Settled) continue;
+            view.calls.prefetch_home(hash);
+            view.calls.prefetch_other(hash);
         }
         for (const std::uint64_t hash : hashes) {
             const Steering steering = steer(view, kProxies, digest, hash);
@@ -128,7 +130,8 @@ void begin(benchmark::State& state, Kind kind) {
         std::array<std::uint64_t, kBurst> hashes;
         for (std::uint64_t& hash : hashes) {
             hash = bench::hash_of(next++);
-            view.calls.prefetch(hash);
+            view.calls.prefetch_home(hash);
+            view.calls.prefetch_other(hash);
         }
         for (const std::uint64_t hash : hashes)
             lost += steer(view, kProxies, digest, hash).remembered ? 0 : 1;

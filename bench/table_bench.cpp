@@ -44,7 +44,8 @@ void find(benchmark::State& state, std::uint64_t first) {
         Hashes hashes;
         for (std::uint64_t& hash : hashes) {
             hash = hash_of(first + order.next());
-            table.prefetch(hash);
+            table.prefetch_home(hash);
+            table.prefetch_other(hash);
         }
         for (const std::uint64_t hash : hashes)
             found += table.find(hash, kNow) ? 1 : 0;
@@ -77,7 +78,8 @@ void insert(benchmark::State& state) {
         Hashes hashes;
         for (std::uint64_t& hash : hashes) {
             hash = hash_of(next++);
-            full.table().prefetch(hash);
+            full.table().prefetch_home(hash);
+            full.table().prefetch_other(hash);
         }
         units = next * 64 / calls; // a call lasts for 64 units
         const CallTime now(units);

@@ -19,7 +19,7 @@ namespace viaduct {
 
 namespace {
 
-constexpr std::array<char, 8> kMagic{'v', 'd', 'c', 'o', 'p', 'y', '1', '\n'};
+constexpr std::array<char, 8> kMagic{'v', 'd', 'c', 'o', 'p', 'y', '2', '\n'};
 constexpr std::size_t kPieceEntries = 16'384;
 constexpr std::size_t kPieceBuckets = 65'536;
 /// Between pieces, so that a large table takes a share of one processor, not all of it.

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::array<char, 8> kMagic{'v', 'd', 'c', 'a', 'l', 'l', 's', '\n'};
-constexpr std::uint32_t kLayout = 3;
+constexpr std::uint32_t kLayout = 4;
 
 constexpr std::size_t kBucketsATick = 8'192; ///< half a megabyte
 constexpr std::chrono::milliseconds kBetweenPasses{500};

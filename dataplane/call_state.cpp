@@ -74,7 +74,7 @@ silence(const CallMessage& message, const Call& call, Method method, bool fresh)
 
 } // namespace
 
-Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
+void take_message(const CallMessage& message, bool fresh, Call& call) noexcept {
     const SipDigest& digest = message.digest;
     const bool request = digest.kind != PayloadKind::Response;
     const Method method =
@@ -89,13 +89,12 @@ Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
     // What a backend asks once: for its answer alone.
     if (fresh && message.role == MessageRole::OneShot) call.state = CallState::Failed;
     if (method == Method::Invite && message.role == MessageRole::Starter) {
-        if (!fresh && call.state != CallState::Ringing && call.state != CallState::Failed)
-            return call;
+        if (!fresh && call.state != CallState::Ringing && call.state != CallState::Failed) return;
         // Nobody repeats an INVITE that was refused: it is another try. Its branch tells the ACK to
         // its failure from the one to its success.
         call.state = CallState::Ringing;
         call.dialog = branch_bits();
-        return call;
+        return;
     }
     const auto answered = [&] { // something inside a dialog was seen
         if (call.state == CallState::Answered && call.dialog == Call::kSeveralDialogs) return;
@@ -112,49 +111,49 @@ Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
     const bool may_be_made_up = fresh && message.role == MessageRole::Belongs &&
                                 method != Method::Bye && method != Method::Notify &&
                                 method != Method::Subscribe;
-    if (may_be_made_up) return call;
+    if (may_be_made_up) return;
     switch (method) {
     case Method::Register:
     case Method::Subscribe:
     case Method::Publish:
     case Method::Notify:
         if (fresh) call.state = CallState::Lasting;
-        return call;
+        return;
     case Method::Refer: // inside a dialog it is most often an INVITE's
         if (!digest.has_to_tag) {
             if (fresh) call.state = CallState::Lasting;
-            return call;
+            return;
         }
         break;
     case Method::Invite:
-        if (!request && (digest.status < 200 || digest.status >= 300)) return call;
+        if (!request && (digest.status < 200 || digest.status >= 300)) return;
         answered();
-        return call;
+        return;
     case Method::Ack:
         // An ACK to a failure has the branch of its INVITE (RFC 3261 §17.1.1.3).
         if ((call.state == CallState::Ringing || call.state == CallState::Failed) && !fresh &&
             branch_bits() == call.dialog) {
             call.state = CallState::Failed;
-            return call;
+            return;
         }
         // Behind a proxy in nat each leg has an ACK of its own to one failure.
-        if (call.state == CallState::Failed && !fresh) return call;
+        if (call.state == CallState::Failed && !fresh) return;
         answered();
-        return call;
+        return;
     case Method::Bye: {
         const std::uint8_t dialog = dialog_of(message);
         // Of several dialogs the first BYE ends one only (RFC 3261 §15, forks: §12).
         const bool another = call.state == CallState::Answered && call.dialog != 0 && dialog != 0 &&
                              dialog != call.dialog;
-        if (another) return call;
+        if (another) return;
         call.state = CallState::Ended;
         call.dialog = dialog;
-        return call;
+        return;
     }
     case Method::Cancel:
     case Method::Prack:
     case Method::Update:
-        return call;
+        return;
     case Method::Info:
     case Method::Options:
     case Method::Message:
@@ -162,7 +161,6 @@ Call after_message(const CallMessage& message, Call call, bool fresh) noexcept {
         break;
     }
     if (digest.has_to_tag && request && call.state != CallState::Lasting) answered();
-    return call;
 }
 
 } // namespace viaduct

@@ -32,7 +32,8 @@ refreshes(const SipDigest& digest, MessageRole role, const Call& call) noexcept 
            call.state == CallState::Lasting;
 }
 
-/// What `call` is after the message. `fresh`: it is remembered for the first time, or anew.
-[[nodiscard]] Call after_message(const CallMessage& message, Call call, bool fresh) noexcept;
+/// Makes `call` what it is after the message. `fresh`: it is remembered for the first time, or
+/// anew.
+void take_message(const CallMessage& message, bool fresh, Call& call) noexcept;
 
 } // namespace viaduct

@@ -7,14 +7,6 @@ namespace viaduct {
 
 namespace {
 
-// A word, from the top: 34 bits of the hash (tag), 12 backend, 3 state, 4 dialog, 11 deadline.
-constexpr unsigned kBackendShift = 18;
-constexpr unsigned kStateShift = 15;
-constexpr unsigned kDialogShift = 11;
-constexpr std::uint64_t kStateMask = std::uint64_t{7} << kStateShift;
-/// A word that a worker is adding: nobody may use it yet, everybody may take it away.
-constexpr std::uint64_t kPending = std::uint64_t{1} << kStateShift;
-
 static_assert(kMaxBackends <= std::size_t{1} << 12);
 
 /// How often a thread looks again before it takes away what another began to add and did not end.
@@ -36,12 +28,6 @@ std::uint64_t nonce() noexcept {
     when = __builtin_ia32_rdtsc();
 #endif
     return (reinterpret_cast<std::uintptr_t>(&here) + when) * 0x9e3779b97f4a7c15U;
-}
-
-/// A pending word like no other: a thread must not take somebody else's for its own.
-std::uint64_t pending_word(std::uint64_t tag) noexcept {
-    const std::uint64_t own = nonce();
-    return tag | (own >> 34 << kBackendShift & 0x3fff'ffff) | kPending | (own >> 20 & 0x7fff);
 }
 
 /// Of what may go: the lower the sooner. -1: it may not.
@@ -80,49 +66,21 @@ bool CallTable::change(const Place& place, std::uint64_t wanted) noexcept {
     return place.word->compare_exchange_strong(seen, wanted, std::memory_order_seq_cst);
 }
 
-bool CallTable::is_pending(std::uint64_t word) noexcept {
-    return (word & kStateMask) == kPending;
+/// A pending word like no other: a thread must not take somebody else's for its own.
+std::uint64_t CallTable::pending_word(std::uint64_t tag) noexcept {
+    const std::uint64_t own = nonce();
+    return tag | (own >> 34 << kBackendShift & 0x3fff'ffff) | kPending | (own >> 20 & 0x7fff);
 }
 
-Call CallTable::call_of(std::uint64_t word) noexcept {
-    Call call;
-    call.backend = static_cast<BackendId>(word >> kBackendShift & 0xfff);
-    call.state = static_cast<CallState>(word >> kStateShift & 7);
-    call.dialog = static_cast<std::uint8_t>(word >> kDialogShift & 0xf);
-    call.deadline = CallTime(word);
-    return call;
-}
-
-std::uint64_t CallTable::word_of(std::uint64_t hash, const Call& call) noexcept {
-    return (hash & kTagMask) | std::uint64_t{index(call.backend)} << kBackendShift |
-           std::uint64_t{static_cast<std::uint8_t>(call.state)} << kStateShift |
-           std::uint64_t{call.dialog} << kDialogShift | call.deadline.value();
-}
-
-std::array<CallTable::Word*, 2> CallTable::buckets_of(std::uint64_t hash) const noexcept {
-    const std::uint64_t home = hash & bucket_mask_;
-    // Differs in bit 16 at least, and in no lower one.
-    const std::uint64_t tag = hash >> kTagShift;
-    const std::uint64_t step = (tag * 0x9e3779b97f4a7c15U >> 24 | 1) << 16 & bucket_mask_;
-    return {words_ + home * kBucketWords, words_ + (home ^ step) * kBucketWords};
-}
-
-void CallTable::prefetch(std::uint64_t hash) const noexcept {
-    if (!exists()) return;
-    for (const Word* bucket : buckets_of(hash))
-        __builtin_prefetch(bucket);
-}
-
-std::optional<Call> CallTable::find(std::uint64_t hash, CallTime now) const noexcept {
-    if (!exists()) return std::nullopt;
+std::uint64_t CallTable::find_word(std::uint64_t hash, CallTime now) const noexcept {
+    if (!exists()) return 0;
     for (const Word* bucket : buckets_of(hash))
         for (std::size_t i = 0; i < kBucketWords; ++i) {
             const std::uint64_t word = bucket[i].load(std::memory_order_relaxed);
             if (((word ^ hash) & kTagMask) != 0 || word == 0) continue;
-            const Call call = call_of(word);
-            if (!is_pending(word) && call.deadline.left(now) >= 0) return call;
+            if (!is_pending(word) && deadline_of(word).left(now) >= 0) return word;
         }
-    return std::nullopt;
+    return 0;
 }
 
 /// seq_cst, here and where words are changed: remember() relies on one order of all changes and

@@ -18,7 +18,7 @@ void Decision::decide(std::uint64_t hash) noexcept {
     result_.role = role_of(digest_);
     if (result_.role != MessageRole::Belongs) read_more();
     if (!pool_.has_verdict) {
-        result_.call = calls_.find(result_.hash, now_);
+        result_.call = calls().find(result_.hash, view_.now);
         result_.refusal = Outcome::NoVerdict;
         return;
     }
@@ -33,7 +33,7 @@ void Decision::decide(std::uint64_t hash) noexcept {
 
 void Decision::bind(std::uint64_t hash, BackendId backend, bool beside) noexcept {
     is_beside_ = beside;
-    budget_ = nullptr; // no stranger gets here, and no hash would lead back
+    has_budget_ = false; // no stranger gets here, and no hash would lead back
     result_.hash = hash;
     result_.slot = slot_of(hash);
     result_.role = role_of(digest_);
@@ -41,7 +41,7 @@ void Decision::bind(std::uint64_t hash, BackendId backend, bool beside) noexcept
     result_.is_marked = is_marked(result_.slot);
     const bool by_hash = pool_.slots && (*pool_.slots)[result_.slot] == backend;
     if (by_hash && is_settled() && !pool_.remembers_all && !beside) return;
-    result_.call = calls_.find(hash, now_);
+    result_.call = calls().find(hash, view_.now);
     const bool begins_anew = result_.role == MessageRole::Starter && result_.call &&
                              result_.call->state == CallState::Ended;
     if (result_.call && !begins_anew && takes(result_.call->backend)) {
@@ -54,7 +54,7 @@ void Decision::bind(std::uint64_t hash, BackendId backend, bool beside) noexcept
 
 void Decision::go_back(std::uint64_t hash, BackendId sender) noexcept {
     result_.role = role_of(digest_);
-    const std::optional<Call> caller = calls_.find(hash, now_);
+    const std::optional<Call> caller = calls().find(hash, view_.now);
     const bool belongs = result_.role == MessageRole::Belongs;
     if (belongs && caller) {
         go(caller->backend, SteerRule::Caller);
@@ -73,12 +73,12 @@ void Decision::read_more() noexcept {
     const bool begins_dialog = digest_.method == Method::Invite ||
                                digest_.method == Method::Subscribe ||
                                digest_.method == Method::Refer;
-    if (begins_dialog && !calls_.exists()) return;
+    if (begins_dialog && !calls().exists()) return;
     if (begins_dialog && digest_.may_refer && may_name_call(arrival_.payload)) {
         const std::string_view other = named_call(arrival_.payload);
         if (!other.empty()) named_ = hash_key(pool_.call_id_hash, other);
         result_.names_call = named_.has_value();
-        result_.knows_named = named_ && calls_.find(*named_, now_);
+        result_.knows_named = named_ && calls().find(*named_, view_.now);
     }
     if (!pool_.keys) return;
     const KeyRule& rule = pool_.keys->by_method[static_cast<std::size_t>(digest_.method)];
@@ -98,7 +98,7 @@ bool Decision::go_to_named() noexcept {
     const std::uint32_t slot = slot_of(*named_);
     const bool moved = is_unsettled(slot);
     std::optional<BackendId> owner;
-    if (const auto other = calls_.find(*named_, now_))
+    if (const auto other = calls().find(*named_, view_.now))
         owner = other->backend;
     else if (pool_.dealer)
         return false; // a call that is not remembered is none
@@ -117,7 +117,7 @@ bool Decision::go_by_key() noexcept {
     result_.rule = SteerRule::Key;
     result_.backend = (*pool_.slots)[slot];
     if (is_unsettled(slot) || is_marked(slot))
-        if (const auto known = calls_.find(*key_, now_); known && takes(known->backend))
+        if (const auto known = calls().find(*key_, view_.now); known && takes(known->backend))
             result_.backend = known->backend;
     return true;
 }
@@ -130,7 +130,7 @@ bool Decision::is_by_hash() const noexcept {
 
 void Decision::look_closer() noexcept {
     const bool starter = result_.role == MessageRole::Starter;
-    result_.call = calls_.find(result_.hash, now_);
+    result_.call = calls().find(result_.hash, view_.now);
     // A call that has ended begins anew like any other.
     const bool leaves = result_.call && moves_on();
     if (result_.call && !(starter && result_.call->state == CallState::Ended) && !leaves) {
@@ -146,7 +146,7 @@ void Decision::look_closer() noexcept {
     }
     if (result_.role != MessageRole::Belongs) {
         // What leaves nothing behind goes by hash: repeated, it must go there again.
-        const bool chooses = starter && pool_.dealer && calls_.exists();
+        const bool chooses = starter && pool_.dealer && calls().exists();
         if (!go_to_named() && !go_by_key()) {
             if (chooses)
                 choose_new();
@@ -177,13 +177,13 @@ void Decision::look_closer() noexcept {
 bool Decision::moves_on() const noexcept {
     const Call& call = *result_.call;
     return refreshes(digest_, result_.role, call) &&
-           index(call.backend) < snapshot_.backends.size() &&
-           snapshot_.backends[index(call.backend)].is_to_be_empty;
+           index(call.backend) < view_.snapshot.backends.size() &&
+           view_.snapshot.backends[index(call.backend)].is_to_be_empty;
 }
 
 bool Decision::takes(BackendId id) const noexcept {
-    if (index(id) >= snapshot_.backends.size()) return false;
-    switch (snapshot_.backends[index(id)].life) {
+    if (index(id) >= view_.snapshot.backends.size()) return false;
+    switch (view_.snapshot.backends[index(id)].life) {
     case BackendLife::Serves:
         return true;
     case BackendLife::Silent: // new calls do not wait for it
@@ -208,13 +208,13 @@ void Decision::go_now(SteerRule rule) noexcept {
 
 void Decision::choose_new() noexcept {
     result_.rule = SteerRule::Chosen;
-    result_.backend = choose(*pool_.dealer, result_.hash, writes_);
+    result_.backend = choose(*pool_.dealer, result_.hash, writes());
     result_.refusal = pool_.dealer->members.empty() ? Outcome::NoBackend : Outcome::OverLimit;
 }
 
 void Decision::follow_dead_owner(BackendId owner) noexcept {
-    const bool is_disabled = index(owner) >= snapshot_.backends.size() ||
-                             snapshot_.backends[index(owner)].life == BackendLife::Disabled;
+    const bool is_disabled = index(owner) >= view_.snapshot.backends.size() ||
+                             view_.snapshot.backends[index(owner)].life == BackendLife::Disabled;
     // Where any backend may go on with it, no call is lost with its own.
     switch (pool_.shared_state ? OnDeadOwner::Resteer : pool_.on_dead_owner) {
     case OnDeadOwner::Resteer:
@@ -244,27 +244,29 @@ void Decision::follow_dead_owner(BackendId owner) noexcept {
 }
 
 void Decision::remember(SteerRule rule) noexcept {
-    if (!writes_ || !calls_.exists()) return;
-    Call fresh = after_this({*result_.backend, CallState::Ringing, 0, now_}, true);
+    if (!writes() || !calls().exists()) return;
+    Call fresh = after_this({*result_.backend, CallState::Ringing, 0, view_.now}, true);
     if (result_.call) { // its owner is dead, or it had ended
         if (result_.role == MessageRole::Belongs && fresh.state == CallState::Ringing) {
             fresh.state = result_.call->state; // it goes on elsewhere
             fresh.dialog = result_.call->dialog;
         }
-        result_.remembered = calls_.update(result_.hash, *result_.call, fresh);
+        result_.remembered = calls().update(result_.hash, *result_.call, fresh);
         if (result_.remembered) {
             count(result_.call, fresh);
             mark();
-        } else if (const auto bound = calls_.find(result_.hash, now_);
+        } else if (const auto bound = calls().find(result_.hash, view_.now);
                    bound && takes(bound->backend)) {
             go(bound->backend, SteerRule::Remembered); // by another worker, just now
         }
         return;
     }
     // A flood must not push out what is known: nothing new is, until it is over.
-    result_.flooded = budget_ != nullptr && *budget_ == 0;
-    const CallTable::Remembered got =
-        result_.flooded ? CallTable::Remembered{} : calls_.remember(result_.hash, fresh, now_);
+    std::uint32_t* const budget = has_budget_ ? view_.budget : nullptr;
+    result_.flooded = budget != nullptr && *budget == 0;
+    const CallTable::Remembered got = result_.flooded
+                                          ? CallTable::Remembered{}
+                                          : calls().remember(result_.hash, fresh, view_.now);
     result_.table_full = !result_.flooded && got.result == CallTable::Result::Full;
     result_.remembered = got.result == CallTable::Result::Added;
     if (got.result == CallTable::Result::Found && takes(got.call.backend)) {
@@ -273,7 +275,7 @@ void Decision::remember(SteerRule rule) noexcept {
     }
     result_.rule = rule;
     if (result_.remembered) {
-        if (budget_ != nullptr) --*budget_;
+        if (budget != nullptr) --*budget;
         count(std::nullopt, fresh);
         mark();
     }
@@ -306,18 +308,17 @@ void Decision::mark() noexcept {
     if (pool_.marks && !by_hash && !is_beside_) pool_.marks->mark(result_.slot);
 }
 
-void Decision::touch(const Call& call) noexcept {
-    if (!writes_) return;
-    Call seen = call;
+void Decision::touch(Call seen) noexcept {
+    if (!writes()) return;
     for (int tries = 0; tries < kTries; ++tries) {
         const Call wanted = after_this(seen, false);
         if (wanted == seen) return;
-        if (calls_.update(result_.hash, seen, wanted)) {
+        if (calls().update(result_.hash, seen, wanted)) {
             count(seen, wanted);
             break;
         }
         // Another message of the call was just seen by another worker: this one counts, too.
-        const std::optional<Call> now = calls_.find(result_.hash, now_);
+        const std::optional<Call> now = calls().find(result_.hash, view_.now);
         if (!now || now->backend != seen.backend) break;
         seen = *now;
     }

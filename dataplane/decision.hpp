@@ -25,9 +25,7 @@ public:
              const SipDigest& digest,
              const Arrival& arrival,
              Steering& result) noexcept
-        : snapshot_(view.snapshot), calls_(view.calls), now_(view.now), budget_(view.budget),
-          writes_(!view.only_asks), pool_(pool), digest_(digest), arrival_(arrival),
-          result_(result) {}
+        : view_(view), pool_(pool), digest_(digest), arrival_(arrival), result_(result) {}
 
     void decide(std::uint64_t hash) noexcept;
     /// The call of this key is at that backend, whatever the slots say. One that is `beside` is
@@ -37,6 +35,8 @@ public:
     void go_back(std::uint64_t hash, BackendId sender) noexcept;
 
 private:
+    [[nodiscard]] CallTable calls() const noexcept { return view_.calls; }
+    [[nodiscard]] bool writes() const noexcept { return !view_.only_asks; }
     [[nodiscard]] bool is_settled() const noexcept {
         return !result_.is_unsettled && !result_.is_marked;
     }
@@ -75,22 +75,20 @@ private:
     void count(const std::optional<Call>& before, const Call& after) noexcept;
     /// So that later messages look for the call though their slot is settled.
     void mark() noexcept;
-    void touch(const Call& call) noexcept;
-    [[nodiscard]] Call after_this(const Call& call, bool fresh) const noexcept {
-        return after_message({pool_.lifetimes, digest_, arrival_, result_.role, now_}, call, fresh);
+    void touch(Call seen) noexcept;
+    [[nodiscard]] Call after_this(Call call, bool fresh) const noexcept {
+        take_message({pool_.lifetimes, digest_, arrival_, result_.role, view_.now}, fresh, call);
+        return call;
     }
 
-    const Snapshot& snapshot_;
-    CallTable calls_;
-    CallTime now_;
-    std::uint32_t* budget_;
-    bool writes_;
+    const SteerView& view_;
     const Pool& pool_;
     const SipDigest& digest_;
     const Arrival& arrival_;
     std::optional<std::uint64_t> key_;   ///< of what begins a dialog by another key
     std::optional<std::uint64_t> named_; ///< the call that it names
     bool is_beside_ = false;             ///< what is remembered is no slot's
+    bool has_budget_ = true;             ///< and counts among the calls that may yet begin
     Steering& result_;
 };
 

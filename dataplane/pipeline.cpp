@@ -5,6 +5,7 @@
 #include "policy.hpp"
 #include "rewrite.hpp"
 
+#include "viaduct/prefetch.hpp"
 #include "viaduct/steer.hpp"
 
 #include <cstring>
@@ -91,21 +92,32 @@ bool is_steered(const Frame& frame) noexcept {
     return false;
 }
 
-/// First all hashes of the burst, then what they lead to: so it is fetched side by side.
-void hash_keys(const PipelineView& view,
-               const Burst& burst,
-               std::array<std::uint64_t, kMaxBurst>& hashes) noexcept {
-    for (std::size_t i = 0; i < burst.live_count; ++i) {
-        const Frame& frame = burst.frames[burst.live[i]];
-        if (!is_steered(frame)) continue;
-        const Pool& pool = view.snapshot.pools[index(*frame.pool)];
+/// The keyed hashes of a burst. What they lead to is fetched side by side: slots as soon as they
+/// are known, lines of the table of calls all at once, so that their page walks overlap.
+class Keys {
+public:
+    void add(const Snapshot& snapshot, const Frame& frame, std::size_t at) noexcept {
+        if (!is_steered(frame)) return;
+        const Pool& pool = snapshot.pools[index(*frame.pool)];
         const std::uint64_t hash = steering_hash(pool, frame.digest);
-        hashes[burst.live[i]] = hash;
         const std::uint32_t slot = slot_of(hash);
-        if (pool.slots) __builtin_prefetch(pool.slots->data() + slot);
-        if (!is_settled(pool, slot)) view.calls.prefetch(hash);
+        hashes_[at] = hash;
+        if (pool.slots) prefetch(pool.slots->data() + slot);
+        if (!is_settled(pool, slot)) looked_up_[count_++] = hash;
     }
-}
+    void fetch_calls(const CallTable& calls) const noexcept {
+        for (std::size_t i = 0; i < count_; ++i)
+            calls.prefetch_home(looked_up_[i]);
+        for (std::size_t i = 0; i < count_; ++i)
+            calls.prefetch_other(looked_up_[i]);
+    }
+    [[nodiscard]] std::uint64_t of(std::size_t at) const noexcept { return hashes_[at]; }
+
+private:
+    std::array<std::uint64_t, kMaxBurst> hashes_;
+    std::array<std::uint64_t, kMaxBurst> looked_up_; ///< those in the table of calls
+    std::size_t count_ = 0;
+};
 
 std::optional<Outcome>
 choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64_t hash) noexcept {
@@ -128,30 +140,33 @@ choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64
         frame.digest = read_all(view.snapshot, frame);
     const Ipv4Addr source{frame.header_at<Ipv4Header>(Frame::kIpOffset).source.host()};
     const Arrival arrival{frame.payload(), source};
-    Steering steering;
-    switch (frame.origin) {
-    case Origin::NatBackend:
-        steering = note_outgoing(
-            view.steering(), *frame.pool, frame.digest, hash, arrival, *frame.backend);
-        break;
-    case Origin::BackendCall:
-        steering = steer_backend_call(
-            view.steering(), *frame.vip, frame.digest, hash, arrival, *frame.backend);
-        break;
-    case Origin::Client:
-    case Origin::ProbeTarget:
-        steering = steer_vip(view.steering(), *frame.vip, frame.digest, hash, arrival);
-        break;
-    }
+    const SteerView by = view.steering();
+    const auto steer_frame = [&] {
+        switch (frame.origin) {
+        case Origin::NatBackend:
+            return note_outgoing(by, *frame.pool, frame.digest, hash, arrival, *frame.backend);
+        case Origin::BackendCall:
+            return steer_backend_call(by, *frame.vip, frame.digest, hash, arrival, *frame.backend);
+        case Origin::Client:
+        case Origin::ProbeTarget:
+            break;
+        }
+        return steer_vip(by, *frame.vip, frame.digest, hash, arrival);
+    };
+    const Steering steering = steer_frame();
     burst.calls.remembered += steering.remembered ? 1 : 0;
     burst.calls.table_full += steering.table_full ? 1 : 0;
     burst.calls.flooded += steering.flooded ? 1 : 0;
     if (frame.origin == Origin::NatBackend) return std::nullopt; // its way is known
     frame.pool = steering.pool;
     frame.slot = steering.slot;
-    frame.backend = steering.backend;
     if (frame.origin == Origin::BackendCall) take_answer(steering.pool);
-    if (steering.backend) return std::nullopt;
+    if (steering.backend) {
+        // By value: what was stored in parts just now and is loaded whole waits for the stores.
+        frame.backend = *steering.backend;
+        return std::nullopt;
+    }
+    frame.backend.reset();
     frame.is_rejected = steering.refusal == Outcome::Rejected;
     return frame.is_rejected ? std::nullopt : std::optional(steering.refusal);
 }
@@ -159,7 +174,7 @@ choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64
 void prefetch_payload(const Frame& frame) noexcept {
     const std::span<const std::byte> payload = frame.payload();
     for (std::size_t line = 0; line < kPayloadLines && line * kCacheLine < payload.size(); ++line)
-        __builtin_prefetch(payload.data() + line * kCacheLine);
+        prefetch(payload.data() + line * kCacheLine);
 }
 
 } // namespace
@@ -186,16 +201,19 @@ void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
         if (!end && frame.origin != Origin::NatBackend) prefetch_payload(frame);
         return end;
     });
+    Keys keys;
+    const auto place_of = [&](const Frame& frame) {
+        return static_cast<std::size_t>(&frame - burst.frames.data());
+    };
     run_stage(burst, Stage::Parse, [&](Frame& frame) noexcept {
         parse(snapshot, frame);
+        keys.add(snapshot, frame, place_of(frame));
         return std::optional<Outcome>{};
     });
     run_stage(burst, Stage::Admit, [&](Frame& frame) noexcept { return admit(snapshot, frame); });
-    std::array<std::uint64_t, kMaxBurst> hashes;
-    hash_keys(view, burst, hashes);
+    keys.fetch_calls(view.calls);
     run_stage(burst, Stage::Steer, [&](Frame& frame) noexcept {
-        const auto at = static_cast<std::size_t>(&frame - burst.frames.data());
-        return choose_backend(view, burst, frame, hashes[at]);
+        return choose_backend(view, burst, frame, keys.of(place_of(frame)));
     });
     run_stage(burst, Stage::Rewrite, [&](Frame& frame) noexcept {
         return rewrite(snapshot, view.next_hops, view.ports, frame);

@@ -6,6 +6,8 @@
 
 namespace viaduct {
 
+static_assert(kSlots == std::size_t{1} << CallTable::kSlotBits);
+
 HashPrefix hash_prefix(const SteeringSecret& secret, std::uint64_t group, KeyType type) noexcept {
     SipHash13 hash(secret);
     hash.add(group);

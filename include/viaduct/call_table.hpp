@@ -9,11 +9,12 @@
 // In:    the keyed 64-bit hash of a call's key (hash_key). The key itself is not kept: two keys
 //        are taken for one when 34 bits of their hashes agree in one of 16 words, which is rarer
 //        than 10^-9 a lookup at any load.
-// Cost:  two cache lines a lookup; fetch them ahead with prefetch().
+// Cost:  two cache lines a lookup, as a rule in one page; fetch them ahead.
 // Spec:  RFC 3261 §17 (a call's messages belong together), docs/steering.md.
 #pragma once
 
 #include "viaduct/net.hpp"
+#include "viaduct/prefetch.hpp"
 
 #include <algorithm>
 #include <array>
@@ -75,8 +76,8 @@ private:
     std::uint16_t units_ = 0;
 };
 
-/// What is remembered of one call.
-struct Call {
+/// What is remembered of one call. Eight bytes, so that a copy is one load and one store.
+struct alignas(8) Call {
     BackendId backend{};
     CallState state = CallState::Ringing;
     /// Tells dialogs of one call apart: 1..14 for the only one seen, 0 none yet, 15 several.
@@ -92,6 +93,7 @@ struct Call {
 class CallTable {
 public:
     static constexpr std::size_t kBucketWords = 8; ///< one cache line
+    static constexpr unsigned kSlotBits = 16;      ///< the lowest of a hash: its slot
     /// 64 words a slot: with fewer, slots that have many calls by chance would be full too soon.
     static constexpr std::size_t kLeastWords = std::size_t{1} << 22;
     static constexpr std::size_t kMostWords = std::size_t{1} << 29;
@@ -103,16 +105,27 @@ public:
     /// `words`: zeros, or what a table left there; a power of two of them from kLeastWords on,
     /// aligned to 64 bytes.
     explicit CallTable(std::span<Word> words) noexcept
-        : words_(words.data()), bucket_mask_(words.size() / kBucketWords - 1) {}
+        : words_(words.data()),
+          row_bits_(static_cast<unsigned>(std::countr_zero(words.size() / kBucketWords)) -
+                    kSlotBits) {}
 
     [[nodiscard]] bool exists() const noexcept { return words_ != nullptr; }
-    [[nodiscard]] std::size_t words() const noexcept {
-        return exists() ? (bucket_mask_ + 1) * kBucketWords : 0;
+    [[nodiscard]] std::size_t words() const noexcept { return buckets() * kBucketWords; }
+
+    /// The two lines that find() looks at. For many calls first all homes: the other lies in the
+    /// same page as a rule, and finds its address translated.
+    void prefetch_home(std::uint64_t hash) const noexcept {
+        if (exists()) viaduct::prefetch(buckets_of(hash)[0]);
+    }
+    void prefetch_other(std::uint64_t hash) const noexcept {
+        if (exists()) viaduct::prefetch(buckets_of(hash)[1]);
     }
 
-    void prefetch(std::uint64_t hash) const noexcept;
-
-    [[nodiscard]] std::optional<Call> find(std::uint64_t hash, CallTime now) const noexcept;
+    [[nodiscard]] std::optional<Call> find(std::uint64_t hash, CallTime now) const noexcept {
+        const std::uint64_t word = find_word(hash, now);
+        if (word == 0) return std::nullopt;
+        return call_of(word);
+    }
 
     enum class Result : std::uint8_t {
         Found, ///< it was there: the call that was
@@ -138,14 +151,14 @@ public:
     /// past their deadline, and calls for which `visit(slot, call)` is false. One thread at a time.
     template <typename Visit>
     void sweep(std::size_t first, std::size_t count, CallTime now, Visit visit) noexcept {
-        const std::size_t end = std::min(first + count, exists() ? bucket_mask_ + 1 : 0);
+        const std::size_t end = std::min(first + count, buckets());
         for (std::size_t bucket = first; bucket < end; ++bucket)
             for (std::size_t i = 0; i < kBucketWords; ++i) {
                 Word& word = words_[bucket * kBucketWords + i];
                 std::uint64_t seen = word.load(std::memory_order_relaxed);
                 if (seen == 0 || is_pending(seen)) continue;
                 const Call call = call_of(seen);
-                const bool keep = call.deadline.left(now) >= 0 && visit(bucket & 0xffff, call);
+                const bool keep = call.deadline.left(now) >= 0 && visit(bucket >> row_bits_, call);
                 // A word that a worker touched meanwhile stays.
                 if (!keep) change({&word, seen}, 0);
             }
@@ -171,7 +184,9 @@ public:
                   CallTime now,
                   std::int64_t age) noexcept;
     void clear() noexcept;
-    [[nodiscard]] std::size_t buckets() const noexcept { return exists() ? bucket_mask_ + 1 : 0; }
+    [[nodiscard]] std::size_t buckets() const noexcept {
+        return exists() ? std::size_t{1} << (kSlotBits + row_bits_) : 0;
+    }
 
 private:
     struct Place { ///< a word, and what it held when it was seen
@@ -181,19 +196,61 @@ private:
     struct Places;
     static constexpr unsigned kTagShift = 30;
     static constexpr std::uint64_t kTagMask = ~std::uint64_t{0} << kTagShift;
+    // A word, from the top: 34 bits of the hash (tag), 12 backend, 3 state, 4 dialog, 11 deadline.
+    static constexpr unsigned kBackendShift = 18;
+    static constexpr unsigned kStateShift = 15;
+    static constexpr unsigned kDialogShift = 11;
+    static constexpr std::uint64_t kStateMask = std::uint64_t{7} << kStateShift;
+    /// A word that a worker is adding: nobody may use it yet, everybody may take it away.
+    static constexpr std::uint64_t kPending = std::uint64_t{1} << kStateShift;
 
-    [[nodiscard]] static bool is_pending(std::uint64_t word) noexcept;
-    [[nodiscard]] static Call call_of(std::uint64_t word) noexcept;
-    [[nodiscard]] static std::uint64_t word_of(std::uint64_t hash, const Call& call) noexcept;
-    /// Home first. Both have the same low 16 bits: the slot.
-    [[nodiscard]] std::array<Word*, 2> buckets_of(std::uint64_t hash) const noexcept;
+    [[nodiscard]] static bool is_pending(std::uint64_t word) noexcept {
+        return (word & kStateMask) == kPending;
+    }
+    [[nodiscard]] static Call call_of(std::uint64_t word) noexcept {
+        if constexpr (std::endian::native == std::endian::little) {
+            // What is stored part by part and loaded whole waits for the stores: whole at once.
+            return std::bit_cast<Call>(
+                (word >> kBackendShift & 0xfff) | (word >> kStateShift & 7) << 16 |
+                (word >> kDialogShift & 0xf) << 24 | (word & CallTime::kMask) << 32);
+        }
+        Call call;
+        call.backend = static_cast<BackendId>(word >> kBackendShift & 0xfff);
+        call.state = static_cast<CallState>(word >> kStateShift & 7);
+        call.dialog = static_cast<std::uint8_t>(word >> kDialogShift & 0xf);
+        call.deadline = CallTime(word);
+        return call;
+    }
+    [[nodiscard]] static std::uint64_t word_of(std::uint64_t hash, const Call& call) noexcept {
+        return (hash & kTagMask) | std::uint64_t{index(call.backend)} << kBackendShift |
+               std::uint64_t{static_cast<std::uint8_t>(call.state)} << kStateShift |
+               std::uint64_t{call.dialog} << kDialogShift | call.deadline.value();
+    }
+    [[nodiscard]] static CallTime deadline_of(std::uint64_t word) noexcept {
+        return CallTime(word);
+    }
+    /// 0: it is not there.
+    [[nodiscard]] std::uint64_t find_word(std::uint64_t hash, CallTime now) const noexcept;
+    /// Two of its slot's buckets, home first. All of a slot lie side by side: up to 2^25 words
+    /// within one page, so that the second costs no page walk.
+    [[nodiscard]] std::array<Word*, 2> buckets_of(std::uint64_t hash) const noexcept {
+        const std::uint64_t slot = hash & ((std::uint64_t{1} << kSlotBits) - 1);
+        const std::uint64_t mask = (std::uint64_t{1} << row_bits_) - 1;
+        const std::uint64_t home = hash >> kSlotBits & mask;
+        // Another row always: it differs in the lowest bit at least.
+        const std::uint64_t tag = hash >> kTagShift;
+        const std::uint64_t other = home ^ ((tag * 0x9e3779b97f4a7c15U >> 40 | 1) & mask);
+        Word* const first = words_ + (slot << row_bits_) * kBucketWords;
+        return {first + home * kBucketWords, first + other * kBucketWords};
+    }
     [[nodiscard]] Places look(std::uint64_t hash, CallTime now, const Word* except) const noexcept;
     [[nodiscard]] bool is_alone(std::uint64_t hash, CallTime now, const Word* mine) noexcept;
+    [[nodiscard]] static std::uint64_t pending_word(std::uint64_t tag) noexcept;
     static bool change(const Place& place, std::uint64_t wanted) noexcept;
     static void take_away(const Place& place) noexcept { change(place, 0); }
 
     Word* words_ = nullptr; // writers: workers and control; readers: the same
-    std::size_t bucket_mask_ = 0;
+    unsigned row_bits_ = 0; ///< of the number of a bucket within its slot
 };
 
 } // namespace viaduct

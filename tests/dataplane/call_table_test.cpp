@@ -34,7 +34,9 @@ constexpr Call ringing(unsigned number, CallTime deadline) {
 /// Hashes of one bucket pair that differ in nothing but their tags' lowest bits, and so share the
 /// home bucket.
 std::uint64_t in_bucket(std::uint64_t bucket, std::uint64_t tag) {
-    return tag << 30 | bucket;
+    constexpr std::uint64_t kSlotBuckets = // of the smallest table
+        CallTable::kLeastWords / CallTable::kBucketWords >> CallTable::kSlotBits;
+    return tag << 30 | (bucket % kSlotBuckets) << CallTable::kSlotBits | bucket / kSlotBuckets;
 }
 
 constexpr CallTime kNow(100);
@@ -105,7 +107,8 @@ TEST(CallTable, EveryStateHasItsNameAndIsPutBackFromACopy) {
 TEST(CallTable, AnEmptyViewFindsNothingAndIsFull) {
     CallTable none;
     EXPECT_FALSE(none.exists());
-    none.prefetch(1);
+    none.prefetch_home(1);
+    none.prefetch_other(1);
     EXPECT_EQ(none.find(1, kNow), std::nullopt);
     EXPECT_EQ(none.remember(1, ringing(1, kNow.after(1)), kNow).result, CallTable::Result::Full);
     none.sweep(0, 100, kNow, [](std::size_t, const Call&) { return true; });
@@ -168,9 +171,10 @@ TEST(CallTable, AWordThatAKilledThreadLeftHalfAddedHoldsUpNobody) {
 
 TEST(CallTable, ASweepForgetsThePastAndWhatTheVisitorRefuses) {
     OwnTable own;
+    const auto in_slot = [](std::uint64_t slot, std::uint64_t tag) { return tag << 30 | slot; };
     for (unsigned i = 0; i < 1000; ++i)
         static_cast<void>(
-            own.table.remember(in_bucket(i * 3, i + 1),
+            own.table.remember(in_slot(i * 3, i + 1),
                                ringing(i % 10, kNow.after(static_cast<std::uint16_t>(i % 5))),
                                kNow));
     const CallTime later = kNow.after(2);
@@ -182,7 +186,7 @@ TEST(CallTable, ASweepForgetsThePastAndWhatTheVisitorRefuses) {
     });
     EXPECT_EQ(seen, 600U);
     for (unsigned i = 0; i < 1000; ++i)
-        EXPECT_EQ(own.table.find(in_bucket(i * 3, i + 1), kNow).has_value(),
+        EXPECT_EQ(own.table.find(in_slot(i * 3, i + 1), kNow).has_value(),
                   i % 5 >= 2 && i % 10 != 4);
 }
 
