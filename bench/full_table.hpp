@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// full_table: a table of calls with so many in it, in memory like the daemon's: small pages.
+// full_table: a table of calls with so many in it, in memory like the daemon's: small pages, unless
+// its mount says otherwise.
 #pragma once
 
 #include "viaduct/call_table.hpp"
@@ -22,12 +23,15 @@ inline constexpr CallTime kNow{100};
     return std::max(CallTable::kLeastWords, std::bit_ceil(calls + calls * 3 / 5));
 }
 
+enum class Pages : std::uint8_t { Small, Huge };
+
 class FullTable {
 public:
-    explicit FullTable(std::size_t room_for) : bytes_(words_for(room_for) * 8) {
+    explicit FullTable(std::size_t room_for, Pages pages = Pages::Small)
+        : bytes_(words_for(room_for) * 8) {
         memory_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (memory_ == MAP_FAILED) throw std::bad_alloc();
-        madvise(memory_, bytes_, MADV_NOHUGEPAGE);
+        madvise(memory_, bytes_, pages == Pages::Small ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
         table_ = CallTable(std::span(static_cast<CallTable::Word*>(memory_), bytes_ / 8));
     }
     ~FullTable() { munmap(memory_, bytes_); }

@@ -20,7 +20,9 @@
 #include <osipparser2/osip_parser.h>
 #endif
 
+#include <array>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -109,28 +111,30 @@ void backends(benchmark::State& state) {
 BENCHMARK(backends)->ArgName("backends")->Arg(3)->Arg(30)->Arg(300);
 
 /// Ten million calls in turn, each remembered, where the pool is stateful; by hash with the table
-/// of calls left alone. The same messages for both: only the number in their Call-ID changes.
+/// of calls left alone. The same messages for all: only the number in their Call-ID changes.
 void calls(benchmark::State& state) {
     constexpr std::size_t kDigits = 8;
     constexpr std::size_t kMessages = 1'024;
     const auto count = static_cast<std::uint64_t>(state.range(0));
     const bool stateful = state.range(1) != 0;
+    const bool huge = state.range(2) != 0;
     static World made = world();
-    static bench::FullTable full(count);
     Pool& pool = made.snapshot.pools[index(kProxies)];
     const auto write_number = [](char* at, std::uint64_t number) {
         for (std::size_t i = kDigits; i-- > 0; number /= 10)
             at[i] = static_cast<char>('0' + number % 10);
     };
-    static const bool filled = [&] {
+    static std::array<std::unique_ptr<bench::FullTable>, 2> tables;
+    std::unique_ptr<bench::FullTable>& full = tables[huge ? 1 : 0];
+    if (!full) {
+        full = std::make_unique<bench::FullTable>(count,
+                                                  huge ? bench::Pages::Huge : bench::Pages::Small);
         std::string id = "00000000-f81d4fae7dec11d0a765@192.0.2.7";
         for (std::uint64_t i = 0; i < count; ++i) {
             write_number(id.data(), i);
-            full.add(hash_key(pool.call_id_hash, id));
+            full->add(hash_key(pool.call_id_hash, id));
         }
-        return true;
-    }();
-    if (!filled) return;
+    }
     pool.lifetimes.silence = 900; // as bench::FullTable dates them
     pool.remembers_all = pool.looks_closer = stateful;
     pool.dealer.reset();
@@ -156,7 +160,7 @@ void calls(benchmark::State& state) {
         numbers.push_back(reinterpret_cast<char*>(frames.back().data()) + 42 + at);
     }
     bench::Shuffled order(count);
-    const PipelineView view{made.snapshot, made.next_hops, made.ports, full.table(), bench::kNow};
+    const PipelineView view{made.snapshot, made.next_hops, made.ports, full->table(), bench::kNow};
     const MacAddr port_mac = mac(kPort0Mac);
     Burst burst;
     burst.count = kMaxBurst;
@@ -176,7 +180,11 @@ void calls(benchmark::State& state) {
     }
     report(state, kMaxBurst);
 }
-BENCHMARK(calls)->ArgNames({"calls", "stateful"})->Args({10'000'000, 0})->Args({10'000'000, 1});
+BENCHMARK(calls)
+    ->ArgNames({"calls", "stateful", "huge"})
+    ->Args({10'000'000, 0, 0})
+    ->Args({10'000'000, 1, 0})
+    ->Args({10'000'000, 1, 1});
 
 /// Reading alone, then with the keyed hash of the Call-ID.
 void digest(benchmark::State& state) {
@@ -219,11 +227,13 @@ bench::Measurement measurement_of(const bench::Keeper& keeper) {
     made.name = "pipeline";
     made.title = "All stages of a packet, without network driver";
     made.commands = {"build/bench/pipeline_bench --json build/bench/pipeline.json"};
-    made.notes = {"Bursts of 32 of distinct INVITEs with SDP, about 620 bytes each, dsr-l2, three "
-                  "backends unless the load says otherwise. 1,000 messages stay in the caches, "
-                  "most of 100,000 do not.",
-                  "10,000,000 calls: the Call-IDs of the messages change all the time; hash leaves "
-                  "the table of calls alone, stateful finds each call in it."};
+    made.notes = {
+        "Bursts of 32 of distinct INVITEs with SDP, about 620 bytes each, dsr-l2, three "
+        "backends unless the load says otherwise. 1,000 messages stay in the caches, "
+        "most of 100,000 do not.",
+        "10,000,000 calls: the Call-IDs of the messages change all the time; hash leaves "
+        "the table of calls alone, stateful finds each call in it. The table lies in small "
+        "pages, unless its row says otherwise."};
     const auto add = [&](const char* row, const char* who, const char* load) {
         keeper.add_to(made, row, who, load, "ns_per_packet", "ns");
     };
@@ -235,8 +245,11 @@ bench::Measurement measurement_of(const bench::Keeper& keeper) {
     add("backends/backends:3", "stages", "backends=3");
     add("backends/backends:30", "stages", "backends=30");
     add("backends/backends:300", "stages", "backends=300");
-    add("calls/calls:10000000/stateful:0", "hash", "10000000 calls");
-    add("calls/calls:10000000/stateful:1", "stateful", "10000000 calls");
+    add("calls/calls:10000000/stateful:0/huge:0", "hash", "10000000 calls");
+    add("calls/calls:10000000/stateful:1/huge:0", "stateful", "10000000 calls");
+    add("calls/calls:10000000/stateful:1/huge:1",
+        "stateful, table in huge pages",
+        "10000000 calls");
     add("osip/", "libosip2", "1000 messages");
 #if defined(VIADUCT_OSIP)
     made.versions["libosip2"] = VIADUCT_OSIP;
