@@ -318,25 +318,31 @@ HeaderValues values_of(std::span<const std::byte> payload) noexcept {
     return {best_scan_ops, {reinterpret_cast<const char*>(payload.data()), payload.size()}};
 }
 
+/// Whether there is something to read there. Who has lost the payload gets nothing.
+bool is_there(std::uint16_t place, std::span<const std::byte> payload) noexcept {
+    return place != 0 && place < payload.size();
+}
+
 } // namespace
 
 DialogTags dialog_tags(const SipDigest& digest, std::span<const std::byte> payload) noexcept {
     DialogTags tags{digest.from_tag, digest.to_tag};
     const HeaderValues values = values_of(payload);
-    if (digest.later.from != 0) tags.from = values.tag(digest.later.from);
+    if (is_there(digest.later.from, payload)) tags.from = values.tag(digest.later.from);
     // Where there is none, that was found out already.
-    if (digest.later.to != 0 && digest.has_to_tag) tags.to = values.tag(digest.later.to);
+    if (digest.has_to_tag && is_there(digest.later.to, payload))
+        tags.to = values.tag(digest.later.to);
     return tags;
 }
 
 std::string_view top_via_branch(const SipDigest& digest,
                                 std::span<const std::byte> payload) noexcept {
-    if (digest.later.top_via == 0) return digest.top_via_branch;
+    if (!is_there(digest.later.top_via, payload)) return digest.top_via_branch;
     return values_of(payload).branch(digest.later.top_via);
 }
 
 std::optional<CSeq> cseq_of(const SipDigest& digest, std::span<const std::byte> payload) noexcept {
-    if (digest.later.cseq == 0) return digest.cseq;
+    if (!is_there(digest.later.cseq, payload)) return digest.cseq;
     return values_of(payload).cseq(digest.later.cseq);
 }
 

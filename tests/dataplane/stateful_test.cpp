@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "own_table.hpp"
+#include "site.hpp"
 #include "steer_by.hpp"
 #include "world.hpp"
 
@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstdlib>
 #include <gtest/gtest.h>
 #include <map>
 #include <memory>
@@ -23,66 +22,11 @@ namespace viaduct::test {
 
 namespace {
 
-struct Site {
-    explicit Site(SteerBy by, const std::vector<unsigned>& weights = {1, 1, 1}) {
-        dealer->by = by;
-        dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
-        dealer->loads = std::make_shared<BackendLoads>();
-        for (std::uint16_t i = 0; const unsigned weight : weights) {
-            dealer->members.push_back({BackendId{i}, weight});
-            for (unsigned n = 0; n < weight; ++n)
-                dealer->sequence.push_back(i);
-            ++i;
-        }
-        Pool& pool = here.snapshot.pools[index(kProxies)];
-        pool.dealer = dealer;
-        pool.remembers_all = pool.looks_closer = true;
-        pool.lifetimes.silence = 900;
-    }
-
-    [[nodiscard]] SteerView view() const { return {here.snapshot, table, CallTime(5)}; }
-
-    static SipDigest message(Method method, std::string_view call_id, bool inside = false) {
-        SipDigest digest;
-        digest.kind = PayloadKind::Request;
-        digest.method = method;
-        digest.cseq = CSeq{1, method};
-        digest.call_id = call_id;
-        digest.from_tag = "caller";
-        digest.to_tag = inside ? "callee" : "";
-        digest.has_to_tag = inside;
-        digest.top_via_branch = "z9hG4bK-1";
-        return digest;
-    }
-    Steering send(const SipDigest& digest) {
-        const std::uint64_t hash = steering_hash(here.snapshot.pools[index(kProxies)], digest);
-        return steer(view(), kProxies, digest, hash);
-    }
-    Steering begin(const std::string& call_id) { return send(message(Method::Invite, call_id)); }
-    [[nodiscard]] BackendLoad& load(std::uint16_t id) const { return (*dealer->loads)[id]; }
-
-    World here = world();
-    OwnTable own;
-    CallTable table = own.table;
-    std::shared_ptr<Dealer> dealer = std::make_shared<Dealer>();
-};
-
 std::map<BackendId, int> deal(Site& site, int calls) {
     std::map<BackendId, int> dealt;
     for (int i = 0; i < calls; ++i)
         ++dealt[site.begin("call-" + std::to_string(i)).backend.value()];
     return dealt;
-}
-
-/// A call at another backend than its slot's.
-std::string dealt_against_the_hash(Site& site) {
-    std::string id;
-    Steering begun;
-    do {
-        id += 'a';
-        begun = site.begin(id);
-    } while ((*site.here.snapshot.pools[index(kProxies)].slots)[begun.slot] == *begun.backend);
-    return id;
 }
 
 } // namespace
@@ -286,96 +230,6 @@ TEST(Loads, CountWhatLivesAndNothingElse) {
     EXPECT_EQ(load.all(), 1U);
 }
 
-TEST(DeadOwner, RequestsGoWhereNewCallsGoAndResponsesToWhoAsked) {
-    for (const bool shared : {false, true}) {
-        Site site(SteerBy::RoundRobin);
-        Pool& pool = site.here.snapshot.pools[index(kProxies)];
-        pool.shared_state = shared;
-        const std::string id = dealt_against_the_hash(site);
-        const Steering begun = site.begin(id);
-        site.here.snapshot.backends[index(*begun.backend)].life = BackendLife::Dead;
-        SipDigest response = Site::message(Method::Other, id, true);
-        response.kind = PayloadKind::Response;
-        response.status = 200;
-        response.cseq = CSeq{1, Method::Invite};
-        const Steering answered = site.send(response);
-        EXPECT_EQ(answered.rule, SteerRule::DeadOwner);
-        EXPECT_EQ(answered.backend == begun.backend, !shared);
-        const Steering asked = site.send(Site::message(Method::Update, id, true));
-        EXPECT_EQ(asked.backend, (*pool.slots)[begun.slot]);
-    }
-}
-
-TEST(DeadOwner, OfASharedStateIsLeftAtOnceWhateverIsSaid) {
-    for (const OnDeadOwner what :
-         {OnDeadOwner::Resteer, OnDeadOwner::Keep, OnDeadOwner::Drop, OnDeadOwner::Reject}) {
-        Site site(SteerBy::RoundRobin);
-        Pool& pool = site.here.snapshot.pools[index(kProxies)];
-        pool.shared_state = true;
-        pool.on_dead_owner = what;
-        const std::string id = dealt_against_the_hash(site);
-        const BackendId owner = site.begin(id).backend.value();
-        BackendLife& life = site.here.snapshot.backends[index(owner)].life;
-        life = BackendLife::Silent;
-        const Steering moved = site.send(Site::message(Method::Update, id, true));
-        ASSERT_TRUE(moved.backend);
-        EXPECT_NE(moved.backend, owner);
-        life = BackendLife::Serves;
-        EXPECT_EQ(site.send(Site::message(Method::Update, id, true)).backend, moved.backend);
-    }
-}
-
-TEST(Registration, LeavesABackendThatIsToBeEmptyWhenItIsRefreshed) {
-    for (const SteerBy by : {SteerBy::Hash, SteerBy::RoundRobin}) {
-        Site site(SteerBy::RoundRobin);
-        if (by == SteerBy::Hash) site.here.snapshot.pools[index(kProxies)].dealer.reset();
-        std::vector<std::string> phones;
-        for (int i = 0; i < 60; ++i) {
-            const std::string id = "phone-" + std::to_string(i);
-            if (site.send(Site::message(Method::Register, id)).backend == kB1) phones.push_back(id);
-        }
-        ASSERT_FALSE(phones.empty());
-        const auto refreshed = [&](const std::string& id) {
-            return site.send(Site::message(Method::Register, id)).backend.value();
-        };
-        for (const std::string& id : phones)
-            EXPECT_EQ(refreshed(id), kB1);
-        // As it is behind the switch of a drain.
-        site.here.snapshot.backends[index(kB1)].is_to_be_empty = true;
-        auto slots = std::make_shared<SlotTable>(*site.here.snapshot.pools[index(kProxies)].slots);
-        std::ranges::replace(*slots, kB1, kB2);
-        site.here.snapshot.pools[index(kProxies)].slots = std::move(slots);
-        std::erase_if(site.dealer->members, [](const auto& one) { return one.id == kB1; });
-        site.dealer->sequence = {0, 1};
-        for (const std::string& id : phones) {
-            const BackendId now = refreshed(id);
-            EXPECT_NE(now, kB1);
-            EXPECT_EQ(refreshed(id), now) << "repeated, or with credentials";
-        }
-        EXPECT_EQ(site.load(0).all(), 0U);
-    }
-}
-
-TEST(DeadOwner, GetsNothingWhenItIsDisabledWhateverIsSaid) {
-    for (const OnDeadOwner what : {OnDeadOwner::Resteer, OnDeadOwner::Keep}) {
-        Site site(SteerBy::RoundRobin);
-        site.here.snapshot.pools[index(kProxies)].on_dead_owner = what;
-        const std::string id = dealt_against_the_hash(site);
-        const BackendId owner = site.begin(id).backend.value();
-        SipDigest response = Site::message(Method::Other, id, true);
-        response.kind = PayloadKind::Response;
-        response.status = 200;
-        response.cseq = CSeq{1, Method::Invite};
-        BackendLife& life = site.here.snapshot.backends[index(owner)].life;
-        life = BackendLife::Dead;
-        EXPECT_EQ(site.send(response).backend, owner);
-        life = BackendLife::Disabled;
-        EXPECT_EQ(site.send(response).refusal, Outcome::DeadOwner);
-        EXPECT_FALSE(site.send(response).backend);
-        EXPECT_NE(site.send(Site::message(Method::Update, id, true)).backend, owner);
-    }
-}
-
 TEST(Loads, FollowACallThatMovesToAnotherBackend) {
     Site site(SteerBy::RoundRobin);
     const BackendId first = site.begin("a").backend.value();
@@ -562,147 +416,6 @@ TEST(Stateful, WorkersThatBeginOneCallAtOnceSendItToOneBackend) {
     work(0);
     other.join();
     EXPECT_EQ(went[0], went[1]);
-}
-
-TEST(Stateful, ACallOfTwoDialogsGoesOnWhenOneOfThemEnds) {
-    Site site(SteerBy::RoundRobin);
-    int still = 0;
-    constexpr int kCalls = 200;
-    for (int i = 0; i < kCalls; ++i) {
-        const std::string id = "forked-" + std::to_string(i);
-        const auto in_dialog = [&](Method method, std::string_view to_tag) {
-            SipDigest digest = Site::message(method, id, true);
-            digest.to_tag = to_tag;
-            digest.top_via_branch = "z9hG4bK-inside"; // of an ACK to a success
-            return site.send(digest);
-        };
-        const std::string one = "callee-" + std::to_string(i);
-        const std::string another = "other-" + std::to_string(i);
-        static_cast<void>(site.begin(id));
-        static_cast<void>(in_dialog(Method::Ack, one));
-        static_cast<void>(in_dialog(Method::Bye, another));
-        const Steering after = in_dialog(Method::Info, one);
-        ASSERT_TRUE(after.call);
-        still += after.call->state == CallState::Answered ? 1 : 0;
-        static_cast<void>(in_dialog(Method::Bye, one));
-        EXPECT_EQ(in_dialog(Method::Bye, one).call.value().state, CallState::Ended);
-    }
-    // Dialogs are told apart by 14 values.
-    EXPECT_GT(still, kCalls * 3 / 4);
-    EXPECT_LT(still, kCalls);
-}
-
-TEST(Stateful, WhatAStrangerMakesUpIsNoAnsweredCall) {
-    Site site(SteerBy::RoundRobin);
-    for (const Method method : {Method::Ack, Method::Info, Method::Update, Method::Invite}) {
-        const std::string id = "made-up-" + std::to_string(static_cast<int>(method));
-        static_cast<void>(site.send(Site::message(method, id, true)));
-        const auto known = site.send(Site::message(Method::Info, id, true)).call;
-        ASSERT_TRUE(known);
-        EXPECT_EQ(known->state, CallState::Ringing) << "and makes room";
-        EXPECT_EQ(site.send(Site::message(Method::Info, id, true)).call->state, CallState::Answered)
-            << "it goes on";
-    }
-    // What is known to be answered stays so where it is re-homed.
-    Pool& pool = site.here.snapshot.pools[index(kProxies)];
-    pool.shared_state = true;
-    const std::string id = dealt_against_the_hash(site);
-    const BackendId owner = site.begin(id).backend.value();
-    static_cast<void>(site.send(Site::message(Method::Info, id, true))); // answered
-    site.here.snapshot.backends[index(owner)].life = BackendLife::Dead;
-    static_cast<void>(site.send(Site::message(Method::Info, id, true)));
-    const auto moved = site.send(Site::message(Method::Info, id, true)).call;
-    EXPECT_NE(moved->backend, owner);
-    EXPECT_EQ(moved->state, CallState::Answered);
-}
-
-/// Both change the word of the call; the BYE is what counts.
-TEST(Stateful, AByeThatMeetsAnotherMessageOfItsCallEndsIt) {
-    Site site(SteerBy::RoundRobin);
-    constexpr int kCalls = 50'000;
-    std::atomic<int> begun{0};
-    const auto meet = [&](int round) {
-        ++begun;
-        for (int looks = 0; begun.load() < 2 * (round + 1); ++looks)
-            if (looks > 1'000) std::this_thread::yield();
-    };
-    const auto id_of = [](int call) { return "both-" + std::to_string(call); };
-    for (int i = 0; i < kCalls; ++i)
-        static_cast<void>(site.begin(id_of(i)));
-    std::thread other([&] {
-        for (int i = 0; i < kCalls; ++i) {
-            const std::string id = id_of(i);
-            const SipDigest info = Site::message(Method::Info, id, true);
-            meet(i);
-            static_cast<void>(site.send(info));
-        }
-    });
-    for (int i = 0; i < kCalls; ++i) {
-        const std::string id = id_of(i);
-        const SipDigest bye = Site::message(Method::Bye, id, true);
-        meet(i);
-        static_cast<void>(site.send(bye));
-    }
-    other.join();
-    int living = 0;
-    for (int i = 0; i < kCalls; ++i) {
-        const std::string id = id_of(i);
-        const SipDigest asked = Site::message(Method::Bye, id, true);
-        living += would_steer(site.view(), kProxies, asked).call->state != CallState::Ended;
-    }
-    EXPECT_EQ(living, 0) << "of " << kCalls;
-}
-
-/// Its second INVITE is another try (RFC 3261 §22.2), whatever few bits of branches say.
-TEST(Stateful, AChallengedCallThatIsAnsweredLives) {
-    Site site(SteerBy::RoundRobin);
-    constexpr int kCalls = 1'000;
-    int living = 0;
-    for (int i = 0; i < kCalls; ++i) {
-        const std::string id = "challenged-" + std::to_string(i);
-        const auto send = [&](Method method, const std::string& branch, bool inside) {
-            SipDigest digest = Site::message(method, id, inside);
-            digest.top_via_branch = branch;
-            return site.send(digest);
-        };
-        const std::string number = std::to_string(i);
-        static_cast<void>(send(Method::Invite, "z9hG4bK-first-" + number, false));
-        static_cast<void>(send(Method::Ack, "z9hG4bK-first-" + number, true)); // to the 401
-        static_cast<void>(send(Method::Invite, "z9hG4bK-second-" + number, false));
-        static_cast<void>(send(Method::Ack, "z9hG4bK-third-" + number, true)); // to the 200
-        living += send(Method::Info, "z9hG4bK-" + number, true).call->state == CallState::Answered;
-    }
-    EXPECT_GT(living, kCalls * 9 / 10) << "but for the 14th that docs/steering.md tells of";
-}
-
-/// In nat the legs of a proxy pass here, too, under the same Call-ID.
-TEST(Stateful, ARefusedCallThroughAProxyIsNoLivingOne) {
-    Site site(SteerBy::LeastCalls);
-    for (Dealer::Member& member : site.dealer->members)
-        member.max_calls = 50;
-    for (int i = 0; i < 500; ++i) {
-        const std::string id = "refused-" + std::to_string(i);
-        const auto of = [&](Method method, std::string_view branch) {
-            SipDigest digest = Site::message(method, id, method == Method::Ack);
-            digest.top_via_branch = branch;
-            return digest;
-        };
-        const std::string client = "z9hG4bK-client-" + id;
-        const std::string proxy = "z9hG4bK-proxy-" + id;
-        const Steering first = site.send(of(Method::Invite, client));
-        ASSERT_TRUE(first.backend) << i;
-        const auto goes_out = [&](const SipDigest& digest) {
-            const std::uint64_t hash =
-                steering_hash(site.here.snapshot.pools[index(kProxies)], digest);
-            static_cast<void>(
-                note_outgoing(site.view(), kProxies, digest, hash, {}, *first.backend));
-        };
-        goes_out(of(Method::Invite, proxy));
-        goes_out(of(Method::Ack, proxy)); // to a 486 from outside
-        static_cast<void>(site.send(of(Method::Ack, client)));
-        EXPECT_EQ(site.send(Site::message(Method::Ack, id, true)).call->state, CallState::Failed);
-    }
-    EXPECT_EQ(site.load(0).calls() + site.load(1).calls() + site.load(2).calls(), 0U);
 }
 
 TEST(Stateful, SteersByHashWhatItCannotRemember) {

@@ -86,6 +86,7 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
     std::uint64_t outgoing = 0;
     std::uint64_t twins = 0;
     const std::uint64_t only = number_in("VIADUCT_SIMULATED_SEED", 0);
+    const std::uint64_t runs = only == 0 ? kSeeds : 1;
     for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
         if (only != 0 && seed != only) continue;
         SimulatorOptions options;
@@ -108,14 +109,14 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
         outgoing += result.outgoing;
         twins += result.twins;
     }
-    EXPECT_GT(changes, kSeeds) << "else nothing was tried";
+    EXPECT_GT(changes, runs) << "else nothing was tried";
     EXPECT_GT(remembered, 0U);
     EXPECT_GT(restarts, 0U);
     EXPECT_GT(reloads, 0U);
     EXPECT_GT(transfers, 0U);
     EXPECT_GT(resteered, 0U) << "pauses of more than 64*T1";
     EXPECT_GT(outgoing, 0U);
-    EXPECT_GT(twins, kSeeds) << "second balancers";
+    EXPECT_GT(twins, runs) << "second balancers";
     std::printf("%llu messages, %llu changes, %llu reloads among them, %llu restarts, %llu calls "
                 "remembered, %llu transfers, %llu begun by backends\n",
                 static_cast<unsigned long long>(messages),

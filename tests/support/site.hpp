@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// site: a pool that deals its calls out and remembers them, in a table of its own, and the messages
+// of those calls.
+#pragma once
+
+#include "own_table.hpp"
+#include "world.hpp"
+
+#include "viaduct/stateful.hpp"
+#include "viaduct/steer.hpp"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace viaduct::test {
+
+struct Site {
+    explicit Site(SteerBy by, const std::vector<unsigned>& weights = {1, 1, 1}) {
+        dealer->by = by;
+        dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
+        dealer->loads = std::make_shared<BackendLoads>();
+        for (std::uint16_t i = 0; const unsigned weight : weights) {
+            dealer->members.push_back({BackendId{i}, weight});
+            for (unsigned n = 0; n < weight; ++n)
+                dealer->sequence.push_back(i);
+            ++i;
+        }
+        Pool& pool = here.snapshot.pools[index(kProxies)];
+        pool.dealer = dealer;
+        pool.remembers_all = pool.looks_closer = true;
+        pool.lifetimes.silence = 900;
+    }
+
+    [[nodiscard]] SteerView view() const { return {here.snapshot, table, CallTime(5)}; }
+
+    static SipDigest message(Method method, std::string_view call_id, bool inside = false) {
+        SipDigest digest;
+        digest.kind = PayloadKind::Request;
+        digest.method = method;
+        digest.cseq = CSeq{1, method};
+        digest.call_id = call_id;
+        digest.from_tag = "caller";
+        digest.to_tag = inside ? "callee" : "";
+        digest.has_to_tag = inside;
+        digest.top_via_branch = "z9hG4bK-1";
+        return digest;
+    }
+    Steering send(const SipDigest& digest) {
+        const std::uint64_t hash = steering_hash(here.snapshot.pools[index(kProxies)], digest);
+        return steer(view(), kProxies, digest, hash);
+    }
+    Steering begin(const std::string& call_id) { return send(message(Method::Invite, call_id)); }
+    [[nodiscard]] BackendLoad& load(std::uint16_t id) const { return (*dealer->loads)[id]; }
+
+    World here = world();
+    OwnTable own;
+    CallTable table = own.table;
+    std::shared_ptr<Dealer> dealer = std::make_shared<Dealer>();
+};
+
+/// A call at another backend than its slot's.
+inline std::string dealt_against_the_hash(Site& site) {
+    std::string id;
+    Steering begun;
+    do {
+        id += 'a';
+        begun = site.begin(id);
+    } while ((*site.here.snapshot.pools[index(kProxies)].slots)[begun.slot] == *begun.backend);
+    return id;
+}
+
+} // namespace viaduct::test
