@@ -19,14 +19,16 @@ namespace viaduct {
 
 namespace {
 
-constexpr std::array<char, 8> kMagic{'v', 'd', 'c', 'o', 'p', 'y', '2', '\n'};
+constexpr std::array<char, 6> kMagic{'v', 'd', 'c', 'o', 'p', 'y'};
+constexpr std::array<char, 2> kVersion{'2', '\n'};
 constexpr std::size_t kPieceEntries = 16'384;
 constexpr std::size_t kPieceBuckets = 65'536;
 /// Between pieces, so that a large table takes a share of one processor, not all of it.
 constexpr std::chrono::milliseconds kRest{2};
 
 struct Header {
-    std::array<char, 8> magic;
+    std::array<char, 6> magic;
+    std::array<char, 2> version;
     std::uint64_t secret_fingerprint;
     std::uint64_t lineage;
     std::uint64_t words;
@@ -115,6 +117,7 @@ void CallCopy::save(WallTime wall, std::chrono::milliseconds rest) const {
     NewFile file(path_);
     Chain chain(secret_);
     const Header header{kMagic,
+                        kVersion,
                         fingerprint(secret_),
                         lineage_,
                         table.words(),
@@ -150,6 +153,7 @@ std::string CallCopy::load(WallTime wall) {
         Header header{};
         file.read(&header, 1);
         if (header.magic != kMagic) throw Error("it is no copy of calls");
+        if (header.version != kVersion) throw Error("it is of another version");
         if (header.secret_fingerprint != fingerprint(secret_))
             throw Error("it is of another secret");
         if (header.lineage != lineage_) throw Error("its backend ids are of another state file");

@@ -249,6 +249,9 @@ TEST(CallCopy, IsRefusedWholeWhenItIsDamagedAnywhere) {
         damage(copied.folder.copy(), at); // and back
     }
     EXPECT_NE(copied.load(other, 43), "") << "of another state file";
+    damage(copied.folder.copy(), 6); // behind "vdcopy"
+    EXPECT_NE(copied.load(other).find("of another version"), std::string::npos);
+    damage(copied.folder.copy(), 6);
     EXPECT_EQ(copied.load(other), "");
     EXPECT_TRUE(knows_it(other));
     for (off_t cut = size - 1; cut >= 0; --cut) {
