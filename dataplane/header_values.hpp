@@ -139,7 +139,7 @@ public:
     [[nodiscard]] std::string_view value(std::size_t at) const noexcept {
         std::size_t end = find_line_feed(at);
         // A line that begins with a blank belongs to the one before (RFC 3261 §7.3.1).
-        if (end + 1 < text_.size() && is_blank(text_[end + 1])) end = end_of_folded(end);
+        if (end + 1 < text_.size() && is_blank(text_[end + 1])) end = end_of_folded(text_, end);
         // Nearly always one blank before it and CR behind it.
         const std::size_t first = at < end && is_blank(text_[at]) ? at + 1 : at;
         const std::size_t last = at < end && text_[end - 1] == '\r' ? end - 1 : end;
@@ -172,9 +172,6 @@ public:
     }
 
 private:
-    [[nodiscard]] std::size_t end_of_folded(std::size_t at) const noexcept {
-        return end_of_folded(text_, at);
-    }
     [[nodiscard]] static std::size_t end_of_folded(std::string_view text, std::size_t at) noexcept;
     [[nodiscard, gnu::always_inline]] inline std::size_t usual_tag(std::size_t at) const noexcept;
     template <typename Mask>

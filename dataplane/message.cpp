@@ -222,16 +222,15 @@ private:
     void take_fields() noexcept {
         if (const std::size_t at = values_[kCallId]; at != 0 && more_call_ids_ == 0)
             digest_.call_id = read_.value(at);
-        if (wants(rules_.want, Want::Later)) {
-            if (const std::size_t at = values_[kTo]; at != 0)
-                digest_.has_to_tag = read_.has_tag(at);
-            digest_.later = {place(kFrom), place(kTo), place(kCSeq), place(kVia)};
-            return;
-        }
-        if ((wanted_ & line_class::kFrom) != 0)
+        const bool later = wants(rules_.want, Want::Later);
+        if (!later && (wanted_ & line_class::kFrom) != 0)
             take_tags();
         else if (const std::size_t at = values_[kTo]; at != 0)
             digest_.has_to_tag = read_.has_tag(at);
+        if (later) {
+            digest_.later = {place(kFrom), place(kTo), place(kCSeq), place(kVia)};
+            return;
+        }
         if (const std::size_t at = values_[kCSeq]; at != 0) digest_.cseq = read_.cseq(at);
         if (const std::size_t at = values_[kVia]; at != 0)
             digest_.top_via_branch = read_.branch(at);
