@@ -2,6 +2,7 @@
 //
 // A VIP moves from one pool to another while calls run: `previous_pool`.
 #include "control_desk.hpp"
+#include "digests.hpp"
 #include "own_table.hpp"
 #include "state_file.hpp"
 
@@ -71,15 +72,8 @@ struct Site {
         }
     }
     static SipDigest message(Method method, const std::string& call_id, bool inside) {
-        SipDigest digest;
-        digest.kind = PayloadKind::Request;
-        digest.method = method;
-        digest.cseq = CSeq{1, method};
-        digest.call_id = call_id;
-        digest.from_tag = "caller";
-        digest.to_tag = inside ? "callee" : "";
-        digest.has_to_tag = inside;
-        digest.top_via_branch = inside ? "z9hG4bK-2" : "z9hG4bK-1";
+        SipDigest digest = request_digest(method, call_id, inside);
+        if (inside) digest.top_via_branch = "z9hG4bK-2";
         return digest;
     }
     /// Where it goes: the backend's name, "" for nowhere. What explain says must be the same.

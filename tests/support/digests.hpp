@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// digests: what tests say about a SipDigest: is it the same as another, and what stands in it.
+// digests: what tests say about a SipDigest: is it the same as another, and what stands in it; and
+// one made by hand.
 #pragma once
 
 #include "viaduct/message.hpp"
@@ -40,6 +41,21 @@ namespace viaduct::test {
            a.status == b.status && a.has_to_tag == b.has_to_tag && a.cseq == b.cseq &&
            same_part(a.call_id, b.call_id) && same_part(a.top_via_branch, b.top_via_branch) &&
            same_part(a.from_tag, b.from_tag) && same_part(a.to_tag, b.to_tag) && a.later == b.later;
+}
+
+/// Of a request before, or inside, the only dialog of its call.
+[[nodiscard]] inline SipDigest
+request_digest(Method method, std::string_view call_id, bool inside = false) {
+    SipDigest digest;
+    digest.kind = PayloadKind::Request;
+    digest.method = method;
+    digest.cseq = CSeq{1, method};
+    digest.call_id = call_id;
+    digest.from_tag = "caller";
+    digest.to_tag = inside ? "callee" : "";
+    digest.has_to_tag = inside;
+    digest.top_via_branch = "z9hG4bK-1";
+    return digest;
 }
 
 /// Read with what may be left for later left, and then asked for all of it.

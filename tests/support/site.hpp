@@ -4,6 +4,7 @@
 // of those calls.
 #pragma once
 
+#include "digests.hpp"
 #include "own_table.hpp"
 #include "world.hpp"
 
@@ -38,16 +39,7 @@ struct Site {
     [[nodiscard]] SteerView view() const { return {here.snapshot, table, CallTime(5)}; }
 
     static SipDigest message(Method method, std::string_view call_id, bool inside = false) {
-        SipDigest digest;
-        digest.kind = PayloadKind::Request;
-        digest.method = method;
-        digest.cseq = CSeq{1, method};
-        digest.call_id = call_id;
-        digest.from_tag = "caller";
-        digest.to_tag = inside ? "callee" : "";
-        digest.has_to_tag = inside;
-        digest.top_via_branch = "z9hG4bK-1";
-        return digest;
+        return request_digest(method, call_id, inside);
     }
     Steering send(const SipDigest& digest) {
         const std::uint64_t hash = steering_hash(here.snapshot.pools[index(kProxies)], digest);
