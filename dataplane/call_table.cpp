@@ -78,7 +78,7 @@ std::uint64_t CallTable::find_word(std::uint64_t hash, CallTime now) const noexc
         for (std::size_t i = 0; i < kBucketWords; ++i) {
             const std::uint64_t word = bucket[i].load(std::memory_order_relaxed);
             if (((word ^ hash) & kTagMask) != 0 || word == 0) continue;
-            if (!is_pending(word) && deadline_of(word).left(now) >= 0) return word;
+            if (!is_pending(word) && CallTime(word).left(now) >= 0) return word;
         }
     return 0;
 }

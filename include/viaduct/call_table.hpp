@@ -76,8 +76,8 @@ private:
     std::uint16_t units_ = 0;
 };
 
-/// What is remembered of one call. Eight bytes, so that a copy is one load and one store.
-struct alignas(8) Call {
+/// What is remembered of one call.
+struct Call {
     BackendId backend{};
     CallState state = CallState::Ringing;
     /// Tells dialogs of one call apart: 1..14 for the only one seen, 0 none yet, 15 several.
@@ -207,13 +207,9 @@ private:
     [[nodiscard]] static bool is_pending(std::uint64_t word) noexcept {
         return (word & kStateMask) == kPending;
     }
+    // Here, so that the parts stay in registers: a call that is stored part by part and loaded
+    // whole waits for the stores.
     [[nodiscard]] static Call call_of(std::uint64_t word) noexcept {
-        if constexpr (std::endian::native == std::endian::little) {
-            // What is stored part by part and loaded whole waits for the stores: whole at once.
-            return std::bit_cast<Call>(
-                (word >> kBackendShift & 0xfff) | (word >> kStateShift & 7) << 16 |
-                (word >> kDialogShift & 0xf) << 24 | (word & CallTime::kMask) << 32);
-        }
         Call call;
         call.backend = static_cast<BackendId>(word >> kBackendShift & 0xfff);
         call.state = static_cast<CallState>(word >> kStateShift & 7);
@@ -225,9 +221,6 @@ private:
         return (hash & kTagMask) | std::uint64_t{index(call.backend)} << kBackendShift |
                std::uint64_t{static_cast<std::uint8_t>(call.state)} << kStateShift |
                std::uint64_t{call.dialog} << kDialogShift | call.deadline.value();
-    }
-    [[nodiscard]] static CallTime deadline_of(std::uint64_t word) noexcept {
-        return CallTime(word);
     }
     /// 0: it is not there.
     [[nodiscard]] std::uint64_t find_word(std::uint64_t hash, CallTime now) const noexcept;
