@@ -87,12 +87,9 @@ void run(benchmark::State& state, Kind kind, std::uint64_t first) {
     bench::Shuffled order(calls);
     for (auto _ : state) {
         std::array<std::uint64_t, kBurst> hashes;
-        for (std::uint64_t& hash : hashes) {
+        for (std::uint64_t& hash : hashes)
             hash = bench::hash_of(first + order.next());
-            if (kind == Kind::Settled) continue;
-            view.calls.prefetch_home(hash);
-            view.calls.prefetch_other(hash);
-        }
+        if (kind != Kind::Settled) view.calls.prefetch(hashes);
         for (const std::uint64_t hash : hashes) {
             const Steering steering = steer(view, kProxies, digest, hash);
             benchmark::DoNotOptimize(steering.backend);
@@ -128,11 +125,9 @@ void begin(benchmark::State& state, Kind kind) {
     const auto begin_burst = [&] {
         const SteerView view{made.snapshot, full.table(), CallTime(next * 64 / calls)};
         std::array<std::uint64_t, kBurst> hashes;
-        for (std::uint64_t& hash : hashes) {
+        for (std::uint64_t& hash : hashes)
             hash = bench::hash_of(next++);
-            view.calls.prefetch_home(hash);
-            view.calls.prefetch_other(hash);
-        }
+        view.calls.prefetch(hashes);
         for (const std::uint64_t hash : hashes)
             lost += steer(view, kProxies, digest, hash).remembered ? 0 : 1;
     };

@@ -42,11 +42,9 @@ void find(benchmark::State& state, std::uint64_t first) {
     std::uint64_t found = 0;
     for (auto _ : state) {
         Hashes hashes;
-        for (std::uint64_t& hash : hashes) {
+        for (std::uint64_t& hash : hashes)
             hash = hash_of(first + order.next());
-            table.prefetch_home(hash);
-            table.prefetch_other(hash);
-        }
+        table.prefetch(hashes);
         for (const std::uint64_t hash : hashes)
             found += table.find(hash, kNow) ? 1 : 0;
     }
@@ -76,11 +74,9 @@ void insert(benchmark::State& state) {
     std::uint64_t units = 0;
     const auto add_burst = [&] {
         Hashes hashes;
-        for (std::uint64_t& hash : hashes) {
+        for (std::uint64_t& hash : hashes)
             hash = hash_of(next++);
-            full.table().prefetch_home(hash);
-            full.table().prefetch_other(hash);
-        }
+        full.table().prefetch(hashes);
         units = next * 64 / calls; // a call lasts for 64 units
         const CallTime now(units);
         for (const std::uint64_t hash : hashes) {

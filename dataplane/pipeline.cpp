@@ -106,10 +106,7 @@ public:
         if (!is_settled(pool, slot)) looked_up_[count_++] = hash;
     }
     void fetch_calls(const CallTable& calls) const noexcept {
-        for (std::size_t i = 0; i < count_; ++i)
-            calls.prefetch_home(looked_up_[i]);
-        for (std::size_t i = 0; i < count_; ++i)
-            calls.prefetch_other(looked_up_[i]);
+        calls.prefetch(std::span(looked_up_).first(count_));
     }
     [[nodiscard]] std::uint64_t of(std::size_t at) const noexcept { return hashes_[at]; }
 

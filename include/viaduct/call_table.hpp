@@ -112,13 +112,16 @@ public:
     [[nodiscard]] bool exists() const noexcept { return words_ != nullptr; }
     [[nodiscard]] std::size_t words() const noexcept { return buckets() * kBucketWords; }
 
-    /// The two lines that find() looks at. For many calls first all homes: the other lies in the
-    /// same page as a rule, and finds its address translated.
-    void prefetch_home(std::uint64_t hash) const noexcept {
-        if (exists()) viaduct::prefetch(buckets_of(hash)[0]);
-    }
-    void prefetch_other(std::uint64_t hash) const noexcept {
-        if (exists()) viaduct::prefetch(buckets_of(hash)[1]);
+    /// What find() will look at, for many calls side by side: first the homes of all, so that their
+    /// page walks overlap, then the other buckets of those that are not at home, one of three.
+    void prefetch(std::span<const std::uint64_t> hashes) const noexcept {
+        if (!exists()) return;
+        for (const std::uint64_t hash : hashes)
+            viaduct::prefetch(buckets_of(hash)[0]);
+        for (const std::uint64_t hash : hashes) {
+            const auto [home, other] = buckets_of(hash);
+            if (!has_tag_of(hash, home)) viaduct::prefetch(other);
+        }
     }
 
     [[nodiscard]] std::optional<Call> find(std::uint64_t hash, CallTime now) const noexcept {
@@ -221,6 +224,11 @@ private:
         return (hash & kTagMask) | std::uint64_t{index(call.backend)} << kBackendShift |
                std::uint64_t{static_cast<std::uint8_t>(call.state)} << kStateShift |
                std::uint64_t{call.dialog} << kDialogShift | call.deadline.value();
+    }
+    [[nodiscard]] static bool has_tag_of(std::uint64_t hash, const Word* bucket) noexcept {
+        for (std::size_t i = 0; i < kBucketWords; ++i)
+            if (((bucket[i].load(std::memory_order_relaxed) ^ hash) & kTagMask) == 0) return true;
+        return false;
     }
     /// 0: it is not there.
     [[nodiscard]] std::uint64_t find_word(std::uint64_t hash, CallTime now) const noexcept;

@@ -107,8 +107,7 @@ TEST(CallTable, EveryStateHasItsNameAndIsPutBackFromACopy) {
 TEST(CallTable, AnEmptyViewFindsNothingAndIsFull) {
     CallTable none;
     EXPECT_FALSE(none.exists());
-    none.prefetch_home(1);
-    none.prefetch_other(1);
+    none.prefetch(std::array<std::uint64_t, 1>{1});
     EXPECT_EQ(none.find(1, kNow), std::nullopt);
     EXPECT_EQ(none.remember(1, ringing(1, kNow.after(1)), kNow).result, CallTable::Result::Full);
     none.sweep(0, 100, kNow, [](std::size_t, const Call&) { return true; });
