@@ -108,6 +108,7 @@ public:
     void fetch_calls(const CallTable& calls) const noexcept {
         calls.prefetch(std::span(looked_up_).first(count_));
     }
+    /// Of a frame that is steered and was admitted.
     [[nodiscard]] std::uint64_t of(std::size_t at) const noexcept { return hashes_[at]; }
 
 private:
@@ -116,8 +117,11 @@ private:
     std::size_t count_ = 0;
 };
 
-std::optional<Outcome>
-choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64_t hash) noexcept {
+std::optional<Outcome> choose_backend(const PipelineView& view,
+                                      Burst& burst,
+                                      Frame& frame,
+                                      const Keys& keys,
+                                      std::size_t at) noexcept {
     const auto take_answer = [&](PoolId pool) {
         if (frame.digest.kind == PayloadKind::Response && counts_work(view.snapshot, pool))
             note_answer(view.steering(), pool, frame.digest, {frame.payload(), {}});
@@ -125,6 +129,7 @@ choose_backend(const PipelineView& view, Burst& burst, Frame& frame, std::uint64
     if (frame.origin == Origin::NatBackend) take_answer(*frame.pool);
     if (!is_steered(frame)) return std::nullopt;
     const Pool& pool = view.snapshot.pools[index(*frame.pool)];
+    const std::uint64_t hash = keys.of(at);
     frame.slot = slot_of(hash);
     const bool settled = pool.has_verdict && pool.slots && is_settled(pool, frame.slot);
     const bool may_name = frame.digest.may_refer && may_name_call(frame.payload());
@@ -210,7 +215,7 @@ void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
     run_stage(burst, Stage::Admit, [&](Frame& frame) noexcept { return admit(snapshot, frame); });
     keys.fetch_calls(view.calls);
     run_stage(burst, Stage::Steer, [&](Frame& frame) noexcept {
-        return choose_backend(view, burst, frame, keys.of(place_of(frame)));
+        return choose_backend(view, burst, frame, keys, place_of(frame));
     });
     run_stage(burst, Stage::Rewrite, [&](Frame& frame) noexcept {
         return rewrite(snapshot, view.next_hops, view.ports, frame);
