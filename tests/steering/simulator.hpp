@@ -5,9 +5,10 @@
 //
 // The law: a message of a living call never reaches a backend other than its owner while that
 // backend lives. The owner is the backend that got the call's first request; it lives until it is
-// killed (a pause does not kill it). One exception is by design: a request that begins something
-// does not wait for a backend that is down, so a call that is not answered yet may begin anew
-// elsewhere.
+// killed (a pause does not kill it). A subscription lives until the Expires of the last SUBSCRIBE
+// that its owner got has passed (RFC 6665 §4.1.2.1). One exception is by design: a request that
+// begins something does not wait for a backend that is down, so a call that is not answered yet may
+// begin anew elsewhere.
 #pragma once
 
 #include "call_store.hpp"
@@ -117,6 +118,7 @@ private:
         unsigned owner_life = 0; ///< of the owner when it got the call
         bool answered = false;
         bool over = false;
+        std::optional<TimePoint> expires;     ///< of a subscription
         bool is_out = false;                  ///< a backend began it, and that has passed
         std::shared_ptr<const Call> replaces; ///< a call that it takes the place of
         bool began_elsewhere = false;         ///< for that one's backend was down
@@ -341,7 +343,7 @@ private:
         if (message.status != 0) return {};
         if (message.method == Method::Subscribe)
             return "SUBSCRIBE sip:b@example.com SIP/2.0\r\nCall-ID: " + call.id +
-                   "\r\nExpires: " + std::to_string(static_cast<int>(3 * every())) + "\r\n\r\n";
+                   "\r\nExpires: " + std::to_string(expiry().count()) + "\r\n\r\n";
         if (message.method == Method::Invite && call.replaces)
             return "INVITE sip:b@example.com SIP/2.0\r\nCall-ID: " + call.id +
                    "\r\nReplaces: " + call.replaces->id + ";to-tag=a;from-tag=b\r\n\r\n";
@@ -349,6 +351,9 @@ private:
     }
     /// In seconds: of the refreshes of a subscription.
     [[nodiscard]] double every() const { return options_.refresh > 0 ? options_.refresh : 1'500; }
+    [[nodiscard]] std::chrono::seconds expiry() const {
+        return std::chrono::seconds(static_cast<int>(3 * every()));
+    }
 
     /// A request on its way out, from the backend that the call is at.
     void send_out(const CallPtr& call, const Message& message) {
@@ -386,6 +391,8 @@ private:
         const bool arrives = steering.backend && runs(*steering.backend) && !happens(options_.loss);
         if (arrives && !call->owner && steering.role == MessageRole::Starter)
             take(*call, *steering.backend);
+        if (arrives && call->owner == steering.backend && message.method == Method::Subscribe)
+            call->expires = now_ + expiry();
     }
 
     /// Another balancer with the same configuration, state and table decides the same.
@@ -412,6 +419,10 @@ private:
         if (!call.owner || call.over) return;
         if (lives_[index(*call.owner)] != call.owner_life) { // it was killed: nothing is owed
             call.owner.reset();
+            call.over = true;
+            return;
+        }
+        if (call.expires && now_ > *call.expires) { // no refresh came through
             call.over = true;
             return;
         }
