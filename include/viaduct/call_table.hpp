@@ -9,7 +9,7 @@
 // In:    the keyed 64-bit hash of a call's key (hash_key). The key itself is not kept: two keys
 //        are taken for one when 34 bits of their hashes agree in one of 16 words, which is rarer
 //        than 10^-9 a lookup at any load.
-// Cost:  two cache lines a lookup, as a rule in one page; fetch them ahead.
+// Cost:  one or two cache lines a lookup, as a rule in one page; fetch them ahead.
 // Spec:  RFC 3261 §17 (a call's messages belong together), docs/steering.md.
 #pragma once
 
@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -113,7 +114,7 @@ public:
     [[nodiscard]] std::size_t words() const noexcept { return buckets() * kBucketWords; }
 
     /// What find() will look at, for many calls side by side: first the homes of all, so that their
-    /// page walks overlap, then the other buckets of those that are not at home, one of three.
+    /// page walks overlap, then the other buckets of those that are not at home, two of five.
     void prefetch(std::span<const std::uint64_t> hashes) const noexcept {
         if (!exists()) return;
         for (const std::uint64_t hash : hashes)

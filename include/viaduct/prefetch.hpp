@@ -14,6 +14,7 @@ inline void prefetch(const void* line) noexcept {
     asm volatile("prefetcht0 (%0)" : : "r"(line));
 #else
     __builtin_prefetch(line);
+    asm volatile(""); // an effect
 #endif
 }
 

@@ -52,13 +52,17 @@ bool knows_it(const CallStore& store) {
     return store.table().find(kHash, store.now()).has_value();
 }
 /// Changes one byte.
+void put(const std::string& path, off_t at, char byte) {
+    const int fd = open(path.c_str(), O_RDWR);
+    ASSERT_EQ(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+}
 void damage(const std::string& path, off_t at) {
     const int fd = open(path.c_str(), O_RDWR);
     char byte = 0;
     ASSERT_EQ(pread(fd, &byte, 1, at), 1);
-    byte = static_cast<char>(byte ^ 0x20);
-    ASSERT_EQ(pwrite(fd, &byte, 1, at), 1);
     close(fd);
+    put(path, at, static_cast<char>(byte ^ 0x20));
 }
 off_t size_of(const std::string& path) {
     struct stat status {};
@@ -94,6 +98,18 @@ TEST(CallStore, RefusesWhatIsOfOtherSettings) {
         }
         const CallStore store(folder.calls(), other);
         EXPECT_TRUE(store.was_kept()) << "made anew for the next one";
+    }
+}
+
+/// The words of each of these lie in other places, or say something else.
+TEST(CallStore, RefusesTheLayoutsOfEarlierBuilds) {
+    const Folder folder;
+    for (const char layout : {'\1', '\2', '\3'}) {
+        leave_a_call(folder.calls());
+        put(folder.calls(), 8, layout); // behind "vdcalls\n"
+        const CallStore store(folder.calls(), kShape);
+        EXPECT_EQ(store.refusal(), "it is of another version") << int{layout};
+        EXPECT_FALSE(knows_it(store)) << int{layout};
     }
 }
 
@@ -249,9 +265,9 @@ TEST(CallCopy, IsRefusedWholeWhenItIsDamagedAnywhere) {
         damage(copied.folder.copy(), at); // and back
     }
     EXPECT_NE(copied.load(other, 43), "") << "of another state file";
-    damage(copied.folder.copy(), 6); // behind "vdcopy"
+    put(copied.folder.copy(), 6, '1'); // behind "vdcopy": an earlier build's
     EXPECT_NE(copied.load(other).find("of another version"), std::string::npos);
-    damage(copied.folder.copy(), 6);
+    put(copied.folder.copy(), 6, '2');
     EXPECT_EQ(copied.load(other), "");
     EXPECT_TRUE(knows_it(other));
     for (off_t cut = size - 1; cut >= 0; --cut) {

@@ -89,7 +89,9 @@ TEST(CallTable, UpdatesOnlyWhatIsStillAsItWasSeen) {
 }
 
 TEST(CallTable, EveryStateHasItsNameAndIsPutBackFromACopy) {
-    constexpr std::array kNames{"ringing", "answered", "ended", "lasting", "failed"};
+    constexpr std::array kNames{"ringing", "answered", "ended", "lasting", "failed", "open"};
+    static_assert(kNames.size() == static_cast<std::size_t>(kLastCallState) -
+                                       static_cast<std::size_t>(kFirstCallState) + 1);
     for (std::size_t i = 0; i < kNames.size(); ++i) {
         const auto state = static_cast<CallState>(static_cast<std::size_t>(kFirstCallState) + i);
         EXPECT_EQ(name_of(state), kNames[i]);
@@ -190,20 +192,22 @@ TEST(CallTable, ASweepForgetsThePastAndWhatTheVisitorRefuses) {
 }
 
 TEST(CallTable, BothBucketsOfAHashAreOfItsSlot) {
-    OwnTable own;
-    std::mt19937_64 random(1);
-    for (int i = 0; i < 200'000; ++i)
-        static_cast<void>(own.table.remember(random(), ringing(1, kNow.after(9)), kNow));
-    std::mt19937_64 again(1);
-    std::map<std::uint64_t, unsigned> wanted;
-    for (int i = 0; i < 200'000; ++i)
-        ++wanted[again() & 0xffff];
-    std::map<std::uint64_t, unsigned> found;
-    own.table.sweep(0, own.table.buckets(), kNow, [&](std::size_t slot, const Call&) {
-        ++found[slot];
-        return true;
-    });
-    EXPECT_EQ(found, wanted);
+    for (const std::size_t times : {1, 2, 8}) {
+        OwnTable own(times * CallTable::kLeastWords);
+        std::mt19937_64 random(1);
+        for (int i = 0; i < 200'000; ++i)
+            static_cast<void>(own.table.remember(random(), ringing(1, kNow.after(9)), kNow));
+        std::mt19937_64 again(1);
+        std::map<std::uint64_t, unsigned> wanted;
+        for (int i = 0; i < 200'000; ++i)
+            ++wanted[again() & 0xffff];
+        std::map<std::uint64_t, unsigned> found;
+        own.table.sweep(0, own.table.buckets(), kNow, [&](std::size_t slot, const Call&) {
+            ++found[slot];
+            return true;
+        });
+        EXPECT_EQ(found, wanted) << times;
+    }
 }
 
 TEST(CallTable, HoldsFiveEighthsOfItsWordsAndRefusesHardlyAny) {
@@ -373,7 +377,16 @@ TEST(CallTable, ThreadsThatFindRoomInDifferentPlacesAgree) {
     });
     ASSERT_EQ(second.size(), 1U);
     ASSERT_TRUE(own.table.forget(call, answered(7)));
-    const std::uint64_t beside[] = {in_bucket(second[0], 3000), in_bucket(second[0], 4000)};
+    // Two more in its second bucket make the home bucket the emptier one.
+    const std::uint64_t beside[] = {in_bucket(second[0], 3000), in_bucket(second[0], 3004)};
+    const auto fill_second = [&] {
+        for (const std::uint64_t one : beside)
+            std::ignore = own.table.remember(one, answered(7), kNow);
+    };
+    fill_second();
+    int words = 0;
+    own.table.copy(second[0], 1, [&](std::size_t, std::uint64_t) { ++words; });
+    ASSERT_EQ(words, 2) << "others have to be chosen";
 
     std::array<CallTable::Remembered, 2> got;
     std::atomic<int> begun{0};
@@ -395,8 +408,7 @@ TEST(CallTable, ThreadsThatFindRoomInDifferentPlacesAgree) {
         }
     });
     for (int round = 0; round < kRounds; ++round) {
-        for (const std::uint64_t one : beside) // so the home bucket is the emptier one
-            std::ignore = own.table.remember(one, answered(7), kNow);
+        fill_second();
         meet(begun, round);
         for (int wait = round % 64; wait > 0; --wait) // the two meet at every moment
             static_cast<void>(begun.load());
