@@ -19,8 +19,8 @@ namespace viaduct {
 /// A message as its call sees it.
 struct CallMessage {
     const CallLifetimes& lifetimes;
-    const SipDigest& digest; ///< read for everything
-    const Arrival& arrival;
+    const SipDigest& digest; ///< read for everything, at once or with kWantForCalls
+    const Arrival& arrival;  ///< then with the payload
     MessageRole role;
     CallTime now;
 };

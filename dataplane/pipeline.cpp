@@ -138,7 +138,7 @@ std::optional<Outcome> choose_backend(const PipelineView& view,
         return std::nullopt;
     }
     const Want read = view.snapshot.vips[index(*frame.vip)].read_rules.want;
-    if (frame.origin == Origin::Client && !wants(read, Want::Tags)) // so far only for its Call-ID
+    if (frame.origin == Origin::Client && read != kWantForCalls) // so far only for its Call-ID
         frame.digest = read_all(view.snapshot, frame);
     const Ipv4Addr source{frame.header_at<Ipv4Header>(Frame::kIpOffset).source.host()};
     const Arrival arrival{frame.payload(), source};

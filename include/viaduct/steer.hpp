@@ -109,7 +109,8 @@ struct SteerView {
 
 /// Decides by the hash of the message's key, and remembers what docs/steering.md says is to be
 /// remembered.
-/// `arrival`: the same message; without it there is no other key and no other call.
+/// `arrival`: the same message; without it there is no other key and no other call, and what its
+/// digest left for later (Want::Later) counts as absent.
 [[nodiscard]] Steering steer(const SteerView& view,
                              PoolId pool,
                              const SipDigest& digest,
