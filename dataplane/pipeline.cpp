@@ -97,7 +97,8 @@ bool is_steered(const Frame& frame) noexcept {
 class Keys {
 public:
     void add(const Snapshot& snapshot, const Frame& frame, std::size_t at) noexcept {
-        if (!is_steered(frame) || frame.digest.call_id.empty()) return; // will not be admitted
+        const bool is_refused = frame.digest.call_id.empty() || frame.digest.defect != Defect::None;
+        if (!is_steered(frame) || is_refused) return; // a flood of those costs nothing more
         const Pool& pool = snapshot.pools[index(*frame.pool)];
         const std::uint64_t hash = steering_hash(pool, frame.digest);
         const std::uint32_t slot = slot_of(hash);

@@ -711,18 +711,22 @@ TEST(LeastTransactions, SeesWhatNatBackendsAnswer) {
     here.snapshot.vips[index(kNattedVip)].read_rules.want = kWantForCalls;
     const auto work = [&](BackendId id) { return (*dealer->loads)[index(id)].work(); };
     const std::string via = "SIP/2.0/UDP 192.0.2.7:40000;branch=z9hG4bK-";
-    for (int call = 0; call < 20; ++call) {
+    for (int call = 0; call < 60; ++call) {
         const std::string id = std::to_string(call);
-        const auto chosen = pass(here, to_nat().sip(invite().call_id(id).via(via + id))).backend;
+        const bool by_backend = call % 3 == 2; // its caller is n1, through the VIP
+        const MessageBuilder begins = invite().call_id(id).via(via + id);
+        const auto chosen =
+            pass(here, by_backend ? between(kN1Address).sip(begins) : to_nat().sip(begins)).backend;
         ASSERT_TRUE(chosen);
         ASSERT_EQ(work(kN1) + work(kN2), 4U);
         const auto answer = [&](int status) {
             const auto address = chosen == kN1 ? kN1Address : kN2Address;
-            ASSERT_EQ(pass(here,
-                           outward(address).sip(
-                               response(status, "x").call_id(id).cseq("1 INVITE").via(via + id)))
-                          .outcome,
-                      Outcome::Returned);
+            const std::string text =
+                response(status, "x").call_id(id).cseq("1 INVITE").via(via + id).text();
+            const std::string line_breaks = call % 3 == 1 ? "\r\n" : ""; // may be a request
+            FrameBuilder from = by_backend ? between(address) : outward(address);
+            const Ended ended = pass(here, from.payload(line_breaks + text));
+            ASSERT_EQ(ended.outcome, by_backend ? Outcome::Forwarded : Outcome::Returned);
         };
         answer(180);
         ASSERT_EQ(work(*chosen), 4U);
