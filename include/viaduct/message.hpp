@@ -76,8 +76,8 @@ enum class Want : std::uint8_t {
     FirstLine = 16,
     References = 32, ///< what may_refer says
     Everything = 63,
-    /// Of tags, branch and CSeq only where they begin: dialog_tags() and its like read them when
-    /// they are asked for. Of To it is known whether there is a tag.
+    /// With Everything. Of tags, branch and CSeq only where they begin: dialog_tags() and its like
+    /// read them when they are asked for. Of To it is known whether there is a tag.
     Later = 64,
 };
 

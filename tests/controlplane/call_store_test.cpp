@@ -51,12 +51,12 @@ void leave_a_call(const std::string& path) {
 bool knows_it(const CallStore& store) {
     return store.table().find(kHash, store.now()).has_value();
 }
-/// Changes one byte.
 void put(const std::string& path, off_t at, char byte) {
     const int fd = open(path.c_str(), O_RDWR);
     ASSERT_EQ(pwrite(fd, &byte, 1, at), 1);
     close(fd);
 }
+/// Changes one byte.
 void damage(const std::string& path, off_t at) {
     const int fd = open(path.c_str(), O_RDWR);
     char byte = 0;
