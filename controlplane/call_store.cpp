@@ -72,7 +72,8 @@ std::string CallStore::check(const Header& header, const Shape& shape) const {
 
 CallStore::CallStore(const std::string& path, const Shape& shape)
     : unit_(shape.unit), bytes_(kPage + shape.words * sizeof(CallTable::Word)) {
-    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+    int fd = open(path.c_str(), kFlags, 0600);
     if (fd < 0) fail(path, "open");
     struct stat status {};
     Header header{};
@@ -87,8 +88,13 @@ CallStore::CallStore(const std::string& path, const Shape& shape)
     }
     was_kept_ = there && refusal_.empty();
     const auto size = static_cast<off_t>(bytes_);
+    if (!refusal_.empty()) { // another file: whoever has this one mapped would end if it were cut
+        close(fd);
+        fd = unlink(path.c_str()) == 0 ? open(path.c_str(), kFlags | O_EXCL, 0600) : -1;
+        if (fd < 0) fail(path, "replace");
+    }
     // Anew: all zeros, without writing them.
-    if (!was_kept_ && (ftruncate(fd, 0) != 0 || ftruncate(fd, size) != 0)) {
+    if (!was_kept_ && ftruncate(fd, size) != 0) {
         close(fd);
         fail(path, "make");
     }

@@ -169,17 +169,6 @@ Peer peer_of(int fd) {
     return {credentials.uid, credentials.gid, credentials.pid, std::move(groups)};
 }
 
-void make_folder(const std::string& path) {
-    const std::size_t slash = path.rfind('/');
-    if (slash == std::string::npos || slash == 0) return;
-    const std::string folder = path.substr(0, slash);
-    if (mkdir(folder.c_str(), 0755) == 0)
-        chmod(folder.c_str(), 0755); // whatever the umask
-    else if (errno != EEXIST)
-        throw Error("cannot make the folder of the socket " + path + ": " + reason(errno) +
-                    "; make it or set control.socket");
-}
-
 /// Removes what a killed predecessor left at `path`; throws when it is alive, or no socket.
 void remove_stale(const std::string& path, const sockaddr_un& address) {
     struct stat status {};
@@ -241,6 +230,17 @@ bool may_change(const Admins& admins, const Peer& peer) {
 
 // ---- the server
 
+void make_socket_folder(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    if (slash == std::string::npos || slash == 0) return;
+    const std::string folder = path.substr(0, slash);
+    if (mkdir(folder.c_str(), 0755) == 0)
+        chmod(folder.c_str(), 0755); // whatever the umask
+    else if (errno != EEXIST)
+        throw Error("cannot make the folder of the socket " + path + ": " + reason(errno) +
+                    "; make it or set control.socket");
+}
+
 struct CliServer::Client {
     Peer peer;
     std::string in;           ///< what was read and not yet answered; at most a line and one read
@@ -281,7 +281,7 @@ void CliServer::start(Control& control) {
 
 void CliServer::listen_on_path() {
     const sockaddr_un address = address_of(path_);
-    make_folder(path_);
+    make_socket_folder(path_);
     remove_stale(path_, address);
     listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (listener_ < 0) throw Error("cannot make a socket: " + reason(errno));

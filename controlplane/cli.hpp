@@ -97,6 +97,9 @@ struct Verb {
 /// The Markdown section of docs/reference.md that lists every verb.
 [[nodiscard]] std::string verbs_reference();
 
+/// The folder of the control socket, for all to look into. Throws Error when it cannot be made.
+void make_socket_folder(const std::string& path);
+
 class CliServer {
 public:
     static constexpr std::size_t kMaxClients = 64;

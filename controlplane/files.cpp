@@ -15,12 +15,6 @@ namespace viaduct {
 
 namespace {
 
-/// Makes the folders above a file. What cannot be made shows when the file is opened.
-void make_folders(const std::string& path) {
-    for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
-        mkdir(path.substr(0, at).c_str(), 0755);
-}
-
 /// So that the new name, too, is on the disk.
 void sync_folder(const std::string& path) {
     const std::string folder = path.substr(0, path.rfind('/') + 1);
@@ -31,6 +25,12 @@ void sync_folder(const std::string& path) {
 }
 
 } // namespace
+
+void make_folders(const std::string& path) {
+    for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
+        if (const std::string folder = path.substr(0, at); mkdir(folder.c_str(), 0755) == 0)
+            chmod(folder.c_str(), 0755);
+}
 
 NewFile::NewFile(std::string path) : path_(std::move(path)), beside_(path_ + ".new") {
     make_folders(path_);

@@ -12,6 +12,10 @@
 
 namespace viaduct {
 
+/// Makes the folders above a file, for all to look into, whatever the umask. What cannot be made
+/// shows when the file is opened.
+void make_folders(const std::string& path);
+
 /// A file that is written beside `path` and takes its place by commit(), once the disk has it. A
 /// crash leaves the whole old file or the whole new one. Mode 0600. Throws Error.
 class NewFile {

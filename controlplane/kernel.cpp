@@ -8,6 +8,7 @@
 #include "kernel.hpp"
 
 #include "drop_filter.hpp"
+#include "instance_lock.hpp"
 #include "log.hpp"
 #include "neighbours.hpp"
 #include "netlink.hpp"
@@ -56,11 +57,15 @@ std::string twin_name(const PortConfig& port) {
 void refuse_second_instance() {
     const std::unique_ptr<struct if_nameindex, void (*)(struct if_nameindex*)> links(
         if_nameindex(), &if_freenameindex);
-    for (const auto* link = links.get(); link != nullptr && link->if_index != 0; ++link)
-        if (std::string_view(link->if_name).starts_with(kTwinPrefix))
-            throw Error("another viaductd runs in this network namespace: it has the interface " +
-                        std::string(link->if_name) +
-                        "; stop it, or start this one by ip netns exec in a namespace of its own");
+    for (const auto* link = links.get(); link != nullptr && link->if_index != 0; ++link) {
+        const std::string name = link->if_name;
+        if (!name.starts_with(kTwinPrefix)) continue;
+        const std::optional<int> holder = tap_holder(name);
+        throw Error("another viaductd" +
+                    (holder ? " (pid " + std::to_string(*holder) + ")" : std::string()) +
+                    " runs in this network namespace: it has the interface " + name +
+                    "; stop it, or start this one by ip netns exec in a namespace of its own");
+    }
 }
 
 struct Kernel::Impl {

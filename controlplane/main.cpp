@@ -7,6 +7,7 @@
 #include "cli.hpp"
 #include "config.hpp"
 #include "health.hpp"
+#include "instance_lock.hpp"
 #include "kernel.hpp"
 #include "log.hpp"
 #include "loop.hpp"
@@ -88,11 +89,6 @@ private:
     int fd_;
     std::uint16_t number_ = 0;
 };
-
-/// Beside the socket, which is on a file system in memory: what is there outlives us, not the boot.
-std::string calls_path(const Config& config) {
-    return config.socket.substr(0, config.socket.rfind('/') + 1) + "calls";
-}
 
 /// Stops the data plane when it goes, wherever start-up got to.
 struct RunningDataplane {
@@ -202,8 +198,14 @@ int run(Config config) {
 
     DataplaneRequest request = request_of(config);
     const Admins admins = find_admins(config.admins);
-    CliServer cli(config.socket, loop); // first: it also keeps a second viaductd out
+    // First, for who is refused here has changed nothing.
+    make_socket_folder(config.socket);
+    const InstanceLocks locks(config);
+    if (!locks.unlocked_state().empty())
+        spdlog::warn("the state folder is not locked: {}; give it to no other viaductd",
+                     locks.unlocked_state());
     refuse_second_instance();
+    CliServer cli(config.socket, loop);
     const SteeringSecret secret = config.secret ? *config.secret : kept_secret(config.state);
     const ProbePort probe_port;
     const StateAtStart state = read_state(config.state, config, secret);

@@ -78,6 +78,19 @@ TEST(CallStore, KeepsWhatAnotherProcessRemembered) {
     EXPECT_TRUE(knows_it(store));
 }
 
+TEST(CallStore, ANewTableDoesNoHarmToWhoHasTheOldOneMapped) {
+    const Folder folder;
+    const CallStore old(folder.calls(), kShape);
+    CallStore::Shape other = kShape;
+    ++other.secret_fingerprint;
+    const CallStore store(folder.calls(), other);
+    EXPECT_EQ(store.refusal(), "it is of another secret");
+    CallTable table = old.table();
+    std::ignore = table.remember(kHash, some_call(old), old.now()); // SIGBUS, were it cut
+    EXPECT_TRUE(knows_it(old));
+    EXPECT_FALSE(knows_it(store));
+}
+
 TEST(CallStore, RefusesWhatIsOfOtherSettings) {
     const std::pair<const char*, std::function<void(CallStore::Shape&)>> changes[] = {
         {"another secret", [](CallStore::Shape& shape) { ++shape.secret_fingerprint; }},

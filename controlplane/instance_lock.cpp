@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "instance_lock.hpp"
+
+#include "files.hpp"
+
+#include "viaduct/error.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+namespace viaduct {
+
+namespace {
+
+constexpr int kTries = 8; ///< a holder may end between two questions
+
+struct flock whole_file() {
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    return lock;
+}
+
+std::string holder_of(const struct flock& lock) {
+    if (lock.l_pid <= 0) return "by a process of another container or machine";
+    return "by a running viaductd (pid " + std::to_string(lock.l_pid) + ")";
+}
+
+/// Opened before it is made: in a sticky folder the kernel refuses O_CREAT on another user's file.
+int open_lock(const std::string& path) {
+    constexpr int kFlags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    const int fd = open(path.c_str(), kFlags);
+    if (fd >= 0 || errno != ENOENT) return fd;
+    make_folders(path);
+    return open(path.c_str(), kFlags | O_CREAT, 0600);
+}
+
+[[noreturn]] void fail(const LockFile::Subject& subject, const std::string& why) {
+    throw Error(subject.what + " cannot be locked: " + subject.path + " " + why + "; " +
+                subject.remedy);
+}
+
+void take(int fd, const LockFile::Subject& subject) {
+    for (int tries = 0; tries < kTries; ++tries) {
+        struct flock lock = whole_file();
+        if (fcntl(fd, F_SETLK, &lock) == 0) return;
+        if (errno == EINTR) continue;
+        if (errno != EACCES && errno != EAGAIN)
+            fail(subject, std::string("takes no lock (") + std::strerror(errno) + ")");
+        if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type == F_UNLCK) continue;
+        throw Error(subject.what + " is held " + holder_of(lock) + "; stop it, or " +
+                    subject.remedy);
+    }
+    fail(subject, "is locked and let go all the time");
+}
+
+} // namespace
+
+LockFile::LockFile(const Subject& subject) : fd_(open_lock(subject.path)) {
+    if (fd_ < 0) {
+        const int error = errno;
+        if (error == ELOOP) fail(subject, "is a symbolic link, remove it");
+        complaint_ = "cannot open " + subject.path + ": " + std::strerror(error);
+        return;
+    }
+    try {
+        struct stat status {};
+        if (fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode))
+            fail(subject, "is no file, remove it");
+        take(fd_, subject);
+    } catch (...) {
+        close(fd_);
+        throw;
+    }
+}
+
+LockFile::~LockFile() {
+    if (fd_ >= 0) close(fd_);
+}
+
+void LockFile::must_be_held(const Subject& subject) const {
+    if (!complaint_.empty())
+        throw Error(subject.what + " cannot be locked: " + complaint_ + "; " + subject.remedy);
+}
+
+std::string calls_path(const Config& config) {
+    return config.socket.substr(0, config.socket.rfind('/') + 1) + "calls";
+}
+
+namespace {
+
+/// As the kernel spells it, of the ways to write it: hexadecimal digits in either case, zeros in
+/// front and domain 0 left out. Empty: it is none.
+std::string pci_address(std::string_view text) {
+    constexpr std::array kMost{0xffff'ffffU, 0xffU, 0x1fU, 7U};
+    std::array<unsigned, 4> parts{};
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    for (std::size_t i = std::ranges::count(text, ':') == 2 ? 0 : 1; i < parts.size(); ++i) {
+        const auto [next, error] = std::from_chars(at, end, parts[i], 16);
+        const bool is_last = i + 1 == parts.size();
+        if (error != std::errc() || parts[i] > kMost[i] || (next == end) != is_last) return {};
+        if (!is_last && *next != (i + 2 == parts.size() ? '.' : ':')) return {};
+        at = is_last ? end : next + 1;
+    }
+    std::array<char, 24> name{};
+    std::snprintf(
+        name.data(), name.size(), "%04x:%02x:%02x.%x", parts[0], parts[1], parts[2], parts[3]);
+    return name.data();
+}
+
+LockFile::Subject calls_of(const Config& config) {
+    const std::string path = calls_path(config);
+    return {path + ".lock",
+            "the table of calls " + path,
+            "give this one a socket in a folder of its own (control.socket)"};
+}
+
+LockFile::Subject state_of(const Config& config) {
+    return {config.state + "/state.lock",
+            "the state folder " + config.state,
+            "give this one a folder of its own (control.state)"};
+}
+
+} // namespace
+
+std::vector<std::string> pci_addresses(const std::string& device) {
+    constexpr std::string_view kOfAddresses = "0123456789abcdefABCDEF:.";
+    std::vector<std::string> found;
+    std::string_view rest = device;
+    while (!rest.empty()) {
+        rest.remove_prefix(std::min(rest.find_first_of(kOfAddresses), rest.size()));
+        std::string_view word = rest.substr(0, rest.find_first_not_of(kOfAddresses));
+        rest.remove_prefix(word.size());
+        word.remove_prefix(std::min(word.find_first_not_of(':'), word.size())); // of "pci:"
+        if (std::string address = pci_address(word); !address.empty())
+            found.push_back(std::move(address));
+    }
+    return found;
+}
+
+InstanceLocks::InstanceLocks(const Config& config, const std::string& device_folder)
+    : calls_(calls_of(config)), state_(viaduct::state_of(config)) {
+    calls_.must_be_held(calls_of(config));
+    for (const PortConfig& port : config.ports)
+        for (const std::string& address : pci_addresses(port.device)) {
+            const LockFile::Subject subject{device_folder + "/device-" + address + ".lock",
+                                            "port " + port.name + ": the device " + address,
+                                            "give this port another device"};
+            devices_.try_emplace(address, subject).first->second.must_be_held(subject);
+        }
+}
+
+namespace {
+
+/// Files of a folder of /proc; whatever vanishes meanwhile is left out.
+std::vector<std::filesystem::path> files_of(const std::filesystem::path& folder) {
+    std::vector<std::filesystem::path> files;
+    std::error_code error;
+    for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
+         at.increment(error))
+        files.push_back(at->path());
+    return files;
+}
+
+} // namespace
+
+std::optional<int> tap_holder(const std::string& interface) {
+    std::error_code error;
+    const auto ours = std::filesystem::read_symlink("/proc/self/ns/net", error);
+    for (const std::filesystem::path& process : files_of("/proc")) {
+        const std::string pid = process.filename();
+        if (pid.find_first_not_of("0123456789") != std::string::npos ||
+            std::filesystem::read_symlink(process / "ns" / "net", error) != ours)
+            continue;
+        for (const std::filesystem::path& descriptor : files_of(process / "fdinfo")) {
+            std::ifstream file(descriptor);
+            for (std::string line; std::getline(file, line);)
+                if (line == "iff:\t" + interface) return std::stoi(pid);
+        }
+    }
+    return std::nullopt;
+}
+
+} // namespace viaduct
