@@ -41,6 +41,7 @@ struct VipConfig {
     bool lenient = false;
     std::uint16_t max_header_lines = kMaxHeaderLines;
     std::optional<std::string> previous_pool{}; ///< that keeps the calls which began there
+    bool announce = true; ///< false: another program puts the address on the twin, or nobody
 
     bool operator==(const VipConfig&) const = default;
 };

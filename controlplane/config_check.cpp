@@ -202,6 +202,7 @@ void Checker::check_gateway(const PortConfig& port, const Source& source) {
 void Checker::check_vips() {
     Seen<std::string> names;
     Seen<Endpoint> endpoints;
+    std::map<Ipv4Addr, bool> announced;
     for (std::size_t i = 0; i < config_.vips.size(); ++i) {
         const VipConfig& vip = config_.vips[i];
         const Source& source = sources_.vips[i];
@@ -221,7 +222,13 @@ void Checker::check_vips() {
         }
         if (!source.good("address")) continue;
         const Position at = source.at("address");
-        (void)vip_addresses_.earlier(vip.endpoint.address, at);
+        const Position* const same = vip_addresses_.earlier(vip.endpoint.address, at);
+        const bool agreed = announced.try_emplace(vip.endpoint.address, vip.announce).first->second;
+        if (same != nullptr && agreed != vip.announce)
+            mistakes_.add(source.has("announce") ? source.at("announce") : at,
+                          "announce is " + std::string(vip.announce ? "true" : "false") + ", but " +
+                              (agreed ? "true" : "false") + " for the vip with the same address " +
+                              on_line(*same) + "; an address is announced or is not");
         if (const auto* port = port_addresses_.find(vip.endpoint.address))
             mistakes_.add(at,
                           "vip address " + to_string(vip.endpoint.address) +

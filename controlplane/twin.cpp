@@ -107,6 +107,11 @@ void set_up_link(Netlink& netlink, const Twin& twin, Undo& undo) {
 
 void add_address(Netlink& netlink, const Twin& twin, const Ipv4Prefix& prefix) {
     const int error = change_address(netlink, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, twin, prefix);
+    if (error == EEXIST)
+        throw Error("port " + twin.port + ": " + twin.interface + " has the address " +
+                    to_string(prefix) +
+                    " already, from another program; take it away there, or leave a vip's address "
+                    "to that program by announce = false");
     if (error != 0) fail(twin, "add address " + to_string(prefix) + " to " + twin.interface, error);
 }
 
@@ -115,14 +120,31 @@ void add_rule(Netlink& netlink, const Twin& twin, Ipv4Addr source) {
     if (error != 0) fail(twin, "add the routing rule from " + to_string(source), error);
 }
 
-/// And its rule, if it has one.
 void remove_address(Netlink& netlink, const Twin& twin, const Ipv4Prefix& prefix) {
-    if (twin.gateway) (void)change_rule(netlink, RTM_DELRULE, 0, twin, prefix.address);
     (void)change_address(netlink, RTM_DELADDR, 0, twin, prefix);
 }
 
-bool has_address(const Twin& twin, const Ipv4Prefix& prefix) {
-    return std::ranges::find(twin.addresses, prefix) != twin.addresses.end();
+void remove_rule(Netlink& netlink, const Twin& twin, Ipv4Addr source) {
+    (void)change_rule(netlink, RTM_DELRULE, 0, twin, source);
+}
+
+/// What leaves by the twin's own table: each has a rule, those that others put here, too.
+std::vector<Ipv4Addr> sources_of(const Twin& twin) {
+    std::vector<Ipv4Addr> sources;
+    if (!twin.gateway) return sources;
+    for (const Ipv4Prefix& prefix : twin.addresses)
+        sources.push_back(prefix.address);
+    sources.insert(sources.end(), twin.lent.begin(), twin.lent.end());
+    return sources;
+}
+
+/// Of `these`, what is not among `those`.
+template <typename Item>
+std::vector<Item> missing(const std::vector<Item>& these, const std::vector<Item>& those) {
+    std::vector<Item> found;
+    for (const Item& item : these)
+        if (std::ranges::find(those, item) == those.end()) found.push_back(item);
+    return found;
 }
 
 /// A dumped message is asked for its table by attribute first: the header holds only 8 bits.
@@ -164,11 +186,15 @@ std::vector<Twin> plan_twins(const Config& config, const std::vector<TwinPort>& 
     for (const VipConfig& vip : config.vips) {
         const Ipv4Addr address = vip.endpoint.address;
         if (twins.empty()) break;
-        std::vector<Ipv4Prefix>& carried = twins[index(port_of_vip(address, config))].addresses;
-        if (std::none_of(carried.begin(), carried.end(), [&](const Ipv4Prefix& prefix) {
-                return prefix.address == address;
-            }))
-            carried.push_back({address, 32});
+        Twin& twin = twins[index(port_of_vip(address, config))];
+        if (std::ranges::find(twin.addresses, address, &Ipv4Prefix::address) !=
+                twin.addresses.end() ||
+            std::ranges::find(twin.lent, address) != twin.lent.end())
+            continue; // of another VIP, too
+        if (vip.announce)
+            twin.addresses.push_back({address, 32});
+        else
+            twin.lent.push_back(address);
     }
     return twins;
 }
@@ -190,6 +216,8 @@ void set_up_twin(Netlink& netlink, Twin& twin, Undo& undo) {
     const std::vector<Ipv4Prefix> wanted = std::exchange(twin.addresses, {});
     set_up_link(netlink, twin, undo);
     undo.add([&netlink, &twin] {
+        for (const Ipv4Addr source : sources_of(twin))
+            remove_rule(netlink, twin, source);
         for (const Ipv4Prefix& prefix : twin.addresses)
             remove_address(netlink, twin, prefix);
     });
@@ -205,24 +233,30 @@ void set_up_twin(Netlink& netlink, Twin& twin, Undo& undo) {
     });
     const int error = add_gateway_routes(netlink, twin);
     if (error != 0) fail(twin, "add the route by gateway " + to_string(*twin.gateway), error);
-    for (const Ipv4Prefix& prefix : twin.addresses)
-        add_rule(netlink, twin, prefix.address);
+    for (const Ipv4Addr source : sources_of(twin))
+        add_rule(netlink, twin, source);
 }
 
 void change_addresses(Netlink& netlink, std::vector<Twin>& twins, const std::vector<Twin>& wanted) {
     Undo undo;
-    for (std::size_t i = 0; i < twins.size(); ++i)
-        for (const Ipv4Prefix& prefix : wanted[i].addresses) {
-            if (has_address(twins[i], prefix)) continue;
+    for (std::size_t i = 0; i < twins.size(); ++i) {
+        for (const Ipv4Prefix& prefix : missing(wanted[i].addresses, twins[i].addresses)) {
             add_address(netlink, twins[i], prefix);
             undo.add([&, i, prefix] { remove_address(netlink, twins[i], prefix); });
-            if (twins[i].gateway) add_rule(netlink, twins[i], prefix.address);
         }
+        for (const Ipv4Addr source : missing(sources_of(wanted[i]), sources_of(twins[i]))) {
+            add_rule(netlink, twins[i], source);
+            undo.add([&, i, source] { remove_rule(netlink, twins[i], source); });
+        }
+    }
     undo.forget();
     for (std::size_t i = 0; i < twins.size(); ++i) {
-        for (const Ipv4Prefix& prefix : twins[i].addresses)
-            if (!has_address(wanted[i], prefix)) remove_address(netlink, twins[i], prefix);
+        for (const Ipv4Addr source : missing(sources_of(twins[i]), sources_of(wanted[i])))
+            remove_rule(netlink, twins[i], source);
+        for (const Ipv4Prefix& prefix : missing(twins[i].addresses, wanted[i].addresses))
+            remove_address(netlink, twins[i], prefix);
         twins[i].addresses = wanted[i].addresses;
+        twins[i].lent = wanted[i].lent;
     }
 }
 

@@ -46,6 +46,7 @@ struct Twin {
     MacAddr mac;
     std::uint16_t mtu = 1500;
     std::vector<Ipv4Prefix> addresses; ///< the port's own, then VIPs as /32; no address twice
+    std::vector<Ipv4Addr> lent;        ///< VIPs that another program puts here when it wants
     std::optional<Ipv4Addr> gateway;
     std::uint32_t table = kFirstTable;
 };

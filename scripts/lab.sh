@@ -61,7 +61,7 @@ lab_use() {
 # lab_namespaces: those of this lab that exist, and nobody else's.
 lab_namespaces() {
     local role
-    for role in net lb cli be1 be2 be3; do
+    for role in net lb lb2 cli be1 be2 be3; do
         [[ ! -e /var/run/netns/$LAB_ID-$role ]] || echo "$LAB_ID-$role"
     done
 }
@@ -240,7 +240,7 @@ lab_gone() { ! lab_alive "$1"; }
 lab_pid() { # NAME: the pid in NAME.pid, unless something outside this lab has it by now
     local pid
     pid=$(cat "$LAB_DIR/$1.pid" 2>/dev/null) || return 0
-    [[ $(ip netns identify "$pid" 2>/dev/null) != "$LAB_ID"-@(net|lb|cli|be1|be2|be3) ]] || echo "$pid"
+    [[ $(ip netns identify "$pid" 2>/dev/null) != "$LAB_ID"-@(net|lb|lb2|cli|be1|be2|be3) ]] || echo "$pid"
 }
 
 # lab_start_viaductd [ARGUMENT...]: until READY; sets LAB_READY_MS. False when it ended or took 15 s.

@@ -54,6 +54,25 @@ TEST(ConfigCheck, SaysWhichTwoAreAlike) {
                     {R"(two pools are named "proxies", the first on line 9)"});
 }
 
+TEST(ConfigCheck, AnnouncesAnAddressOrNot) {
+    const std::string second = "address = \"198.51.100.10\"\nport = 5061\n";
+    expect_each(kRich,
+                {{"address = \"198.51.100.11\"\n",
+                  second + "announce = ^false\n",
+                  "announce is false, but true for the vip with the same address on line 20; an "
+                  "address is announced or is not"},
+                 {"lenient = true\nmax_header_lines = 512\n\n[[vip]]\nname = \"core\"\naddress = "
+                  "\"198.51.100.11\"",
+                  "announce = false\n\n[[vip]]\nname = \"core\"\naddress = ^\"198.51.100.10\"",
+                  "announce is true, but false for the vip with the same address on line 20; an "
+                  "address is announced or is not"}});
+    EXPECT_EQ(mistakes_of(change(
+                  change(kRich, "address = \"198.51.100.11\"\n", second + "announce = false\n"),
+                  "lenient = true",
+                  "announce = false")),
+              std::vector<std::string>{});
+}
+
 TEST(ConfigCheck, TakesOneAddressWithTwoPorts) {
     EXPECT_EQ(
         mistakes_of(change(kRich, "address = \"198.51.100.11\"", "address = \"198.51.100.10\"")),

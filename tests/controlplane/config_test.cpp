@@ -31,6 +31,7 @@ TEST(Config, LoadsTheSketchOfTheManual) {
     EXPECT_EQ(config.vips[0].endpoint, (Endpoint{*parse_ipv4("198.51.100.10"), 5070}));
     EXPECT_FALSE(config.vips[0].enabled);
     EXPECT_TRUE(config.vips[0].lenient);
+    EXPECT_TRUE(config.vips[0].announce);
     EXPECT_EQ(config.vips[0].max_header_lines, 512);
     EXPECT_FALSE(config.vips[1].lenient);
     EXPECT_EQ(config.vips[1].max_header_lines, 256);

@@ -44,6 +44,48 @@ TEST_F(KernelTest, PutsAVipOnTheTwinWhosePrefixCoversIt) {
     EXPECT_FALSE(contains(shell("ip -4 addr show vd-p0"), "203.0.113.10"));
 }
 
+TEST_F(KernelTest, LeavesTheAddressOfAVipToAnotherProgram) {
+    const Wire wire("vd-p0");
+    Config config = one_port();
+    config.vips[0].announce = config.vips[1].announce = false;
+    const auto addresses = [] {
+        return shell("ip -4 -o addr show vd-p0 | awk '{print $4}' | sort | xargs");
+    };
+    const auto rules = [] { return shell("ip rule | grep -c 'from 198.51.100.10 .*22016'"); };
+    {
+        Kernel kernel(config, backends_in_order(config), {twin("vd-p0")}, loop);
+        EXPECT_EQ(addresses(), "198.51.100.2/24 203.0.113.10/32\n");
+        // Its packets leave as those of any VIP once somebody has put it there.
+        run("ip addr add 198.51.100.10/32 dev vd-p0");
+        EXPECT_TRUE(contains(shell("ip route get 192.0.2.77 from 198.51.100.10"),
+                             "via 198.51.100.1 dev vd-p0"));
+
+        // Ours only after the other program has let it go, and then until we leave it again.
+        EXPECT_THROW(kernel.reconfigure(one_port(), backends_in_order(one_port())), Error);
+        EXPECT_EQ(addresses(), "198.51.100.10/32 198.51.100.2/24 203.0.113.10/32\n");
+        EXPECT_EQ(rules(), "1\n");
+        run("ip addr del 198.51.100.10/32 dev vd-p0");
+        kernel.reconfigure(one_port(), backends_in_order(one_port()));
+        EXPECT_EQ(addresses(), "198.51.100.10/32 198.51.100.2/24 203.0.113.10/32\n");
+        EXPECT_EQ(rules(), "1\n");
+        kernel.reconfigure(config, backends_in_order(config));
+        EXPECT_EQ(addresses(), "198.51.100.2/24 203.0.113.10/32\n");
+        EXPECT_EQ(rules(), "1\n");
+
+        // What the other program has there is not touched by a VIP that goes, nor by our end.
+        run("ip addr add 198.51.100.10/32 dev vd-p0");
+        Config without = config;
+        without.vips.erase(without.vips.begin(), without.vips.begin() + 2);
+        kernel.reconfigure(without, backends_in_order(without));
+        EXPECT_EQ(addresses(), "198.51.100.10/32 198.51.100.2/24 203.0.113.10/32\n");
+        EXPECT_EQ(rules(), "0\n");
+        kernel.reconfigure(config, backends_in_order(config));
+        EXPECT_EQ(rules(), "1\n");
+    }
+    EXPECT_EQ(addresses(), "198.51.100.10/32\n");
+    EXPECT_EQ(rules(), "0\n");
+}
+
 TEST_F(KernelTest, LeadsAnswersAsTheKernelsRuleForTheVipDoes) {
     const Wire core("vd-p0");
     const Wire access("vd-p1");

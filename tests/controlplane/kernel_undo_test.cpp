@@ -162,8 +162,10 @@ TEST_F(KernelFilterTest, NamesPortAndStepOfAFailureAndUndoesTheRest) {
     run("ip addr add 203.0.113.10/32 dev vd-p0");
     const std::string before = state();
     const std::vector<TwinPort> ports{twin("vd-p0", "lb0")};
-    EXPECT_EQ(start_error(one_port(), ports),
-              "port p0: cannot add address 203.0.113.10/32 to vd-p0: File exists");
+    EXPECT_EQ(
+        start_error(one_port(), ports),
+        "port p0: vd-p0 has the address 203.0.113.10/32 already, from another program; take it "
+        "away there, or leave a vip's address to that program by announce = false");
     EXPECT_EQ(state(), before);
 
     Config config = one_port();
