@@ -147,14 +147,17 @@ CallTime CallStore::tick() {
     return tick(boot_seconds());
 }
 
-CallTime CallStore::tick(std::uint64_t seconds) {
+bool CallStore::is_all_past(std::uint64_t units_before, std::uint64_t units_now) noexcept {
     constexpr std::uint64_t kSwept = 20; // units in which what has passed was certainly swept
+    return units_now > units_before && units_now - units_before > CallTime::kMaxAhead - kSwept;
+}
+
+CallTime CallStore::tick(std::uint64_t seconds) {
     auto* const header = static_cast<Header*>(memory_);
     const auto unit = static_cast<std::uint64_t>(unit_.count());
     const std::uint64_t before = std::exchange(header->seen_s, seconds);
     // Deadlines wrap around: what passed so long ago would live again.
-    if (before != 0 && seconds > before && (seconds - before) / unit > CallTime::kMaxAhead - kSwept)
-        table_.clear();
+    if (before != 0 && is_all_past(before / unit, seconds / unit)) table_.clear();
     return CallTime(seconds / unit);
 }
 

@@ -53,6 +53,9 @@ public:
     /// have passed.
     CallTime tick();
     CallTime tick(std::uint64_t boot_seconds); ///< the same at another time
+    /// Whether so many units have passed that deadlines have wrapped around.
+    [[nodiscard]] static bool is_all_past(std::uint64_t units_before,
+                                          std::uint64_t units_now) noexcept;
     [[nodiscard]] std::chrono::seconds unit() const noexcept { return unit_; }
 
 private:

@@ -227,11 +227,13 @@ void set_call_time(CallTime now) noexcept {
 }
 
 std::uint64_t begin_grace() noexcept {
+    if (engine().shared.qsbr == nullptr) return 0; // replay: there are no workers to wait for
     return rte_rcu_qsbr_start(engine().shared.qsbr);
 }
 
 bool grace_over(std::uint64_t token) noexcept {
-    return rte_rcu_qsbr_check(engine().shared.qsbr, token, false) == 1;
+    return engine().shared.qsbr == nullptr ||
+           rte_rcu_qsbr_check(engine().shared.qsbr, token, false) == 1;
 }
 
 bool inject(PortId port, std::span<const std::byte> frame) noexcept {

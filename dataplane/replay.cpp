@@ -5,10 +5,13 @@
 // In:    libpcap or pcapng with Ethernet frames, micro- or nanosecond time stamps, read by libpcap.
 // Out:   classic pcap of what would be sent, in order, with the time stamps of the frames that
 //        caused it; written beside its final place and renamed there at the end.
-// Cost:  one copy a frame; memory for one burst of the longest frames seen.
+// Cost:  one copy a frame, and a burst for each, so that it has its own time; memory for the
+// longest
+//        frame seen.
 #include "viaduct/replay.hpp"
 
 #include "pipeline.hpp"
+#include "rate_limit.hpp"
 
 #include "viaduct/error.hpp"
 
@@ -105,6 +108,17 @@ public:
     }
 
     [[nodiscard]] int precision() const noexcept { return precision_; }
+
+    /// Since 1970. What is no time that a clock can show counts as the last or the first one.
+    [[nodiscard]] std::chrono::nanoseconds time_of(const pcap_pkthdr& header) const noexcept {
+        using std::chrono::nanoseconds;
+        constexpr std::int64_t kLastSecond = 9'000'000'000; // nanoseconds of it fit
+        constexpr std::int64_t kParts = 1'000'000'000;
+        const int scale = precision_ == PCAP_TSTAMP_PRECISION_NANO ? 1 : 1000;
+        const auto seconds = std::clamp<std::int64_t>(header.ts.tv_sec, 0, kLastSecond);
+        const auto part = std::clamp<std::int64_t>(header.ts.tv_usec, 0, kParts / scale - 1);
+        return nanoseconds(seconds * kParts + part * scale);
+    }
 
 private:
     std::string path_;
@@ -213,78 +227,94 @@ std::string_view call_id_of(const Snapshot& snapshot, const Frame& frame) {
 
 class Replay {
 public:
-    Replay(const PipelineView& view,
+    Replay(const ReplayControl& control,
+           const NextHops& next_hops,
+           std::uint32_t mtu,
            Writer& writer,
            const std::function<void(const ReplayFrame&)>& on_frame)
-        : view_(view), writer_(writer), on_frame_(on_frame) {}
+        : control_(control), next_hops_(next_hops), ports_(make_ports(next_hops, mtu)),
+          writer_(writer), on_frame_(on_frame) {}
 
     ReplayTotals run(Reader& reader) {
         pcap_pkthdr header{};
         std::span<const u_char> captured;
         while (reader.next(header, captured)) {
-            const std::size_t at = burst_.count++;
             const std::span<const std::byte> bytes = std::as_bytes(captured);
-            buffers_[at].assign(bytes.begin(), bytes.end());
-            stamps_[at] = header.ts;
-            set_frame(burst_,
-                      at,
-                      buffers_[at].data(),
-                      static_cast<std::uint32_t>(bytes.size()),
-                      PortId{});
-            if (burst_.count == kMaxBurst) end_burst();
+            buffer_.assign(bytes.begin(), bytes.end());
+            now_ = std::max(now_, reader.time_of(header));
+            totals_.cut += header.caplen < header.len ? 1 : 0;
+            take_frame(header.ts);
         }
-        end_burst();
         return totals_;
     }
 
 private:
-    void end_burst() {
-        run_pipeline(view_, burst_);
-        for (std::size_t i = 0; i < burst_.live_count; ++i) {
-            const std::size_t at = burst_.live[i];
-            const Frame& frame = burst_.frames[at];
-            burst_.outcomes[at] = sent_outcome(frame);
-            writer_.write(stamps_[at], {frame.bytes, frame.length});
-            ++totals_.sent;
-        }
-        for (std::size_t at = 0; at < burst_.count; ++at) {
-            const Frame& frame = burst_.frames[at];
-            const Outcome outcome = burst_.outcomes[at];
-            ++totals_.received;
-            ++totals_.outcomes[index(outcome)];
-            if (on_frame_)
-                on_frame_({totals_.received,
-                           outcome,
-                           frame.vip,
-                           frame.pool,
-                           frame.backend,
-                           call_id_of(view_.snapshot, frame)});
-        }
-        burst_.count = 0;
+    static constexpr std::uint64_t kTicksPerSecond = 1'000'000'000;
+
+    /// As a worker takes a burst.
+    void take_frame(timeval stamp) {
+        set_frame(burst_, 0, buffer_.data(), static_cast<std::uint32_t>(buffer_.size()), PortId{});
+        burst_.count = 1;
+        const ReplayMoment moment = control_(now_);
+        const std::uint32_t a_second = moment.snapshot.calls_a_second; // 0: no limit
+        // A second later than it is: in the first one, too, there is one that nobody used.
+        const auto ticks = static_cast<std::uint64_t>(now_.count()) + kTicksPerSecond;
+        std::uint32_t budget =
+            a_second == 0 ? 0 : new_calls_.take(1, a_second, ticks, kTicksPerSecond);
+        run_pipeline({moment.snapshot,
+                      next_hops_,
+                      ports_,
+                      moment.calls,
+                      moment.now,
+                      a_second == 0 ? nullptr : &budget},
+                     burst_);
+        if (budget > 0) new_calls_.give_back(budget, a_second, kTicksPerSecond);
+        end_frame(moment.snapshot, stamp);
     }
 
-    const PipelineView& view_;
+    void end_frame(const Snapshot& snapshot, timeval stamp) {
+        const Frame& frame = burst_.frames[0];
+        Outcome outcome = burst_.outcomes[0];
+        if (burst_.live_count > 0) {
+            outcome = sent_outcome(frame);
+            writer_.write(stamp, {frame.bytes, frame.length});
+            ++totals_.sent;
+        }
+        ++totals_.received;
+        ++totals_.outcomes[index(outcome)];
+        if (on_frame_)
+            on_frame_({totals_.received,
+                       outcome,
+                       frame.vip,
+                       frame.pool,
+                       frame.backend,
+                       call_id_of(snapshot, frame)});
+    }
+
+    const ReplayControl& control_;
+    const NextHops& next_hops_;
+    std::vector<PortView> ports_;
     Writer& writer_;
     const std::function<void(const ReplayFrame&)>& on_frame_;
     ReplayTotals totals_;
+    RateLimit new_calls_;
+    std::chrono::nanoseconds now_{0};
     Burst burst_;
-    std::array<std::vector<std::byte>, kMaxBurst> buffers_;
-    std::array<timeval, kMaxBurst> stamps_{};
+    std::vector<std::byte> buffer_;
 };
 
 } // namespace
 
-ReplayTotals replay(const Snapshot& snapshot,
+ReplayTotals replay(const ReplayControl& control,
                     const NextHops& next_hops,
                     std::uint32_t mtu,
                     const std::string& in,
                     const std::string& out,
                     const std::function<void(const ReplayFrame&)>& on_frame) {
-    const std::vector<PortView> ports = make_ports(next_hops, mtu);
-    const PipelineView view{snapshot, next_hops, ports};
     Reader reader(in);
     Writer writer(out, reader.precision());
-    const ReplayTotals totals = std::make_unique<Replay>(view, writer, on_frame)->run(reader);
+    const ReplayTotals totals =
+        std::make_unique<Replay>(control, next_hops, mtu, writer, on_frame)->run(reader);
     writer.finish();
     return totals;
 }

@@ -2,14 +2,16 @@
 //
 // replay: a capture in, a capture and the outcome of every frame out.
 //
-// The real stages, with no port, no root and no huge pages. All frames enter on the first port; any
-// destination MAC is accepted; what is punted is counted and not written.
+// The real stages, with no port, no root and no huge pages, and a table of calls that remembers
+// what the capture began. All frames enter on the first port; any destination MAC is accepted; what
+// is punted is counted and not written.
 #pragma once
 
 #include "viaduct/counters.hpp"
 #include "viaduct/snapshot.hpp"
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -36,15 +38,26 @@ struct ReplayFrame {
 struct ReplayTotals {
     std::uint64_t received = 0; ///< frames of the capture = sum of outcomes
     std::uint64_t sent = 0;     ///< frames written
+    std::uint64_t cut = 0;      ///< frames that the capture holds a part of only
     std::array<std::uint64_t, kOutcomeCount> outcomes{};
 };
+
+/// What workers are given: valid until the next moment.
+struct ReplayMoment {
+    const Snapshot& snapshot;
+    CallTable calls{};
+    CallTime now{};
+};
+/// What the control plane does meanwhile. Asked before each frame; `at` is the latest time stamp so
+/// far, since 1970: a frame that was captured out of order turns nothing back.
+using ReplayControl = std::function<ReplayMoment(std::chrono::nanoseconds at)>;
 
 /// `in` may be libpcap or pcapng with Ethernet frames of up to 262,144 bytes; `out` is libpcap with
 /// the time stamps of `in`, to the nanosecond when `in` has them. `out` appears only when the whole
 /// capture was read; an earlier file of that name is replaced, also when it is `in`. `mtu` bounds
 /// what is sent. `on_frame` is called once per frame in order; it may be empty. Throws Error when a
 /// file cannot be read or written, naming it.
-ReplayTotals replay(const Snapshot& snapshot,
+ReplayTotals replay(const ReplayControl& control,
                     const NextHops& next_hops,
                     std::uint32_t mtu,
                     const std::string& in,

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -239,6 +240,194 @@ TEST_F(ReplayCommand, FramesWithoutJsonAreRefused) {
     EXPECT_EQ(result.exit_status, 1);
     EXPECT_EQ(result.err, "viaductd: --frames needs --json\n");
     EXPECT_FALSE(exists(out_));
+}
+
+// ---- memory: what a viaductd that begins with the capture would do
+
+/// `pools` below one VIP; the pool that serves it is "proxies", of b1, b2 and b3, with these lines.
+std::string three_backends(const std::string& lines, const std::string& mode = "dsr-l2") {
+    std::string text = R"([[port]]
+name = "p0"
+device = "net_af_packet0,iface=lb0"
+addresses = ["198.51.100.2/24"]
+gateway = "198.51.100.1"
+[[vip]]
+name = "sip"
+address = "198.51.100.10"
+pool = "proxies"
+[[pool]]
+name = "proxies"
+mode = ")" + mode + "\"\n" +
+                       lines + "\n";
+    for (const char* number : {"1", "2", "3"})
+        text += std::string("[[pool.backend]]\nname = \"b") + number +
+                "\"\naddress = \"198.51.100.2" + number + "\"\n";
+    return text;
+}
+
+class ReplayMemory : public ReplayCommand {
+protected:
+    void use(const std::string& text) { std::ofstream(config_) << text; }
+    /// One frame more, so many seconds behind the last.
+    void add(const FrameBuilder& frame, double seconds = 0.02) {
+        now_ += static_cast<std::int64_t>(seconds * 1e9);
+        frames_.push_back({now_, frame.build()});
+    }
+    void add(const MessageBuilder& message, double seconds = 0.02) {
+        add(to_vip(message), seconds);
+    }
+    /// Each frame's backend, or its outcome where there is none.
+    std::vector<std::string> backends() {
+        write_pcap(in_, frames_);
+        const Json object = replayed({"--json", "--frames"});
+        std::vector<std::string> all;
+        for (const Json& one : object["frames"])
+            all.push_back(one["backend"].is_null() ? one["outcome"] : one["backend"]);
+        return all;
+    }
+
+private:
+    std::int64_t now_ = 1'700'000'000'000'000'000;
+    std::vector<Captured> frames_;
+};
+
+using Strings = std::vector<std::string>;
+
+/// To a success: it has a branch of its own.
+MessageBuilder ack(const char* call) {
+    return request("ACK").call_id(call).to_tag("a6c85cf").via(
+        "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKanother");
+}
+
+TEST_F(ReplayMemory, RoundRobinGoesOnFromCallToCallAndEachCallStays) {
+    use(three_backends("steering = \"round-robin\""));
+    for (const char* call : {"1@x", "2@x", "3@x", "4@x", "5@x"})
+        add(invite().call_id(call));
+    for (const char* call : {"5@x", "1@x", "4@x", "3@x", "2@x"})
+        add(bye().call_id(call));
+    add(invite().call_id("6@x"));
+    EXPECT_EQ(backends(),
+              (Strings{"b1", "b2", "b3", "b1", "b2", "b2", "b1", "b1", "b3", "b2", "b3"}));
+}
+
+TEST_F(ReplayMemory, LeastCallsKnowsWhoseCallHasEnded) {
+    use(three_backends("steering = \"least-calls\""));
+    for (const char* call : {"1@x", "2@x", "3@x"}) {
+        add(invite().call_id(call));
+        add(ack(call));
+    }
+    add(bye().call_id("2@x"));
+    add(invite().call_id("4@x"));
+    const Strings all = backends();
+    EXPECT_EQ((std::set<std::string>{all[0], all[2], all[4]}.size()), 3U) << "one each";
+    EXPECT_EQ(all[7], all[2]) << "where one has ended";
+}
+
+TEST_F(ReplayMemory, ACallOutlivesItsCaptureTimeNotMore) {
+    std::string text = three_backends("steering = \"least-calls\"\ncall_lifetime = \"10m\"");
+    for (std::size_t at = 0; (at = text.find("name = \"b", at)) != std::string::npos; ++at)
+        text.insert(at, "max_calls = 1\n"), at += 14;
+    use(text);
+    for (const char* call : {"1@x", "2@x", "3@x"}) {
+        add(invite().call_id(call));
+        add(ack(call));
+    }
+    add(invite().call_id("4@x"), 590); // their BYEs were lost
+    add(invite().call_id("5@x"), 20);
+    add(invite().call_id("6@x"), 4'000'000); // so late that deadlines have wrapped around
+    const Strings all = backends();
+    EXPECT_EQ(all[6], "over_limit");
+    EXPECT_NE(all[7], "over_limit");
+    EXPECT_NE(all[8], "over_limit");
+}
+
+TEST_F(ReplayMemory, UsersAreCalledWhereTheyAreRegistered) {
+    use(three_backends("key = \"aor\""));
+    const auto to = [](int user) { return "<sip:user" + std::to_string(user) + "@example.org>"; };
+    for (int user = 0; user < 40; ++user)
+        add(request("REGISTER").call_id("r" + std::to_string(user)).to(to(user)));
+    for (int user = 0; user < 40; ++user)
+        add(invite().call_id("i" + std::to_string(user)).to(to(user)));
+    for (int user = 0; user < 40; ++user) // its Call-ID is all that it has in common
+        add(bye().call_id("i" + std::to_string(user)).from("<sip:x@y>;tag=1"));
+    const Strings all = backends();
+    for (std::size_t user = 0; user < 40; ++user) {
+        EXPECT_EQ(all[40 + user], all[user]) << user;
+        EXPECT_EQ(all[80 + user], all[user]) << user;
+    }
+    EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), 3U);
+}
+
+TEST_F(ReplayMemory, ACallThatNamesAnotherGoesWhereThatIs) {
+    use(three_backends("steering = \"round-robin\""));
+    for (const char* call : {"1@x", "2@x", "3@x"})
+        add(invite().call_id(call));
+    add(invite().call_id("4@x").line("Replaces: 2@x;to-tag=a;from-tag=b"));
+    add(bye().call_id("4@x"));
+    EXPECT_EQ(backends(), (Strings{"b1", "b2", "b3", "b2", "b2"}));
+}
+
+TEST_F(ReplayMemory, ABackendsOwnCallComesBackToIt) {
+    use(three_backends("", "nat"));
+    for (int call = 0; call < 30; ++call) {
+        const std::string number = std::to_string(call);
+        add(frame()
+                .ipv4("198.51.100.2" + std::to_string(1 + call % 3), "192.0.2.9")
+                .udp(5060, 5060)
+                .sip(invite().call_id(number)));
+        add(bye().call_id(number));
+    }
+    const Strings all = backends();
+    for (std::size_t call = 0; call < 30; ++call) {
+        EXPECT_EQ(all[2 * call], "b" + std::to_string(1 + call % 3));
+        EXPECT_EQ(all[2 * call + 1], all[2 * call]) << call;
+    }
+}
+
+TEST_F(ReplayMemory, AVipMovesWhenItsAnnouncementIsOver) {
+    std::string text = three_backends("t_settle = \"32s\"") +
+                       "[[pool]]\nname = \"next\"\n[[pool.backend]]\nname = \"c1\"\n"
+                       "address = \"198.51.100.31\"\n";
+    text.replace(
+        text.find("pool = \"proxies\""), 16, "pool = \"next\"\nprevious_pool = \"proxies\"");
+    use(text);
+    add(invite().call_id("early@x"));
+    add(invite().call_id("later@x"), 31);
+    add(invite().call_id("moved@x"), 2);
+    add(bye().call_id("early@x"));
+    add(bye().call_id("moved@x"));
+    add(bye().call_id("unknown@x"));
+    const Strings all = backends();
+    EXPECT_EQ(all[0].front(), 'b');
+    EXPECT_EQ(all[1].front(), 'b');
+    EXPECT_EQ(all[2], "c1");
+    EXPECT_EQ(all[3], all[0]);
+    EXPECT_EQ(all[4], "c1");
+    EXPECT_EQ(all[5].front(), 'b') << "it began before";
+}
+
+TEST_F(ReplayMemory, SaysThatTheCaptureCutFrames) {
+    use(three_backends(""));
+    write({to_vip(invite())});
+    std::fstream capture(in_, std::ios::in | std::ios::out | std::ios::binary);
+    capture.seekp(24 + 12 + 1); // behind the file's header: the second byte of the length
+    capture.put('\x7f');
+    capture.close();
+    const Finished result = replay({"--json"});
+    EXPECT_EQ(result.exit_status, 0);
+    EXPECT_EQ(Json::parse(result.out)["cut"], 1);
+    EXPECT_EQ(result.err,
+              "viaductd: 1 of 1 frames in " + in_ +
+                  " were cut when they were captured: what they began is not known here; capture "
+                  "whole frames (tcpdump -s 0)\n");
+}
+
+TEST_F(ReplayMemory, DoesNotRunOutOfTableInAConfigurationWithTheMostCalls) {
+    use(three_backends("steering = \"round-robin\"") + "[steering]\ncalls = 100000000\n");
+    add(invite().call_id("1@x"));
+    add(invite().call_id("2@x"));
+    add(bye().call_id("1@x"));
+    EXPECT_EQ(backends(), (Strings{"b1", "b2", "b1"}));
 }
 
 TEST_F(ReplayCommand, CheckIsSilentAboutAGoodFile) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "capture.hpp"
+#include "rate_limit.hpp"
 #include "world.hpp"
 
 #include "viaduct/error.hpp"
@@ -39,16 +40,31 @@ struct Replayed {
     std::vector<Told> told;
 };
 
-Replayed run(const std::string& in,
+Replayed run(const ReplayControl& control,
+             const std::string& in,
              const std::string& out,
-             const World& here = world(),
+             const World& here,
              std::uint32_t mtu = 1500) {
     Replayed all;
-    all.totals = replay(here.snapshot, here.next_hops, mtu, in, out, [&](const ReplayFrame& one) {
+    all.totals = replay(control, here.next_hops, mtu, in, out, [&](const ReplayFrame& one) {
         all.told.push_back(
             {one.number, one.outcome, one.vip, one.pool, one.backend, std::string(one.call_id)});
     });
     return all;
+}
+
+/// The world as it is, whatever the time.
+ReplayControl still(const World& here) {
+    return [&here](std::chrono::nanoseconds) {
+        return ReplayMoment{here.snapshot, here.calls, CallTime(1)};
+    };
+}
+
+Replayed run(const std::string& in,
+             const std::string& out,
+             const World& here = world(),
+             std::uint32_t mtu = 1500) {
+    return run(still(here), in, out, here, mtu);
 }
 
 /// The one line replay() refuses with; fails when it does not.
@@ -228,7 +244,130 @@ TEST_F(Replay, ConservesWhateverTheCaptureHolds) {
 TEST_F(Replay, NeedsNobodyToTell) {
     write_pcap(in_, captured({to_vip()}));
     const World here = world();
-    EXPECT_EQ(replay(here.snapshot, here.next_hops, 1500, in_, out_, nullptr).sent, 1U);
+    EXPECT_EQ(replay(still(here), here.next_hops, 1500, in_, out_, nullptr).sent, 1U);
+}
+
+/// A pool that deals out in turn, and remembers what it dealt.
+void deal_in_turn(World& here) {
+    auto dealer = std::make_shared<Dealer>();
+    dealer->by = SteerBy::RoundRobin;
+    dealer->members = {{kB1, 1}, {kB2, 1}, {kB3, 1}};
+    dealer->sequence = {0, 1, 2};
+    dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
+    dealer->loads = std::make_shared<BackendLoads>();
+    Pool& pool = here.snapshot.pools[index(kProxies)];
+    pool.dealer = std::move(dealer);
+    pool.marks = std::make_shared<SlotMarks>();
+    pool.remembers_all = pool.looks_closer = true;
+    pool.lifetimes = {100, 0, 20, 4, 0};
+    here.snapshot.vips[index(kSipVip)].read_rules.want = kWantForCalls;
+    here.give_call_table();
+}
+
+TEST_F(Replay, RemembersWhatTheCaptureBegan) {
+    World here = world();
+    deal_in_turn(here);
+    std::vector<FrameBuilder> frames;
+    for (const char* call : {"1@x", "2@x", "3@x", "4@x"})
+        frames.push_back(to_vip(call));
+    for (const char* call : {"4@x", "2@x", "1@x", "3@x"})
+        frames.push_back(to_vip().sip(bye().call_id(call)));
+    write_pcap(in_, captured(frames));
+    std::vector<std::optional<BackendId>> backends;
+    for (const Told& one : run(in_, out_, here).told)
+        backends.push_back(one.backend);
+    EXPECT_EQ(backends,
+              (std::vector<std::optional<BackendId>>{kB1, kB2, kB3, kB1, kB1, kB2, kB1, kB3}));
+}
+
+TEST_F(Replay, DecidesAsAWorkerDoesWhateverComes) {
+    std::mt19937 random(7);
+    std::vector<FrameBuilder> frames;
+    const auto one_of = [&](auto&&... those) {
+        const std::array all{std::string(those)...};
+        return all[random() % all.size()];
+    };
+    for (int i = 0; i < 2000; ++i) {
+        const std::string method =
+            one_of("INVITE", "ACK", "BYE", "REGISTER", "OPTIONS", "SUBSCRIBE", "NOTIFY", "CANCEL");
+        MessageBuilder message = request(method).call_id(std::to_string(random() % 300) + "@x");
+        message.via("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK" + std::to_string(random() % 900));
+        if (random() % 2 == 0) message.to_tag(one_of("a", "b"));
+        if (method == "INVITE" && random() % 4 == 0)
+            message.line("Replaces: " + std::to_string(random() % 300) +
+                         "@x;to-tag=a;from-tag=1928301774");
+        if (method == "REGISTER") message.line("Expires: " + one_of("0", "60", "3600"));
+        frames.push_back(to_vip().sip(message));
+        if (random() % 5 == 0) frames.back().ipv4(kClient, kNatVip);
+        if (random() % 9 == 0) frames.push_back(from_n1().sip(message));
+    }
+    write_pcap(in_, captured(frames));
+    World here = world();
+    deal_in_turn(here);
+    here.snapshot.calls_a_second = 20;
+    const Replayed replayed = run(in_, out_, here);
+
+    World live = world();
+    deal_in_turn(live);
+    live.snapshot.calls_a_second = 20;
+    RateLimit limit;
+    std::int64_t at = kStart;
+    for (PortView& port : live.ports)
+        port.any_destination = true;
+    const auto burst = std::make_unique<Burst>();
+    for (std::size_t i = 0; i < frames.size(); ++i, at += 20'000'000) {
+        Bytes bytes = frames[i].build();
+        set_frame(*burst, 0, bytes.data(), static_cast<std::uint32_t>(bytes.size()), PortId{0});
+        burst->count = 1;
+        std::uint32_t budget = limit.take(1, 20, static_cast<std::uint64_t>(at), kSecond);
+        PipelineView view = live.view();
+        view.budget = &budget;
+        run_pipeline(view, *burst);
+        if (budget > 0) limit.give_back(budget, 20, kSecond);
+        ASSERT_EQ(replayed.told[i].backend, burst->frames[0].backend) << i;
+        const Outcome outcome =
+            burst->live_count > 0 ? sent_outcome(burst->frames[0]) : burst->outcomes[0];
+        ASSERT_EQ(replayed.told[i].outcome, outcome) << i;
+    }
+}
+
+TEST_F(Replay, TellsTheTimeOfTheCaptureWhichNeverGoesBack) {
+    const World here = world();
+    const std::vector<std::int64_t> stamps{
+        kStart, kStart + kSecond, kStart + kSecond / 2, 0, kStart + 3 * kSecond};
+    std::vector<Captured> frames;
+    for (const std::int64_t stamp : stamps)
+        frames.push_back({stamp, to_vip().build()});
+    for (const int precision : {PCAP_TSTAMP_PRECISION_MICRO, PCAP_TSTAMP_PRECISION_NANO}) {
+        write_pcap(in_, frames, precision);
+        std::vector<std::int64_t> told;
+        run(
+            [&](std::chrono::nanoseconds at) {
+                told.push_back(at.count());
+                return still(here)(at);
+            },
+            in_,
+            out_,
+            here);
+        EXPECT_EQ(told,
+                  (std::vector<std::int64_t>{kStart,
+                                             kStart + kSecond,
+                                             kStart + kSecond,
+                                             kStart + kSecond,
+                                             kStart + 3 * kSecond}));
+        EXPECT_EQ(read_capture(out_)[3].nanoseconds, 0) << "what is sent keeps its own stamp";
+    }
+}
+
+TEST_F(Replay, CountsFramesThatTheCaptureCut) {
+    write_pcap(in_, captured({to_vip("1@x"), to_vip("2@x"), to_vip("3@x")}));
+    EXPECT_EQ(run(in_, out_).totals.cut, 0U);
+    Bytes bytes = read_file(in_);
+    constexpr std::size_t kFileHeader = 24;
+    constexpr std::size_t kWireLength = kFileHeader + 12; // of the first frame
+    bytes[kWireLength + 1] = std::byte{0x7f};
+    write_file(in_, bytes);
+    EXPECT_EQ(run(in_, out_).totals.cut, 1U);
 }
 
 TEST_F(Replay, DecidesAlikeEveryTime) {
