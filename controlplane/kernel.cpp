@@ -115,6 +115,7 @@ struct Kernel::Impl {
     std::uint64_t version_ = 0; ///< 0: still starting
     bool neighbours_lost_ = false;
     bool routes_changed_ = false;
+    bool link_news_ = false;
     bool table_stale_ = false;
     bool told_gateways_full_ = false;
     Complaint no_neighbours_;
@@ -191,9 +192,13 @@ void Kernel::Impl::on_events() {
             break;
         case RTM_DELLINK:
             tell_lost_twin(message);
-            [[fallthrough]];
+            link_news_ = true;
+            routes_changed_ = true;
+            break;
         // A link that goes down takes its IPv4 routes along without a word about each.
         case RTM_NEWLINK:
+            link_news_ = true;
+            [[fallthrough]];
         case RTM_NEWROUTE:
         case RTM_DELROUTE:
             routes_changed_ = true;
@@ -205,6 +210,7 @@ void Kernel::Impl::on_events() {
     if (!whole) {
         neighbours_lost_ = true;
         routes_changed_ = true;
+        link_news_ = true;
     }
     on_tick(Clock::now());
 }
@@ -411,6 +417,14 @@ const NextHopSource& Kernel::next_hops() const noexcept {
 
 std::uint64_t Kernel::version() const noexcept {
     return impl_->version_;
+}
+
+bool Kernel::take_link_news() noexcept {
+    return std::exchange(impl_->link_news_, false);
+}
+
+void Kernel::link_came_up(PortId) {
+    impl_->neighbours_->restore_managed();
 }
 
 void Kernel::resolve(PortId port, Ipv4Addr address, TimePoint now) {

@@ -72,6 +72,12 @@ public:
     [[nodiscard]] const NextHopSource& next_hops() const noexcept;
     [[nodiscard]] std::uint64_t version() const noexcept;
 
+    /// True once after the kernel told of a change of any network interface.
+    [[nodiscard]] bool take_link_news() noexcept;
+
+    /// The port's link was down and is up: what the kernel forgot of its neighbours is asked for.
+    void link_came_up(PortId port);
+
     /// A packet wanted this address on this port and there was no MAC: ask the kernel to resolve
     /// it. At most one request per address and second.
     void resolve(PortId port, Ipv4Addr address, TimePoint now);

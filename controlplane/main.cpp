@@ -9,6 +9,7 @@
 #include "health.hpp"
 #include "instance_lock.hpp"
 #include "kernel.hpp"
+#include "links.hpp"
 #include "log.hpp"
 #include "loop.hpp"
 #include "pool.hpp"
@@ -136,6 +137,14 @@ void log_changes(const PoolModel& model, std::uint64_t& logged) {
     for (const StateChange& change : model.history()) {
         if (change.number <= logged) continue;
         logged = change.number;
+        if (!change.port.empty()) {
+            spdlog::log(change.to == "down" ? spdlog::level::warn : spdlog::level::info,
+                        "port {}: link is {}: {}",
+                        change.port,
+                        change.to,
+                        change.evidence);
+            continue;
+        }
         spdlog::log(change.to == "down" ? spdlog::level::warn : spdlog::level::info,
                     "backend {}/{}: {} -> {}: {}",
                     change.pool,
@@ -241,6 +250,8 @@ int run(Config config) {
     sweeper.mark_kept(calls.now());
     publish(publisher.build(model));
     Kernel kernel(config, model.places(), twin_ports(config), loop);
+    LinkWatch links(config, model, [&kernel](PortId port) { kernel.link_came_up(port); });
+    links.look();
     HealthChecker health(config, model, kernel.next_hops(), probe_port.number());
 
     std::uint64_t published_hops = 0;
@@ -269,6 +280,7 @@ int run(Config config) {
     loop.every(kTick, [&](TimePoint now) {
         // An answer that still waits must not be taken for missing.
         if (take_events(health, kernel, now)) health.tick(now);
+        links.tick(now, kernel.take_link_news());
         const CallTime call_time = calls.tick();
         set_call_time(call_time);
         sweeper.tick(call_time, now);

@@ -314,13 +314,19 @@ void PoolModel::record(const BackendState& backend, std::string_view from, std::
     ++version_;
     const auto now = std::chrono::system_clock::now();
     backends_[index(backend.id)].changed = now;
-    history_.push_back({++changes_,
-                        now,
-                        backend.pool_name,
-                        backend.config.name,
-                        std::string(from),
-                        std::string(to),
-                        backend.evidence});
+    record({0,
+            now,
+            backend.pool_name,
+            backend.config.name,
+            std::string(from),
+            std::string(to),
+            backend.evidence});
+}
+
+void PoolModel::record(StateChange change) {
+    change.number = ++changes_;
+    change.at = std::chrono::system_clock::now();
+    history_.push_back(std::move(change));
     if (history_.size() > kHistory) history_.pop_front();
 }
 

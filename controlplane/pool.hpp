@@ -86,11 +86,12 @@ struct PoolState {
 struct StateChange {
     std::uint64_t number = 0; ///< counts from 1 since start
     std::chrono::system_clock::time_point at;
-    std::string pool;
+    std::string pool; ///< with `backend`; empty where it is another thing that changed
     std::string backend;
     std::string from; ///< e.g. "up"
     std::string to;   ///< e.g. "down", "drain"
     std::string evidence;
+    std::string port{}; ///< whose link changed
 };
 
 class PoolModel {
@@ -148,6 +149,8 @@ public:
     /// Grows with every change that can alter what is published.
     [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
     [[nodiscard]] const std::deque<StateChange>& history() const noexcept { return history_; }
+    /// Something else that `show events` tells; number and time are given here.
+    void record(StateChange change);
 
 private:
     void arrange(const Config& config, std::vector<BackendState> before, bool is_start);

@@ -66,6 +66,10 @@ Json json_of(const std::optional<std::int64_t>& number) {
     return number ? Json(*number) : Json();
 }
 
+Json null_if_empty(const std::string& text) {
+    return text.empty() ? Json() : Json(text);
+}
+
 /// One decimal; null when there is nothing to divide by.
 Json ratio(double part, double whole) {
     if (whole <= 0) return nullptr;
@@ -231,7 +235,8 @@ void show_ports(Control&, Arguments, Reply& reply) {
                          {"driver", port.driver},
                          {"mac", to_string(port.mac)},
                          {"mtu", port.mtu},
-                         {"link", port.link_up ? "up" : "down"},
+                         {"link", port.no_link.empty() ? "up" : "down"},
+                         {"down_because", null_if_empty(port.no_link)},
                          {"received", port.received},
                          {"sent", port.sent},
                          {"missed", port.missed},
@@ -333,12 +338,20 @@ void show_events(Control& control, Arguments arguments, Reply& reply) {
         const StateChange& change = history[i];
         events.push_back({{"number", change.number},
                           {"at", utc(change.at)},
-                          {"pool", change.pool},
-                          {"backend", change.backend},
+                          {"pool", null_if_empty(change.pool)},
+                          {"backend", null_if_empty(change.backend)},
+                          {"port", null_if_empty(change.port)},
                           {"from", change.from},
                           {"to", change.to},
                           {"evidence", to_utf8(change.evidence)}});
     }
+    // People see the column only where it says something.
+    if (!std::ranges::all_of(events, [](const Json& event) { return event["port"].is_null(); }))
+        return;
+    Json rows = events;
+    for (Json& row : rows)
+        row.erase("port");
+    reply.text = to_table(rows);
 }
 
 void show_config(Control& control, Arguments, Reply& reply) {

@@ -198,6 +198,16 @@ std::vector<PortState> port_states() {
     return states;
 }
 
+std::vector<std::string> follow_links() {
+    Engine& self = engine();
+    std::vector<std::string> lacks;
+    for (std::size_t i = 0; i < self.ports.size(); ++i) {
+        lacks.push_back(lack_of_link(self.ports[i]));
+        self.punt->set_carrier(i, lacks.back().empty());
+    }
+    return lacks;
+}
+
 std::uint64_t tsc_hz() noexcept {
     return rte_get_tsc_hz();
 }

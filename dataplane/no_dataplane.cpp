@@ -30,6 +30,9 @@ const WorkerCounters& read_counters(WorkerId) noexcept {
 std::vector<PortState> port_states() {
     return {};
 }
+std::vector<std::string> follow_links() {
+    return {};
+}
 std::uint64_t tsc_hz() noexcept {
     return 1;
 }

@@ -334,7 +334,9 @@ Port open_port(const PortRequest& request,
         Port port;
         port.name = request.name;
         port.driver = info.driver_name;
-        if (port.driver == "net_af_packet") port.interface = interface_of(request.device);
+        port.kernel_name = interface_of(request.device);
+        port.kernel_link = if_nametoindex(port.kernel_name.c_str());
+        if (port.driver == "net_af_packet") port.interface = port.kernel_name;
         port.ethdev = ethdev;
         const auto tx_queues = static_cast<std::uint16_t>(workers);
         port.rx_queues = std::min(info.max_rx_queues, tx_queues);
@@ -354,6 +356,30 @@ void close_port(const Port& port) noexcept {
     rte_eth_dev_close(port.ethdev);
 }
 
+std::string lack_of_link(const Port& port) {
+    if (port.kernel_link == 0) {
+        rte_eth_link link{};
+        const int error = rte_eth_link_get_nowait(port.ethdev, &link);
+        if (error != 0) return std::string("the device does not say: ") + rte_strerror(-error);
+        return link.link_status == RTE_ETH_LINK_UP ? "" : "the device has no link";
+    }
+    // Drivers on a kernel interface say "up" whatever it does. By its index: a name may be given
+    // to another interface, which this port does not read.
+    ifreq request{};
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const bool is_there =
+        fd >= 0 &&
+        if_indextoname(port.kernel_link, static_cast<char*>(request.ifr_name)) != nullptr;
+    const std::string name =
+        is_there ? std::string(static_cast<char*>(request.ifr_name)) : port.kernel_name;
+    const bool known = is_there && ioctl(fd, SIOCGIFFLAGS, &request) == 0;
+    if (fd >= 0) close(fd);
+    if (!known) return name + " is gone; when it is there again, restart viaductd";
+    const auto flags = static_cast<unsigned>(request.ifr_flags);
+    if ((flags & IFF_UP) == 0) return name + " is down; ip link set " + name + " up";
+    return (flags & IFF_RUNNING) == 0 ? name + " has no carrier" : "";
+}
+
 PortState state_of(const Port& port) {
     PortState state;
     state.name = port.name;
@@ -361,9 +387,7 @@ PortState state_of(const Port& port) {
     state.interface = port.interface;
     state.mac = port.mac;
     state.mtu = port.mtu;
-    rte_eth_link link{};
-    if (rte_eth_link_get_nowait(port.ethdev, &link) == 0)
-        state.link_up = link.link_status == RTE_ETH_LINK_UP;
+    state.no_link = lack_of_link(port);
     rte_eth_stats stats{};
     if (rte_eth_stats_get(port.ethdev, &stats) == 0) {
         state.received = stats.ipackets;

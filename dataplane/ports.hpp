@@ -22,6 +22,8 @@ struct Port {
     std::string name;
     std::string driver;
     std::string interface;    ///< net_af_packet only
+    unsigned kernel_link = 0; ///< index of the interface whose link is the port's; 0: the device's
+    std::string kernel_name;  ///< its name at start
     std::uint16_t ethdev = 0; ///< DPDK's number of it
     std::uint16_t rx_queues = 0;
     MacAddr mac;
@@ -44,6 +46,9 @@ void start_eal(const DataplaneRequest& request, std::vector<std::string>& notes)
 void close_port(const Port& port) noexcept;
 
 [[nodiscard]] PortState state_of(const Port& port);
+
+/// Why the port has no link now; empty: it has.
+[[nodiscard]] std::string lack_of_link(const Port& port);
 
 /// The kernel interface that a device string names (`iface=lb0`); empty when it names none.
 [[nodiscard]] std::string interface_of(const std::string& device);

@@ -96,6 +96,11 @@ void PuntThread::start() {
     pthread_setname_np(thread_.native_handle(), "punt");
 }
 
+void PuntThread::set_carrier(std::size_t port, bool on) noexcept {
+    int carrier = on ? 1 : 0;
+    static_cast<void>(ioctl(taps_[port], TUNSETCARRIER, &carrier)); // fails when the twin is gone
+}
+
 void PuntThread::run() {
     std::vector<pollfd> waits;
     for (const int tap : taps_)

@@ -30,6 +30,9 @@ public:
 
     void start();
 
+    /// Control: what the kernel's programs see of the port's link.
+    void set_carrier(std::size_t port, bool on) noexcept;
+
     /// Producer: that worker. The mbuf's `port` field holds the PortId. It is freed here.
     [[nodiscard]] rte_ring* to_kernel(std::size_t worker) const { return to_kernel_[worker]; }
     /// Consumer: the one worker that serves this port's kernel traffic.

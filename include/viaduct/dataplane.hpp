@@ -45,7 +45,7 @@ struct PortState {
     std::string interface; ///< net_af_packet: the kernel interface whose frames the port reads too
     MacAddr mac;
     std::uint16_t mtu = 0;
-    bool link_up = false;
+    std::string no_link;        ///< why there is no link now; empty: the link is up
     std::uint64_t received = 0; ///< frames the driver delivered
     std::uint64_t sent = 0;     ///< frames the driver took
     std::uint64_t missed = 0;   ///< lost before we saw them, as far as the driver tells
@@ -71,6 +71,8 @@ void stop_dataplane() noexcept;
 [[nodiscard]] unsigned worker_cpu(WorkerId worker) noexcept;
 [[nodiscard]] const WorkerCounters& read_counters(WorkerId worker) noexcept;
 [[nodiscard]] std::vector<PortState> port_states();
+/// Looks at the link of every port; the twins' carrier follows it. PortState::no_link, by PortId.
+[[nodiscard]] std::vector<std::string> follow_links();
 /// TSC ticks a second, and now: the clock of Event::rx_tsc and WorkerCounter::BusyTsc.
 [[nodiscard]] std::uint64_t tsc_hz() noexcept;
 [[nodiscard]] std::uint64_t tsc_now() noexcept;

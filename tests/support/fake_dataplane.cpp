@@ -42,7 +42,6 @@ std::vector<std::string> start_dataplane(const DataplaneRequest& request) {
         state.name = port.name;
         state.driver = "fake";
         state.mtu = port.mtu.value_or(1500);
-        state.link_up = true;
         fake_dataplane().ports.push_back(std::move(state));
     }
     fake_dataplane().running = true;
@@ -64,6 +63,12 @@ const WorkerCounters& read_counters(WorkerId worker) noexcept {
 }
 std::vector<PortState> port_states() {
     return fake_dataplane().ports;
+}
+std::vector<std::string> follow_links() {
+    std::vector<std::string> lacks;
+    for (const PortState& port : fake_dataplane().ports)
+        lacks.push_back(port.no_link);
+    return lacks;
 }
 std::uint64_t tsc_hz() noexcept {
     return fake_dataplane().tsc_hz;
