@@ -9,16 +9,22 @@
 // Spec:  RFC 3261 §17.1.3 (matching answers), §17.1.2 (1xx is no final answer).
 #include "health.hpp"
 
+#include "log.hpp"
+
 #include "viaduct/dataplane.hpp"
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <utility>
 
 namespace viaduct {
 namespace {
 
 constexpr std::chrono::milliseconds kLongestSpread{200}; ///< of first probes, for a quick start
+constexpr std::size_t kMaxTold = 8; ///< reasons in the log for one backend that is down
+/// Strangers cannot make us look through all backends more often between two ticks.
+constexpr unsigned kSearchesPerTick = 16;
 
 bool accepted(const HealthConfig& health, std::uint16_t status) {
     return std::any_of(health.accept.begin(), health.accept.end(), [status](AcceptRange range) {
@@ -31,6 +37,48 @@ std::string milliseconds(std::chrono::microseconds time) {
     char text[32];
     std::snprintf(text, sizeof text, "%.1f ms", static_cast<double>(time.count()) / 1000.0);
     return text;
+}
+
+/// "200", or what stands for a status where there is none.
+std::string status_text(const Event& event) {
+    return event.status == 0 ? "a datagram that is no SIP response" : std::to_string(event.status);
+}
+
+/// How an answer with a probe's identifiers is not what a client would take; empty: it is.
+std::string misplaced(const Event& event, const ProbeFrame& probe, bool any_port) {
+    const bool same_place = event.source == probe.destination ||
+                            (any_port && event.source.address == probe.destination.address);
+    if (!same_place)
+        return " from " + to_string(event.source) + ", expected from " +
+               to_string(probe.destination);
+    if (event.destination != probe.source)
+        return " to " + to_string(event.destination) + ", expected to " + to_string(probe.source);
+    return {};
+}
+
+/// RFC 792, RFC 1812 §5.2.7.1.
+std::string icmp_text(std::uint16_t type_code) {
+    switch (type_code) {
+    case 0x300:
+        return "ICMP network unreachable";
+    case 0x301:
+        return "ICMP host unreachable";
+    case 0x302:
+        return "ICMP protocol unreachable";
+    case 0x303:
+        return "ICMP port unreachable";
+    case 0x304:
+        return "ICMP fragmentation needed";
+    case 0x309:
+    case 0x30a:
+    case 0x30d:
+        return "ICMP administratively prohibited";
+    case 0xb00:
+        return "ICMP time exceeded";
+    default:
+        return "ICMP type " + std::to_string(type_code >> 8) + " code " +
+               std::to_string(type_code & 0xff);
+    }
 }
 
 } // namespace
@@ -81,9 +129,14 @@ HealthChecker::Target HealthChecker::target_for(const BackendState& backend) con
                   .endpoint = backend.config.endpoint,
                   .mac = backend.config.mac,
                   .vip = std::nullopt,
+                  .any_port = false,
                   .damper = Damper(1, 1),
                   .due = {},
                   .probe = std::nullopt,
+                  .expired = {},
+                  .late = {},
+                  .reason = {},
+                  .told = {},
                   .statistics = {}};
     if (!backend.exists()) { // holds the place
         target.health.kind = ProbeKind::None;
@@ -92,6 +145,7 @@ HealthChecker::Target HealthChecker::target_for(const BackendState& backend) con
     const PoolConfig& pool = model_.pool(backend.pool).config;
     target.health = pool.health;
     target.mode = pool.mode;
+    target.any_port = pool.translate_any_port;
     target.damper = Damper(pool.health.fall, pool.health.rise, backend.health);
     auto vip = std::ranges::find(config_.vips, pool.name, &VipConfig::pool);
     if (vip == config_.vips.end()) // it keeps its calls by that vip
@@ -118,10 +172,10 @@ void HealthChecker::reconfigure(TimePoint now) {
             index(backend.id) < before.size() ? &before[index(backend.id)] : nullptr;
         if (known != nullptr && known->health == target.health && known->mode == target.mode &&
             known->vip == target.vip && known->endpoint == target.endpoint &&
-            known->mac == target.mac) {
+            known->mac == target.mac && known->any_port == target.any_port) {
             target = std::move(*known);
         } else if (known != nullptr) {
-            if (known->probe) waiting_.erase(known->probe->ids.call_id);
+            forget_ids(*known);
             if (backend.exists()) target.statistics = known->statistics;
         }
         targets_.push_back(std::move(target));
@@ -142,7 +196,14 @@ void HealthChecker::start_clock(TimePoint now) {
     clock_started_ = true;
 }
 
+void HealthChecker::forget_ids(const Target& target) {
+    if (target.probe) waiting_.erase(target.probe->ids.call_id);
+    for (const Expired& old : target.expired)
+        waiting_.erase(old.ids.call_id);
+}
+
 void HealthChecker::tick(TimePoint now) {
+    searches_ = 0;
     if (!clock_started_) start_clock(now);
     for (Target& target : targets_) {
         if (target.health.kind == ProbeKind::None) continue;
@@ -164,7 +225,10 @@ void HealthChecker::start_probe(Target& target, TimePoint now) {
                          .sent = std::nullopt,
                          .obstacle = {},
                          .ids = make_probe_ids(),
-                         .frame = {}};
+                         .frame = {},
+                         .udp_checksum = 0,
+                         .clue = Clue::None,
+                         .clue_text = {}};
     try_send(target, now);
 }
 
@@ -195,42 +259,76 @@ void HealthChecker::try_send(Target& target, TimePoint now) {
     if (!probe.obstacle.empty()) return;
     const PortId port = next_hops_.next_hops.hops[index(target.id)].port;
     // Every probe is a call of its own (a new Call-ID), so its CSeq is always the first.
-    if (!inject(port, build_frame(probe.frame, build_options(probe.frame, probe.ids, 1)))) {
+    const std::vector<std::byte> frame =
+        build_frame(probe.frame, build_options(probe.frame, probe.ids, 1));
+    if (!inject(port, frame)) {
         probe.obstacle = "probe could not be sent on port \"" + config_.ports[index(port)].name +
                          "\" (queue full, or over the MTU)";
         return;
     }
+    UdpHeader udp;
+    std::memcpy(&udp, frame.data() + sizeof(EtherHeader) + sizeof(Ipv4Header), sizeof udp);
+    probe.udp_checksum = udp.checksum.host();
     probe.sent = now;
     probe.deadline = now + target.health.timeout;
     waiting_.emplace(probe.ids.call_id, target.id);
     ++target.statistics.sent;
 }
 
+void HealthChecker::note(Probe& probe, Clue clue, std::string text) {
+    if (clue < probe.clue) return;
+    probe.clue = clue;
+    probe.clue_text = std::move(text);
+}
+
 void HealthChecker::on_answer(const Event& event, TimePoint received) {
     const auto waiting = waiting_.find(std::string{event.call_id.view()});
     if (waiting == waiting_.end()) {
         ++unknown_answers_;
+        take_unknown(event);
         return;
     }
     Target& target = targets_[index(waiting->second)];
-    const Probe& probe = *target.probe;
-    // A late answer counts as none, although tick() may not have noticed yet.
-    if (event.branch.view() != probe.ids.branch || received > probe.deadline) {
+    if (!target.probe || target.probe->ids.call_id != event.call_id.view()) {
+        take_late(target, event, received);
+        return;
+    }
+    Probe& probe = *target.probe;
+    if (event.branch.view() != probe.ids.branch) {
         ++unknown_answers_;
+        note(probe,
+             Clue::Place,
+             status_text(event) + " from " + to_string(event.source) +
+                 " without the probe's branch in its top Via");
         return;
     }
-    if (event.destination != probe.frame.source || event.source != probe.frame.destination ||
-        (target.mode == ForwardMode::DsrL2 && event.source_mac != probe.frame.destination_mac)) {
+    // A late answer counts as none, although tick() may not have noticed yet.
+    if (received > probe.deadline) {
+        ++unknown_answers_;
+        target.late = std::chrono::duration_cast<std::chrono::microseconds>(received - *probe.sent);
+        return;
+    }
+    if (const std::string wrong = misplaced(event, probe.frame, target.any_port); !wrong.empty()) {
         ++target.statistics.rejected;
+        note(probe, Clue::Answer, status_text(event) + wrong);
         return;
     }
-    if (event.status < 200) return; // the final answer is still to come (RFC 3261 §17.1.2.2)
-
+    if (event.status < 200) { // the final answer is still to come (RFC 3261 §17.1.2.2)
+        note(probe,
+             Clue::Answer,
+             "only " + std::to_string(event.status) + ", no final answer in " +
+                 std::to_string(target.health.timeout.count()) + " ms");
+        return;
+    }
     const auto rtt = std::chrono::duration_cast<std::chrono::microseconds>(
         std::max(received - *probe.sent, Clock::duration::zero())); // two clocks: TSC and ours
     target.statistics.last_status = event.status;
     target.statistics.last_rtt = rtt;
-    const std::string evidence = std::to_string(event.status) + " in " + milliseconds(rtt);
+    std::string evidence = std::to_string(event.status) + " in " + milliseconds(rtt);
+    // Whoever knows the identifiers has had the probe: a bond may send by any of its interfaces.
+    if (target.mode == ForwardMode::DsrL2 && event.source_mac != probe.frame.destination_mac)
+        evidence += " from MAC " + to_string(event.source_mac);
+    target.late.reset();
     if (accepted(target.health, event.status)) {
         ++target.statistics.good;
         finish(target, ProbeResult::Good, evidence);
@@ -240,22 +338,88 @@ void HealthChecker::on_answer(const Event& event, TimePoint received) {
     }
 }
 
+void HealthChecker::take_late(Target& target, const Event& event, TimePoint received) {
+    ++unknown_answers_;
+    for (const Expired& old : target.expired)
+        if (old.ids.call_id == event.call_id.view() && old.ids.branch == event.branch.view() &&
+            received > old.deadline)
+            target.late =
+                std::chrono::duration_cast<std::chrono::microseconds>(received - old.sent);
+}
+
+void HealthChecker::take_unknown(const Event& event) {
+    if (++searches_ > kSearchesPerTick) return;
+    for (Target& target : targets_) {
+        if (!target.probe || !target.probe->sent) continue;
+        const ProbeFrame& asked = target.probe->frame;
+        const bool is_its_place = target.mode == ForwardMode::DsrL2
+                                      ? event.source_mac == asked.destination_mac
+                                      : event.source.address == asked.destination.address;
+        if (!is_its_place) continue;
+        std::string text = status_text(event) + " from " + to_string(event.source);
+        if (event.status != 0) text += " without the probe's Call-ID";
+        note(*target.probe, Clue::Place, std::move(text));
+    }
+}
+
+void HealthChecker::on_error(const Event& event) {
+    if (++searches_ > kSearchesPerTick) return;
+    for (Target& target : targets_)
+        if (target.probe && target.probe->sent &&
+            target.probe->frame.destination == event.destination &&
+            target.probe->udp_checksum == event.udp_checksum)
+            note(*target.probe,
+                 Clue::Icmp,
+                 icmp_text(event.status) + " from " + to_string(event.source.address));
+}
+
 void HealthChecker::expire(Target& target) {
     ++target.statistics.timeout;
-    finish(target,
-           ProbeResult::Timeout,
-           target.probe->sent
-               ? "no answer in " + std::to_string(target.health.timeout.count()) + " ms"
-               : target.probe->obstacle);
+    const Probe& probe = *target.probe;
+    std::string evidence = probe.obstacle;
+    if (probe.sent && probe.clue != Clue::None) {
+        evidence = probe.clue_text;
+    } else if (probe.sent) {
+        evidence = "no answer in " + std::to_string(target.health.timeout.count()) + " ms";
+        if (target.late) evidence += "; a late one took " + milliseconds(*target.late);
+    }
+    finish(target, ProbeResult::Timeout, std::move(evidence));
 }
 
 void HealthChecker::finish(Target& target, ProbeResult result, std::string evidence) {
-    waiting_.erase(target.probe->ids.call_id);
+    Probe& probe = *target.probe;
+    if (result == ProbeResult::Timeout && probe.sent) {
+        target.expired.push_back({*probe.sent, probe.deadline, std::move(probe.ids)});
+        if (target.expired.size() > kMaxExpired) {
+            waiting_.erase(target.expired.front().ids.call_id);
+            target.expired.pop_front();
+        }
+    } else {
+        waiting_.erase(probe.ids.call_id);
+    }
     target.probe.reset();
     const Health health = target.damper.add(result);
+    std::string reason = evidence;
+    std::erase_if(reason, [](char c) { return '0' <= c && c <= '9'; }); // times, ports
+    const bool is_other = reason != target.reason;
+    target.reason = std::move(reason);
     if (target.damper.in_a_row() > 1)
         evidence += ", " + std::to_string(target.damper.in_a_row()) + " in a row";
-    model_.set_health(target.id, health, std::move(evidence));
+    const BackendState& backend = model_.backend(target.id);
+    if (health != Health::Down || backend.health != health) {
+        target.told.clear();
+        if (health == Health::Down) target.told.push_back(target.reason);
+        model_.set_health(target.id, health, std::move(evidence));
+    } else if (is_other) { // as when the server was started in the wrong way meanwhile
+        if (target.told.size() < kMaxTold && std::ranges::count(target.told, target.reason) == 0) {
+            target.told.push_back(target.reason);
+            spdlog::info("backend {}/{} is still down: {}",
+                         backend.pool_name,
+                         backend.config.name,
+                         evidence);
+        }
+        model_.explain(target.id, std::move(evidence));
+    }
 }
 
 } // namespace viaduct

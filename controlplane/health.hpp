@@ -17,6 +17,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <random>
 #include <string>
@@ -77,15 +78,18 @@ public:
     /// never taken for missing.
     void tick(TimePoint now);
     /// A ProbeAnswer event, received at `received`. Answers that match no probe, come twice, or
-    /// come from another place than the pool's mode demands are ignored and counted.
+    /// come from another place than clients would take them from are counted, and told as evidence
+    /// when the probe's time is over.
     void on_answer(const Event& event, TimePoint received);
+    /// A ProbeError event: evidence, too, and never more, for anybody can make one up.
+    void on_error(const Event& event);
 
     struct Statistics { ///< per backend, for `show health`
         std::uint64_t sent = 0;
         std::uint64_t good = 0;
         std::uint64_t bad_code = 0;
         std::uint64_t timeout = 0;  ///< probes without an answer in time, or that could not leave
-        std::uint64_t rejected = 0; ///< answers to its probes from a wrong place
+        std::uint64_t rejected = 0; ///< answers to its probes from, or to, a wrong place
         std::uint16_t last_status = 0; ///< of the last answer that counted; 0: none yet
         std::optional<std::chrono::microseconds> last_rtt; ///< of the same answer
     };
@@ -94,13 +98,29 @@ public:
     [[nodiscard]] std::uint64_t unknown_answers() const noexcept { return unknown_answers_; }
 
 private:
+    /// How much what came instead of a good answer says. Something that says less replaces nothing.
+    enum class Clue : std::uint8_t {
+        None,
+        Place, ///< from where the answer should come, but not tied to the probe
+        Icmp,  ///< quotes the probe
+        Answer ///< has the probe's identifiers
+    };
     struct Probe { ///< one probe under way
         TimePoint deadline;
         std::optional<TimePoint> sent; ///< empty: not yet, because of `obstacle`
         std::string obstacle;          ///< for the operator
         ProbeIds ids;
         ProbeFrame frame; ///< once sent: from where and to where
+        std::uint16_t udp_checksum = 0;
+        Clue clue = Clue::None;
+        std::string clue_text;
     };
+    struct Expired { ///< one whose time is over; its answer may still come
+        TimePoint sent;
+        TimePoint deadline;
+        ProbeIds ids;
+    };
+    static constexpr std::size_t kMaxExpired = 8; ///< a backend
     struct Target {
         BackendId id{};
         HealthConfig health;
@@ -108,9 +128,14 @@ private:
         Endpoint endpoint;
         std::optional<MacAddr> mac;
         std::optional<Endpoint> vip; ///< the first one of its pool
+        bool any_port = false;       ///< what it sends from any UDP port is translated
         Damper damper;
         TimePoint due; ///< when the next probe starts
         std::optional<Probe> probe;
+        std::deque<Expired> expired;
+        std::optional<std::chrono::microseconds> late; ///< how long the last late answer took
+        std::string reason;                            ///< of the last result, without digits
+        std::vector<std::string> told;                 ///< those that the log has while it is down
         Statistics statistics;
     };
     [[nodiscard]] Target target_for(const BackendState& backend) const;
@@ -121,6 +146,11 @@ private:
     [[nodiscard]] std::string address_frame(const Target& target, ProbeFrame& frame) const;
     void expire(Target& target);
     void finish(Target& target, ProbeResult result, std::string evidence);
+    void forget_ids(const Target& target);
+    void take_late(Target& target, const Event& event, TimePoint received);
+    /// An answer without identifiers of ours: whose place is it from?
+    void take_unknown(const Event& event);
+    static void note(Probe& probe, Clue clue, std::string text);
 
     const Config& config_;
     PoolModel& model_;
@@ -131,6 +161,7 @@ private:
     std::vector<Target> targets_;                        ///< by BackendId
     std::unordered_map<std::string, BackendId> waiting_; ///< Call-ID of a probe sent -> whose
     std::uint64_t unknown_answers_ = 0;
+    unsigned searches_ = 0; ///< through all targets, since the last tick
 };
 
 } // namespace viaduct

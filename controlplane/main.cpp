@@ -169,6 +169,9 @@ bool take_events(HealthChecker& health, Kernel& kernel, TimePoint now) {
         case EventKind::ProbeAnswer:
             health.on_answer(*event, Clock::now() - age);
             break;
+        case EventKind::ProbeError:
+            health.on_error(*event);
+            break;
         case EventKind::NextHopMiss:
             kernel.resolve(event->port, event->destination.address, now);
             break;

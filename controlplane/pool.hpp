@@ -127,6 +127,10 @@ public:
     /// No effect and no history when nothing changes; then returns false.
     bool
     set_health(BackendId id, Health health, std::string evidence, TimePoint now = Clock::now());
+    /// The health is the same, the reason another.
+    void explain(BackendId id, std::string evidence) {
+        backends_[index(id)].evidence = std::move(evidence);
+    }
     /// Health that somebody else found so earlier.
     void date_health(BackendId id, TimePoint seen) { backends_[index(id)].health_seen = seen; }
     /// BackendState::takes_since, when somebody else saw it begin.

@@ -13,9 +13,20 @@ std::optional<Outcome> admit(const Snapshot& snapshot, const Frame& frame) noexc
     case Origin::NatBackend:
         return std::nullopt;
     case Origin::ProbeTarget:
-        return frame.digest.kind == PayloadKind::Response ? Outcome::ProbeAnswer : Outcome::Punted;
+        break;
     }
-    return Outcome::Internal;
+    switch (frame.digest.kind) {
+    case PayloadKind::Response:
+        return Outcome::ProbeAnswer;
+    case PayloadKind::Request:
+        return Outcome::Punted;
+    case PayloadKind::KeepAlive:
+    case PayloadKind::Stun:
+    case PayloadKind::NotSip:
+    case PayloadKind::Unread: // of a backend it tells what is wrong there
+        break;
+    }
+    return frame.is_stranger ? Outcome::Punted : Outcome::ProbeAnswer;
 }
 
 } // namespace viaduct

@@ -25,6 +25,32 @@ bool is_arp(const rte_mbuf* mbuf) noexcept {
            rte_pktmbuf_mtod(mbuf, const EtherHeader*)->ether_type == Be16(kEtherTypeArp);
 }
 
+/// What came of a probe: an answer, or an ICMP error whose quoted UDP header `udp_offset` is.
+void fill_in(Event& event, const Frame& frame) noexcept {
+    const auto* ether = reinterpret_cast<const EtherHeader*>(frame.bytes);
+    const auto* ip = reinterpret_cast<const Ipv4Header*>(frame.bytes + Frame::kIpOffset);
+    const auto* udp = reinterpret_cast<const UdpHeader*>(frame.bytes + frame.udp_offset);
+    event.port = frame.rx_port;
+    event.source_mac = ether->source;
+    event.source.address = Ipv4Addr{ip->source.host()};
+    if (ip->protocol == kIpProtocolIcmp) {
+        const std::byte* at = frame.bytes + Frame::kIpOffset + (ip->version_ihl & 0x0fU) * 4UL;
+        const auto* icmp = reinterpret_cast<const IcmpHeader*>(at);
+        const auto* quoted = reinterpret_cast<const Ipv4Header*>(at + sizeof(IcmpHeader));
+        event.kind = EventKind::ProbeError;
+        event.status = static_cast<std::uint16_t>(icmp->type << 8 | icmp->code);
+        event.destination = {Ipv4Addr{quoted->destination.host()}, udp->destination_port.host()};
+        event.udp_checksum = udp->checksum.host();
+        return;
+    }
+    event.kind = EventKind::ProbeAnswer;
+    event.status = frame.digest.status;
+    event.source.udp_port = udp->source_port.host();
+    event.destination = {Ipv4Addr{ip->destination.host()}, udp->destination_port.host()};
+    event.call_id.assign(frame.digest.call_id);
+    event.branch.assign(frame.digest.top_via_branch);
+}
+
 /// An outcome that leaves the mbuf with us, to be freed.
 constexpr bool is_ours_to_free(Outcome outcome) noexcept {
     return outcome != Outcome::Punted;
@@ -190,31 +216,30 @@ Outcome Worker::punt(PortId port, rte_mbuf* mbuf, std::uint64_t tsc) noexcept {
     return Outcome::Punted;
 }
 
+/// One of many will do: the next packet tells it again, and answers to probes need the ring more.
+bool Worker::may_tell(std::uint64_t& told_tsc, std::uint64_t rx_tsc) const noexcept {
+    if (rx_tsc - told_tsc < tsc_per_miss ||
+        rte_ring_count(events) > rte_ring_get_capacity(events) / 2)
+        return false;
+    told_tsc = rx_tsc;
+    return true;
+}
+
 void Worker::tell(const Frame& frame, Outcome outcome, std::uint64_t rx_tsc) noexcept {
     Event event;
     event.rx_tsc = rx_tsc;
     if (outcome == Outcome::NextHopUnresolved) {
-        // One of many will do: the next packet asks again, and answers to probes need the ring
-        // more.
-        if (rx_tsc - miss_told_tsc < tsc_per_miss ||
-            rte_ring_count(events) > rte_ring_get_capacity(events) / 2)
-            return;
-        miss_told_tsc = rx_tsc;
+        if (!may_tell(miss_told_tsc, rx_tsc)) return;
         event.kind = EventKind::NextHopMiss;
         event.port = frame.tx_port;
         event.destination.address = frame.next_hop;
     } else {
-        const auto* ether = reinterpret_cast<const EtherHeader*>(frame.bytes);
-        const auto* ip = reinterpret_cast<const Ipv4Header*>(frame.bytes + Frame::kIpOffset);
-        const auto* udp = reinterpret_cast<const UdpHeader*>(frame.bytes + frame.udp_offset);
-        event.kind = EventKind::ProbeAnswer;
-        event.port = frame.rx_port;
-        event.status = frame.digest.status;
-        event.source_mac = ether->source;
-        event.source = {Ipv4Addr{ip->source.host()}, udp->source_port.host()};
-        event.destination = {Ipv4Addr{ip->destination.host()}, udp->destination_port.host()};
-        event.call_id.assign(frame.digest.call_id);
-        event.branch.assign(frame.digest.top_via_branch);
+        fill_in(event, frame);
+        // Strangers may send what they like: they get a share of the ring.
+        const bool is_like_ours = event.kind == EventKind::ProbeAnswer && !frame.is_stranger &&
+                                  event.call_id.length == kProbeCallIdLength &&
+                                  event.branch.length == kProbeBranchLength;
+        if (!is_like_ours && !may_tell(odd_told_tsc, rx_tsc)) return;
     }
     if (rte_ring_enqueue_elem(events, &event, sizeof(event)) != 0)
         counters[WorkerCounter::EventsLost].add(1);

@@ -59,7 +59,8 @@ struct alignas(64) Worker {
     std::uint64_t tsc_per_punt = 1;
     std::uint64_t tsc_per_second = 1;
     std::uint64_t miss_told_tsc = 0; ///< when the last NextHopMiss was told
-    std::uint64_t tsc_per_miss = 0;  ///< the least time between two
+    std::uint64_t odd_told_tsc = 0;  ///< when the last ProbeAnswer that is not like ours was told
+    std::uint64_t tsc_per_miss = 0;  ///< the least time between two of either
     Burst burst;
     WorkerCounters counters; // reader: control, relaxed
 
@@ -81,6 +82,7 @@ private:
     void send_batch(PortId port, TxBatch& batch) noexcept;
     [[nodiscard]] Outcome punt(PortId port, rte_mbuf* mbuf, std::uint64_t tsc) noexcept;
     void tell(const Frame& frame, Outcome outcome, std::uint64_t rx_tsc) noexcept;
+    [[nodiscard]] bool may_tell(std::uint64_t& told_tsc, std::uint64_t rx_tsc) const noexcept;
     std::uint16_t forward_ring(rte_ring* ring, WorkerCounter sent, WorkerCounter unsent) noexcept;
 };
 

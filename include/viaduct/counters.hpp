@@ -62,7 +62,9 @@ struct OutcomeInfo {
 inline constexpr std::array<OutcomeInfo, kOutcomeCount> kOutcomes{{
     {Outcome::Forwarded, "forwarded", "sent to a backend"},
     {Outcome::Returned, "returned", "from a backend, sent on to the client (nat)"},
-    {Outcome::ProbeAnswer, "probe_answer", "answer to a health probe, given to the control plane"},
+    {Outcome::ProbeAnswer,
+     "probe_answer",
+     "answer to a health probe, or an ICMP error about one, given to the control plane"},
     {Outcome::Punted, "punted", "not ours: given to the kernel through the port's TAP twin"},
     {Outcome::PuntLimited, "punt_limited", "not ours, and over the rate the kernel is given"},
     {Outcome::ForeignMac, "foreign_mac", "addressed to another station's MAC on a shared segment"},

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
@@ -27,19 +28,26 @@ template <std::size_t Size> struct ShortText {
     [[nodiscard]] std::string_view view() const noexcept { return {bytes.data(), length}; }
 };
 
+/// What probe.cpp makes: anything else answers no probe.
+inline constexpr std::size_t kProbeCallIdLength = 32;
+inline constexpr std::size_t kProbeBranchLength = 39;
+
 enum class EventKind : std::uint8_t {
-    ProbeAnswer, ///< a SIP response reached the probe endpoint
+    ProbeAnswer, ///< what may be an answer reached the probe endpoint
+    ProbeError,  ///< an ICMP error that quotes a probe
     NextHopMiss, ///< a packet wanted a next hop whose MAC is not known
 };
 
 struct Event {
     EventKind kind{};
-    PortId port{};            ///< where it arrived, or would have left
-    std::uint16_t status = 0; ///< ProbeAnswer: SIP status code
-    MacAddr source_mac;       ///< ProbeAnswer: who sent the frame
-    std::uint16_t reserved = 0;
-    Endpoint source;          ///< ProbeAnswer
-    Endpoint destination;     ///< ProbeAnswer: our endpoint. NextHopMiss: address to resolve
+    PortId port{}; ///< where it arrived, or would have left
+    /// ProbeAnswer: SIP status code; 0: it is no SIP response. ProbeError: ICMP type, code.
+    std::uint16_t status = 0;
+    MacAddr source_mac;             ///< ProbeAnswer: who sent the frame
+    std::uint16_t udp_checksum = 0; ///< ProbeError: of the probe
+    Endpoint source;                ///< ProbeAnswer; ProbeError: address that complains
+    /// ProbeAnswer: our endpoint. ProbeError: where the probe went. NextHopMiss: address to resolve
+    Endpoint destination;
     ShortText<63> call_id;    ///< ProbeAnswer
     ShortText<63> branch;     ///< ProbeAnswer: of the top Via
     std::uint64_t rx_tsc = 0; ///< when the worker took it from the port, in TSC ticks

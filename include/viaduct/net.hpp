@@ -148,6 +148,7 @@ struct Endpoint {
 inline constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
 inline constexpr std::uint16_t kEtherTypeVlan = 0x8100; ///< 802.1Q
 inline constexpr std::uint16_t kEtherTypeQinq = 0x88a8; ///< 802.1ad
+inline constexpr std::uint8_t kIpProtocolIcmp = 1;
 inline constexpr std::uint8_t kIpProtocolUdp = 17;
 
 struct EtherHeader {
@@ -184,5 +185,13 @@ struct UdpHeader {
     Be16 checksum;
 };
 static_assert(sizeof(UdpHeader) == 8 && alignof(UdpHeader) == 1);
+
+struct IcmpHeader { ///< of an error: the IP header and 8 bytes of what it is about follow (RFC 792)
+    std::uint8_t type;
+    std::uint8_t code;
+    Be16 checksum;
+    Be32 rest;
+};
+static_assert(sizeof(IcmpHeader) == 8 && alignof(IcmpHeader) == 1);
 
 } // namespace viaduct

@@ -228,7 +228,7 @@ struct Snapshot {
     EndpointIndex vip_addresses;   ///< VIP address, UDP port 0 -> any VipId that has it
     EndpointIndex own_addresses;   ///< the balancer's own addresses, UDP port 0 -> 0
     EndpointIndex probe_endpoints; ///< the balancer's own address and probe UDP port -> 0
-    EndpointIndex probe_sources;   ///< VIPs' and backends' addresses, UDP port 0: may answer probes
+    EndpointIndex probe_sources;   ///< VIPs' and backends' addresses, UDP port 0: answer probes
     EndpointIndex nat_backends;    ///< nat backend's address and UDP port (0: any) -> BackendId
     EndpointIndex nat_addresses;   ///< nat backend's address, UDP port 0 -> any BackendId there
 };

@@ -132,7 +132,6 @@ TEST(HealthChecker, LetsNoForgedAnswerChangeAState) {
         {"other source port", [](Event& e) { ++e.source.udp_port; }, true},
         {"other destination address", [](Event& e) { ++e.destination.address.value; }, true},
         {"other destination port", [](Event& e) { ++e.destination.udp_port; }, true},
-        {"another backend answers for it", [](Event& e) { e.source_mac = Site::mac_of(1); }, true},
     };
     for (const auto& forgery : forgeries) {
         SCOPED_TRACE(forgery.what);
@@ -337,6 +336,167 @@ TEST(HealthChecker, TakesBackendsWithoutAProbeForUp) {
     EXPECT_EQ(site.health(1), Health::Up);
     EXPECT_EQ(site.state().evidence, "no probe configured");
     EXPECT_TRUE(site.next().empty());
+}
+
+/// The evidence once a probe was answered like this, and nothing else came.
+std::string told_of(Site& site, void (*change)(Event&)) {
+    Event answer = site.next().at(0).answer(200);
+    change(answer);
+    site.checker->on_answer(answer, site.now + 1ms);
+    site.wait(301ms);
+    EXPECT_EQ(site.health(), Health::Down);
+    return site.state().evidence;
+}
+
+TEST(HealthChecker, SaysWhatCameFromWhereInsteadOfTheAnswer) {
+    const struct {
+        void (*change)(Event&);
+        const char* evidence;
+    } rows[] = {
+        {[](Event& e) { e.source.udp_port = 5070; },
+         "200 from 198.51.100.10:5070, expected from 198.51.100.10:5060"},
+        {[](Event& e) { e.source.address = *parse_ipv4("198.51.100.21"); },
+         "200 from 198.51.100.21:5060, expected from 198.51.100.10:5060"},
+        {[](Event& e) { e.destination.address.value += 1; },
+         "200 to 198.51.100.3:40000, expected to 198.51.100.2:40000"},
+        {[](Event& e) { e.status = 100; }, "only 100, no final answer in 300 ms"},
+        {[](Event& e) {
+             e.status = 503;
+             e.source.udp_port = 1024;
+         },
+         "503 from 198.51.100.10:1024, expected from 198.51.100.10:5060"},
+        {[](Event& e) { e.branch.assign(""); },
+         "200 from 198.51.100.10:5060 without the probe's branch in its top Via"},
+        {[](Event& e) { e.call_id.assign("mine"); },
+         "200 from 198.51.100.10:5060 without the probe's Call-ID"},
+        {[](Event& e) {
+             e.call_id.assign("");
+             e.status = 0;
+         },
+         "a datagram that is no SIP response from 198.51.100.10:5060"},
+        {[](Event& e) { // no backend's MAC, and not ours: nothing ties it to this one
+             e.call_id.assign("mine");
+             e.source_mac = Site::mac_of(7);
+         },
+         "no answer in 300 ms"},
+    };
+    for (const auto& row : rows) {
+        Site site(pool_of(1));
+        EXPECT_EQ(told_of(site, row.change), row.evidence);
+        EXPECT_EQ(site.model->history().back().evidence, row.evidence);
+    }
+}
+
+TEST(HealthChecker, KeepsWhatSaysMostAndForgetsItWithTheProbe) {
+    Site site(pool_of(1));
+    const SentProbe probe = site.next().at(0);
+    Event elsewhere = probe.answer(200);
+    elsewhere.source.udp_port = 5070;
+    Event stray = probe.answer(200);
+    stray.call_id.assign("mine");
+    site.checker->on_answer(elsewhere, site.now);
+    site.checker->on_answer(stray, site.now);
+    site.wait(301ms);
+    EXPECT_EQ(site.state().evidence,
+              "200 from 198.51.100.10:5070, expected from 198.51.100.10:5060");
+    site.wait(800ms);
+    EXPECT_EQ(site.state().evidence.rfind("no answer in 300 ms, ", 0), 0U) << site.state().evidence;
+    EXPECT_EQ(site.model->history().size(), 1U) << "it went down once";
+}
+
+TEST(HealthChecker, SaysWhyABackendIsStillDownWhenTheReasonIsAnother) {
+    Site site(pool_of(1));
+    site.wait(600ms);
+    EXPECT_EQ(site.state().evidence.rfind("no answer in 300 ms", 0), 0U) << site.state().evidence;
+    EXPECT_EQ(told_of(site, [](Event& e) { e.source.udp_port = 5070; })
+                  .rfind("200 from 198.51.100.10:5070, expected from 198.51.100.10:5060, ", 0),
+              0U);
+}
+
+TEST(HealthChecker, SaysThatAnswersComeTooLate) {
+    Site site(pool_of(1));
+    const SentProbe first = site.next().at(0);
+    site.wait(301ms);
+    EXPECT_EQ(site.state().evidence, "no answer in 300 ms");
+    site.next();
+    site.checker->on_answer(first.answer(), first.at + 732ms);
+    EXPECT_EQ(site.checker->unknown_answers(), 1U);
+    EXPECT_EQ(site.health(), Health::Down);
+    site.wait(301ms);
+    EXPECT_EQ(site.state().evidence, "no answer in 300 ms; a late one took 732.0 ms, 2 in a row");
+    for (int i = 0; i < 2; ++i)
+        site.answer_next();
+    EXPECT_EQ(site.health(), Health::Up);
+    site.wait(3s);
+    EXPECT_EQ(site.state().evidence.find("late"), std::string::npos) << site.state().evidence;
+}
+
+TEST(HealthChecker, SaysWhichIcmpErrorQuotedItsProbe) {
+    Site site(pool_of(2, ForwardMode::Nat));
+    const SentProbe first = site.next().at(0);
+    const SentProbe second = site.next().at(0);
+    Event error;
+    error.kind = EventKind::ProbeError;
+    error.source.address = first.destination.address;
+    error.destination = first.destination;
+    error.status = 3 << 8 | 3;
+    error.udp_checksum = first.udp_checksum;
+    site.checker->on_error(error);
+    Event forged = error;
+    forged.destination = second.destination;
+    forged.udp_checksum = static_cast<std::uint16_t>(second.udp_checksum + 1);
+    site.checker->on_error(forged);
+    EXPECT_EQ(site.health(), Health::Unknown) << "it decides nothing";
+    site.wait(301ms);
+    EXPECT_EQ(site.state(0).evidence, "ICMP port unreachable from 198.51.100.21");
+    EXPECT_EQ(site.state(1).evidence, "no answer in 300 ms");
+}
+
+TEST(HealthChecker, TakesAnAnswerByAnotherMacInDsr) {
+    for (const bool known : {false, true}) { // of no backend (a bond), or of another one
+        Site site(pool_of(2));
+        Event answer = site.next().at(0).answer(200);
+        answer.source_mac = known ? Site::mac_of(1) : *parse_mac("02:00:00:00:00:b3");
+        site.checker->on_answer(answer, site.now + 1ms);
+        EXPECT_EQ(site.health(), Health::Up);
+        EXPECT_EQ(site.state().evidence, "200 in 1.0 ms from MAC " + to_string(answer.source_mac));
+        EXPECT_EQ(site.statistics().rejected, 0U);
+    }
+}
+
+TEST(HealthChecker, TakesAnAnswerFromAnyPortWhereEveryPortIsTranslated) {
+    for (const bool any_port : {false, true}) {
+        PoolConfig pool = pool_of(1, ForwardMode::Nat);
+        pool.translate_any_port = any_port;
+        Site site(pool);
+        Event answer = site.next().at(0).answer(200);
+        answer.source.udp_port = 33'333;
+        site.checker->on_answer(answer, site.now + 1ms);
+        EXPECT_EQ(site.health(), any_port ? Health::Up : Health::Unknown);
+        answer = site.next().at(0).answer(200);
+        answer.source.address.value += 1;
+        site.checker->on_answer(answer, site.now + 1ms);
+        EXPECT_EQ(site.statistics().rejected, any_port ? 1U : 2U) << "but from no other address";
+    }
+}
+
+TEST(HealthChecker, SearchesItsBackendsForStrangersOnlySoOften) {
+    Site site(pool_of(1));
+    const SentProbe probe = site.next().at(0);
+    Event stray = probe.answer(200);
+    stray.call_id.assign("mine");
+    stray.source_mac = Site::mac_of(7);
+    for (int i = 0; i < 100; ++i)
+        site.checker->on_answer(stray, site.now);
+    stray.source_mac = probe.destination_mac;
+    site.checker->on_answer(stray, site.now);
+    EXPECT_EQ(site.checker->unknown_answers(), 101U);
+    site.wait(301ms);
+    EXPECT_EQ(site.state().evidence, "no answer in 300 ms") << "this tick was used up";
+    site.next();
+    site.checker->on_answer(stray, site.now);
+    site.wait(301ms);
+    EXPECT_EQ(site.state().evidence.rfind("200 from 198.51.100.10:5060 without", 0), 0U);
 }
 
 TEST(HealthChecker, ProbesAPoolThatAVipHadBeforeByThatVip) {

@@ -235,7 +235,59 @@ TEST(Classify, KnowsTheAnswersToProbes) {
     EXPECT_EQ(end_of(nat), std::nullopt);
     EXPECT_EQ(end_of(answer("198.51.100.21")), std::nullopt)
         << "from a backend's own address: the control plane says what is wrong with it";
-    EXPECT_EQ(end_of(answer(kClient)), Outcome::Punted) << "strangers answer no probes";
+    for (const std::string_view known : {kDsrVip, std::string_view("203.0.113.22")})
+        EXPECT_FALSE(classify(world(), answer(known)).frame.is_stranger);
+    const Classified stranger = classify(world(), answer(kClient));
+    EXPECT_EQ(stranger.end, std::nullopt) << "a server's second address, which nobody configured";
+    EXPECT_EQ(stranger.frame.origin, Origin::ProbeTarget);
+    EXPECT_TRUE(stranger.frame.is_stranger);
+}
+
+TEST(Classify, TakesTheFirstFragmentForAnAnswerToAProbe) {
+    const auto answer =
+        frame().ipv4(kDsrVip, kOwnAddress).udp(5060, kProbeUdpPort).udp_length(3000);
+    const auto first = FrameBuilder(answer).sip(response(200, "OK")).fragment(0, true);
+    const Classified found = classify(world(), first);
+    EXPECT_EQ(found.end, std::nullopt);
+    EXPECT_EQ(found.frame.origin, Origin::ProbeTarget);
+    EXPECT_EQ(text_of(found.frame.payload()), response(200, "OK").text());
+    EXPECT_EQ(end_of(FrameBuilder(first).fragment(185, true)), Outcome::Punted);
+    EXPECT_EQ(end_of(FrameBuilder(first).udp(5060, 9).udp_length(3000)), Outcome::Punted);
+    EXPECT_EQ(end_of(FrameBuilder(first).ipv4(kDsrVip, kNatVip)), Outcome::Fragment);
+}
+
+/// An ICMP error to the balancer about a datagram from that endpoint of its own.
+FrameBuilder icmp_error(std::uint8_t type, std::string_view own, std::uint16_t udp_port) {
+    Bytes quoted = frame().ipv4(own, "203.0.113.21").udp(udp_port, kNatUdpPort).payload("").build();
+    quoted.erase(quoted.begin(), quoted.begin() + sizeof(EtherHeader));
+    quoted.resize(28);
+    std::string text(8, '\0');
+    text[0] = static_cast<char>(type);
+    text[1] = 3;
+    text.append(text_of(quoted));
+    return frame().ipv4("203.0.113.21", kOwnAddress).protocol(kIpProtocolIcmp).payload(text);
+}
+
+TEST(Classify, KnowsAnIcmpErrorAboutAProbe) {
+    for (const int type : {3, 11, 12}) {
+        Classified found = classify(
+            world(), icmp_error(static_cast<std::uint8_t>(type), kOwnAddress, kProbeUdpPort));
+        EXPECT_EQ(found.end, Outcome::ProbeAnswer);
+        EXPECT_EQ(found.frame.header_at<UdpHeader>(found.frame.udp_offset).destination_port.host(),
+                  kNatUdpPort);
+    }
+    const FrameBuilder error = icmp_error(3, kOwnAddress, kProbeUdpPort);
+    EXPECT_EQ(end_of(icmp_error(8, kOwnAddress, kProbeUdpPort)), Outcome::Punted) << "a ping";
+    EXPECT_EQ(end_of(icmp_error(3, kOwnAddress, 9)), Outcome::Punted) << "about what others sent";
+    EXPECT_EQ(end_of(icmp_error(3, kDsrVip, kProbeUdpPort)), Outcome::Punted);
+    EXPECT_EQ(end_of(FrameBuilder(error).ipv4("203.0.113.21", kDsrVip).protocol(kIpProtocolIcmp)),
+              Outcome::Punted);
+    EXPECT_EQ(end_of(FrameBuilder(error).fragment(0, true)), Outcome::Punted);
+    const std::string whole(text_of(error.build()).substr(34));
+    for (std::size_t length = 0; length < 36; ++length)
+        EXPECT_EQ(end_of(FrameBuilder(error).payload(whole.substr(0, length))), Outcome::Punted)
+            << length;
+    EXPECT_EQ(end_of(FrameBuilder(error).payload(whole.substr(0, 36))), Outcome::ProbeAnswer);
 }
 
 TEST(Classify, NeverReadsOutsideAFrameAndAlwaysDecidesAlike) {

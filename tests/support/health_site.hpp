@@ -30,6 +30,7 @@ struct SentProbe {
     Endpoint source;
     Endpoint destination;
     TimePoint at;
+    std::uint16_t udp_checksum = 0;
 
     /// What stands after `name` up to the next separator.
     [[nodiscard]] std::string field(const std::string& name) const {
@@ -149,7 +150,8 @@ private:
                 ether.destination,
                 {Ipv4Addr{ip.source.host()}, udp.source_port.host()},
                 {Ipv4Addr{ip.destination.host()}, udp.destination_port.host()},
-                now};
+                now,
+                udp.checksum.host()};
     }
 };
 
