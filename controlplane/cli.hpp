@@ -67,6 +67,8 @@ struct Control {
     /// Publishes at once if the model changed, so that a verb's answer is already true.
     std::function<void()> apply;
     Reloader* reloader = nullptr; ///< null: the configuration cannot be changed
+    /// Keeps what was changed, so that a restart knows it. Returns what went wrong; empty: nothing.
+    std::function<std::string()> keep_state{};
 };
 
 /// What a verb says. Handlers fill `json`, and `text` unless the generic table of `json` will do.

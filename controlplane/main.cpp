@@ -307,7 +307,8 @@ int run(Config config) {
                     Clock::now(),
                     admins,
                     apply,
-                    &reloader};
+                    &reloader,
+                    [&keeper] { return keeper.write_now(); }};
     cli.start(control);
     spdlog::info("ready: {} worker(s), {} backend(s), control socket {}",
                  worker_count(),

@@ -92,6 +92,18 @@ DrainOptions read_options(Arguments arguments) {
     return options;
 }
 
+/// What was changed, once it is published, so that all of it is kept.
+void keep(const Control& control, bool has_changed, Reply& reply) {
+    reply.json["warning"] = nullptr;
+    const std::string failure =
+        has_changed && control.keep_state ? control.keep_state() : std::string();
+    if (failure.empty()) return;
+    const std::string warning =
+        failure + ": a restart before it can be written will not know this change";
+    reply.json["warning"] = warning;
+    reply.text += "Warning: " + warning + ".\n";
+}
+
 void set_admin(Control& control,
                Arguments arguments,
                Reply& reply,
@@ -106,7 +118,8 @@ void set_admin(Control& control,
     if (options.deadline)
         control.model.set_drain_deadline(backend.id, Clock::now() + *options.deadline);
     if (options.now) control.publisher.switch_at_once(pool.id);
-    if (changed || options.now || options.deadline) control.apply();
+    const bool applies = changed || options.now || options.deadline;
+    if (applies) control.apply();
 
     const std::string name = backend.config.name + " in pool " + pool.config.name;
     const std::size_t eligible = control.publisher.elect(control.model, pool.id).candidates.size();
@@ -144,6 +157,7 @@ void set_admin(Control& control,
                          : name + " is " + std::string(name_of(wish)) + " already: no change.\n";
     for (const std::string& note : notes)
         reply.text += note + "\n";
+    keep(control, applies, reply);
 }
 
 /// `undrain` and `drain` must not give packets to what somebody disabled, nor `enable` end a drain.
@@ -226,6 +240,7 @@ void failback(Control& control, Arguments arguments, Reply& reply) {
                  : " is on tier " + tier + " already, the first that has min_up: no change.\n");
     for (const std::string& note : notes)
         reply.text += note + "\n";
+    keep(control, changed, reply);
 }
 
 } // namespace viaduct

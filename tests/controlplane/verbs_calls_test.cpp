@@ -170,6 +170,41 @@ TEST(Drain, SaysWhenItSwitchesBehindAnotherChange) {
     EXPECT_FALSE(contains(desk.say("undrain proxies b2"), "What was announced"));
 }
 
+TEST(State, ThatCannotBeWrittenIsToldByEachVerbThatChangesIt) {
+    Config config = desk_config();
+    config.pools[0].failback = false;
+    config.pools[0].backends[2].tier = 1;
+    ControlDesk desk(std::move(config));
+    desk.all_up();
+    desk.model.set_health(BackendId{0}, Health::Down, "");
+    desk.model.set_health(BackendId{1}, Health::Down, "");
+    desk.control.apply();
+    desk.model.set_health(BackendId{0}, Health::Up, "");
+    desk.model.set_health(BackendId{1}, Health::Up, "");
+    desk.control.apply(); // tier 1 has taken over, and keeps new calls
+    const std::string warning = "cannot write /state.json.new: No space left on device: a restart "
+                                "before it can be written will not know this change";
+    for (const char* line : {"drain proxies b1",
+                             "drain proxies b1 --deadline 10m",
+                             "drain proxies b1 --now",
+                             "undrain proxies b1",
+                             "disable proxies b1",
+                             "enable proxies b1",
+                             "failback proxies"}) {
+        desk.state_failure = "cannot write /state.json.new: No space left on device";
+        const Json object = desk.ask_json(line);
+        ASSERT_FALSE(object.is_null()) << desk.ask(line);
+        EXPECT_EQ(object["warning"], warning) << line;
+    }
+    EXPECT_TRUE(contains(desk.ask("drain proxies b2"), "\nWarning: " + warning + ".\n"));
+    const unsigned kept = desk.state_kept;
+    EXPECT_TRUE(desk.ask_json("drain proxies b2")["warning"].is_null()) << "nothing has changed";
+    EXPECT_EQ(desk.state_kept, kept);
+    desk.state_failure.clear();
+    EXPECT_TRUE(desk.ask_json("undrain proxies b2")["warning"].is_null());
+    EXPECT_EQ(desk.state_kept, kept + 1) << "written before the answer";
+}
+
 TEST(ShowGenerations, TellsPastPresentAndAnnouncedOnes) {
     CallDesk desk;
     EXPECT_TRUE(contains(desk.say("drain proxies b1 --now"), "OK"));

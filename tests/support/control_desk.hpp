@@ -108,10 +108,7 @@ struct ControlDesk {
                        [this](const Config&, const std::vector<PlacedBackend>&) {
                            if (!address_failure.empty()) throw Error(address_failure);
                        },
-                       [this] {
-                           ++state_kept;
-                           return state_failure;
-                       }}};
+                       [this] { return keep_state(); }}};
     Control control{config,
                     model,
                     health,
@@ -126,7 +123,13 @@ struct ControlDesk {
                         ++applied;
                         publish(publisher.build(model));
                     },
-                    &reloader};
+                    &reloader,
+                    [this] { return keep_state(); }};
+
+    std::string keep_state() {
+        ++state_kept;
+        return state_failure;
+    }
 };
 
 [[nodiscard]] inline std::string to_base64(std::string_view text) {
