@@ -7,6 +7,8 @@
 // Cost:  n log n in the number of entries.
 #include "config_check.hpp"
 
+#include "viaduct/pci_address.hpp"
+
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -130,7 +132,7 @@ void Checker::check_device(const std::string& device,
                            Position at,
                            Seen<std::string>& devices,
                            Seen<std::string>& interfaces) {
-    const std::string name = device.substr(0, device.find(','));
+    const std::string name = device_name(device);
     if (const auto* first = devices.earlier(name, at)) {
         mistakes_.add(
             at, "two ports have the device " + quote(name) + ", the first " + on_line(*first));
@@ -149,7 +151,7 @@ void Checker::check_device(const std::string& device,
 
 void Checker::check_ports() {
     Seen<std::string> names;
-    Seen<std::string> devices;    // the part before the comma: DPDK's name of it
+    Seen<std::string> devices;    // by DPDK's name of it
     Seen<std::string> interfaces; // two ports on one would see every frame twice
     for (std::size_t i = 0; i < config_.ports.size(); ++i) {
         const PortConfig& port = config_.ports[i];

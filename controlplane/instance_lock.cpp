@@ -4,17 +4,13 @@
 #include "files.hpp"
 
 #include "viaduct/error.hpp"
+#include "viaduct/pci_address.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
-#include <charconv>
-#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
-#include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -100,26 +96,6 @@ std::string calls_path(const Config& config) {
 
 namespace {
 
-/// As the kernel spells it, of the ways to write it: hexadecimal digits in either case, zeros in
-/// front and domain 0 left out. Empty: it is none.
-std::string pci_address(std::string_view text) {
-    constexpr std::array kMost{0xffff'ffffU, 0xffU, 0x1fU, 7U};
-    std::array<unsigned, 4> parts{};
-    const char* at = text.data();
-    const char* const end = at + text.size();
-    for (std::size_t i = std::ranges::count(text, ':') == 2 ? 0 : 1; i < parts.size(); ++i) {
-        const auto [next, error] = std::from_chars(at, end, parts[i], 16);
-        const bool is_last = i + 1 == parts.size();
-        if (error != std::errc() || parts[i] > kMost[i] || (next == end) != is_last) return {};
-        if (!is_last && *next != (i + 2 == parts.size() ? '.' : ':')) return {};
-        at = is_last ? end : next + 1;
-    }
-    std::array<char, 24> name{};
-    std::snprintf(
-        name.data(), name.size(), "%04x:%02x:%02x.%x", parts[0], parts[1], parts[2], parts[3]);
-    return name.data();
-}
-
 LockFile::Subject calls_of(const Config& config) {
     const std::string path = calls_path(config);
     return {path + ".lock",
@@ -134,21 +110,6 @@ LockFile::Subject state_of(const Config& config) {
 }
 
 } // namespace
-
-std::vector<std::string> pci_addresses(const std::string& device) {
-    constexpr std::string_view kOfAddresses = "0123456789abcdefABCDEF:.";
-    std::vector<std::string> found;
-    std::string_view rest = device;
-    while (!rest.empty()) {
-        rest.remove_prefix(std::min(rest.find_first_of(kOfAddresses), rest.size()));
-        std::string_view word = rest.substr(0, rest.find_first_not_of(kOfAddresses));
-        rest.remove_prefix(word.size());
-        word.remove_prefix(std::min(word.find_first_not_of(':'), word.size())); // of "pci:"
-        if (std::string address = pci_address(word); !address.empty())
-            found.push_back(std::move(address));
-    }
-    return found;
-}
 
 InstanceLocks::InstanceLocks(const Config& config, const std::string& device_folder)
     : calls_(calls_of(config)), state_(viaduct::state_of(config)) {

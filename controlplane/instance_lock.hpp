@@ -46,9 +46,6 @@ private:
 /// Beside the socket, which is on a file system in memory: what is there outlives us, not the boot.
 [[nodiscard]] std::string calls_path(const Config& config);
 
-/// The PCI addresses that a port's device names, each as the kernel spells it (0000:17:00.0).
-[[nodiscard]] std::vector<std::string> pci_addresses(const std::string& device);
-
 /// All that this configuration needs for itself. Taken before anything is written or any device is
 /// touched, so that who is refused has changed nothing.
 class InstanceLocks {

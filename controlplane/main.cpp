@@ -91,14 +91,22 @@ private:
     std::uint16_t number_ = 0;
 };
 
+/// What DPDK has to say, in our log. When the start fails, its first line is in the error.
+void log_library() {
+    for (const std::string& line : take_library_log())
+        spdlog::warn("DPDK: {}", line);
+}
+
 /// Stops the data plane when it goes, wherever start-up got to.
 struct RunningDataplane {
     RunningDataplane(const DataplaneRequest& request, CallCopy& calls) : copy(calls) {
         for (const std::string& note : start_dataplane(request))
             spdlog::info("{}", note);
+        log_library();
     }
     ~RunningDataplane() {
         stop_dataplane();
+        log_library();
         copy.end();
     }
     RunningDataplane(const RunningDataplane&) = delete;
@@ -295,7 +303,10 @@ int run(Config config) {
     });
 
     LoadMeter load;
-    loop.every(std::chrono::seconds(1), [&load](TimePoint) { load.tick(); });
+    loop.every(std::chrono::seconds(1), [&load](TimePoint) {
+        load.tick();
+        log_library();
+    });
     Control control{config,
                     model,
                     health,

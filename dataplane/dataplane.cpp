@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "viaduct/dataplane.hpp"
 
+#include "eal.hpp"
 #include "ports.hpp"
 #include "punt.hpp"
 #include "worker.hpp"
 
 #include "viaduct/error.hpp"
+#include "viaduct/pci_address.hpp"
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -95,13 +97,26 @@ void create_workers(Engine& self, const std::vector<unsigned>& cpus) {
     }
 }
 
+/// What `open` throws says too that the memory is ordinary, and why: notes are not shown then.
+template <typename Open> auto naming_memory(const std::string& lack, Open open) {
+    try {
+        return open();
+    } catch (const Error& error) {
+        if (lack.empty()) throw;
+        throw Error(std::string(error.what()) + " (the memory is ordinary: " + lack + ")");
+    }
+}
+
 void start_all(Engine& self, const DataplaneRequest& request, std::vector<std::string>& notes) {
-    start_eal(request, notes);
+    const std::string lack = start_eal(request, notes);
     self.eal_started = true;
-    self.mempool = create_mempool(request);
+    self.mempool = naming_memory(lack, [&] { return create_mempool(request); });
     self.shared.calls = request.calls;
     for (const PortRequest& port : request.ports) {
-        self.ports.push_back(open_port(port, request.cpus.size(), self.mempool, notes));
+        self.ports.push_back(
+            naming_memory(pci_addresses(port.device).empty() ? std::string() : lack, [&] {
+                return open_port(port, request.cpus.size(), self.mempool, notes);
+            }));
         const Port& opened = self.ports.back();
         self.shared.ethdevs.push_back(opened.ethdev);
         self.shared.ports.push_back(

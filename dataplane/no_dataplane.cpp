@@ -16,6 +16,10 @@ std::vector<std::string> start_dataplane(const DataplaneRequest&) {
         "--reference, but not run; build it with libdpdk-dev installed");
 }
 
+std::vector<std::string> take_library_log() {
+    return {};
+}
+
 void stop_dataplane() noexcept {}
 std::size_t worker_count() noexcept {
     return 0;

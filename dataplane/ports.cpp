@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ports.hpp"
 
+#include "eal.hpp"
+#include "port_advice.hpp"
+
 #include "viaduct/error.hpp"
+#include "viaduct/pci_address.hpp"
 
 #include <rte_config.h>
 #include <rte_dev.h>
@@ -28,118 +32,9 @@ namespace viaduct {
 
 namespace {
 
-constexpr std::uint16_t kRxDescriptors = 1024;
-constexpr std::uint16_t kTxDescriptors = 1024;
-constexpr unsigned kMempoolCache = 256;
 /// What every driver's buffers hold in one piece: net_af_packet's frames of 2,048 bytes are the
 /// least.
 constexpr std::uint16_t kMaxMtu = 1968;
-
-/// What a packet buffer takes, with its headers and its place on the stack of free ones. None lies
-/// across two pages, so one fills an ordinary page.
-constexpr std::size_t kHugeBufferBytes = 2560;
-constexpr std::size_t kOrdinaryBufferBytes = 4224;
-
-/// Buffers that queues, rings and caches can hold at one time: with fewer, reception would starve.
-std::size_t least_buffers(const DataplaneRequest& request) {
-    const std::size_t workers = request.cpus.size();
-    return request.ports.size() * workers * (kRxDescriptors + kTxDescriptors) + workers * 3 * 1024 +
-           (workers + 1) * kMempoolCache * 3 / 2;
-}
-
-std::size_t buffers_of(const DataplaneRequest& request) {
-    const std::size_t least = least_buffers(request);
-    const std::size_t count = request.buffers.value_or(least);
-    if (count < least)
-        throw Error("dataplane.buffers = " + std::to_string(count) + ", but " +
-                    std::to_string(request.ports.size()) + " port(s) and " +
-                    std::to_string(request.cpus.size()) + " worker(s) need at least " +
-                    std::to_string(least) + "; raise it or leave it out");
-    return count;
-}
-
-/// Huge page or ordinary memory that EAL is given: the mempool and the rings, with room to spare.
-std::size_t needed_megabytes(const DataplaneRequest& request, std::size_t buffer_bytes) {
-    const std::size_t more_buffers = buffers_of(request) - least_buffers(request);
-    return 64 + 32 * request.ports.size() * std::max<std::size_t>(1, request.cpus.size()) +
-           more_buffers * buffer_bytes / 1'000'000;
-}
-
-std::size_t free_huge_megabytes() {
-    std::size_t total_kb = 0;
-    for (const unsigned size_kb : {2048U, 1048576U}) {
-        std::array<char, 96> path{};
-        std::snprintf(path.data(),
-                      path.size(),
-                      "/sys/kernel/mm/hugepages/hugepages-%ukB/free_hugepages",
-                      size_kb);
-        const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.data(), "re"),
-                                                         &std::fclose);
-        std::array<char, 32> text{};
-        if (file && std::fgets(text.data(), static_cast<int>(text.size()), file.get()) != nullptr)
-            total_kb += std::strtoul(text.data(), nullptr, 10) * size_kb;
-    }
-    return total_kb / 1024;
-}
-
-bool use_huge_pages(const DataplaneRequest& request, std::vector<std::string>& notes) {
-    if (request.memory == MemoryKind::Ordinary) return false;
-    const std::size_t needed = needed_megabytes(request, kHugeBufferBytes);
-    const std::size_t available = free_huge_megabytes();
-    if (available >= needed) return true;
-    const std::string lack = std::to_string(available) + " MB of huge pages are free, " +
-                             std::to_string(needed) + " MB are needed";
-    if (request.memory == MemoryKind::HugePages)
-        throw Error("dataplane.memory = \"hugepages\": " + lack +
-                    "; set vm.nr_hugepages higher, or memory = \"ordinary\"");
-    notes.push_back("ordinary memory, because " + lack + ": expect more TLB misses");
-    return false;
-}
-
-/// "0@(0,3),1@1,2@2": the main thread on what the workers leave, each worker on its own CPU.
-std::string lcores_argument(const std::vector<unsigned>& worker_cpus) {
-    cpu_set_t allowed;
-    CPU_ZERO(&allowed);
-    sched_getaffinity(0, sizeof(allowed), &allowed);
-    std::string rest;
-    std::string all;
-    for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-        if (!CPU_ISSET(cpu, &allowed)) continue;
-        all += (all.empty() ? "" : ",") + std::to_string(cpu);
-        if (std::find(worker_cpus.begin(), worker_cpus.end(), cpu) == worker_cpus.end())
-            rest += (rest.empty() ? "" : ",") + std::to_string(cpu);
-    }
-    std::string argument = "0@(" + (rest.empty() ? all : rest) + ")";
-    for (std::size_t i = 0; i < worker_cpus.size(); ++i)
-        argument += "," + std::to_string(i + 1) + "@" + std::to_string(worker_cpus[i]);
-    return argument;
-}
-
-/// Catches what DPDK logs while it lives, so that a failure can say why in its own one line.
-class LogCatcher {
-public:
-    LogCatcher() : stream_(open_memstream(&text_, &size_)) { rte_openlog_stream(stream_); }
-    ~LogCatcher() {
-        rte_openlog_stream(stderr);
-        std::fclose(stream_);
-        std::free(text_);
-    }
-    LogCatcher(const LogCatcher&) = delete;
-    LogCatcher& operator=(const LogCatcher&) = delete;
-
-    /// The first line logged, which is nearest to the cause, or `otherwise`.
-    [[nodiscard]] std::string first_line(const std::string& otherwise) {
-        std::fflush(stream_);
-        const std::string_view all(text_, size_);
-        const std::string_view line = all.substr(0, all.find('\n'));
-        return line.empty() ? otherwise : std::string(line);
-    }
-
-private:
-    char* text_ = nullptr;
-    std::size_t size_ = 0;
-    FILE* stream_;
-};
 
 [[noreturn]] void fail(const PortRequest& request, const std::string& what) {
     throw Error("port " + request.name + ": " + what);
@@ -151,19 +46,23 @@ std::uint16_t attach(const PortRequest& request) {
         fail(request,
              "device \"" + request.device + "\": there is no interface \"" + interface +
                  "\"; ip link shows which there are");
-    LogCatcher log;
+    const LogCatcher log;
     std::array<bool, RTE_MAX_ETHPORTS> known{};
     for (std::uint16_t id = 0; id < RTE_MAX_ETHPORTS; ++id)
         known[id] = rte_eth_dev_is_valid_port(id) != 0;
-    const int result = rte_dev_probe(request.device.c_str());
+    // DPDK finds a device by the kernel's spelling of its address alone.
+    const std::size_t arguments = std::min(request.device.find(','), request.device.size());
+    const std::string device = device_name(request.device) + request.device.substr(arguments);
+    const int result = rte_dev_probe(device.c_str());
     // By what is new, not by name: names of PCI devices have several spellings.
     for (std::uint16_t id = 0; id < RTE_MAX_ETHPORTS; ++id)
         if (!known[id] && rte_eth_dev_is_valid_port(id) != 0) return id;
     fail(request,
          "cannot open device \"" + request.device + "\": " +
-             log.first_line(result < 0 ? rte_strerror(-result) : "it is no network device") +
-             "; give a PCI address bound to vfio-pci or a virtual device such as "
-             "net_af_packet0,iface=eth1");
+             why_not_opened(
+                 kSysfs,
+                 request.device,
+                 log.first_line(result < 0 ? rte_strerror(-result) : "it is no network device")));
 }
 
 /// The MTU the kernel interface behind the port has; 0 when there is none.
@@ -202,6 +101,7 @@ std::uint16_t settle_mtu(const PortRequest& request, std::uint16_t ethdev) {
 rte_eth_conf choose_features(const PortRequest& request,
                              const rte_eth_dev_info& info,
                              std::uint16_t rx_queues,
+                             std::size_t workers,
                              std::vector<std::string>& notes) {
     rte_eth_conf conf{};
     if ((info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0)
@@ -210,7 +110,9 @@ rte_eth_conf choose_features(const PortRequest& request,
         notes.push_back("port " + request.name +
                         ": no fast free of sent packets; sending costs "
                         "some 8 % more");
-    if (rx_queues > 1 && (info.flow_type_rss_offloads & RTE_ETH_RSS_UDP) != 0) {
+    const std::uint64_t by_ports = info.flow_type_rss_offloads & RTE_ETH_RSS_UDP;
+    const std::uint64_t by_addresses = info.flow_type_rss_offloads & RTE_ETH_RSS_IP;
+    if (rx_queues > 1 && (by_ports | by_addresses) != 0) {
         conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
         // A key of our own: with the driver's public one a stranger could aim at one queue.
         static std::array<std::uint8_t, 64> key{};
@@ -219,12 +121,14 @@ rte_eth_conf choose_features(const PortRequest& request,
             conf.rx_adv_conf.rss_conf.rss_key = key.data();
             conf.rx_adv_conf.rss_conf.rss_key_len = info.hash_key_size;
         }
-        conf.rx_adv_conf.rss_conf.rss_hf =
-            info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
-    } else if (rx_queues > 1) {
-        notes.push_back("port " + request.name +
-                        ": no RSS; the driver spreads packets over the queues as it likes");
+        conf.rx_adv_conf.rss_conf.rss_hf = by_ports | by_addresses;
     }
+    const HashAbility can{(by_ports & RTE_ETH_RSS_NONFRAG_IPV4_UDP) != 0,
+                          (by_addresses & (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_OTHER)) !=
+                              0};
+    if (const std::string note = spread_note(info.driver_name, can, rx_queues, workers);
+        !note.empty())
+        notes.push_back("port " + request.name + ": " + note);
     return conf;
 }
 
@@ -238,9 +142,10 @@ void start_queues(const PortRequest& request,
     const auto check = [&](int result, const char* step) {
         if (result < 0) fail(request, std::string(step) + ": " + rte_strerror(-result));
     };
+    const LogCatcher log;
     rte_eth_dev_info info{};
     check(rte_eth_dev_info_get(ethdev, &info), "cannot read the device's abilities");
-    const rte_eth_conf conf = choose_features(request, info, rx_queues, notes);
+    const rte_eth_conf conf = choose_features(request, info, rx_queues, tx_queues, notes);
     check(rte_eth_dev_configure(ethdev, rx_queues, tx_queues, &conf),
           "cannot configure the device");
     port.mtu = settle_mtu(request, ethdev);
@@ -261,7 +166,12 @@ void start_queues(const PortRequest& request,
     for (std::uint16_t queue = 0; queue < tx_queues; ++queue)
         check(rte_eth_tx_queue_setup(ethdev, queue, tx_descriptors, socket, &tx_conf),
               "cannot set up a TX queue");
-    check(rte_eth_dev_start(ethdev), "cannot start the device");
+    if (const int result = rte_eth_dev_start(ethdev); result < 0) {
+        const std::string why = why_not_started(info.driver_name, log.all_lines());
+        fail(request,
+             std::string("cannot start the device: ") + rte_strerror(-result) +
+                 (why.empty() ? "" : ": " + why));
+    }
     if (rte_eth_allmulticast_enable(ethdev) != 0)
         notes.push_back("port " + request.name +
                         ": no reception of all multicast; neighbour discovery, VRRP and OSPF may "
@@ -279,45 +189,6 @@ std::string interface_of(const std::string& device) {
     return device.substr(first, device.find(',', first) - first);
 }
 
-void start_eal(const DataplaneRequest& request, std::vector<std::string>& notes) {
-    std::vector<std::string> arguments{
-        "viaductd",
-        "--no-telemetry",
-        "--log-level=*:error",
-        // A placeholder allow-list: EAL touches no device, and explicit probes still reach PCI.
-        "-a",
-        "0000:00:00.0",
-        "--lcores",
-        lcores_argument(request.cpus)};
-    if (use_huge_pages(request, notes)) {
-        arguments.insert(arguments.end(), {"--in-memory", "--single-file-segments"});
-    } else {
-        arguments.insert(arguments.end(),
-                         {"--no-huge",
-                          "--no-shconf",
-                          "-m",
-                          std::to_string(needed_megabytes(request, kOrdinaryBufferBytes))});
-    }
-    std::vector<char*> argv;
-    argv.reserve(arguments.size());
-    for (std::string& argument : arguments)
-        argv.push_back(argument.data());
-    LogCatcher log;
-    if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0)
-        throw Error("cannot start DPDK: " + log.first_line(rte_strerror(rte_errno)));
-}
-
-rte_mempool* create_mempool(const DataplaneRequest& request) {
-    const auto count = static_cast<unsigned>(buffers_of(request));
-    // lf_stack: a preempted punt or control thread never makes a worker wait, as a ring would.
-    rte_mempool* mempool = rte_pktmbuf_pool_create_by_ops(
-        "viaduct", count, kMempoolCache, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY, "lf_stack");
-    if (mempool == nullptr)
-        throw Error("cannot allocate " + std::to_string(count) +
-                    " packet buffers: " + rte_strerror(rte_errno));
-    return mempool;
-}
-
 Port open_port(const PortRequest& request,
                std::size_t workers,
                rte_mempool* mempool,
@@ -327,10 +198,17 @@ Port open_port(const PortRequest& request,
         rte_eth_dev_info info{};
         rte_eth_dev_info_get(ethdev, &info);
         if (info.max_tx_queues < workers)
+            fail(request, more_queues(info.driver_name, info.max_tx_queues, workers));
+        const std::size_t served =
+            served_queues(read_pci_device(kSysfs, device_name(request.device)));
+        if (served < workers)
             fail(request,
-                 "the device has " + std::to_string(info.max_tx_queues) + " TX queue(s), " +
-                     std::to_string(workers) + " workers need one each; add qpairs=" +
-                     std::to_string(workers) + " to its device string, or lower dataplane.workers");
+                 std::string("the driver ") + info.driver_name + " claims " +
+                     std::to_string(info.max_tx_queues) + " queues, but this chip has " +
+                     std::to_string(served) +
+                     ": what other workers send would be lost; lower "
+                     "dataplane.workers to " +
+                     std::to_string(served));
         Port port;
         port.name = request.name;
         port.driver = info.driver_name;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ports: EAL, the mempool, and the NIC ports with their queues. Start-up and shutdown only.
+// ports: the NIC ports with their queues. Start-up and shutdown only.
 //
 // Nothing here depends on a NIC feature beyond RX and TX: RSS and fast-free are used where a port
 // has them, and a note says what is missing and what that costs.
@@ -29,13 +29,6 @@ struct Port {
     MacAddr mac;
     std::uint16_t mtu = 0;
 };
-
-/// Starts EAL with one lcore per CPU of `request.cpus` (lcore ids 1, 2, ...) and the calling thread
-/// as main lcore on the remaining CPUs. Touches no device. Throws Error.
-void start_eal(const DataplaneRequest& request, std::vector<std::string>& notes);
-
-/// The one mempool of RX, punt and inject: packets may leave by any port and still be freed fast.
-[[nodiscard]] rte_mempool* create_mempool(const DataplaneRequest& request);
 
 /// Attaches, configures and starts one port with a TX queue per worker. Throws Error naming the
 /// port; the device is detached again then.

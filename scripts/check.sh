@@ -63,7 +63,7 @@ nothing() { ! grep -nE "$1" "${@:2}"; }
 
 # Who may include whom; private folders are kept apart by the build itself.
 layers() {
-    local shell='bench/table_bench\.cpp|dataplane/(ports|punt|worker|dataplane)\.[ch]pp|bench/generator.*\.[ch]pp'
+    local shell='bench/table_bench\.cpp|dataplane/(eal|ports|punt|worker|dataplane)\.[ch]pp|bench/generator.*\.[ch]pp'
     nothing '#include "\.\./' $(sources '*.cpp' '*.hpp') &&
         nothing '#include <rte_|\brte_[a-z0-9_]+\(' $(sources '*.cpp' '*.hpp' | grep -vE "$shell") &&
         nothing '#include <(iostream|regex|filesystem|format)>' $(sources '*.cpp' '*.hpp') &&

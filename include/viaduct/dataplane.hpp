@@ -57,6 +57,9 @@ struct PortState {
 /// The version of the data plane's library, e.g. "DPDK 22.11.11"; callable at any time.
 [[nodiscard]] std::string_view dataplane_version() noexcept;
 
+/// Lines that the data plane's library has logged since the last call; callable at any time.
+[[nodiscard]] std::vector<std::string> take_library_log();
+
 /// Starts EAL, creates the ports and their TAP twins (down, without addresses), starts the workers;
 /// they punt everything until both a Snapshot and NextHops are published. Returns notes for
 /// the log (chosen memory, features a port lacks and what that costs). Once per process. Throws

@@ -5,6 +5,8 @@
 #include "control_desk.hpp"
 #include "instance_lock.hpp"
 
+#include "viaduct/pci_address.hpp"
+
 #include <csignal>
 #include <functional>
 #include <gtest/gtest.h>

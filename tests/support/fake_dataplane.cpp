@@ -48,6 +48,10 @@ std::vector<std::string> start_dataplane(const DataplaneRequest& request) {
     return {};
 }
 
+std::vector<std::string> take_library_log() {
+    return {};
+}
+
 void stop_dataplane() noexcept {
     fake_dataplane().running = false;
 }
