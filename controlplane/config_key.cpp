@@ -25,9 +25,9 @@ constexpr std::array<std::pair<std::string_view, KeyType>, 5> kNames{{
 constexpr std::string_view kHeader = "header:";
 constexpr std::size_t kLongestHeader = 64;
 
-/// Requests that begin something: others follow their call.
-constexpr std::array<std::string_view, 7> kMethods{
-    "INVITE", "SUBSCRIBE", "REFER", "REGISTER", "PUBLISH", "OPTIONS", "MESSAGE"};
+/// Requests that begin something, NOTIFY outside of any dialog: others follow their call.
+constexpr std::array<std::string_view, 8> kMethods{
+    "INVITE", "SUBSCRIBE", "REFER", "REGISTER", "PUBLISH", "OPTIONS", "MESSAGE", "NOTIFY"};
 
 bool is_header_name(std::string_view name) {
     constexpr std::string_view kMarks = "-.!%*_+`'~"; // RFC 3261 §25.1: token

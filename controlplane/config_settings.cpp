@@ -256,7 +256,8 @@ constexpr Setting kSettings[] = {
      field<&PoolConfig::key>(),
      "\"call-id\"",
      "what is hashed of a request that begins something, if it has it; else its Call-ID. What "
-     "follows stays with it. aor: user@host of To; from: that of From; both find each other"},
+     "follows stays with it. aor: user@host of To; from: that of From; both find each other. What "
+     "registers by another key than call-id is remembered, one entry of steering.calls each"},
     {Section::Pool,
      Need::Optional,
      kStartOnly,

@@ -111,6 +111,11 @@ std::string reason_of(const Steering& steering,
                backend.name;
     case SteerRule::Caller:
         return "it comes from a backend: the other end of its call is " + backend.name;
+    case SteerRule::Registered:
+        return "registered: its " + (key ? key->name : "key") + " is remembered at " +
+               backend.name + ", where it was registered last";
+    case SteerRule::Asker:
+        return "it answers a request that went to " + backend.name + ", which has sent it on";
     case SteerRule::Count_:
         break;
     }
@@ -133,7 +138,9 @@ std::string slot_state(const Steering& steering) {
 /// does.
 Json generation_of(const Control& control, PoolId pool, const std::optional<Steering>& steering) {
     const std::deque<Generation>& all = control.publisher.generations(pool).all();
-    if (!steering || all.empty() || steering->rule == SteerRule::Remembered) return nullptr;
+    if (!steering || all.empty() || steering->rule == SteerRule::Remembered ||
+        steering->rule == SteerRule::Registered || steering->rule == SteerRule::Asker)
+        return nullptr;
     const bool oldest = steering->rule == SteerRule::Old && steering->is_unsettled;
     return (oldest ? all.front() : all.back()).number;
 }

@@ -3,6 +3,9 @@
 
 #include "viaduct/stateful.hpp"
 
+#include <array>
+#include <cstring>
+
 namespace viaduct {
 
 namespace {
@@ -10,12 +13,50 @@ namespace {
 /// So often a word that others change meanwhile is looked at again.
 constexpr int kTries = 4;
 
+/// Call::dialog of a word that leads answers: it is the work of no method.
+constexpr std::uint8_t kLeadsAnswers = Call::kSeveralDialogs;
+
+/// Requests of which only their answers are left when they have been sent on.
+bool is_asked_once(Method method) noexcept {
+    switch (method) {
+    case Method::Register:
+    case Method::Publish:
+    case Method::Options:
+    case Method::Message:
+    case Method::Notify:
+    case Method::Other:
+        return true;
+    case Method::Invite:
+    case Method::Ack:
+    case Method::Bye:
+    case Method::Cancel:
+    case Method::Prack:
+    case Method::Subscribe:
+    case Method::Info:
+    case Method::Refer:
+    case Method::Update:
+        break;
+    }
+    return false;
+}
+
+/// Of one transaction, as a proxy sends it on: Call-ID and CSeq stay (RFC 3261 §16.6).
+std::uint64_t answer_hash(const Pool& pool, std::uint64_t call_id_hash, const CSeq& cseq) noexcept {
+    std::array<char, sizeof(call_id_hash) + sizeof(cseq.number) + 1> key{};
+    std::memcpy(key.data(), &call_id_hash, sizeof(call_id_hash));
+    std::memcpy(key.data() + sizeof(call_id_hash), &cseq.number, sizeof(cseq.number));
+    key.back() = static_cast<char>(cseq.method);
+    return hash_key(pool.transaction_hash, {key.data(), key.size()});
+}
+
 } // namespace
 
 void Decision::decide(std::uint64_t hash) noexcept {
-    result_.hash = hash;
+    result_.hash = call_id_hash_ = hash;
     result_.slot = slot_of(hash);
     result_.role = role_of(digest_);
+    if (result_.role == MessageRole::Belongs && is_unsolicited())
+        result_.role = MessageRole::OneShot;
     if (result_.role != MessageRole::Belongs) read_more();
     if (!pool_.has_verdict) {
         result_.call = calls().find(result_.hash, view_.now);
@@ -24,11 +65,13 @@ void Decision::decide(std::uint64_t hash) noexcept {
     }
     result_.is_unsettled = is_unsettled(result_.slot);
     result_.is_marked = is_marked(result_.slot);
-    const bool asks = pool_.remembers_all || key_ || named_;
+    if (digest_.kind == PayloadKind::Response && go_to_asker()) return;
+    const bool asks = pool_.remembers_all || key_ || named_ || registers_;
     if (is_settled() && !asks) [[likely]]
         go_now(SteerRule::Settled);
     else
         look_closer();
+    await_answer();
 }
 
 void Decision::bind(std::uint64_t hash, BackendId backend, bool beside) noexcept {
@@ -41,6 +84,11 @@ void Decision::bind(std::uint64_t hash, BackendId backend, bool beside) noexcept
     result_.is_marked = is_marked(result_.slot);
     const bool by_hash = pool_.slots && (*pool_.slots)[result_.slot] == backend;
     if (by_hash && is_settled() && !pool_.remembers_all && !beside) return;
+    if (digest_.kind == PayloadKind::Request && is_asked_once(digest_.method) && !beside)
+        if (const auto cseq = cseq_of(digest_, arrival_.payload))
+            if (const auto asker = calls().find(answer_hash(pool_, hash, *cseq), view_.now);
+                asker && asker->state == CallState::Open && asker->backend == backend)
+                return; // a client's request that is sent on: its answers find their way
     result_.call = calls().find(hash, view_.now);
     const bool begins_anew = result_.role == MessageRole::Starter && result_.call &&
                              result_.call->state == CallState::Ended;
@@ -89,8 +137,70 @@ void Decision::read_more() noexcept {
         return;
     }
     // Nothing follows that knows only the Call-ID: the key is all there is.
+    by_key_ = true;
     result_.hash = *key;
     result_.slot = slot_of(*key);
+    if (digest_.method != Method::Register || !calls().exists()) return;
+    registers_ = read_registration(arrival_.payload);
+    // Others of the same sender or header may have contacts besides.
+    const bool is_address = rule.type == KeyType::Aor || rule.type == KeyType::From;
+    if (registers_->asks == Registration::Asks::ToRemoveAll && !is_address)
+        registers_->asks = Registration::Asks::Nothing;
+}
+
+bool Decision::is_unsolicited() const noexcept {
+    if (!pool_.keys || digest_.kind != PayloadKind::Request || digest_.method != Method::Notify ||
+        digest_.has_to_tag)
+        return false;
+    const KeyRule& rule = pool_.keys->by_method[static_cast<std::size_t>(Method::Notify)];
+    return rule.type != KeyType::CallId && !calls().find(result_.hash, view_.now);
+}
+
+bool Decision::go_to_asker() noexcept {
+    if (!pool_.keys && !result_.is_unsettled && !view_.is_between) return false;
+    const std::optional<CSeq> cseq = cseq_of(digest_, arrival_.payload);
+    if (!cseq || !is_asked_once(cseq->method)) return false;
+    const auto asker = calls().find(answer_hash(pool_, call_id_hash_, *cseq), view_.now);
+    if (!asker || asker->state != CallState::Open) return false;
+    result_.call = asker;
+    go(asker->backend, SteerRule::Asker);
+    if (takes(asker->backend)) return true;
+    result_.backend.reset();
+    follow_dead_owner(asker->backend);
+    return true;
+}
+
+void Decision::await_answer() noexcept {
+    if (!result_.backend || digest_.kind != PayloadKind::Request ||
+        result_.role == MessageRole::Belongs || !is_asked_once(digest_.method) || !calls().exists())
+        return;
+    if (by_key_) { // not where its Call-ID says the same
+        const std::uint32_t slot = slot_of(call_id_hash_);
+        if (pool_.slots && (*pool_.slots)[slot] == *result_.backend && !is_unsettled(slot) &&
+            !is_marked(slot) && !view_.is_between)
+            return;
+    } else if (result_.role != MessageRole::OneShot || result_.call ||
+               (!result_.is_unsettled && !view_.is_between)) {
+        return; // remembered by its Call-ID, or nobody else's
+    }
+    const std::optional<CSeq> cseq = cseq_of(digest_, arrival_.payload);
+    if (!cseq) return;
+    const std::uint64_t hash = answer_hash(pool_, call_id_hash_, *cseq);
+    const auto known = calls().find(hash, view_.now);
+    // Repeated, it goes where it went first; by another key it may be on its way through two.
+    if (known && !by_key_ && takes(known->backend)) {
+        go(known->backend, SteerRule::Remembered);
+        return;
+    }
+    if (!writes() || (view_.budget != nullptr && *view_.budget == 0)) return;
+    const Call open{*result_.backend,
+                    CallState::Open,
+                    kLeadsAnswers,
+                    view_.now.after(static_cast<std::uint16_t>(pool_.lifetimes.transaction + 1U))};
+    if (known)
+        static_cast<void>(calls().update(hash, *known, open));
+    else
+        static_cast<void>(calls().remember(hash, open, view_.now));
 }
 
 bool Decision::go_to_named() noexcept {
@@ -112,13 +222,15 @@ bool Decision::go_to_named() noexcept {
 }
 
 bool Decision::go_by_key() noexcept {
-    if (!key_ || !pool_.slots) return false;
+    if (!key_) return false;
     const std::uint32_t slot = slot_of(*key_);
-    result_.rule = SteerRule::Key;
-    result_.backend = (*pool_.slots)[slot];
-    if (is_unsettled(slot) || is_marked(slot))
-        if (const auto known = calls().find(*key_, view_.now); known && takes(known->backend))
-            result_.backend = known->backend;
+    if (is_unsettled(slot) || is_marked(slot) || pool_.remembers_all || !pool_.slots)
+        if (const auto known = calls().find(*key_, view_.now); known && takes(known->backend)) {
+            go(known->backend, SteerRule::Registered);
+            return true;
+        }
+    if (!pool_.slots) return false;
+    go((*pool_.slots)[slot], SteerRule::Key);
     return true;
 }
 
@@ -135,7 +247,7 @@ void Decision::look_closer() noexcept {
     const bool leaves = result_.call && moves_on();
     if (result_.call && !(starter && result_.call->state == CallState::Ended) && !leaves) {
         if (takes(result_.call->backend)) {
-            go(result_.call->backend, SteerRule::Remembered);
+            go(result_.call->backend, by_key_ ? SteerRule::Registered : SteerRule::Remembered);
             touch(*result_.call);
             return;
         }
@@ -151,14 +263,15 @@ void Decision::look_closer() noexcept {
             if (chooses)
                 choose_new();
             else
-                go_now(SteerRule::Now);
+                go_now(registers_ && is_settled() ? SteerRule::Settled : SteerRule::Now);
         }
         if (!result_.backend && leaves) { // all others are full
-            go(result_.call->backend, SteerRule::Remembered);
+            go(result_.call->backend, by_key_ ? SteerRule::Registered : SteerRule::Remembered);
             touch(*result_.call);
             return;
         }
-        if (starter && result_.backend && !is_by_hash()) remember(result_.rule);
+        const bool binds = !registers_ || registers_->asks == Registration::Asks::ToBind;
+        if (starter && result_.backend && binds && !is_by_hash()) remember(result_.rule);
         return;
     }
     const BackendId old = old_owner();
@@ -176,6 +289,8 @@ void Decision::look_closer() noexcept {
 
 bool Decision::moves_on() const noexcept {
     const Call& call = *result_.call;
+    // To take a contact away, or to ask for them, is for where they are.
+    if (registers_ && registers_->asks != Registration::Asks::ToBind) return false;
     return refreshes(digest_, result_.role, call) &&
            index(call.backend) < view_.snapshot.backends.size() &&
            view_.snapshot.backends[index(call.backend)].is_to_be_empty;
@@ -282,8 +397,10 @@ void Decision::remember(SteerRule rule) noexcept {
     // What cannot be remembered begins where what follows will go, which belongs to a call that
     // nobody knows.
     const bool begins = rule == SteerRule::Now || rule == SteerRule::Chosen ||
-                        rule == SteerRule::Key || rule == SteerRule::Named;
+                        rule == SteerRule::Key || rule == SteerRule::Named ||
+                        rule == SteerRule::Registered;
     if (!result_.is_lost() || !begins) return;
+    if (registers_) return; // what asks for its address will not find it, and goes there, too
     const BackendId old = old_owner();
     if (result_.is_unsettled && takes(old))
         go(old, SteerRule::Old);
@@ -308,8 +425,22 @@ void Decision::mark() noexcept {
     if (pool_.marks && !by_hash && !is_beside_) pool_.marks->mark(result_.slot);
 }
 
+Call Decision::after_this(Call call, bool fresh) const noexcept {
+    if (registers_) {
+        take_registration(*registers_, pool_.lifetimes, view_.now, fresh, call);
+        return call;
+    }
+    Call after = call;
+    take_message({pool_.lifetimes, digest_, arrival_, result_.role, view_.now}, fresh, after);
+    if (!by_key_ || fresh) return after;
+    // What else is published under an address does not end what is registered there.
+    if (call.deadline.left(view_.now) < after.deadline.left(view_.now))
+        call.deadline = after.deadline;
+    return call;
+}
+
 void Decision::touch(Call seen) noexcept {
-    if (!writes()) return;
+    if (!writes() || (by_key_ && result_.role == MessageRole::OneShot)) return;
     for (int tries = 0; tries < kTries; ++tries) {
         const Call wanted = after_this(seen, false);
         if (wanted == seen) return;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "call_state.hpp"
+#include "registration.hpp"
 
 #include "viaduct/steer.hpp"
 
@@ -51,8 +52,15 @@ private:
     void read_more() noexcept;
     /// To the owner of the call that is named; false: nobody knows it, or it is dead.
     [[nodiscard]] bool go_to_named() noexcept;
-    /// By the key: where it is remembered, as a registration may be, else by its slot.
+    /// By the key: where its address is registered, else by its slot.
     [[nodiscard]] bool go_by_key() noexcept;
+    /// Whether it is a NOTIFY outside of any dialog, as of waiting messages: it goes by its key.
+    [[nodiscard]] bool is_unsolicited() const noexcept;
+    /// An answer to a request that did not go by its Call-ID, or by another one than goes now: to
+    /// the backend that the request went to, for that may have sent it on.
+    [[nodiscard]] bool go_to_asker() noexcept;
+    /// So that go_to_asker() finds it, for as long as the request may be repeated.
+    void await_answer() noexcept;
     /// Whether its Call-ID alone says all of it, now and when it is repeated.
     [[nodiscard]] bool is_by_hash() const noexcept;
     void look_closer() noexcept;
@@ -76,19 +84,19 @@ private:
     /// So that later messages look for the call though their slot is settled.
     void mark() noexcept;
     void touch(Call seen) noexcept;
-    [[nodiscard]] Call after_this(Call call, bool fresh) const noexcept {
-        take_message({pool_.lifetimes, digest_, arrival_, result_.role, view_.now}, fresh, call);
-        return call;
-    }
+    [[nodiscard]] Call after_this(Call call, bool fresh) const noexcept;
 
     const SteerView& view_;
     const Pool& pool_;
     const SipDigest& digest_;
     const Arrival& arrival_;
-    std::optional<std::uint64_t> key_;   ///< of what begins a dialog by another key
-    std::optional<std::uint64_t> named_; ///< the call that it names
-    bool is_beside_ = false;             ///< what is remembered is no slot's
-    bool has_budget_ = true;             ///< and counts among the calls that may yet begin
+    std::optional<std::uint64_t> key_;      ///< of what begins a dialog by another key
+    std::optional<std::uint64_t> named_;    ///< the call that it names
+    std::optional<Registration> registers_; ///< what a REGISTER by another key asks for
+    std::uint64_t call_id_hash_ = 0;
+    bool by_key_ = false;    ///< another key takes the place of the Call-ID
+    bool is_beside_ = false; ///< what is remembered is no slot's
+    bool has_budget_ = true; ///< and counts among the calls that may yet begin
     Steering& result_;
 };
 

@@ -48,12 +48,24 @@ enum class SteerRule : std::uint8_t {
     Key,        ///< it begins something: by another key than the Call-ID (`key`)
     Named,      ///< it begins something and names another call: where that one is
     Caller,     ///< from a nat backend to a VIP: the other end of the call, or itself
+    Registered, ///< its key is remembered: where its address is registered
+    Asker,      ///< an answer to a request that its Call-ID does not lead to: to who sent that on
     Count_
 };
 
 [[nodiscard]] constexpr std::string_view name_of(SteerRule rule) noexcept {
     constexpr std::array<std::string_view, static_cast<std::size_t>(SteerRule::Count_)> kNames{
-        "settled", "now", "old", "remembered", "dead_owner", "chosen", "key", "named", "caller"};
+        "settled",
+        "now",
+        "old",
+        "remembered",
+        "dead_owner",
+        "chosen",
+        "key",
+        "named",
+        "caller",
+        "registered",
+        "asker"};
     return kNames[static_cast<std::size_t>(rule)];
 }
 
@@ -85,6 +97,7 @@ struct SteerView {
     CallTime now;
     std::uint32_t* budget = nullptr; ///< calls that may yet begin to be remembered; null: all
     bool only_asks = false;          ///< it is decided alike, and nothing changes: for `explain`
+    bool is_between = false; ///< of two pools: what one does not remember may be the other's
 };
 
 /// How a message for a VIP ends before it is steered: keep-alives, non-SIP, a defect, no Call-ID, a

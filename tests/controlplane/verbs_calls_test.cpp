@@ -338,6 +338,48 @@ TEST(Explain, NamesTheKeyThatSteers) {
         << "what follows goes by its Call-ID";
 }
 
+TEST(Explain, SaysWhereAnAddressIsRegistered) {
+    Config config = counting_config(false);
+    config.pools[0].key = {KeyType::Aor, {}};
+    CallDesk desk(config);
+    const auto message = [](const std::string& method, int number) {
+        const std::string user = "u" + std::to_string(number) + "@example.com";
+        return method + " sip:" + user + " SIP/2.0\r\nTo: <sip:" + user +
+               ">\r\nCall-ID: " + method + user + "\r\nCSeq: 1 " + method +
+               "\r\nContact: <sip:u@192.0.2.1>\r\n\r\n";
+    };
+    const auto send = [&](const std::string& text) {
+        const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
+        const SipDigest digest = read_digest(bytes);
+        const SteerView view{*desk.publisher.current(), desk.table, CallTime(1)};
+        const std::uint64_t hash = would_steer(view, kProxies, digest).hash;
+        return steer(view, kProxies, digest, hash, {bytes, {}}).backend.value();
+    };
+    constexpr int kUsers = 30;
+    std::vector<std::string> registered;
+    for (int i = 0; i < kUsers; ++i)
+        registered.push_back(
+            desk.publisher.current()->backends[index(send(message("REGISTER", i)))].name);
+    desk.say("drain proxies b1 --now");
+    desk.count();
+    int at_b1 = 0;
+    for (int i = 0; i < kUsers; ++i) {
+        if (registered[static_cast<std::size_t>(i)] != "b1") continue;
+        ++at_b1;
+        for (const char* const method : {"INVITE", "MESSAGE"}) {
+            const Json said =
+                desk.say_json("explain sip --message-base64 " + to_base64(message(method, i)));
+            EXPECT_EQ(said["backend"], "b1");
+            EXPECT_EQ(said["rule"], "registered");
+            EXPECT_TRUE(said["generation"].is_null());
+            EXPECT_EQ(said["reason"],
+                      "registered: its aor is remembered at b1, where it was registered last");
+        }
+    }
+    EXPECT_GT(at_b1, 3);
+    EXPECT_EQ(desk.say_json("show backends")["backends"][0]["calls_left"], nullptr);
+}
+
 } // namespace
 
 } // namespace viaduct::test

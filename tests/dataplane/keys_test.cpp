@@ -167,15 +167,21 @@ TEST(Keys, KeepRegistrationsTogetherAcrossAChange) {
     Site site;
     site.use(KeyType::Aor);
     const auto message = [](const std::string& method, const std::string& id) {
-        return made(method).set("Call-ID", id).set("To", "<sip:carol@example.com>").text();
+        return made(method)
+            .set("Call-ID", id)
+            .set("To", "<sip:carol@example.com>")
+            .set("Contact", "<sip:carol@192.0.2.7>")
+            .text();
     };
+    // Before any change, for it cannot be found out later.
     const Steering registered = site.send(message("REGISTER", "r1"));
+    EXPECT_TRUE(registered.remembered);
+    EXPECT_EQ(registered.rule, SteerRule::Settled);
     EXPECT_EQ(site.send(message("INVITE", "c1")).backend, registered.backend);
-    // The slot of the address will move: what registers now is remembered under its address.
     site.unsettle(registered.slot);
     const Steering refreshed = site.send(message("REGISTER", "r1"));
     EXPECT_EQ(refreshed.backend, registered.backend);
-    EXPECT_TRUE(refreshed.remembered);
+    EXPECT_EQ(refreshed.rule, SteerRule::Registered);
     auto moved = std::make_shared<SlotTable>(*site.pool().slots);
     (*moved)[registered.slot] = *registered.backend == kB1 ? kB2 : kB1;
     site.pool().slots = std::move(moved);

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// registration: what a REGISTER does to what is remembered of its address.
+//
+// In:    a REGISTER that is steered by another key than its Call-ID, and what was remembered there.
+// Out:   how long an INVITE for that address has to be looked for there.
+// How:   one address may have several contacts, of which only one is told from the others: as long
+//        as there may be another one, nothing that one contact says makes the time shorter.
+// Cost:  one reading of the message, on the way of a REGISTER only.
+// Spec:  RFC 3261 §10.2 (bindings, their times, removing and fetching them).
+#pragma once
+
+#include "viaduct/call_table.hpp"
+#include "viaduct/snapshot.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace viaduct {
+
+struct Registration {
+    enum class Asks : std::uint8_t {
+        Nothing,    ///< which contacts there are (§10.2.3)
+        ToBind,     ///< to add or refresh contacts (§10.2.1)
+        ToRemove,   ///< to take contacts away (§10.2.2)
+        ToRemoveAll ///< `Contact: *`
+    };
+    Asks asks = Asks::Nothing;
+    std::uint32_t seconds = 0; ///< ToBind: the longest that is asked for
+    std::uint8_t contact = 0;  ///< tells contacts apart like Call::dialog: 1..14, 15 several
+};
+
+[[nodiscard]] Registration read_registration(std::span<const std::byte> payload) noexcept;
+
+/// Makes `call`, of the key of the REGISTER, what it is after it. `fresh`: it is remembered for the
+/// first time, or anew.
+void take_registration(const Registration& registration,
+                       const CallLifetimes& lifetimes,
+                       CallTime now,
+                       bool fresh,
+                       Call& call) noexcept;
+
+} // namespace viaduct
