@@ -136,11 +136,13 @@ bool is_known(const Steering& steering) noexcept {
 }
 
 /// Between the pool of a VIP and the one before. Each remembers all its calls meanwhile.
-Steering decide_between(const SteerView& view,
+Steering decide_between(const SteerView& of,
                         const Vip& vip,
                         const SipDigest& digest,
                         std::uint64_t hash,
                         const Arrival& arrival) noexcept {
+    SteerView view = of;
+    view.is_between = true;
     SteerView asking = view;
     asking.only_asks = true;
     const auto in_new = [&](const SteerView& by) {
@@ -152,22 +154,31 @@ Steering decide_between(const SteerView& view,
     };
     const Steering would = in_new(asking);
     if (is_known(would)) return in_new(view);
-    if (const Steering known = in_old(asking); is_known(known)) {
-        // A phone registers again and again: once the VIP has moved, there. And what begins does
-        // not wait for a pool in which nobody is left.
-        const bool moves_on =
-            vip.has_moved && would.backend && refreshes(digest, known.role, *known.call);
-        if (!moves_on && (known.backend || would.role == MessageRole::Belongs)) return in_old(view);
-    }
+    const Steering known = in_old(asking);
+    // A phone registers again and again: once the VIP has moved, there. And what begins does not
+    // wait for a pool in which nobody is left.
+    const bool moves_on = is_known(known) && vip.has_moved && would.backend &&
+                          refreshes(digest, known.role, *known.call) &&
+                          (arrival.payload.empty() ||
+                           read_registration(arrival.payload).asks == Registration::Asks::ToBind);
+    if (is_known(known) && !moves_on && (known.backend || would.role == MessageRole::Belongs))
+        return in_old(view);
     const auto where_unknown = [&] { return vip.has_unknown ? in_new(view) : in_old(view); };
     if (would.role == MessageRole::Belongs) return where_unknown();
     if (would.knows_named) return in_new(view);
     if (would.names_call) // all that began in the other pool are remembered there
         if (const Steering named = where_unknown(); named.backend) return named;
+    // What begins for an address that is registered in either.
+    if (would.rule == SteerRule::Registered) return in_new(view);
+    if (known.rule == SteerRule::Registered && !known.call && known.backend) return in_old(view);
     if (!vip.has_moved)
         if (const Steering old = in_old(view); old.backend) return old;
     // What nobody takes there, or nothing could be remembered of, is where the unknown is.
     const Steering now = would.backend ? in_new(view) : would;
+    if (moves_on && now.remembered) { // or it would be found there when the VIP moves back
+        CallTable calls = view.calls;
+        calls.forget(known.hash, *known.call);
+    }
     if (now.backend && (vip.has_unknown || !now.is_lost())) return now;
     const Steering old = in_old(view);
     return old.backend ? old : now;

@@ -3,6 +3,7 @@
 // A VIP moves from one pool to another while calls run: `previous_pool`.
 #include "control_desk.hpp"
 #include "digests.hpp"
+#include "message_builder.hpp"
 #include "own_table.hpp"
 #include "state_file.hpp"
 
@@ -94,6 +95,30 @@ struct Site {
         return snapshot->backends[index(*done.backend)].name;
     }
     std::string begin(const std::string& call_id) { return send(Method::Invite, call_id); }
+    /// A whole message, by whatever of it is asked.
+    std::string send(const std::string& text) {
+        const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
+        const SipDigest digest = read_digest(bytes, {.want = kWantForCalls});
+        const Arrival arrival{bytes, *parse_ipv4("192.0.2.7")};
+        const SteerView view{*snapshot, table, CallTime(5)};
+        const SteerView asking{*snapshot, table, CallTime(5), nullptr, true};
+        const Pool& pool = snapshot->pools[index(snapshot->vips[index(kSip)].pool)];
+        const std::uint64_t hash = steering_hash(pool, digest);
+        const Steering said = steer_vip(asking, kSip, digest, hash, arrival);
+        const Steering done = steer_vip(view, kSip, digest, hash, arrival);
+        EXPECT_EQ(said.backend, done.backend) << text;
+        return done.backend ? snapshot->backends[index(*done.backend)].name : std::string();
+    }
+    std::string ask(const std::string& method, int user, const std::string& line = {}) {
+        MessageBuilder message(method + " sip:example.com SIP/2.0", method);
+        message.set("To", "<sip:user" + std::to_string(user) + "@example.com>");
+        message.call_id(method + std::to_string(++asked));
+        if (!line.empty()) message.line(line);
+        return send(message.text());
+    }
+    std::string registers(int user, const std::string& expires = "3600") {
+        return ask("REGISTER", user, "Contact: <sip:u@192.0.2.7>;expires=" + expires);
+    }
 
     Config config;
     PoolModel model;
@@ -102,6 +127,7 @@ struct Site {
     CallTable table = own.table;
     std::unique_ptr<const Snapshot> snapshot;
     std::uint64_t published = 0;
+    unsigned asked = 0;
 };
 
 std::string name_of_call(const char* what, int i) {
@@ -180,6 +206,66 @@ TEST(Move, WaitsForTheFirstVerdictsOfTheNewPool) {
     site.publish(kStart + 10min);
     EXPECT_EQ(site.begin("late").front(), 'c');
     EXPECT_EQ(site.begin("early").front(), 'a');
+}
+
+TEST(Move, WhatAsksForAnAddressGoesToThePoolInWhichItIsRegistered) {
+    Site site;
+    for (PoolConfig& pool : site.config.pools)
+        pool.key = {KeyType::Aor, {}};
+    site.take_up(kStart);
+    std::map<int, std::string> registered;
+    for (int user = 0; user < kCalls; ++user)
+        registered[user] = site.registers(user);
+    const auto all_are_found = [&] {
+        for (const auto& [user, backend] : registered)
+            for (const std::string method :
+                 {"INVITE", "MESSAGE", "SUBSCRIBE", "OPTIONS", "PUBLISH", "REFER", "NOTIFY"})
+                ASSERT_EQ(site.ask(method, user), backend) << method << " user" << user;
+    };
+    all_are_found();
+    site.move(kStart);
+    all_are_found();
+    site.publish(kStart + 40s);
+    all_are_found(); // the VIP has moved, and no phone
+    for (int user = 0; user < kCalls; user += 2) {
+        EXPECT_EQ(site.ask("REGISTER", user), registered[user]) << "it asks what is there";
+        EXPECT_EQ(site.registers(user, "0"), registered[user]) << "and takes it away there";
+        registered[user] = site.registers(user);
+        EXPECT_EQ(registered[user].front(), 'b');
+    }
+    all_are_found();
+    EXPECT_EQ(site.ask("INVITE", kCalls + 1).front(), 'b') << "nobody has registered that";
+    // Back again: they are where they are.
+    site.exchange(kStart + 60s);
+    all_are_found();
+    registered[2] = site.registers(2);
+    EXPECT_EQ(registered[2].front(), 'a');
+    all_are_found();
+}
+
+TEST(Move, AnswersReachTheBackendThatSentTheRequestOn) {
+    for (const KeyType key : {KeyType::CallId, KeyType::Aor}) {
+        Site site;
+        for (PoolConfig& pool : site.config.pools)
+            pool.key = {key, {}};
+        site.take_up(kStart);
+        const auto expect_answers = [&] {
+            for (const std::string method : {"MESSAGE", "OPTIONS", "PUBLISH", "REGISTER"})
+                for (int user = 0; user < kCalls; ++user) {
+                    const std::string asked = site.ask(method, user, "Contact: <sip:u@192.0.2.7>");
+                    const std::string answer = MessageBuilder("SIP/2.0 200 OK", method)
+                                                   .to_tag("phone")
+                                                   .call_id(method + std::to_string(site.asked))
+                                                   .text();
+                    ASSERT_EQ(site.send(answer), asked) << answer;
+                }
+        };
+        expect_answers();
+        site.move(kStart);
+        expect_answers();
+        site.publish(kStart + 40s);
+        expect_answers();
+    }
 }
 
 TEST(Move, WhatTheNewPoolCannotTakeGoesToTheOldOne) {
