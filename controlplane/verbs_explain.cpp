@@ -19,6 +19,7 @@
 #include "viaduct/steer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <span>
 
@@ -76,6 +77,7 @@ std::string reason_of(Outcome outcome, const Control& control, const PoolState& 
 struct ExplainedKey {
     std::string name;                    ///< as in the configuration
     std::optional<std::uint32_t> slot{}; ///< empty: the message lacks it
+    std::string value{};                 ///< what of the message counts
 };
 
 /// Why a message goes to this backend, in words.
@@ -222,8 +224,14 @@ key_of(const Pool& pool, const Question& asked, const Steering& steering) {
     if (rule->type == KeyType::Source && !asked.source)
         throw Error("pool \"" + pool.name + "\" steers this by its sender: add --source ADDRESS");
     ExplainedKey key{name_of(*rule)};
-    const auto hash = key_hash(*rule, {asked.message, asked.source.value_or(Ipv4Addr{})});
-    if (hash) key.slot = slot_of(*hash);
+    const Arrival arrival{asked.message, asked.source.value_or(Ipv4Addr{})};
+    const auto hash = key_hash(*rule, arrival);
+    if (!hash) return key;
+    key.slot = slot_of(*hash);
+    std::array<char, 512> text{};
+    const std::size_t size = key_text(*rule, arrival, text);
+    key.value =
+        rule->type == KeyType::Source ? to_string(arrival.source) : to_utf8({text.data(), size});
     return key;
 }
 
@@ -272,6 +280,7 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
                   {"remembered", steering ? Json(steering->call.has_value()) : Json()},
                   {"call_state", has_call ? Json(name_of(steering->call->state)) : Json()}};
     if (key) reply.json["key"] = key->name;
+    if (key) reply.json["key_value"] = key->slot ? Json(key->value) : Json();
     if (key) reply.json["key_slot"] = key->slot ? Json(*key->slot) : Json();
     if (!asked.has_message && !has_call && !end) add_new_call(view, vip_id, digest, reply.json);
 }

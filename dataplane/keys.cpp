@@ -14,32 +14,25 @@ namespace viaduct {
 
 namespace {
 
-/// user@host: escapes decoded in the user, the host in lower case; of a URI without host the number
-/// or all behind the scheme. What is longer is cut: two long ones may share a backend.
-class Address {
+/// The text of a key as it is hashed. What is longer than it is cut: two long ones may share a
+/// backend.
+class KeyText {
 public:
-    explicit Address(std::string_view uri_text) noexcept {
-        const Uri uri = read_uri(uri_text);
-        if (!uri.readable()) return;
-        const std::string_view host = uri.host().text;
-        if (uri.user())
-            add_decoded(*uri.user());
-        else if (host.empty())
-            add_decoded(uri.rest());
-        add('@');
-        for (const char c : host)
-            add(sip_text::lower(c));
-        good_ = true;
-    }
-    /// Empty: the URI is unreadable.
-    [[nodiscard]] std::string_view text() const noexcept {
-        return good_ ? std::string_view{text_.data(), size_} : std::string_view{};
-    }
+    [[nodiscard]] std::string_view text() const noexcept { return {text_.data(), size_}; }
 
-private:
     void add(char c) noexcept {
         if (size_ < text_.size()) text_[size_++] = c;
     }
+    void add(std::string_view text) noexcept {
+        for (const char c : text)
+            add(c);
+    }
+    void add_lower(std::string_view text) noexcept {
+        for (const char c : text)
+            add(sip_text::lower(c));
+    }
+    /// Escapes decoded, of whichever character: RFC 3261 §19.1.4 tells an escaped reserved one from
+    /// a bare one, and registrars do not.
     void add_decoded(std::string_view text) noexcept {
         for (std::size_t i = 0; i < text.size(); ++i) {
             const int high = i + 2 < text.size() ? value_of(text[i + 1]) : -1;
@@ -52,6 +45,12 @@ private:
             }
         }
     }
+    /// All from `begin` on becomes what of a telephone number counts (keys.hpp), if it is one, or
+    /// is said to be one.
+    void fold_number(std::size_t begin, bool is_tel) noexcept;
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+private:
     static int value_of(char digit) noexcept {
         if (sip_text::is_digit(digit)) return digit - '0';
         const char letter = sip_text::lower(digit);
@@ -60,18 +59,114 @@ private:
 
     std::array<char, 512> text_; // not initialised: the first `size_` are valid
     std::size_t size_ = 0;
-    bool good_ = false;
 };
 
-std::optional<std::uint64_t> hash_unless_empty(const KeyRule& rule, std::string_view key) noexcept {
-    if (key.empty()) return std::nullopt;
-    return hash_key(rule.prefix, key);
+/// RFC 3966 §3.
+constexpr bool is_visual_separator(char c) noexcept {
+    return c == '-' || c == '.' || c == '(' || c == ')';
 }
 
-std::optional<std::uint64_t> hash_of_address(const KeyRule& rule,
-                                             const std::optional<NameAddr>& address) noexcept {
-    if (!address) return std::nullopt;
-    return hash_unless_empty(rule, Address(address->uri()).text());
+/// Whether digits are all there is but visual separators; of local numbers the keys `*` and `#`,
+/// too.
+bool is_number(std::string_view text) noexcept {
+    if (text.starts_with('+')) text.remove_prefix(1);
+    bool has_digit = false;
+    for (const char c : text) {
+        const bool is_key = sip_text::is_digit(c) || c == '*' || c == '#';
+        if (!is_key && !is_visual_separator(c)) return false;
+        has_digit = has_digit || is_key;
+    }
+    return has_digit;
+}
+
+void KeyText::fold_number(std::size_t begin, bool is_tel) noexcept {
+    constexpr std::string_view kContext = "phone-context=";
+    const std::string_view all = text().substr(begin);
+    const std::size_t end = std::min(all.find(';'), all.size());
+    if (!is_tel && !is_number(all.substr(0, end))) return;
+    const bool is_global = all.starts_with('+');
+    KeyText folded;
+    const auto add_without_separators = [&](std::string_view text) {
+        for (const char c : text)
+            if (!is_visual_separator(c)) folded.add(sip_text::lower(c));
+    };
+    add_without_separators(all.substr(0, end));
+    for (std::size_t at = end; at < all.size() && !is_global;) {
+        const std::size_t next = std::min(all.find(';', at + 1), all.size());
+        const std::string_view parameter = all.substr(at + 1, next - at - 1);
+        at = next;
+        if (parameter.size() < kContext.size() ||
+            !std::equal(kContext.begin(), kContext.end(), parameter.begin(), [](char a, char b) {
+                return a == sip_text::lower(b);
+            }))
+            continue;
+        const std::string_view context = parameter.substr(kContext.size());
+        folded.add(';');
+        if (is_number(context))
+            add_without_separators(context);
+        else
+            folded.add_lower(context);
+        break;
+    }
+    size_ = begin;
+    add(folded.text());
+}
+
+void add_user(const Uri& uri, KeyText& to) noexcept {
+    const std::size_t begin = to.size();
+    const bool is_tel = uri.scheme() == UriScheme::Tel;
+    to.add_decoded(is_tel ? uri.rest() : uri.user().value_or(std::string_view{}));
+    to.fold_number(begin, is_tel);
+}
+
+/// user@host; of a URI without host the number or all behind the scheme. False: it is unreadable.
+bool add_address(std::string_view uri_text, KeyText& to) noexcept {
+    const Uri uri = read_uri(uri_text);
+    if (!uri.readable()) return false;
+    const std::string_view host = uri.host().text;
+    if (uri.user())
+        add_user(uri, to);
+    else if (host.empty())
+        to.add_decoded(uri.rest());
+    to.add('@');
+    to.add_lower(host);
+    return true;
+}
+
+bool add_address(const std::optional<NameAddr>& address, KeyText& to) noexcept {
+    return address && add_address(address->uri(), to);
+}
+
+/// False: the message does not have that key.
+bool read_key(const KeyRule& rule, const Arrival& arrival, KeyText& to) noexcept {
+    if (rule.type == KeyType::Source) {
+        const std::uint32_t address = arrival.source.value;
+        for (unsigned i = 0; i < sizeof(address); ++i)
+            to.add(static_cast<char>(address >> (8 * i) & 0xff));
+        return address != 0; // or nobody knows it
+    }
+    if (rule.type == KeyType::CallId || arrival.payload.empty()) return false;
+    const SipMessage message(arrival.payload);
+    switch (rule.type) {
+    case KeyType::Aor:
+        return add_address(message.to(), to);
+    case KeyType::From:
+        return add_address(message.from(), to);
+    case KeyType::RequestUriUser: {
+        const Uri uri = read_uri(message.request_uri());
+        if (!uri.user()) return false;
+        add_user(uri, to);
+        break;
+    }
+    case KeyType::Header:
+        if (const auto field = message.first(rule.header)) to.add(field->value);
+        break;
+    case KeyType::CallId:
+    case KeyType::Source:
+    case KeyType::Transaction:
+        break;
+    }
+    return to.size() > 0;
 }
 
 /// Four characters as a number, letters in lower case, the first one lowest.
@@ -91,36 +186,15 @@ constexpr std::uint32_t word_of(std::string_view chars) noexcept {
 } // namespace
 
 std::optional<std::uint64_t> key_hash(const KeyRule& rule, const Arrival& arrival) noexcept {
-    if (rule.type == KeyType::CallId) return std::nullopt;
-    if (rule.type == KeyType::Source) {
-        const std::uint32_t address = arrival.source.value;
-        if (address == 0) return std::nullopt; // nobody knows it
-        std::array<char, 4> bytes{};
-        for (std::size_t i = 0; i < bytes.size(); ++i)
-            bytes[i] = static_cast<char>(address >> (8 * i) & 0xff);
-        return hash_key(rule.prefix, {bytes.data(), bytes.size()});
-    }
-    if (arrival.payload.empty()) return std::nullopt;
-    const SipMessage message(arrival.payload);
-    switch (rule.type) {
-    case KeyType::Aor:
-        return hash_of_address(rule, message.to());
-    case KeyType::From:
-        return hash_of_address(rule, message.from());
-    case KeyType::RequestUriUser: {
-        const Uri uri = read_uri(message.request_uri());
-        return hash_unless_empty(rule, uri.user().value_or(std::string_view{}));
-    }
-    case KeyType::Header: {
-        const auto field = message.first(rule.header);
-        return hash_unless_empty(rule, field ? field->value : std::string_view{});
-    }
-    case KeyType::CallId:
-    case KeyType::Source:
-    case KeyType::Transaction:
-        break;
-    }
-    return std::nullopt;
+    KeyText key;
+    if (!read_key(rule, arrival, key)) return std::nullopt;
+    return hash_key(rule.prefix, key.text());
+}
+
+std::size_t key_text(const KeyRule& rule, const Arrival& arrival, std::span<char> into) noexcept {
+    KeyText key;
+    if (!read_key(rule, arrival, key)) return 0;
+    return key.text().copy(into.data(), into.size());
 }
 
 bool may_name_call(std::span<const std::byte> payload) noexcept {

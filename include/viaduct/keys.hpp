@@ -7,9 +7,9 @@
 // Out:   a keyed hash; empty: the message does not have that key, and its Call-ID counts.
 // Cost:  one full reading of the message. Whether a message names another call at all is asked of
 //        every INVITE, REFER and SUBSCRIBE: one pass over its line ends.
-// Spec:  RFC 3261 §10 (registrations), §19.1.4 (which URIs are equal), RFC 3891 (Replaces), RFC
-// 3911
-//        (Join), RFC 4538 (Target-Dialog).
+// Spec:  RFC 3261 §10 (registrations), §19.1.4 and §19.1.6 (which URIs are equal), RFC 3966 §4
+// (which
+//        numbers), RFC 3891 (Replaces), RFC 3911 (Join), RFC 4538 (Target-Dialog).
 #pragma once
 
 #include "viaduct/message.hpp"
@@ -58,8 +58,15 @@ struct Arrival {
     Ipv4Addr source{};
 };
 
+/// Of an address (Aor, From, RequestUriUser) what must be equal for two to be equal: the user with
+/// its escapes decoded, the host in lower case. A user that is a telephone number, digits with or
+/// without `+`, has no visual separators, nor parameters but the phone-context of a local number,
+/// in lower case: RFC 3966 §4 has it so for tel, and the numbers of sip URIs are written by the
+/// same devices (RFC 3261 §19.1.6). Two that are not equal may have one key, and so one backend.
 [[nodiscard]] std::optional<std::uint64_t> key_hash(const KeyRule& rule,
                                                     const Arrival& arrival) noexcept;
+/// The text that it is the hash of, as much as fits; its size. 0: the message does not have it.
+std::size_t key_text(const KeyRule& rule, const Arrival& arrival, std::span<char> into) noexcept;
 
 /// Whether a message may begin something and name another call. Never false when it does.
 [[nodiscard]] bool may_name_call(std::span<const std::byte> payload) noexcept;

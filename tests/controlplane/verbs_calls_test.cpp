@@ -320,12 +320,14 @@ TEST(Explain, NamesTheKeyThatSteers) {
         };
         const Json said = ask(1);
         EXPECT_EQ(said["key"], "source");
+        EXPECT_EQ(said["key_value"], source);
         owners.insert(said["backend"]);
         EXPECT_EQ(ask(2)["backend"], said["backend"]) << "whatever its Call-ID";
     }
     EXPECT_EQ(owners.size(), 3U);
     const Json registers = desk.say_json("explain sip --message-base64 " + message("REGISTER", 7));
     EXPECT_EQ(registers["key"], "aor");
+    EXPECT_EQ(registers["key_value"], "u7@example.com");
     EXPECT_EQ(registers["key_slot"], registers["slot"]);
     EXPECT_TRUE(
         contains(registers["reason"].get<std::string>(), "the keyed hash of the aor picks"));

@@ -12,6 +12,7 @@
 #include "viaduct/steer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <functional>
 #include <gtest/gtest.h>
@@ -99,6 +100,85 @@ TEST(Keys, TakeEqualAddressesForEqual) {
     EXPECT_TRUE(aor("<tel:+4930123>"));
     EXPECT_NE(aor("<tel:+4930123>"), aor("<tel:+4930124>"));
     EXPECT_FALSE(aor("nonsense"));
+}
+
+/// RFC 3966 §4, §5.1.1.
+TEST(Keys, TakeEqualNumbersForEqual) {
+    const auto aor = [](const std::string& to) {
+        return key_of(made("INVITE").set("To", to).text(), KeyType::Aor);
+    };
+    const auto global = aor("<tel:+12015550111>");
+    for (const char* const same : {"<tel:+1-201-555-0111>",
+                                   "<tel:+1(201)555.0111>",
+                                   "<TEL:+1-201-555-0111;isub=7>",
+                                   "<tel:%2B1%2D201-5550%3111>",
+                                   "tel:+1-201-5550111",
+                                   "<tel:+1-201-555-0111;phone-context=+44>;tag=1"})
+        EXPECT_EQ(aor(same), global) << same;
+    EXPECT_NE(aor("<tel:12015550111;phone-context=+1>"), global);
+    EXPECT_NE(aor("<sip:+12015550111@example.com>"), global);
+
+    const auto local = aor("<tel:555-0111;phone-context=+1-201>");
+    for (const char* const same :
+         {"<tel:5550111;phone-context=+1201>", "<tel:555.0111;ext=2;Phone-Context=%2B1(201)>"})
+        EXPECT_EQ(aor(same), local) << same;
+    EXPECT_NE(aor("<tel:5550111;phone-context=+1202>"), local);
+    EXPECT_NE(aor("<tel:5550111>"), local);
+    EXPECT_EQ(aor("<tel:863-1234;phone-context=Example.COM>"),
+              aor("<tel:8631234;phone-context=example.com>"));
+    EXPECT_EQ(aor("<tel:*69-AB#;phone-context=x>"), aor("<tel:*69ab#;phone-context=x>"));
+
+    const auto phone = aor("<sip:+12015550111@example.com>");
+    for (const char* const same : {"<sip:+1-201-555-0111@example.com;user=phone>",
+                                   "<sip:+1.201.555.0111@EXAMPLE.com>",
+                                   "<sip:%2b1201555011%31@example.com>",
+                                   "<sip:+12015550111;npdi;rn=+1201@example.com;user=phone>"})
+        EXPECT_EQ(aor(same), phone) << same;
+    EXPECT_NE(aor("<sip:+12015550112@example.com>"), phone);
+    EXPECT_NE(aor("<sip:j-doe@example.com>"), aor("<sip:jdoe@example.com>")) << "that is no number";
+    EXPECT_NE(aor("<sip:-.-@example.com>"), aor("<sip:@example.com>"));
+    EXPECT_EQ(aor("<sip:1234;PHONE-CONTEXT=+1-2@example.com;user=phone>"),
+              aor("<sip:12-34;x=y;phone-context=%2B12@example.com>"));
+    EXPECT_NE(aor("<sip:1234;phone-context=+1@example.com>"), aor("<sip:1234@example.com>"));
+}
+
+TEST(Keys, AreReadAlikeWhereverAnAddressStands) {
+    const auto user = [](const std::string& uri) {
+        return key_of(made("INVITE", uri).text(), KeyType::RequestUriUser);
+    };
+    EXPECT_EQ(user("sip:%3112@vip.example"), user("sip:112@vip.example"));
+    EXPECT_EQ(user("sip:al%69ce@vip.example"), user("sip:alice@vip.example"));
+    EXPECT_NE(user("sip:Alice@vip.example"), user("sip:alice@vip.example"));
+    EXPECT_EQ(user("sip:a%4@vip.example"), user("sip:a%4@vip.example")) << "no escape";
+    EXPECT_NE(user("sip:a%4@vip.example"), user("sip:a%41@vip.example"));
+    EXPECT_EQ(user("sip:+1-201-555-0111@vip.example;user=phone"), user("tel:+12015550111"));
+    EXPECT_EQ(user("sip:alice:secret@vip.example"), user("sip:alice@vip.example"));
+    const auto from = [](const std::string& value) {
+        return key_of(made("INVITE").set("From", value).text(), KeyType::From);
+    };
+    EXPECT_EQ(from("<tel:+1-201>;tag=1"), from("tel:+1201;tag=2"));
+}
+
+/// Hostile ones, too: no byte outside is read, and what is too long is cut.
+TEST(Keys, AreReadOfWhateverStandsThere) {
+    std::mt19937 random(3);
+    const std::string alphabet = "%%%3412aF+-.()*#;;=@:phone-context=tel";
+    Site rules;
+    for (int round = 0; round < 20'000; ++round) {
+        std::string uri = round % 2 == 0 ? "tel:" : "sip:";
+        for (auto rest = random() % (round % 50 == 0 ? 2'000 : 40); rest > 0; --rest)
+            uri += alphabet[random() % alphabet.size()];
+        const std::string text =
+            "INVITE " + uri + " SIP/2.0\r\nTo: <" + uri + ">\r\nCall-ID: x\r\n\r\n";
+        const auto bytes = guarded(text);
+        for (const KeyType type : {KeyType::Aor, KeyType::RequestUriUser}) {
+            const KeyRule rule = rules.rule(type);
+            std::array<char, 100> key{};
+            const std::size_t size = key_text(rule, {bytes, {}}, key);
+            EXPECT_LE(size, key.size());
+            EXPECT_EQ(size != 0, key_hash(rule, {bytes, {}}).has_value()) << uri;
+        }
+    }
 }
 
 TEST(Keys, FindWhatTheCallerRegistered) {
