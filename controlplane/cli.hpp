@@ -27,6 +27,7 @@
 
 namespace viaduct {
 
+struct AddressView;
 class PoolModel;
 class HealthChecker;
 class Publisher;
@@ -69,6 +70,7 @@ struct Control {
     Reloader* reloader = nullptr; ///< null: the configuration cannot be changed
     /// Keeps what was changed, so that a restart knows it. Returns what went wrong; empty: nothing.
     std::function<std::string()> keep_state{};
+    std::function<AddressView(Ipv4Addr)> view_address{}; ///< empty: nobody looks
 };
 
 /// What a verb says. Handlers fill `json`, and `text` unless the generic table of `json` will do.

@@ -7,6 +7,7 @@
 // Spec:  rtnetlink(7).
 #include "kernel.hpp"
 
+#include "address_watch.hpp"
 #include "drop_filter.hpp"
 #include "instance_lock.hpp"
 #include "log.hpp"
@@ -81,10 +82,14 @@ struct Kernel::Impl {
     void reconfigure(const Config& wanted, std::vector<PlacedBackend> backends);
     void on_events();
     void tell_lost_twin(const nlmsghdr* message) const;
+    void take_link(const nlmsghdr* message);
+    void came_up(PortId port);
+    [[nodiscard]] OtherStation station_with(PortId port, const MacAddr& mac) const;
     void on_tick(TimePoint now);
     /// Both read afresh; a failure is logged and tried again at the next tick.
     void read_neighbours(TimePoint now);
     void read_routes(TimePoint now);
+    void read_addresses(TimePoint now);
     int dump_routes(std::vector<PortRoute>& routes);
     void take_route(const nlmsghdr* message, std::vector<PortRoute>& routes);
     std::optional<HopId> gateway_hop(const Station& gateway);
@@ -105,6 +110,8 @@ struct Kernel::Impl {
     std::vector<Twin> twins_; ///< by PortId
     Undo undo_;
     std::optional<Neighbours> neighbours_;
+    std::optional<AddressWatch> addresses_;
+    std::vector<bool> running_; ///< by PortId: the twin is up and has its carrier
 
     std::vector<Station> gateways_; ///< hop kFirstGatewayHop + i; only grows: hops keep their ids
     std::vector<Route> routes_;
@@ -115,11 +122,13 @@ struct Kernel::Impl {
     std::uint64_t version_ = 0; ///< 0: still starting
     bool neighbours_lost_ = false;
     bool routes_changed_ = false;
+    bool addresses_lost_ = false;
     bool link_news_ = false;
     bool table_stale_ = false;
     bool told_gateways_full_ = false;
     Complaint no_neighbours_;
     Complaint no_routes_;
+    Complaint no_addresses_;
     TimePoint routes_read_{};
     TimePoint upkeep_done_{};
     std::shared_ptr<Impl*>
@@ -136,11 +145,12 @@ Kernel::Impl::Impl(const Config& wanted,
     remove_leftover_filters(netlink_);
     set_up_ports(ports);
     // Heard before the tables are read, so that no change falls between.
-    events_.subscribe({RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK});
+    events_.subscribe({RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR});
     for (std::size_t i = 0; i < twins_.size(); ++i)
         if (twins_[i].gateway) (void)gateway_hop({static_cast<PortId>(i), *twins_[i].gateway});
     read_neighbours(Clock::now());
     read_routes(Clock::now());
+    read_addresses(Clock::now());
     rebuild();
     loop_.watch(events_.fd(), EPOLLIN, [this](std::uint32_t) { on_events(); });
     loop_.every(kTick, [seen = std::weak_ptr(self_)](TimePoint now) {
@@ -168,6 +178,11 @@ void Kernel::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
                                              : config_.ports[i].addresses.front().address);
     }
     neighbours_.emplace(std::move(links));
+    std::vector<AddressWatch::Link> ends;
+    for (const Twin& twin : twins_)
+        ends.push_back({twin.link, twin.mac});
+    addresses_.emplace(std::move(ends), loop_);
+    running_.assign(twins_.size(), true);
 }
 
 void Kernel::Impl::reconfigure(const Config& wanted, std::vector<PlacedBackend> backends) {
@@ -190,6 +205,10 @@ void Kernel::Impl::on_events() {
         case RTM_DELNEIGH:
             neighbours_->take(message);
             break;
+        case RTM_NEWADDR:
+        case RTM_DELADDR:
+            addresses_->take(message, Clock::now());
+            break;
         case RTM_DELLINK:
             tell_lost_twin(message);
             link_news_ = true;
@@ -197,7 +216,7 @@ void Kernel::Impl::on_events() {
             break;
         // A link that goes down takes its IPv4 routes along without a word about each.
         case RTM_NEWLINK:
-            link_news_ = true;
+            take_link(message);
             [[fallthrough]];
         case RTM_NEWROUTE:
         case RTM_DELROUTE:
@@ -210,6 +229,7 @@ void Kernel::Impl::on_events() {
     if (!whole) {
         neighbours_lost_ = true;
         routes_changed_ = true;
+        addresses_lost_ = true;
         link_news_ = true;
     }
     on_tick(Clock::now());
@@ -227,8 +247,27 @@ void Kernel::Impl::tell_lost_twin(const nlmsghdr* message) const {
                 twin.interface);
 }
 
+void Kernel::Impl::take_link(const nlmsghdr* message) {
+    link_news_ = true;
+    const auto* link = static_cast<const ifinfomsg*>(nlmsg_data(message));
+    for (std::size_t i = 0; i < twins_.size(); ++i) {
+        if (link->ifi_family != AF_UNSPEC || twins_[i].link != link->ifi_index) continue;
+        const bool runs = (link->ifi_flags & IFF_RUNNING) != 0;
+        if (runs && !running_[i]) came_up(static_cast<PortId>(i));
+        running_[i] = runs;
+    }
+}
+
+/// The kernel has forgotten the neighbours of a twin that had no carrier, and others perhaps us.
+void Kernel::Impl::came_up(PortId port) {
+    neighbours_->restore_managed();
+    addresses_->announce(port, Clock::now());
+}
+
 void Kernel::Impl::on_tick(TimePoint now) {
     if (neighbours_lost_) read_neighbours(now);
+    if (addresses_lost_) read_addresses(now);
+    addresses_->tick(now);
     if (routes_changed_ && now - routes_read_ >= kRoutePause) read_routes(now);
     if (now - upkeep_done_ >= kUpkeep) {
         upkeep_done_ = now;
@@ -269,6 +308,14 @@ void Kernel::Impl::read_routes(TimePoint now) {
     port_gateways_ = port_gateways(routes);
     routes_ = flatten_routes(std::move(routes));
     table_stale_ = true;
+}
+
+void Kernel::Impl::read_addresses(TimePoint now) {
+    int error = EINTR;
+    for (int tries = 0; tries < kDumpTries && error == EINTR; ++tries)
+        error = addresses_->read_all(netlink_, now);
+    addresses_lost_ = error != 0;
+    if (error != 0) no_addresses_.say("addresses", error, now);
 }
 
 int Kernel::Impl::dump_routes(std::vector<PortRoute>& routes) {
@@ -358,6 +405,16 @@ void Kernel::Impl::manage(const Station& station) {
     spdlog::warn("{}", text);
 }
 
+OtherStation Kernel::Impl::station_with(PortId port, const MacAddr& mac) const {
+    for (std::size_t b = 0; b < backends_.size(); ++b) {
+        const NextHop& hop = source_.next_hops.hops[b];
+        // Not by a gateway: that has a MAC of its own.
+        if (hop.port == port && hop.address == backends_[b].address && hop.mac == mac)
+            return {mac, static_cast<BackendId>(b)};
+    }
+    return {mac, std::nullopt};
+}
+
 void Kernel::Impl::rebuild() {
     NextHops fresh;
     fresh.hops.resize(kMaxBackends);
@@ -423,8 +480,23 @@ bool Kernel::take_link_news() noexcept {
     return std::exchange(impl_->link_news_, false);
 }
 
-void Kernel::link_came_up(PortId) {
-    impl_->neighbours_->restore_managed();
+AddressView Kernel::view(Ipv4Addr address) const {
+    AddressView view;
+    for (std::size_t i = 0; i < impl_->twins_.size(); ++i) {
+        const Station here{static_cast<PortId>(i), address};
+        view.is_here = view.is_here || impl_->addresses_->has(here);
+        for (const MacAddr& mac : impl_->addresses_->others(here))
+            view.others.push_back(impl_->station_with(here.port, mac));
+    }
+    return view;
+}
+
+std::vector<AddressNews> Kernel::take_address_news() {
+    std::vector<AddressNews> told;
+    for (const AddressWatch::News& news : impl_->addresses_->take_news())
+        told.push_back(
+            {news.address, impl_->station_with(news.address.port, news.other), news.is_there});
+    return told;
 }
 
 void Kernel::resolve(PortId port, Ipv4Addr address, TimePoint now) {

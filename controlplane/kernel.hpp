@@ -41,6 +41,23 @@ struct NextHopSource {
 /// two of them in one network namespace would remove each other's rules.
 void refuse_second_instance();
 
+/// A station that is not us and says that it has one of our addresses.
+struct OtherStation {
+    MacAddr mac;
+    std::optional<BackendId> backend; ///< whose MAC that is, as far as it is known
+};
+
+struct AddressView {
+    bool is_here = false; ///< a twin has it, so that the kernel answers ARP for it
+    std::vector<OtherStation> others;
+};
+
+struct AddressNews {
+    Station address;
+    OtherStation other;
+    bool is_there = false; ///< false: it has not said so for a while
+};
+
 struct TwinPort {
     std::string twin;      ///< TAP interface, created by the data plane
     std::string interface; ///< kernel interface that net_af_packet reads; empty for other devices
@@ -75,8 +92,10 @@ public:
     /// True once after the kernel told of a change of any network interface.
     [[nodiscard]] bool take_link_news() noexcept;
 
-    /// The port's link was down and is up: what the kernel forgot of its neighbours is asked for.
-    void link_came_up(PortId port);
+    /// An address of the configuration, as the segment has it.
+    [[nodiscard]] AddressView view(Ipv4Addr address) const;
+    /// What has changed since the last call in who has our addresses.
+    [[nodiscard]] std::vector<AddressNews> take_address_news();
 
     /// A packet wanted this address on this port and there was no MAC: ask the kernel to resolve
     /// it. At most one request per address and second.

@@ -30,7 +30,29 @@ void LinkWatch::look() {
         change.to = state_of(lacks_[i]);
         change.evidence = is_up ? "the link is there" : lacks[i];
         model_.record(std::move(change));
-        if (is_up) on_up_(static_cast<PortId>(i));
+    }
+}
+
+std::string describe(const OtherStation& station, const PoolModel& model) {
+    const std::string mac = to_string(station.mac);
+    if (!station.backend) return mac + " (no backend's)";
+    const BackendState& backend = model.backend(*station.backend);
+    return mac + " (backend " + backend.config.name + " of pool " + backend.pool_name + ")";
+}
+
+void record_news(const std::vector<AddressNews>& all, const Config& config, PoolModel& model) {
+    for (const AddressNews& news : all) {
+        StateChange change;
+        change.port = config.ports[index(news.address.port)].name;
+        change.address = to_string(news.address.address);
+        change.from = news.is_there ? "ours" : "disputed";
+        change.to = news.is_there ? "disputed" : "ours";
+        change.evidence =
+            describe(news.other, model) +
+            (news.is_there ? " answers ARP for it, too, and takes traffic" : " answers no more");
+        if (news.is_there && news.other.backend)
+            change.evidence += "; set net.ipv4.conf.all.arp_ignore=1 and arp_announce=2 there";
+        model.record(std::move(change));
     }
 }
 

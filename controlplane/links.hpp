@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// links: whether each port's link is up, told to whoever asks and to whoever should know.
+// links: what happens to ports on the outside: their links, and stations that use our addresses.
 //
-// In:    the data plane's word, asked for now and then. Out: an event per change; the twins'
-//        carrier follows (follow_links()), so that routing and VRRP daemons notice.
+// In:    the data plane's word on links, asked for now and then; what Kernel has heard.
+// Out:   an event per change; the twins' carrier follows the links (follow_links()), so that
+//        routing and VRRP daemons notice.
 // Cost:  a look asks every device once, at most some hundred microseconds.
 #pragma once
 
+#include "kernel.hpp"
 #include "loop.hpp"
 #include "pool.hpp"
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,9 +22,7 @@ class LinkWatch {
 public:
     static constexpr std::chrono::milliseconds kPeriod{200};
 
-    /// `on_up` hears of each link that has come up again, or for the first time.
-    LinkWatch(const Config& config, PoolModel& model, std::function<void(PortId)> on_up)
-        : config_(config), model_(model), on_up_(std::move(on_up)) {}
+    LinkWatch(const Config& config, PoolModel& model) : config_(config), model_(model) {}
 
     void look();
     /// look(), when kPeriod has passed since the last one or `has_news`.
@@ -32,10 +31,15 @@ public:
 private:
     const Config& config_;
     PoolModel& model_;
-    std::function<void(PortId)> on_up_;
     std::vector<std::optional<std::string>>
         lacks_; ///< by PortId: empty text: up; nothing: not seen
     TimePoint looked_{};
 };
+
+/// "02:00:00:00:00:21 (backend b1 of pool proxies)".
+[[nodiscard]] std::string describe(const OtherStation& station, const PoolModel& model);
+
+/// An event for each.
+void record_news(const std::vector<AddressNews>& all, const Config& config, PoolModel& model);
 
 } // namespace viaduct

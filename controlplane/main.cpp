@@ -146,9 +146,11 @@ void log_changes(const PoolModel& model, std::uint64_t& logged) {
         if (change.number <= logged) continue;
         logged = change.number;
         if (!change.port.empty()) {
-            spdlog::log(change.to == "down" ? spdlog::level::warn : spdlog::level::info,
-                        "port {}: link is {}: {}",
+            const bool is_bad = change.to == "down" || change.to == "disputed";
+            spdlog::log(is_bad ? spdlog::level::warn : spdlog::level::info,
+                        "port {}: {} is {}: {}",
                         change.port,
+                        change.address.empty() ? "link" : change.address,
                         change.to,
                         change.evidence);
             continue;
@@ -261,7 +263,7 @@ int run(Config config) {
     sweeper.mark_kept(calls.now());
     publish(publisher.build(model));
     Kernel kernel(config, model.places(), twin_ports(config), loop);
-    LinkWatch links(config, model, [&kernel](PortId port) { kernel.link_came_up(port); });
+    LinkWatch links(config, model);
     links.look();
     HealthChecker health(config, model, kernel.next_hops(), probe_port.number());
 
@@ -292,6 +294,7 @@ int run(Config config) {
         // An answer that still waits must not be taken for missing.
         if (take_events(health, kernel, now)) health.tick(now);
         links.tick(now, kernel.take_link_news());
+        record_news(kernel.take_address_news(), config, model);
         const CallTime call_time = calls.tick();
         set_call_time(call_time);
         sweeper.tick(call_time, now);
@@ -319,7 +322,8 @@ int run(Config config) {
                     admins,
                     apply,
                     &reloader,
-                    [&keeper] { return keeper.write_now(); }};
+                    [&keeper] { return keeper.write_now(); },
+                    [&kernel](Ipv4Addr address) { return kernel.view(address); }};
     cli.start(control);
     spdlog::info("ready: {} worker(s), {} backend(s), control socket {}",
                  worker_count(),

@@ -91,7 +91,8 @@ struct StateChange {
     std::string from; ///< e.g. "up"
     std::string to;   ///< e.g. "down", "drain"
     std::string evidence;
-    std::string port{}; ///< whose link changed
+    std::string port{};    ///< whose link changed, or on which
+    std::string address{}; ///< of ours, somebody else has it or has it no more
 };
 
 class PoolModel {

@@ -11,6 +11,7 @@
 
 #include "call_store.hpp"
 #include "health.hpp"
+#include "links.hpp"
 #include "pool.hpp"
 #include "publish.hpp"
 #include "stats.hpp"
@@ -151,6 +152,14 @@ void show_vips(Control& control, Arguments, Reply& reply) {
         Json row = {{"vip", vip.name}, {"address", to_string(vip.endpoint)}, {"pool", vip.pool}};
         row.update(before_move(control, vip.name));
         row["enabled"] = vip.enabled;
+        row["announce"] = vip.announce;
+        const AddressView view =
+            control.view_address ? control.view_address(vip.endpoint.address) : AddressView{};
+        std::string others;
+        for (const OtherStation& other : view.others)
+            others += (others.empty() ? "" : ", ") + describe(other, control.model);
+        row["on_twin"] = view.is_here;
+        row["also_at"] = null_if_empty(others);
         row["has_verdict"] = control.model.has_verdict(pool);
         row["eligible"] = control.publisher.elect(control.model, pool).candidates.size();
         vips.push_back(std::move(row));
@@ -341,16 +350,17 @@ void show_events(Control& control, Arguments arguments, Reply& reply) {
                           {"pool", null_if_empty(change.pool)},
                           {"backend", null_if_empty(change.backend)},
                           {"port", null_if_empty(change.port)},
+                          {"address", null_if_empty(change.address)},
                           {"from", change.from},
                           {"to", change.to},
                           {"evidence", to_utf8(change.evidence)}});
     }
-    // People see the column only where it says something.
-    if (!std::ranges::all_of(events, [](const Json& event) { return event["port"].is_null(); }))
-        return;
+    // People see these columns only where they say something.
     Json rows = events;
-    for (Json& row : rows)
-        row.erase("port");
+    for (const char* const rare : {"port", "address"})
+        if (std::ranges::all_of(events, [&](const Json& event) { return event[rare].is_null(); }))
+            for (Json& row : rows)
+                row.erase(rare);
     reply.text = to_table(rows);
 }
 

@@ -88,6 +88,7 @@ public:
     std::map<Ipv4Addr, MacAddr> stations; ///< who is there
     std::map<Ipv4Addr, int> asked;        ///< ARP requests seen, by target
     std::map<Ipv4Addr, MacAddr> asked_at; ///< destination MAC of the last of them
+    std::map<Ipv4Addr, int> announced;    ///< gratuitous ARP requests seen (RFC 5227 §3)
 
     /// The station tells everybody its MAC (RFC 5227 §3).
     void announce(Ipv4Addr address, MacAddr mac) {
@@ -127,6 +128,10 @@ private:
             std::memcpy(&frame, bytes.data(), sizeof frame);
             if (frame.ether.ether_type != Be16(0x0806) || frame.operation != Be16(1)) continue;
             const Ipv4Addr target{frame.target.host()};
+            if (frame.sender == frame.target) {
+                ++announced[target];
+                continue; // nobody answers these
+            }
             ++asked[target];
             asked_at[target] = frame.ether.destination;
             const auto found = stations.find(target);
