@@ -41,6 +41,12 @@ int Neighbours::read_all() {
     const auto take_one = [this](const nlmsghdr* message) { take(message); };
     const int error = reader_.dump(NetlinkMessage(RTM_GETNEIGH, NLM_F_DUMP, header(0)), take_one);
     if (error != 0 && error != EINTR) known_ = before;
+    for (const Station& station : managed_) { // as take() has it
+        const auto was = before.find(station);
+        if (was == before.end() || !was->second.mac) continue;
+        const auto [now, is_gone] = known_.try_emplace(station);
+        if (is_gone || now->second.state == NUD_INCOMPLETE) now->second.mac = was->second.mac;
+    }
     changed_ = changed_ || known_ != before;
     return error;
 }
@@ -55,19 +61,30 @@ void Neighbours::take(const nlmsghdr* message) {
         link == links_.end() || !address)
         return;
     const Station station{static_cast<PortId>(link - links_.begin()), Ipv4Addr{address->host()}};
+    const bool is_managed = managed_.contains(station);
+    const auto before = known_.find(station);
     if (message->nlmsg_type == RTM_DELNEIGH) {
+        // A full table (gc_thresh) loses entries that were good: this one is entered again at once,
+        // and until then its MAC is what it was.
+        if (is_managed && before != known_.end() && (neighbour->ndm_state & kUsable) != 0) {
+            before->second.managed = false;
+            (void)enter(station, NTF_EXT_MANAGED);
+            return;
+        }
         changed_ = known_.erase(station) > 0 || changed_;
         return;
     }
     const std::uint32_t flags = attributes.get<std::uint32_t>(NDA_FLAGS_EXT).value_or(0);
     Known now{neighbour->ndm_state, (flags & NTF_EXT_MANAGED) != 0, std::nullopt};
     if ((now.state & kUsable) != 0) now.mac = attributes.get<MacAddr>(NDA_LLADDR);
+    if (now.state == NUD_INCOMPLETE && is_managed && before != known_.end())
+        now.mac = before->second.mac; // being asked for anew
     Known& known = known_[station];
     changed_ = changed_ || known.mac != now.mac;
     known = now;
     // A client's entry is only used by us, so nothing else would make the kernel look whether it
     // is still true; managed entries it keeps fresh itself.
-    if ((now.state & NUD_STALE) != 0 && !managed_.contains(station)) ask(station, Clock::now());
+    if ((now.state & NUD_STALE) != 0 && !is_managed) ask(station, Clock::now());
 }
 
 std::optional<MacAddr> Neighbours::mac_of(const Station& station) const {

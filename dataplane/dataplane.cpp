@@ -18,6 +18,7 @@
 #include <rte_ring_elem.h>
 #include <rte_version.h>
 
+#include <bit>
 #include <cstring>
 #include <deque>
 #include <utility>
@@ -81,6 +82,7 @@ void create_workers(Engine& self, const std::vector<unsigned>& cpus) {
         worker->tsc_per_punt = rte_get_tsc_hz() / kPuntFramesPerSecond;
         worker->tsc_per_second = rte_get_tsc_hz();
         worker->tsc_per_miss = rte_get_tsc_hz() / kMissesPerSecond;
+        worker->client_clock_shift = static_cast<unsigned>(std::bit_width(rte_get_tsc_hz())) - 1;
         worker->inject =
             create_ring("inject" + std::to_string(i), kInjectRingEntries, sizeof(void*));
         worker->events =

@@ -46,6 +46,7 @@ struct Frame {
     std::optional<BackendId> backend; ///< by classify the nat backend that sent it; by steer
     std::uint32_t slot = 0;           // by steer
     bool is_rejected = false;         ///< by steer: answered instead of sent on
+    bool is_guess = false;            ///< by rewrite: to a MAC that the kernel does not know
     bool is_stranger = false;         ///< by classify: answers a probe from an address unknown
     PortId tx_port{};                 // by rewrite
     Ipv4Addr next_hop;                // by rewrite: whose MAC it needs

@@ -219,7 +219,7 @@ void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
         return choose_backend(view, burst, frame, keys, place_of(frame));
     });
     run_stage(burst, Stage::Rewrite, [&](Frame& frame) noexcept {
-        return rewrite(snapshot, view.next_hops, view.ports, frame);
+        return rewrite(snapshot, view.next_hops, view.ports, frame, view.clients);
     });
 }
 

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "frame.hpp"
+#include "rewrite.hpp"
 
 #include "viaduct/next_hops.hpp"
 #include "viaduct/snapshot.hpp"
@@ -30,6 +31,7 @@ struct PipelineView {
     CallTable calls{};               ///< no table: nothing is remembered
     CallTime now{};
     std::uint32_t* budget = nullptr; ///< as SteerView has it
+    Clients clients{};               ///< none: nobody's MAC is remembered
 
     [[nodiscard]] SteerView steering() const noexcept { return {snapshot, calls, now, budget}; }
 };

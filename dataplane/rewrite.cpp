@@ -30,6 +30,22 @@ std::optional<Hop> client_hop(const NextHops& next_hops, PortId from, Ipv4Addr c
     return Hop{gateway.port, gateway.address, gateway.mac ? &*gateway.mac : nullptr};
 }
 
+/// Keeps the MAC of a client on the segment for the answer. Most come by a gateway.
+void note_client(const NextHops& next_hops, const Frame& frame, const Clients& clients) noexcept {
+    const auto& ether = *reinterpret_cast<const EtherHeader*>(frame.bytes);
+    const auto& ip = *reinterpret_cast<const Ipv4Header*>(frame.bytes + Frame::kIpOffset);
+    const std::optional<HopId> gateway = next_hops.port_gateways[index(frame.rx_port)];
+    if (gateway && index(*gateway) < next_hops.hops.size() &&
+        next_hops.hops[index(*gateway)].mac == ether.source)
+        return;
+    const Ipv4Addr client{ip.source.host()};
+    if (clients.macs->knows(frame.rx_port, client, ether.source, clients.now)) return;
+    const Route* route = next_hops.route_to(client);
+    if (route == nullptr || route->gateway || route->port != frame.rx_port) return;
+    if (!ether.source.is_multicast())
+        clients.macs->note(frame.rx_port, client, ether.source, clients.now);
+}
+
 /// Replaces an address and a UDP port, and brings both checksums after it.
 void translate(Frame& frame, Be32& address, Be16& udp_port, Endpoint to) noexcept {
     auto& ip = frame.header_at<Ipv4Header>(Frame::kIpOffset);
@@ -67,7 +83,8 @@ void decrement_ttl(Ipv4Header& ip) noexcept {
 std::optional<Outcome> rewrite(const Snapshot& snapshot,
                                const NextHops& next_hops,
                                std::span<const PortView> ports,
-                               Frame& frame) noexcept {
+                               Frame& frame,
+                               const Clients& clients) noexcept {
     if (frame.is_rejected) {
         const bool done = index(frame.rx_port) < ports.size() &&
                           answer_gone(snapshot, ports[index(frame.rx_port)], frame);
@@ -93,9 +110,17 @@ std::optional<Outcome> rewrite(const Snapshot& snapshot,
     const PortView& port = ports[index(hop.port)];
     if (frame.length > port.max_frame_bytes) return Outcome::TooBig;
     const MacAddr* mac = hop.mac;
+    std::optional<MacAddr> met;
+    if (mac == nullptr && frame.origin == Origin::NatBackend && clients.macs != nullptr) {
+        met = clients.macs->find(hop.port, hop.address, clients.now);
+        frame.is_guess = met.has_value();
+        if (met) mac = &*met;
+    }
     if (mac == nullptr && next_hops.fallback) mac = &*next_hops.fallback;
     if (mac == nullptr) return Outcome::NextHopUnresolved;
 
+    if (nat && frame.origin == Origin::Client && clients.macs != nullptr)
+        note_client(next_hops, frame, clients);
     auto& ether = frame.header_at<EtherHeader>(0);
     ether.destination = *mac;
     ether.source = port.mac;

@@ -7,6 +7,7 @@
 // Spec:  RFC 1624 (incremental update), RFC 768 (zero checksum), RFC 1812 §5.3.1 (TTL).
 #pragma once
 
+#include "client_macs.hpp"
 #include "frame.hpp"
 
 #include "viaduct/next_hops.hpp"
@@ -16,12 +17,19 @@
 
 namespace viaduct {
 
+/// Whose MACs are remembered, by a clock as ClientMacs wants it.
+struct Clients {
+    ClientMacs* macs = nullptr;
+    std::uint32_t now = 0;
+};
+
 /// Empty: send it by frame.tx_port. On any outcome the frame's bytes are untouched. For
-/// `NextHopUnresolved` tx_port and next_hop say what to resolve.
+/// `NextHopUnresolved`, and where `is_guess`, tx_port and next_hop say what to resolve.
 [[nodiscard]] std::optional<Outcome> rewrite(const Snapshot& snapshot,
                                              const NextHops& next_hops,
                                              std::span<const PortView> ports,
-                                             Frame& frame) noexcept;
+                                             Frame& frame,
+                                             const Clients& clients = {}) noexcept;
 
 /// One's-complement checksum after `from` became `to` (RFC 1624, equation 3).
 [[nodiscard]] constexpr std::uint16_t

@@ -18,6 +18,7 @@ constexpr std::uint64_t kPuntBurst = 1024; ///< frames the kernel may be given a
 /// What ARP alone may use of that and of the ring: a flood of other frames must not cost us the
 /// next hops' addresses.
 constexpr std::uint64_t kArpReserve = kPuntBurst / 4;
+constexpr std::uint64_t kTellBurst = 256; ///< events of a kind that may follow each other at once
 constexpr std::uint16_t kEtherTypeArp = 0x0806;
 
 bool is_arp(const rte_mbuf* mbuf) noexcept {
@@ -118,7 +119,8 @@ void Worker::process(const RxQueue& queue,
                       shared->ports,
                       shared->calls,
                       call_time,
-                      a_second == 0 ? nullptr : &budget},
+                      a_second == 0 ? nullptr : &budget,
+                      {&shared->clients, static_cast<std::uint32_t>(rx_tsc >> client_clock_shift)}},
                      burst);
         if (budget > 0) shared->new_calls.give_back(budget, a_second, tsc_per_second);
         if (burst.calls.remembered > 0)
@@ -189,6 +191,8 @@ void Worker::send_batch(PortId port, TxBatch& batch) noexcept {
             continue;
         }
         const bool is_returned = sent_outcome(frame) == Outcome::Returned;
+        if (is_returned && frame.is_guess) [[unlikely]]
+            tell(frame, Outcome::NextHopUnresolved, rte_rdtsc());
         returned += is_returned ? 1U : 0U;
         (is_returned ? counters.returned : counters.forwarded)[index(*frame.backend)].add(1);
     }
@@ -218,10 +222,11 @@ Outcome Worker::punt(PortId port, rte_mbuf* mbuf, std::uint64_t tsc) noexcept {
 
 /// One of many will do: the next packet tells it again, and answers to probes need the ring more.
 bool Worker::may_tell(std::uint64_t& told_tsc, std::uint64_t rx_tsc) const noexcept {
-    if (rx_tsc - told_tsc < tsc_per_miss ||
-        rte_ring_count(events) > rte_ring_get_capacity(events) / 2)
+    // By which all that was told is earned, as in RateLimit: many new clients may come at once.
+    told_tsc = std::max(told_tsc, rx_tsc - kTellBurst * tsc_per_miss);
+    if (told_tsc > rx_tsc || rte_ring_count(events) > rte_ring_get_capacity(events) / 2)
         return false;
-    told_tsc = rx_tsc;
+    told_tsc += tsc_per_miss;
     return true;
 }
 

@@ -4,6 +4,7 @@
 // log line or an allocation of its own (what the port's driver does is the driver's).
 #pragma once
 
+#include "client_macs.hpp"
 #include "frame.hpp"
 #include "rate_limit.hpp"
 
@@ -31,6 +32,7 @@ struct WorkerShared {
     CallTable calls;                                 // set before the workers start
     std::atomic<std::uint16_t> call_time{0};         // writer: control; reader: workers, relaxed
     RateLimit new_calls;                             ///< that begin to be remembered
+    ClientMacs clients;                              // writers and readers: workers
 };
 
 /// Everything one worker owns. One cache-aligned object per worker, used by its thread alone; the
@@ -58,9 +60,10 @@ struct alignas(64) Worker {
     std::uint64_t punt_refilled_tsc = 0;
     std::uint64_t tsc_per_punt = 1;
     std::uint64_t tsc_per_second = 1;
-    std::uint64_t miss_told_tsc = 0; ///< when the last NextHopMiss was told
-    std::uint64_t odd_told_tsc = 0;  ///< when the last ProbeAnswer that is not like ours was told
-    std::uint64_t tsc_per_miss = 0;  ///< the least time between two of either
+    unsigned client_clock_shift = 0; ///< TSC ticks to the clock of ClientMacs
+    std::uint64_t miss_told_tsc = 0; ///< by when those told are earned
+    std::uint64_t odd_told_tsc = 0;  ///< the same of what is not like an answer to us
+    std::uint64_t tsc_per_miss = 0;  ///< between two of either, in the long run
     Burst burst;
     WorkerCounters counters; // reader: control, relaxed
 

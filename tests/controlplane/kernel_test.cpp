@@ -314,6 +314,46 @@ TEST_F(KernelTest, AsksAgainOnceAFloodOfQuestionsIsASecondOld) {
     EXPECT_TRUE(asks_at(start + milliseconds(1000)));
 }
 
+/// What the kernel says of 198.51.100.21 on that link.
+NetlinkMessage neighbour(int type, int link, std::uint16_t state) {
+    ndmsg header{};
+    header.ndm_family = AF_INET;
+    header.ndm_type = RTN_UNICAST;
+    header.ndm_ifindex = link;
+    header.ndm_state = state;
+    NetlinkMessage message(type, 0, header);
+    message.add(NDA_DST, Be32(ip("198.51.100.21").value));
+    if (state == NUD_REACHABLE) message.add(NDA_LLADDR, kFirstMac);
+    return message;
+}
+
+TEST_F(KernelTest, KeepsABackendThatAFullTableOfTheKernelLost) {
+    const Wire wire("vd-p0");
+    run("ip link set vd-p0 up; ip addr add 198.51.100.2/24 dev vd-p0");
+    const auto link = static_cast<int>(if_nametoindex("vd-p0"));
+    const Station backend{PortId{0}, ip("198.51.100.21")};
+    const auto mac_after = [&](Neighbours& neighbours, int type, std::uint16_t state) {
+        neighbours.take(nlmsg_hdr(neighbour(type, link, state).get()));
+        return neighbours.mac_of(backend);
+    };
+    Neighbours neighbours({link});
+    ASSERT_EQ(neighbours.manage(backend), 0);
+    EXPECT_EQ(mac_after(neighbours, RTM_NEWNEIGH, NUD_REACHABLE), kFirstMac);
+    (void)shell("ip neigh del 198.51.100.21 dev vd-p0");
+    EXPECT_EQ(mac_after(neighbours, RTM_DELNEIGH, NUD_REACHABLE), kFirstMac);
+    EXPECT_TRUE(contains(shell("ip neigh show dev vd-p0"), "198.51.100.21 ")) << "entered again";
+    EXPECT_EQ(mac_after(neighbours, RTM_NEWNEIGH, NUD_INCOMPLETE), kFirstMac);
+    EXPECT_EQ(neighbours.read_all(), 0); // where it is incomplete, too
+    EXPECT_EQ(neighbours.mac_of(backend), kFirstMac);
+    EXPECT_EQ(mac_after(neighbours, RTM_NEWNEIGH, NUD_FAILED), std::nullopt);
+    EXPECT_EQ(mac_after(neighbours, RTM_DELNEIGH, NUD_FAILED), std::nullopt);
+
+    Neighbours of_client({link});
+    EXPECT_EQ(mac_after(of_client, RTM_NEWNEIGH, NUD_REACHABLE), kFirstMac);
+    EXPECT_EQ(mac_after(of_client, RTM_DELNEIGH, NUD_REACHABLE), std::nullopt)
+        << "clients are entered again when they are answered";
+}
+
 TEST_F(KernelTest, HasAStaleClientConfirmed) {
     Wire wire("vd-p0");
     wire.live_on(loop);

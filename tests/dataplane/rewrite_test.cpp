@@ -4,9 +4,13 @@
 #include "rewrite.hpp"
 #include "world.hpp"
 
+#include <atomic>
 #include <gtest/gtest.h>
+#include <memory>
 #include <random>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace viaduct::test {
 namespace {
@@ -18,19 +22,24 @@ struct Rewritten {
 };
 
 /// Classifies a frame and rewrites it; a client's frame goes to `backend`.
-Rewritten rewrite(const World& here, const Bytes& in, BackendId backend = kN1) {
+Rewritten
+rewrite(const World& here, const Bytes& in, BackendId backend = kN1, const Clients& clients = {}) {
     const std::span<std::byte> bytes = guarded(in);
     Rewritten result;
     result.frame.bytes = bytes.data();
     result.frame.length = static_cast<std::uint32_t>(bytes.size());
     EXPECT_EQ(classify(here.snapshot, PortView{{}, 0, true}, result.frame), std::nullopt);
     if (result.frame.origin == Origin::Client) result.frame.backend = backend;
-    result.end = rewrite(here.snapshot, here.next_hops, here.ports, result.frame);
+    result.frame.rx_port = PortId{result.frame.origin == Origin::NatBackend};
+    result.end = rewrite(here.snapshot, here.next_hops, here.ports, result.frame, clients);
     result.bytes.assign(bytes.begin(), bytes.end());
     return result;
 }
-Rewritten rewrite(const World& here, const FrameBuilder& in, BackendId backend = kN1) {
-    return rewrite(here, in.build(), backend);
+Rewritten rewrite(const World& here,
+                  const FrameBuilder& in,
+                  BackendId backend = kN1,
+                  const Clients& clients = {}) {
+    return rewrite(here, in.build(), backend, clients);
 }
 
 FrameBuilder to_dsr() {
@@ -338,6 +347,89 @@ TEST(Rewrite, SaysThatNoRouteLeadsToTheClient) {
     World here = world();
     here.next_hops.routes.clear();
     expect_refused(here, from_nat(), Outcome::NoRoute);
+}
+
+/// Whom the answer to `client` goes to after these frames came in; empty: the hop is unresolved.
+std::optional<MacAddr> answered(const World& here,
+                                std::string_view client,
+                                const std::vector<FrameBuilder>& before,
+                                std::uint32_t age = 0) {
+    const auto macs = std::make_unique<ClientMacs>();
+    for (const FrameBuilder& one : before)
+        (void)rewrite(here, one, one.build()[33] == std::byte{11} ? kN1 : kB1, {macs.get(), 1000});
+    const Rewritten result = rewrite(here, from_nat(client), kN1, {macs.get(), 1000 + age});
+    if (result.end == Outcome::NextHopUnresolved) return std::nullopt;
+    EXPECT_EQ(result.end, std::nullopt);
+    EXPECT_EQ(result.frame.is_guess, client != kNeighbour);
+    EXPECT_EQ(result.frame.next_hop, ip(client)) << "who is to be resolved";
+    return header_at<EtherHeader>(result.bytes, 0).destination;
+}
+
+TEST(RewriteNat, AnswersAClientThatTheKernelDoesNotKnowYetByTheMacItSentFrom) {
+    constexpr std::string_view kNew = "198.51.100.98";
+    constexpr std::string_view kOther = "02:00:00:00:00:c2";
+    const auto from = [](std::string_view client, std::string_view by = kClientMac) {
+        return to_nat().ipv4(client, kNatVip).macs(by, kPort0Mac);
+    };
+    const World here = world();
+    EXPECT_EQ(answered(here, kNew, {}), std::nullopt);
+    EXPECT_EQ(answered(here, kNew, {from(kNew)}), mac(kClientMac));
+    EXPECT_EQ(answered(here, kNew, {from(kNew), from(kNew, kOther)}), mac(kOther)) << "the last";
+    EXPECT_EQ(answered(here, kNew, {from("198.51.100.97")}), std::nullopt) << "of another client";
+    EXPECT_EQ(answered(here, kNew, {from(kNew)}, ClientMacs::kLifetime), mac(kClientMac));
+    EXPECT_EQ(answered(here, kNew, {from(kNew)}, ClientMacs::kLifetime + 1), std::nullopt);
+
+    EXPECT_EQ(answered(here, kNeighbour, {from(kNeighbour, kOther)}), mac(kNeighbourMac))
+        << "the kernel goes first";
+    EXPECT_EQ(answered(here, kNew, {from(kNew, "01:00:5e:00:00:01")}), std::nullopt);
+    EXPECT_EQ(answered(here, "203.0.113.78", {from("203.0.113.78")}), std::nullopt)
+        << "on another port's segment";
+    EXPECT_EQ(answered(here, kNew, {to_dsr().ipv4(kNew, kDsrVip)}), std::nullopt)
+        << "who is answered by the backend itself";
+}
+
+TEST(RewriteNat, TakesNoGatewayForAClientOfTheSegment) {
+    World here = world();
+    here.next_hops.port_gateways[0] = kGatewayHop;
+    const auto spoofed = to_nat().ipv4("198.51.100.98", kNatVip).macs(kGatewayMac, kPort0Mac);
+    EXPECT_EQ(answered(here, "198.51.100.98", {spoofed}), std::nullopt);
+    here.next_hops.hops[index(kGatewayHop)].mac.reset();
+    expect_refused(here, from_nat(kClient), Outcome::NextHopUnresolved);
+    const auto macs = std::make_unique<ClientMacs>();
+    (void)rewrite(here, to_nat(), kN1, {macs.get(), 1});
+    EXPECT_EQ(rewrite(here, from_nat(kClient), kN1, {macs.get(), 1}).end,
+              Outcome::NextHopUnresolved)
+        << "a client behind it is answered by it";
+}
+
+TEST(ClientMacs, TwoThreadsNeverMakeAThird) {
+    const auto macs = std::make_unique<ClientMacs>();
+    std::vector<Ipv4Addr> same; // addresses of one entry
+    for (std::uint32_t i = 0; same.size() < 8; ++i) {
+        const Ipv4Addr one{0xc6336400U + i};
+        macs->note(PortId{0}, one, mac("02:00:00:00:00:01"), 1);
+        if (i > 0 && macs->find(PortId{0}, Ipv4Addr{0xc6336400U}, 1)) continue;
+        same.push_back(one);
+        macs->note(PortId{0}, Ipv4Addr{0xc6336400U}, mac("02:00:00:00:00:01"), 1);
+    }
+    const auto mac_of = [](Ipv4Addr address) {
+        return MacAddr{{2, 0, 0, 0, 0, static_cast<std::uint8_t>(address.value * 7 + 1)}};
+    };
+    std::atomic<bool> over{false};
+    std::vector<std::thread> writers;
+    for (unsigned writer = 0; writer < 2; ++writer)
+        writers.emplace_back([&, writer] {
+            for (std::uint32_t i = 0; !over; ++i)
+                macs->note(
+                    PortId{0}, same[(i + writer) % 8], mac_of(same[(i + writer) % 8]), i & 63);
+        });
+    for (int i = 0; i < 300'000; ++i)
+        for (const Ipv4Addr address : same)
+            EXPECT_EQ(macs->find(PortId{0}, address, 63).value_or(mac_of(address)),
+                      mac_of(address));
+    over = true;
+    for (std::thread& writer : writers)
+        writer.join();
 }
 
 TEST(Rewrite, UsesTheFallbackMacOnlyForHopsWithoutOne) {
