@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// config_check: names, addresses and references that must agree across the entries of a Config.
+// config_check: names, times and references that must agree across the entries of a Config.
 //
 // In:    a Config and the place each entry came from; values found wrong are marked there.
 // Out:   one mistake per disagreement, at the later or more telling of the two places.
@@ -33,27 +33,6 @@ std::string quote(const std::string& name) {
     return '"' + name + '"';
 }
 
-std::string on_line(Position at) {
-    return "on line " + std::to_string(at.line);
-}
-
-/// Remembers where each key was first seen.
-template <typename Key> class Seen {
-public:
-    /// The earlier place of `key`; null when this is the first.
-    const Position* earlier(const Key& key, Position at) {
-        const auto [place, is_new] = places_.try_emplace(key, at);
-        return is_new ? nullptr : &place->second;
-    }
-    [[nodiscard]] const Position* find(const Key& key) const {
-        const auto place = places_.find(key);
-        return place == places_.end() ? nullptr : &place->second;
-    }
-
-private:
-    std::map<Key, Position> places_;
-};
-
 class Checker {
 public:
     Checker(const Config& config, const Sources& sources, Mistakes& mistakes)
@@ -62,8 +41,6 @@ public:
     void run() {
         check_cpus();
         check_ports();
-        for (std::size_t i = 0; i < config_.ports.size(); ++i)
-            check_gateway(config_.ports[i], sources_.ports[i]);
         check_vips();
         check_pool_names();
         check_references();
@@ -84,8 +61,6 @@ private:
                       Position at,
                       Seen<std::string>& devices,
                       Seen<std::string>& interfaces);
-    void check_port_address(const Ipv4Prefix& prefix, Position at);
-    void check_gateway(const PortConfig& port, const Source& source);
     void check_vips();
     void check_pool_names();
     void check_references();
@@ -94,9 +69,6 @@ private:
     void check_cap();
     void check_steering(const PoolConfig& pool, const PoolSource& source);
     void check_backends(const PoolConfig& pool, const PoolSource& source);
-    void check_backend_address(const PoolConfig& pool,
-                               const BackendConfig& backend,
-                               const Source& source);
     void check_nat_vips();
     void check_nat_backends();
     [[nodiscard]] bool check_counts(); ///< false: too many backends
@@ -105,8 +77,6 @@ private:
     const Config& config_;
     const Sources& sources_;
     Mistakes& mistakes_;
-    Seen<Ipv4Addr> port_addresses_;
-    Seen<Ipv4Addr> vip_addresses_;
     std::map<std::string, std::vector<std::size_t>> users_; // pool's name -> its vips
 };
 
@@ -163,47 +133,13 @@ void Checker::check_ports() {
                                   on_line(*first));
         if (source.good("device"))
             check_device(port.device, source.at("device"), devices, interfaces);
-        for (std::size_t j = 0; source.good("addresses") && j < port.addresses.size(); ++j)
-            check_port_address(port.addresses[j], source.at("addresses", j));
     }
-}
-
-void Checker::check_port_address(const Ipv4Prefix& prefix, Position at) {
-    if (const auto* first = port_addresses_.earlier(prefix.address, at))
-        mistakes_.add(
-            at, "address " + to_string(prefix.address) + " stands twice, first " + on_line(*first));
-    if (prefix.length >= 31) return; // RFC 3021: no network or broadcast address there
-    const std::uint32_t host = prefix.address.value & ~prefix.mask();
-    if (host == 0)
-        mistakes_.add(at, to_string(prefix) + " is the network; give the port's own address in it");
-    else if (host == ~prefix.mask())
-        mistakes_.add(at,
-                      to_string(prefix) + " is the broadcast address; give the port's own address");
-}
-
-void Checker::check_gateway(const PortConfig& port, const Source& source) {
-    if (!port.gateway || !source.good("gateway") || !source.good("addresses")) return;
-    const std::string gateway = "gateway " + to_string(*port.gateway);
-    bool inside = false;
-    std::string all;
-    for (const Ipv4Prefix& prefix : port.addresses) {
-        if (prefix.address == *port.gateway) {
-            mistakes_.add(source.at("gateway"), gateway + " is the port's own address");
-            return;
-        }
-        inside = inside || prefix.contains(*port.gateway);
-        all += (all.empty() ? "" : ", ") + to_string(prefix);
-    }
-    if (!inside)
-        mistakes_.add(source.at("gateway"),
-                      port.addresses.empty()
-                          ? gateway + " needs addresses on this port, one with it in its prefix"
-                          : gateway + " is in no prefix of this port's addresses: " + all);
 }
 
 void Checker::check_vips() {
     Seen<std::string> names;
     Seen<Endpoint> endpoints;
+    Seen<Ipv4Addr> addresses;
     std::map<Ipv4Addr, bool> announced;
     for (std::size_t i = 0; i < config_.vips.size(); ++i) {
         const VipConfig& vip = config_.vips[i];
@@ -224,18 +160,13 @@ void Checker::check_vips() {
         }
         if (!source.good("address")) continue;
         const Position at = source.at("address");
-        const Position* const same = vip_addresses_.earlier(vip.endpoint.address, at);
+        const Position* const same = addresses.earlier(vip.endpoint.address, at);
         const bool agreed = announced.try_emplace(vip.endpoint.address, vip.announce).first->second;
         if (same != nullptr && agreed != vip.announce)
             mistakes_.add(source.has("announce") ? source.at("announce") : at,
                           "announce is " + std::string(vip.announce ? "true" : "false") + ", but " +
                               (agreed ? "true" : "false") + " for the vip with the same address " +
                               on_line(*same) + "; an address is announced or is not");
-        if (const auto* port = port_addresses_.find(vip.endpoint.address))
-            mistakes_.add(at,
-                          "vip address " + to_string(vip.endpoint.address) +
-                              " is a port's own address (" + on_line(*port) +
-                              "); give the vip another");
         if (source.good("port"))
             if (const auto* first = endpoints.earlier(vip.endpoint, at))
                 mistakes_.add(at,
@@ -409,7 +340,6 @@ void Checker::check_backends(const PoolConfig& pool, const PoolSource& source) {
                 mistakes_.add(from.at("name"),
                               "two backends of this pool are named " + quote(backend.name) +
                                   ", the first " + on_line(*first));
-        if (from.good("address")) check_backend_address(pool, backend, from);
         if (from.good("address") && from.good("port"))
             if (const auto* first = endpoints.earlier(backend.endpoint, from.at("address")))
                 mistakes_.add(from.at("address"),
@@ -438,22 +368,6 @@ void Checker::check_udp_ports(const PoolConfig& pool, const PoolSource& source) 
                           std::to_string(other->first) +
                           "; dsr-l2 does not change ports: make them equal or use nat");
     }
-}
-
-void Checker::check_backend_address(const PoolConfig& pool,
-                                    const BackendConfig& backend,
-                                    const Source& source) {
-    const Ipv4Addr address = backend.endpoint.address;
-    if (const auto* vip = vip_addresses_.find(address))
-        mistakes_.add(source.at("address"),
-                      "backend address " + to_string(address) + " is a vip's (" + on_line(*vip) +
-                          "); give " +
-                          (pool.mode == ForwardMode::DsrL2 ? "the address it has besides the vip's"
-                                                           : "the backend's own"));
-    if (const auto* port = port_addresses_.find(address))
-        mistakes_.add(source.at("address"),
-                      "backend address " + to_string(address) + " is a port's own (" +
-                          on_line(*port) + "); give the backend's");
 }
 
 void Checker::check_nat_vips() {
@@ -525,6 +439,7 @@ bool Checker::check_counts() {
 } // namespace
 
 void check_config(const Config& config, const Sources& sources, Mistakes& mistakes) {
+    check_addresses(config, sources, mistakes);
     Checker(config, sources, mistakes).run();
 }
 

@@ -7,8 +7,11 @@
 
 #include "config_value.hpp"
 
+#include <map>
 #include <set>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace viaduct {
@@ -40,6 +43,32 @@ struct Sources {
     std::vector<Source> ports, vips;
     std::vector<PoolSource> pools;
 };
+
+/// Remembers where each key was first seen.
+template <typename Key> class Seen {
+public:
+    /// The earlier place of `key`; null when this is the first.
+    const Position* earlier(const Key& key, Position at) {
+        const auto [place, is_new] = places_.try_emplace(key, at);
+        return is_new ? nullptr : &place->second;
+    }
+    [[nodiscard]] const Position* find(const Key& key) const {
+        const auto place = places_.find(key);
+        return place == places_.end() ? nullptr : &place->second;
+    }
+
+private:
+    std::map<Key, Position> places_;
+};
+
+/// "on line 7": where an entry is that another one disagrees with.
+[[nodiscard]] inline std::string on_line(Position at) {
+    return "on line " + std::to_string(at.line);
+}
+
+/// Of those, the ones that addresses of ports, gateways, VIPs and backends make
+/// (config_addresses.cpp).
+void check_addresses(const Config& config, const Sources& sources, Mistakes& mistakes);
 
 /// Adds every mistake across entries of a Config whose values were read one by one.
 void check_config(const Config& config, const Sources& sources, Mistakes& mistakes);

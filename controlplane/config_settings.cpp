@@ -145,7 +145,7 @@ constexpr Setting kSettings[] = {
     {Section::Port,
      Need::Optional,
      kStartOnly,
-     {"mtu", 576, 9216},
+     {"mtu", 576, kMaxMtu},
      field<&PortConfig::mtu>(),
      "the device's",
      "largest IP packet sent, in bytes"},

@@ -32,9 +32,6 @@ namespace viaduct {
 
 namespace {
 
-/// What every driver's buffers hold in one piece: net_af_packet's frames of 2,048 bytes are the
-/// least.
-constexpr std::uint16_t kMaxMtu = 1968;
 
 [[noreturn]] void fail(const PortRequest& request, const std::string& what) {
     throw Error("port " + request.name + ": " + what);

@@ -24,6 +24,10 @@ namespace viaduct {
 
 enum class MemoryKind : std::uint8_t { Auto, HugePages, Ordinary };
 
+/// What every driver's buffers hold in one piece: net_af_packet's frames of 2,048 bytes are the
+/// least.
+inline constexpr std::uint16_t kMaxMtu = 1968;
+
 struct PortRequest {
     std::string name;                 ///< as in the configuration
     std::string device;               ///< PCI address or virtual device string

@@ -137,6 +137,89 @@ TEST(ConfigCheck, SaysWhatDoesNotFitTogether) {
           "backend address 198.51.100.2 is a port's own (on line 10); give the backend's"}});
 }
 
+TEST(ConfigCheck, TakesNoAddressOfTheRouterOrOfAllForAStation) {
+    const std::string of_all = " (on line 10); give ";
+    expect_each(
+        kRich,
+        {{"address = \"198.51.100.10\"",
+          "address = ^\"198.51.100.1\"",
+          "vip address 198.51.100.1 is a port's gateway (on line 11); give the vip another"},
+         {"address = \"198.51.100.10\"",
+          "address = ^\"198.51.100.255\"",
+          "vip address 198.51.100.255 is the broadcast address of a port's prefix "
+          "198.51.100.2/24" +
+              of_all + "the vip another"},
+         {"address = \"198.51.100.10\"",
+          "address = ^\"198.51.100.0\"",
+          "vip address 198.51.100.0 is the network address of a port's prefix 198.51.100.2/24" +
+              of_all + "the vip another"},
+         {"address = \"198.51.100.10\"",
+          "address = ^\"192.0.2.127\"",
+          "vip address 192.0.2.127 is the broadcast address of a port's prefix 192.0.2.2/25" +
+              of_all + "the vip another"},
+         {"address = \"198.51.100.22\"",
+          "address = ^\"198.51.100.1\"",
+          "backend address 198.51.100.1 is a port's gateway (on line 11); give the backend's"},
+         {"address = \"198.51.100.22\"",
+          "address = ^\"198.51.100.255\"",
+          "backend address 198.51.100.255 is the broadcast address of a port's prefix "
+          "198.51.100.2/24" +
+              of_all + "the backend's"},
+         {"address = \"203.0.113.21\"",
+          "address = ^\"192.0.2.0\"",
+          "backend address 192.0.2.0 is the network address of a port's prefix 192.0.2.2/25" +
+              of_all + "the backend's"},
+         {"gateway = \"198.51.100.1\"",
+          "gateway = ^\"198.51.100.255\"",
+          "gateway 198.51.100.255 is the broadcast address of a port's prefix 198.51.100.2/24" +
+              of_all + "the router's"},
+         {"gateway = \"198.51.100.1\"",
+          "gateway = ^\"192.0.2.0\"",
+          "gateway 192.0.2.0 is the network address of a port's prefix 192.0.2.2/25" + of_all +
+              "the router's"},
+         {"device = \"0000:03:00.0\"",
+          "device = \"x\"\naddresses = [\"203.0.113.2/24\", \"198.51.100.3/24\"]\n"
+          "gateway = ^\"198.51.100.2\"",
+          "gateway 198.51.100.2 is another port's own address (on line 10); give the router's"},
+         {"address = \"198.51.100.10\"",
+          "address = ^\"192.0.2.2\"",
+          "vip address 192.0.2.2 is a port's own address (on line 10); give the vip another"}});
+}
+
+TEST(ConfigCheck, KnowsThatAPrefixOfTwoHasNoAddressOfAll) { // RFC 3021
+    const auto with = [](const std::string& addresses, const std::string& vip) {
+        return change(change(kLeast, "\"198.51.100.10\"", vip),
+                      "device = \"net_af_packet0,iface=lb0\"\n",
+                      "device = \"x\"\naddresses = [" + addresses + ", \"198.51.100.2/24\"]\n");
+    };
+    expect_mistakes(with("\"192.0.2.0/31\"", "\"192.0.2.1\""), {});
+    expect_mistakes(with("\"192.0.2.1/31\"", "\"192.0.2.0\""), {});
+    expect_mistakes(with("\"192.0.2.255/32\"", "\"192.0.2.254\""), {});
+    expect_mistakes(with("\"192.0.2.1/30\"", "^\"192.0.2.3\""),
+                    {"vip address 192.0.2.3 is the broadcast address of a port's prefix "
+                     "192.0.2.1/30 (on line 4); give the vip another"});
+    expect_mistakes(with("\"192.0.2.1/31\"", "^\"192.0.2.1\""),
+                    {"vip address 192.0.2.1 is a port's own address (on line 4); give the vip "
+                     "another"});
+}
+
+TEST(ConfigCheck, WantsABackendOfDsrOnASegmentOfAPort) {
+    const std::string text =
+        "backend address 203.0.113.99 is in no port's prefix (198.51.100.2/24, "
+        "192.0.2.2/25), and dsr-l2 reaches only who is on a port's segment: "
+        "give its address there, its mac, or take nat";
+    const std::string before = "address = \"198.51.100.22\"";
+    expect_each(kRich, {{before, "address = ^\"203.0.113.99\"", text}});
+    for (const char* good :
+         {"address = \"203.0.113.99\"\nmac = \"02:00:00:00:01:0b\"", "address = \"192.0.2.99\""})
+        EXPECT_EQ(mistakes_of(change(kRich, before, good)), std::vector<std::string>{}) << good;
+    // In nat a router may lead there; and where no port has an address nothing can be said.
+    EXPECT_EQ(mistakes_of(change(kRich, "\"203.0.113.21\"", "\"203.0.113.99\"")),
+              std::vector<std::string>{});
+    EXPECT_EQ(mistakes_of(change(kLeast, "\"198.51.100.21\"", "\"203.0.113.99\"")),
+              std::vector<std::string>{});
+}
+
 TEST(ConfigCheck, SaysWhichPoolAVipMisses) {
     // One vip is added, as the pool that nobody uses any more would be a second mistake.
     const std::string vip = "[[vip]]\nname = \"x\"\naddress = \"192.0.2.10\"\npool = ^\"y\"\n";
