@@ -262,6 +262,7 @@ int run(Config config) {
     static_cast<void>(publisher.build(model));
     sweeper.mark_kept(calls.now());
     publish(publisher.build(model));
+    settle();
     Kernel kernel(config, model.places(), twin_ports(config), loop);
     LinkWatch links(config, model);
     links.look();
@@ -286,6 +287,7 @@ int run(Config config) {
                        sweeper,
                        [&](const Config& next, std::vector<PlacedBackend> places) {
                            publish(publisher.expect_vips(next));
+                           settle(); // or SIP that waits for the kernel meets the address there
                            kernel.reconfigure(next, std::move(places));
                        },
                        [&keeper] { return keeper.write_now(); }});

@@ -19,8 +19,10 @@
 #include <rte_version.h>
 
 #include <bit>
+#include <chrono>
 #include <cstring>
 #include <deque>
+#include <thread>
 #include <utility>
 
 namespace viaduct {
@@ -30,7 +32,9 @@ namespace {
 constexpr unsigned kEventRingEntries = 4096;
 constexpr unsigned kInjectRingEntries = 1024;
 constexpr std::uint64_t kPuntFramesPerSecond = 20'000; ///< per worker
-constexpr std::uint64_t kMissesPerSecond = 20'000;     ///< NextHopMiss events, per worker
+constexpr std::chrono::milliseconds kSettleLimit{200};
+constexpr std::chrono::microseconds kSettlePause{100};
+constexpr std::uint64_t kMissesPerSecond = 20'000; ///< NextHopMiss events, per worker
 
 struct Retired {
     std::uint64_t token = 0;
@@ -240,6 +244,21 @@ void publish(std::unique_ptr<const Snapshot> snapshot) {
 void publish(std::unique_ptr<const NextHops> next_hops) {
     Engine& self = engine();
     exchange(self.shared.next_hops, self.next_hops, std::move(next_hops), &Retired::next_hops);
+}
+
+void settle() {
+    Engine& self = engine();
+    const auto until = std::chrono::steady_clock::now() + kSettleLimit;
+    const std::uint64_t token = begin_grace();
+    while (!grace_over(token) && std::chrono::steady_clock::now() < until)
+        std::this_thread::sleep_for(kSettlePause);
+    const std::vector<std::uint32_t> marks = self.punt->marks();
+    while (!self.punt->has_passed(marks) && std::chrono::steady_clock::now() < until)
+        std::this_thread::sleep_for(kSettlePause);
+    // The burst that was taken out of a ring last may still be on its way to a TAP.
+    const std::uint64_t round = self.punt->rounds();
+    while (self.punt->rounds() == round && std::chrono::steady_clock::now() < until)
+        std::this_thread::sleep_for(kSettlePause);
 }
 
 void reclaim() {

@@ -45,6 +45,7 @@ std::uint64_t tsc_now() noexcept {
 }
 void publish(std::unique_ptr<const Snapshot>) {}
 void publish(std::unique_ptr<const NextHops>) {}
+void settle() {}
 void reclaim() {}
 void set_call_time(CallTime) noexcept {}
 std::uint64_t begin_grace() noexcept {

@@ -113,7 +113,21 @@ void PuntThread::run() {
         busy = false;
         for (rte_ring* ring : to_kernel_)
             busy |= drain(ring);
+        rounds_.fetch_add(1, std::memory_order_release); // pairs with the load in rounds()
     }
+}
+
+std::vector<std::uint32_t> PuntThread::marks() const {
+    std::vector<std::uint32_t> marks;
+    for (const rte_ring* ring : to_kernel_)
+        marks.push_back(std::uint32_t{ring->prod.tail});
+    return marks;
+}
+
+bool PuntThread::has_passed(const std::vector<std::uint32_t>& marks) const noexcept {
+    for (std::size_t i = 0; i < marks.size(); ++i) // the counts run over
+        if (static_cast<std::int32_t>(to_kernel_[i]->cons.tail - marks[i]) < 0) return false;
+    return true;
 }
 
 bool PuntThread::drain(rte_ring* ring) {

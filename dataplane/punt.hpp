@@ -30,6 +30,15 @@ public:
 
     void start();
 
+    /// Control: where the workers' rings stand, and whether all that was in them then was taken
+    /// out.
+    [[nodiscard]] std::vector<std::uint32_t> marks() const;
+    [[nodiscard]] bool has_passed(const std::vector<std::uint32_t>& marks) const noexcept;
+    /// How often the thread has been through its rings: what it had taken out is with the kernel.
+    [[nodiscard]] std::uint64_t rounds() const noexcept {
+        return rounds_.load(std::memory_order_acquire);
+    }
+
     /// Control: what the kernel's programs see of the port's link.
     void set_carrier(std::size_t port, bool on) noexcept;
 
@@ -45,10 +54,11 @@ private:
     void close_all() noexcept;
 
     rte_mempool* mempool_;
-    std::vector<int> taps_;              // by PortId
-    std::vector<rte_ring*> to_kernel_;   // by WorkerId
-    std::vector<rte_ring*> from_kernel_; // by PortId
-    std::atomic<bool> stopping_{false};  // writer: control; reader: this thread, relaxed
+    std::vector<int> taps_;                // by PortId
+    std::vector<rte_ring*> to_kernel_;     // by WorkerId
+    std::vector<rte_ring*> from_kernel_;   // by PortId
+    std::atomic<bool> stopping_{false};    // writer: control; reader: this thread, relaxed
+    std::atomic<std::uint64_t> rounds_{0}; // writer: this thread; reader: control
     std::thread thread_;
 };
 

@@ -88,6 +88,9 @@ void stop_dataplane() noexcept;
 /// call to reclaim(), when every worker has left it.
 void publish(std::unique_ptr<const Snapshot> snapshot);
 void publish(std::unique_ptr<const NextHops> next_hops);
+/// Waits until every worker goes by what was published last, and the kernel has all that they gave
+/// it before; some milliseconds, 200 at most.
+void settle();
 /// Frees what no worker can still see. Never waits; call it now and then.
 void reclaim();
 

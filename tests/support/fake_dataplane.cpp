@@ -89,6 +89,7 @@ void publish(std::unique_ptr<const NextHops> next_hops) {
     fake_dataplane().next_hops = std::move(next_hops);
     ++fake_dataplane().next_hops_published;
 }
+void settle() {}
 void reclaim() {
     ++fake_dataplane().reclaims;
 }
