@@ -34,6 +34,7 @@ class Publisher;
 class CallSweeper;
 class LoadMeter;
 class Reloader;
+class TxAudit;
 
 /// Who asks: what the kernel says of the peer (SO_PEERCRED, SO_PEERGROUPS).
 struct Peer {
@@ -71,6 +72,7 @@ struct Control {
     /// Keeps what was changed, so that a restart knows it. Returns what went wrong; empty: nothing.
     std::function<std::string()> keep_state{};
     std::function<AddressView(Ipv4Addr)> view_address{}; ///< empty: nobody looks
+    const TxAudit* sent = nullptr;                       ///< null: nobody looks after what was sent
 };
 
 /// What a verb says. Handlers fill `json`, and `text` unless the generic table of `json` will do.

@@ -20,6 +20,7 @@
 #include "secret.hpp"
 #include "state_keeper.hpp"
 #include "stats.hpp"
+#include "tx_audit.hpp"
 
 #include "viaduct/dataplane.hpp"
 #include "viaduct/error.hpp"
@@ -308,8 +309,11 @@ int run(Config config) {
     });
 
     LoadMeter load;
-    loop.every(std::chrono::seconds(1), [&load](TimePoint) {
+    TxAudit sent;
+    loop.every(std::chrono::seconds(1), [&load, &sent](TimePoint) {
         load.tick();
+        for (const std::string& line : sent.tick(port_states()))
+            spdlog::warn("{}", line);
         log_library();
     });
     Control control{config,
@@ -325,7 +329,8 @@ int run(Config config) {
                     apply,
                     &reloader,
                     [&keeper] { return keeper.write_now(); },
-                    [&kernel](Ipv4Addr address) { return kernel.view(address); }};
+                    [&kernel](Ipv4Addr address) { return kernel.view(address); },
+                    &sent};
     cli.start(control);
     spdlog::info("ready: {} worker(s), {} backend(s), control socket {}",
                  worker_count(),

@@ -15,6 +15,7 @@
 #include "pool.hpp"
 #include "publish.hpp"
 #include "stats.hpp"
+#include "tx_audit.hpp"
 #include "verbs_drain.hpp"
 
 #include "viaduct/dataplane.hpp"
@@ -237,9 +238,10 @@ void show_health(Control& control, Arguments, Reply& reply) {
     reply.json["unknown_answers"] = control.health.unknown_answers();
 }
 
-void show_ports(Control&, Arguments, Reply& reply) {
+void show_ports(Control& control, Arguments, Reply& reply) {
     Json& ports = reply.json["ports"] = Json::array();
-    for (const PortState& port : port_states())
+    for (const PortState& port : port_states()) {
+        const std::uint64_t lost = control.sent == nullptr ? 0 : control.sent->lost(ports.size());
         ports.push_back({{"port", port.name},
                          {"driver", port.driver},
                          {"mac", to_string(port.mac)},
@@ -251,7 +253,9 @@ void show_ports(Control&, Arguments, Reply& reply) {
                          {"missed", port.missed},
                          {"rx_errors", port.rx_errors},
                          {"tx_errors", port.tx_errors},
+                         {"tx_lost", lost},
                          {"no_buffers", port.no_buffers}});
+    }
 }
 
 namespace {

@@ -214,8 +214,12 @@ const WorkerCounters& read_counters(WorkerId worker) noexcept {
 
 std::vector<PortState> port_states() {
     std::vector<PortState> states;
-    for (const Port& port : engine().ports)
-        states.push_back(state_of(port));
+    for (const Port& port : engine().ports) {
+        PortState state = state_of(port);
+        for (const auto& worker : engine().workers)
+            state.given += worker->given[states.size()].read();
+        states.push_back(std::move(state));
+    }
     return states;
 }
 

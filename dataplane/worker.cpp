@@ -182,6 +182,7 @@ void Worker::send_batch(PortId port, TxBatch& batch) noexcept {
                                                 batch.count);
     burst.clock.charge(Stage::Tx);
     counters[WorkerCounter::Sent].add(sent);
+    given[index(port)].add(sent);
     std::uint64_t returned = 0;
     std::uint64_t rejected = 0;
     for (std::uint16_t i = 0; i < sent; ++i) {
@@ -258,13 +259,16 @@ std::uint16_t Worker::forward_ring(rte_ring* ring,
         rte_ring_dequeue_burst(ring, objects.data(), objects.size(), nullptr));
     for (std::uint16_t i = 0; i < count; ++i) {
         auto* mbuf = static_cast<rte_mbuf*>(objects[i]);
+        const std::uint16_t port = mbuf->port; // read before the mbuf is the driver's
         const std::uint16_t sent =
-            rte_eth_tx_burst(shared->ethdevs[mbuf->port], static_cast<std::uint16_t>(id), &mbuf, 1);
+            rte_eth_tx_burst(shared->ethdevs[port], static_cast<std::uint16_t>(id), &mbuf, 1);
         counters[sent == 1 ? sent_counter : unsent_counter].add(1);
-        if (sent == 1)
+        if (sent == 1) {
             counters[WorkerCounter::Sent].add(1);
-        else
+            given[port].add(1);
+        } else {
             rte_pktmbuf_free(mbuf);
+        }
     }
     return count;
 }

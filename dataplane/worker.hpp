@@ -65,7 +65,8 @@ struct alignas(64) Worker {
     std::uint64_t odd_told_tsc = 0;  ///< the same of what is not like an answer to us
     std::uint64_t tsc_per_miss = 0;  ///< between two of either, in the long run
     Burst burst;
-    WorkerCounters counters; // reader: control, relaxed
+    WorkerCounters counters;              // reader: control, relaxed
+    std::array<Counter, kMaxPorts> given; ///< by PortId: frames a queue took; as `counters`
 
     /// Runs until shared->stopping. Called on the worker's lcore.
     void run() noexcept;

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tx_audit.hpp"
+
+namespace viaduct {
+
+std::vector<std::string> TxAudit::tick(const std::vector<PortState>& ports) {
+    std::vector<std::string> lines;
+    ports_.resize(ports.size());
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        const PortState& port = ports[i];
+        Watched& watched = ports_[i];
+        if (!port.no_link.empty()) { // what waits for the cable is not lost
+            watched.seconds = 0;
+            continue;
+        }
+        std::uint64_t& earlier = watched.given[watched.seconds % kPatience];
+        if (watched.seconds++ >= kPatience) {
+            const std::uint64_t accounted = port.sent + port.tx_errors;
+            watched.lost = earlier > accounted ? earlier - accounted : 0;
+        }
+        earlier = port.given;
+        if (watched.lost > 0 && !watched.is_told)
+            lines.push_back("port " + port.name + ": " + std::to_string(watched.lost) +
+                            " frame(s) that its queues took were neither sent nor counted as "
+                            "errors (tx_lost in show ports): the driver " +
+                            port.driver +
+                            " may claim more queues than its device serves; lower "
+                            "dataplane.workers");
+        watched.is_told = watched.lost > 0;
+    }
+    return lines;
+}
+
+std::uint64_t TxAudit::lost(std::size_t port) const noexcept {
+    return port < ports_.size() ? ports_[port].lost : 0;
+}
+
+} // namespace viaduct
