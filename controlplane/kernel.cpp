@@ -14,6 +14,7 @@
 #include "neighbours.hpp"
 #include "netlink.hpp"
 #include "next_hop_table.hpp"
+#include "shared_interface.hpp"
 #include "twin.hpp"
 
 #include "viaduct/error.hpp"
@@ -165,9 +166,13 @@ Kernel::Impl::~Impl() {
 void Kernel::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
     ports_ = ports;
     twins_ = plan_twins(config_, ports);
+    for (const Objection& objection : objections(netlink_, twins_, ports_)) {
+        if (objection.is_fatal) throw Error(objection.text);
+        spdlog::warn("{}", objection.text);
+    }
     std::vector<int> links;
     for (std::size_t i = 0; i < twins_.size(); ++i)
-        if (!ports[i].interface.empty())
+        if (!ports[i].interface.empty() && ports[i].kernel_hears)
             filters_.emplace_back(netlink_, twins_[i].port, ports[i].interface);
     for (std::size_t i = 0; i < twins_.size(); ++i) {
         set_up_twin(netlink_, twins_[i], undo_);
@@ -186,7 +191,10 @@ void Kernel::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
 }
 
 void Kernel::Impl::reconfigure(const Config& wanted, std::vector<PlacedBackend> backends) {
-    change_addresses(netlink_, twins_, plan_twins(wanted, ports_));
+    const std::vector<Twin> twins = plan_twins(wanted, ports_);
+    for (const Objection& objection : objections(netlink_, twins, ports_))
+        if (objection.is_fatal) throw Error(objection.text);
+    change_addresses(netlink_, twins_, twins);
     config_ = wanted;
     backends_ = std::move(backends);
     rebuild();
@@ -206,6 +214,9 @@ void Kernel::Impl::on_events() {
             neighbours_->take(message);
             break;
         case RTM_NEWADDR:
+            if (const auto objection = objection_to(message, twins_, ports_))
+                spdlog::warn("{}", objection->text);
+            [[fallthrough]];
         case RTM_DELADDR:
             addresses_->take(message, Clock::now());
             break;

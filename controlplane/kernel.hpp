@@ -60,9 +60,10 @@ struct AddressNews {
 
 struct TwinPort {
     std::string twin;      ///< TAP interface, created by the data plane
-    std::string interface; ///< kernel interface that net_af_packet reads; empty for other devices
+    std::string interface; ///< kernel interface that the port works on; empty for other devices
     MacAddr mac;
     std::uint16_t mtu = 1500;
+    bool kernel_hears = true; ///< `interface` gives its frames to the kernel, too (net_af_packet)
 };
 
 class Kernel {
@@ -71,8 +72,8 @@ public:
     /// MAC, MTU, up, addresses of the port and of the VIPs, arp_ignore, gateway in a routing table
     /// of its own with a rule per address, managed neighbours for backends and gateways; and on
     /// net_af_packet interfaces the ingress drop filter, with IPv6 off. Watches routes and
-    /// neighbours on `loop`. Throws Error naming the port and what failed; then everything is
-    /// undone.
+    /// neighbours on `loop`. Throws Error naming the port and what failed, or an address that the
+    /// host has elsewhere; then everything is undone.
     Kernel(const Config& config,
            std::vector<PlacedBackend> backends,
            const std::vector<TwinPort>& ports,

@@ -130,7 +130,11 @@ std::vector<TwinPort> twin_ports(const Config& config) {
     const std::vector<PortState> states = port_states();
     for (std::size_t i = 0; i < config.ports.size(); ++i) {
         const PortConfig& port = config.ports[i];
-        ports.push_back({twin_name(port), states[i].interface, states[i].mac, states[i].mtu});
+        ports.push_back({twin_name(port),
+                         states[i].interface,
+                         states[i].mac,
+                         states[i].mtu,
+                         states[i].driver == "net_af_packet"});
         spdlog::info("port {}: {} at {}, MTU {}, twin {}",
                      port.name,
                      states[i].driver,

@@ -209,9 +209,8 @@ Port open_port(const PortRequest& request,
         Port port;
         port.name = request.name;
         port.driver = info.driver_name;
-        port.kernel_name = interface_of(request.device);
-        port.kernel_link = if_nametoindex(port.kernel_name.c_str());
-        if (port.driver == "net_af_packet") port.interface = port.kernel_name;
+        port.interface = interface_of(request.device);
+        port.kernel_link = if_nametoindex(port.interface.c_str());
         port.ethdev = ethdev;
         const auto tx_queues = static_cast<std::uint16_t>(workers);
         port.rx_queues = std::min(info.max_rx_queues, tx_queues);
@@ -246,7 +245,7 @@ std::string lack_of_link(const Port& port) {
         fd >= 0 &&
         if_indextoname(port.kernel_link, static_cast<char*>(request.ifr_name)) != nullptr;
     const std::string name =
-        is_there ? std::string(static_cast<char*>(request.ifr_name)) : port.kernel_name;
+        is_there ? std::string(static_cast<char*>(request.ifr_name)) : port.interface;
     const bool known = is_there && ioctl(fd, SIOCGIFFLAGS, &request) == 0;
     if (fd >= 0) close(fd);
     if (!known) return name + " is gone; when it is there again, restart viaductd";

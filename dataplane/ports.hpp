@@ -21,9 +21,8 @@ namespace viaduct {
 struct Port {
     std::string name;
     std::string driver;
-    std::string interface;    ///< net_af_packet only
-    unsigned kernel_link = 0; ///< index of the interface whose link is the port's; 0: the device's
-    std::string kernel_name;  ///< its name at start
+    std::string interface;    ///< the kernel's, that the port works on: its link is the port's
+    unsigned kernel_link = 0; ///< its index; 0: there is none
     std::uint16_t ethdev = 0; ///< DPDK's number of it
     std::uint16_t rx_queues = 0;
     MacAddr mac;

@@ -46,7 +46,7 @@ struct DataplaneRequest {
 struct PortState {
     std::string name;
     std::string driver;
-    std::string interface; ///< net_af_packet: the kernel interface whose frames the port reads too
+    std::string interface; ///< the kernel interface that net_af_packet or net_af_xdp works on
     MacAddr mac;
     std::uint16_t mtu = 0;
     std::string no_link;        ///< why there is no link now; empty: the link is up

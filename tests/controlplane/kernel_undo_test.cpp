@@ -10,6 +10,8 @@
 #include <net/ethernet.h>
 #include <netpacket/packet.h>
 #include <optional>
+#include <spdlog/sinks/ringbuffer_sink.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -94,6 +96,71 @@ TEST_F(KernelFilterTest, LeavesNothingBehind) {
     }
     EXPECT_EQ(state(), before);
     EXPECT_TRUE(contains(before, "192.0.2.9 lookup 22016"));
+}
+
+TEST_F(KernelFilterTest, RefusesWhatAnInterfaceBesideTheTwinHas) {
+    const Wire wire("vd-p0");
+    const std::vector<TwinPort> ports{twin("vd-p0", "lb0")};
+    run("ip addr add 198.51.100.2/24 dev lb0");
+    const std::string before = state();
+    EXPECT_EQ(
+        start_error(one_port(), ports),
+        "port p0: lb0 has the address 198.51.100.2/24, which belongs to the twin vd-p0 alone: "
+        "ping, ssh and routing daemons would get no answer; ip address del 198.51.100.2/24 "
+        "dev lb0");
+    EXPECT_EQ(state(), before);
+    run("ip addr del 198.51.100.2/24 dev lb0; ip addr add 203.0.113.10/32 dev lb1");
+    EXPECT_TRUE(contains(start_error(one_port(), ports), "lb1 has the address 203.0.113.10/32"))
+        << "a VIP, and an interface that is no port's";
+    Config lent = one_port();
+    lent.vips[2].announce = false;
+    EXPECT_EQ(start_error(lent, ports), "") << "who has it there answers for it";
+    EXPECT_TRUE(contains(start_error(lent, {twin("vd-p0", "lb1")}), "203.0.113.10/32"))
+        << "not where all goes to the twin";
+    run("ip addr del 203.0.113.10/32 dev lb1; ip addr add 203.0.113.10/32 dev lo");
+    EXPECT_EQ(start_error(one_port(), ports), "");
+}
+
+TEST_F(KernelFilterTest, TellsOfAddressesThatTheInterfaceHasOrGets) {
+    const Wire wire("vd-p0");
+    const auto kept = std::make_shared<spdlog::sinks::ringbuffer_sink_st>(100);
+    const auto usual = spdlog::default_logger();
+    spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", kept));
+    const auto told = [&](const std::string& part) {
+        const std::vector<std::string> lines = kept->last_formatted();
+        return std::any_of(lines.begin(), lines.end(), [&](const std::string& line) {
+            return contains(line, part);
+        });
+    };
+    Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
+    EXPECT_TRUE(told("port p0: lb0 has the address 192.0.2.1/24: nothing reaches it while viaductd "
+                     "runs; ip address del 192.0.2.1/24 dev lb0"));
+    run("ip addr add 198.51.100.7/25 dev lb0");
+    EXPECT_TRUE(becomes([&] {
+        return told(
+            "port p0: lb0 has the address 198.51.100.7/25: nothing reaches it while viaductd "
+            "runs, and the kernel may look there for what is on the twin vd-p0; ip address "
+            "del 198.51.100.7/25 dev lb0");
+    }));
+    run("ip addr add 198.51.100.11/32 dev lb0");
+    Config config = one_port();
+    config.vips.push_back({"new", {ip("198.51.100.11"), 5060}, "direct"});
+    EXPECT_THROW(kernel.reconfigure(config, backends_in_order(config)), Error);
+    EXPECT_FALSE(contains(shell("ip addr show vd-p0"), "198.51.100.11"));
+    run("ip addr del 198.51.100.11/32 dev lb0");
+    kernel.reconfigure(config, backends_in_order(config));
+    EXPECT_TRUE(contains(shell("ip addr show vd-p0"), "198.51.100.11"));
+    run("ip addr add 198.51.100.2/24 dev lb0");
+    EXPECT_TRUE(becomes([&] { return told("198.51.100.2/24, which belongs to the twin vd-p0"); }));
+    spdlog::set_default_logger(usual);
+}
+
+TEST_F(KernelFilterTest, LeavesAnInterfaceAloneWhoseFramesTheKernelDoesNotHear) {
+    const Wire wire("vd-p0");
+    TwinPort port = twin("vd-p0", "lb0");
+    port.kernel_hears = false;
+    const Kernel kernel(one_port(), backends_in_order(one_port()), {port}, loop);
+    EXPECT_EQ(shell("tc filter show dev lb0 ingress"), "");
 }
 
 TEST_F(KernelFilterTest, LeavesForeignFiltersAndSettingsAsTheyWere) {

@@ -14,6 +14,11 @@ disputed() { lab_ctl --json show events | jq -r --arg to "$1" '.events[] | selec
 
 lab_up dsr-l2
 lab_start_backends
+# The interface keeps the address that is the twin's, as before viaductd came.
+ip -n "$LAB_ID-lb" address add "$LAB_LB/24" dev lb0
+lab_start_viaductd 2>"$LAB_DIR/refusal" && fail "an interface with the port's own address is refused"
+expect "with the command that helps: $(<"$LAB_DIR/refusal")" grep -q "; ip address del $LAB_LB/24 dev lb0$" "$LAB_DIR/refusal"
+ip -n "$LAB_ID-lb" address del "$LAB_LB/24" dev lb0
 mislead "$LAB_VIP"
 mislead "$LAB_LB"
 lab_start_viaductd || fail "viaductd becomes READY"
