@@ -53,6 +53,10 @@ std::vector<std::string> entries_of(const std::string& folder) {
     return names;
 }
 
+std::string path_of(const std::string& folder, const std::string& name, const char* rest) {
+    return folder + "/" + name + rest;
+}
+
 bool is_uio(const std::string& driver) {
     return driver == "uio_pci_generic" || driver == "igb_uio";
 }
@@ -175,32 +179,36 @@ PciDevice read_pci_device(const std::string& sysfs, const std::string& address) 
     std::vector<std::string> interfaces = entries_of(folder + "/net");
     for (const std::string& child : entries_of(folder)) // virtio0/net/eth0
         if (interfaces.empty() && child.starts_with("virtio"))
-            interfaces = entries_of(folder + "/" + child + "/net");
+            interfaces = entries_of(path_of(folder, child, "/net"));
     if (!interfaces.empty()) device.interface = interfaces.front();
     return device;
 }
 
 std::string wants_physical_addresses(const std::string& sysfs, const std::string& device) {
+    const std::string no_iommu = sysfs + "/module/vfio/parameters/enable_unsafe_noiommu_mode";
+    const auto bound = [](const PciDevice& to) { return to.address + " is bound to " + to.driver; };
     for (const std::string& address : pci_addresses(device)) {
-        const std::string driver = read_pci_device(sysfs, address).driver;
-        if (is_uio(driver)) return address + " is bound to " + driver;
+        const PciDevice found = read_pci_device(sysfs, address);
+        if (is_uio(found.driver)) return bound(found);
         // As DPDK asks: the kernel's parameter, whatever the group of the device.
-        if (driver == "vfio-pci" &&
-            line_of(sysfs + "/module/vfio/parameters/enable_unsafe_noiommu_mode") == "Y")
-            return address + " is bound to vfio-pci without an IOMMU";
+        if (found.driver == "vfio-pci" && line_of(no_iommu) == "Y")
+            return bound(found).append(" without an IOMMU");
     }
     return {};
 }
 
 std::string unreachable_memory(const std::string& sysfs, const std::string& device) {
+    const std::string devices = sysfs + kDevices;
+    const auto refusal = [](const PciDevice& found, const std::string& type) {
+        return found.address + " is bound to " + found.driver +
+               ", but the IOMMU translates its addresses (" + type +
+               "), so it could reach no packet buffer; dpdk-devbind.py -b vfio-pci " +
+               found.address + ", or boot the kernel with iommu=pt";
+    };
     for (const std::string& address : pci_addresses(device)) {
-        const std::string driver = read_pci_device(sysfs, address).driver;
-        const std::string type = line_of(sysfs + kDevices + address + "/iommu_group/type");
-        if (is_uio(driver) && type.starts_with("DMA"))
-            return address + " is bound to " + driver +
-                   ", but the IOMMU translates its addresses (" + type +
-                   "), so it could reach no packet buffer; dpdk-devbind.py -b vfio-pci " + address +
-                   ", or boot the kernel with iommu=pt";
+        const PciDevice found = read_pci_device(sysfs, address);
+        const std::string type = line_of(path_of(devices, address, "/iommu_group/type"));
+        if (is_uio(found.driver) && type.starts_with("DMA")) return refusal(found, type);
     }
     return {};
 }
