@@ -95,8 +95,11 @@ void put_to(Writer& out, const Snapshot& snapshot, std::string_view to, std::str
 }
 
 /// Empty: the request cannot be answered. Else the port that the answer goes to.
-std::uint16_t
-put_answer(Writer& out, const Snapshot& snapshot, const SipMessage& message, Endpoint source) {
+std::uint16_t put_answer(Writer& out,
+                         const Snapshot& snapshot,
+                         const SipMessage& message,
+                         Endpoint source,
+                         Ipv4Addr vip) {
     const auto from = message.first(HeaderId::From);
     const auto to = message.first(HeaderId::To);
     const auto cseq = message.first(HeaderId::CSeq);
@@ -121,7 +124,8 @@ put_answer(Writer& out, const Snapshot& snapshot, const SipMessage& message, End
     out << "Call-ID: " << message.call_id() << "\r\nCSeq: " << cseq->value
         << "\r\nContent-Length: 0\r\n\r\n";
     constexpr std::uint16_t kSipPort = 5060;
-    if (via->has_rport()) return source.udp_port;
+    // A nat backend names the VIP in its Via: that is where it sent from, for everybody else.
+    if (via->has_rport() || via->host().ipv4() == vip) return source.udp_port;
     const Number port = via->port();
     return port.has_value() ? static_cast<std::uint16_t>(port.value) : kSipPort;
 }
@@ -148,11 +152,11 @@ bool answer_gone(const Snapshot& snapshot, const PortView& rx_port, Frame& frame
     const Endpoint source{Ipv4Addr{ip.source.host()}, udp.source_port.host()};
     const SipMessage message(frame.payload());
     Writer out(frame.length - kHeaders);
-    const std::uint16_t udp_port = put_answer(out, snapshot, message, source);
+    const Endpoint vip = snapshot.vips[index(*frame.vip)].endpoint;
+    const std::uint16_t udp_port = put_answer(out, snapshot, message, source, vip.address);
     if (udp_port == 0 || !out.is_whole()) return false;
 
     const std::string_view text = out.text();
-    const Endpoint vip = snapshot.vips[index(*frame.vip)].endpoint;
     auto& ether = frame.header_at<EtherHeader>(0);
     ether.destination = ether.source;
     ether.source = rx_port.mac;

@@ -107,11 +107,13 @@ void Decision::go_back(std::uint64_t hash, BackendId sender) noexcept {
     if (belongs && caller) {
         go(caller->backend, SteerRule::Caller);
         if (takes(caller->backend)) return;
+        // Nobody else can go on with it, so what would be steered anew is as good as refused.
+        const bool is_dropped = pool_.on_dead_owner == OnDeadOwner::Drop;
         result_.backend.reset();
-        result_.refusal = Outcome::DeadOwner;
+        result_.refusal = has_answer() && !is_dropped ? Outcome::Rejected : Outcome::DeadOwner;
     } else if (belongs) {
         result_.backend.reset();
-        result_.refusal = Outcome::BackendToVip;
+        result_.refusal = has_answer() ? Outcome::Rejected : Outcome::BackendToVip;
     } else { // it calls itself
         go(sender, SteerRule::Caller);
     }
@@ -352,10 +354,8 @@ void Decision::follow_dead_owner(BackendId owner) noexcept {
         break;
     }
     result_.rule = SteerRule::DeadOwner;
-    // Neither a response nor an ACK has an answer (RFC 3261 §17).
-    const bool has_answer = digest_.kind == PayloadKind::Request && digest_.method != Method::Ack;
-    result_.refusal = pool_.on_dead_owner == OnDeadOwner::Reject && has_answer ? Outcome::Rejected
-                                                                               : Outcome::DeadOwner;
+    const bool is_rejected = pool_.on_dead_owner == OnDeadOwner::Reject && has_answer();
+    result_.refusal = is_rejected ? Outcome::Rejected : Outcome::DeadOwner;
 }
 
 void Decision::remember(SteerRule rule) noexcept {

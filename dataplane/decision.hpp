@@ -41,6 +41,10 @@ private:
     [[nodiscard]] bool is_settled() const noexcept {
         return !result_.is_unsettled && !result_.is_marked;
     }
+    /// Neither a response nor an ACK has one (RFC 3261 §17).
+    [[nodiscard]] bool has_answer() const noexcept {
+        return digest_.kind == PayloadKind::Request && digest_.method != Method::Ack;
+    }
     [[nodiscard]] bool is_unsettled(std::uint32_t slot) const noexcept {
         return pool_.unsettled && pool_.unsettled->contains(slot);
     }

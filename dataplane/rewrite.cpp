@@ -88,7 +88,8 @@ std::optional<Outcome> rewrite(const Snapshot& snapshot,
     if (frame.is_rejected) {
         const bool done = index(frame.rx_port) < ports.size() &&
                           answer_gone(snapshot, ports[index(frame.rx_port)], frame);
-        return done ? std::nullopt : std::optional(Outcome::DeadOwner);
+        if (done) return std::nullopt;
+        return frame.origin == Origin::BackendCall ? Outcome::BackendToVip : Outcome::DeadOwner;
     }
     if (!frame.backend || !frame.pool || !frame.vip) return Outcome::Internal;
     const bool nat = snapshot.pools[index(*frame.pool)].mode == ForwardMode::Nat;

@@ -102,10 +102,13 @@ inline constexpr std::array<OutcomeInfo, kOutcomeCount> kOutcomes{{
      "answered"},
     {Outcome::Rejected,
      "rejected",
-     "its call's backend is dead, and on_dead_owner says reject: answered with 481"},
+     "answered with 481: its call's backend is dead and on_dead_owner says reject, or a nat "
+     "backend "
+     "sent it to a VIP and no other end of the call is known"},
     {Outcome::BackendToVip,
      "backend_to_vip",
-     "a nat backend sends to a VIP in a call of which no other end is known"},
+     "a response or ACK that a nat backend sends to a VIP in a call of which no other end is "
+     "known"},
     {Outcome::TtlExpired, "ttl_expired", "its time to live ran out here (nat)"},
     {Outcome::NoRoute, "no_route", "no route to the client (nat)"},
     {Outcome::NextHopUnresolved, "next_hop_unresolved", "the next hop's MAC is not known (yet)"},

@@ -143,7 +143,7 @@ struct SteerView {
 
 /// A message that a nat backend sends to a VIP of a nat pool, in a call with another backend or
 /// with itself: to the backend that the call is at, or from there to the one that began it.
-/// BackendToVip: nobody is known at the other end.
+/// Nobody is known at the other end: Rejected, or BackendToVip for what has no answer.
 [[nodiscard]] Steering steer_backend_call(const SteerView& view,
                                           VipId vip,
                                           const SipDigest& digest,

@@ -84,6 +84,8 @@ TEST(Answer, GoesWhereTheTopViaSays) { // RFC 3261 §18.2.2, RFC 3581 §4
     EXPECT_EQ(port_by("SIP/2.0/UDP 192.0.2.7:5070;branch=z9hG4bKa"), 5070);
     EXPECT_EQ(port_by("SIP/2.0/UDP 192.0.2.7:5070;rport;branch=z9hG4bKa"), 40'000);
     EXPECT_EQ(port_by("SIP/2.0/UDP phone.example.org;branch=z9hG4bKa"), 5060);
+    EXPECT_EQ(port_by("SIP/2.0/UDP 198.51.100.10:5060;branch=z9hG4bKa"), 40'000)
+        << "a nat backend: what it sent from is the VIP for everybody else";
 }
 
 TEST(Answer, AddsToTheTopViaAlone) {

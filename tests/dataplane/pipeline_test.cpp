@@ -110,10 +110,12 @@ MessageBuilder header_lines(std::size_t count) {
     return message;
 }
 
-/// What bye() is answered with, from kClient.
-std::string rejected_bye() {
+/// What bye() is answered with, from there.
+std::string rejected_bye(std::string_view source = kClient) {
     return "SIP/2.0 481 No Such Call\r\n"
-           "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK776asdhds;received=192.0.2.7\r\n"
+           "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK776asdhds;received=" +
+           std::string(source) +
+           "\r\n"
            "From: \"Alice\" <sip:alice@example.org>;tag=1928301774\r\n"
            "To: <sip:bob@example.org>;tag=a6c85cf\r\n"
            "Call-ID: a84b4c76e66710@192.0.2.1\r\n"
@@ -157,6 +159,16 @@ std::vector<Case> forwarded_cases() {
          frame().ipv4("203.0.113.21", kDsrVip).udp(kNatUdpPort, 5060).sip(invite()),
          Outcome::Forwarded,
          at_b2().ipv4("203.0.113.21", kDsrVip).udp(kNatUdpPort, 5060).sip(invite())},
+        {"a backend's request inside a call of which no other end is known is answered",
+         n1_to_vip().sip(bye()),
+         Outcome::Rejected,
+         frame()
+             .macs(kPort0Mac, kClientMac)
+             .ipv4(kNatVip, "203.0.113.21")
+             .dont_fragment()
+             .ttl(64)
+             .udp(5060, 5060)
+             .payload(rejected_bye("203.0.113.21"))},
         {"a request inside the call of a dead backend is answered where on_dead_owner says so",
          to_dsr().sip(bye()),
          Outcome::Rejected,
@@ -270,7 +282,9 @@ std::vector<Case> not_ours_cases() {
         {"a backend that answers somebody whom nobody knows",
          n1_to_vip().sip(response(200, "OK")),
          Outcome::BackendToVip},
-        {"or is inside a call that nobody knows", n1_to_vip().sip(bye()), Outcome::BackendToVip},
+        {"or confirms what nobody knows",
+         n1_to_vip().sip(request("ACK").to_tag("a6c85cf")),
+         Outcome::BackendToVip},
         {"what a backend sends to a VIP has a Call-ID, too",
          n1_to_vip().payload("\r\n"),
          Outcome::KeepAlive},
@@ -493,8 +507,11 @@ TEST(Pipeline, EndsEveryFrameOfAnyBurstExactlyOnce) {
             const Ended& ended = all_ended[at];
             ASSERT_NE(ended.outcome, Outcome::Internal);
             ASSERT_EQ(ended.sent,
-                      ended.outcome == Outcome::Forwarded || ended.outcome == Outcome::Returned);
-            ASSERT_EQ(ended.bytes.size(), frames[at].size()); // these modes never grow a frame
+                      ended.outcome == Outcome::Forwarded || ended.outcome == Outcome::Returned ||
+                          ended.outcome == Outcome::Rejected);
+            ASSERT_LE(ended.bytes.size(), frames[at].size()); // these modes never grow a frame
+            ASSERT_TRUE(ended.bytes.size() == frames[at].size() ||
+                        ended.outcome == Outcome::Rejected);
             ASSERT_TRUE(ended.sent || ended.bytes == frames[at]);
         }
     }
@@ -703,6 +720,71 @@ TEST(BackendsCalls, ToTheVipArriveThereAndComeBack) {
         ASSERT_EQ(to_callee(inside(response(200, "OK"), id)), callee);
     }
     EXPECT_EQ(callees.size(), 2U) << "n1 itself is called, too";
+}
+
+TEST(BackendsCalls, InsideAClientsCallGoToItsOwnerOrAreRefused) {
+    const World here = nat_world();
+    for (int call = 0; call < 16; ++call) {
+        const std::string id = "client-" + std::to_string(call);
+        const auto owner = pass(here, to_nat().sip(invite().call_id(id))).backend;
+        const bool is_n1 = owner == kN1;
+        const auto from_owner = [&](const MessageBuilder& message) {
+            return pass(here, between(is_n1 ? kN1Address : kN2Address).sip(inside(message, id)));
+        };
+        for (const char* method : {"INVITE",
+                                   "BYE",
+                                   "CANCEL",
+                                   "PRACK",
+                                   "UPDATE",
+                                   "INFO",
+                                   "NOTIFY",
+                                   "SUBSCRIBE",
+                                   "REFER",
+                                   "MESSAGE",
+                                   "OPTIONS",
+                                   "REGISTER",
+                                   "PUBLISH",
+                                   "FROB"}) {
+            const MessageBuilder message = request(method).via(
+                "SIP/2.0/UDP " + std::string(kNatVip) + ":5060;branch=z9hG4bK1");
+            const Ended refused = from_owner(message);
+            ASSERT_EQ(refused.outcome, Outcome::Rejected) << method;
+            const auto udp = header_at<UdpHeader>(refused.bytes, 34);
+            EXPECT_EQ(udp.destination_port.host(), kNatUdpPort) << "from where it sent";
+            EXPECT_EQ(header_at<Ipv4Header>(refused.bytes, 14).destination.host(),
+                      ip(is_n1 ? kN1Address : kN2Address).value);
+        }
+        for (const MessageBuilder& message :
+             {request("ACK"), response(100, "Trying"), response(200, "OK"), response(481, "x")})
+            ASSERT_EQ(from_owner(message).outcome, Outcome::BackendToVip);
+        ASSERT_EQ(pass(here, to_nat().sip(inside(bye(), id))).backend, owner) << "the client's";
+
+        const auto other = is_n1 ? kN2Address : kN1Address;
+        const Ended arrived = pass(here, between(other).sip(inside(request("INFO"), id)));
+        ASSERT_EQ(arrived.outcome, Outcome::Forwarded);
+        ASSERT_EQ(arrived.backend, owner);
+    }
+}
+
+TEST(BackendsCalls, AreRefusedWhereTheOtherEndIsDead) {
+    const struct {
+        OnDeadOwner policy;
+        Outcome bye;
+    } rows[] = {{OnDeadOwner::Resteer, Outcome::Rejected},
+                {OnDeadOwner::Reject, Outcome::Rejected},
+                {OnDeadOwner::Drop, Outcome::DeadOwner}};
+    for (const auto& row : rows) {
+        World here = nat_world();
+        here.snapshot.pools[index(kInside)].on_dead_owner = row.policy;
+        std::string id = "between";
+        while (pass(here, between(kN1Address).sip(invite().call_id(id))).backend != kN2)
+            id += "+";
+        ASSERT_EQ(pass(here, between(kN2Address).sip(inside(request("INFO"), id))).backend, kN1);
+        here.snapshot.backends[index(kN1)].life = BackendLife::Dead;
+        EXPECT_EQ(pass(here, between(kN2Address).sip(inside(bye(), id))).outcome, row.bye);
+        EXPECT_EQ(pass(here, between(kN2Address).sip(inside(request("ACK"), id))).outcome,
+                  Outcome::DeadOwner);
+    }
 }
 
 TEST(LeastTransactions, SeesWhatNatBackendsAnswer) {

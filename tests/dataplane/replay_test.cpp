@@ -195,7 +195,7 @@ TEST_F(Replay, TellsTheCallIdOfEveryMessageThatHasAReadableOne) {
     expect(2, Outcome::Forwarded, "http@x"); // what its first line is worth the backend knows
     expect(3, Outcome::Forwarded, "first@x");
     expect(4, Outcome::Returned, "first@x");
-    expect(5, Outcome::BackendToVip, "first@x");
+    expect(5, Outcome::Rejected, "first@x");
 }
 
 TEST_F(Replay, TakesAnyDestinationMac) {
