@@ -20,7 +20,7 @@ namespace viaduct {
 namespace {
 
 constexpr std::array<char, 6> kMagic{'v', 'd', 'c', 'o', 'p', 'y'};
-constexpr std::array<char, 2> kVersion{'2', '\n'};
+constexpr std::array<char, 2> kVersion{'3', '\n'};
 constexpr std::size_t kPieceEntries = 16'384;
 constexpr std::size_t kPieceBuckets = 65'536;
 /// Between pieces, so that a large table takes a share of one processor, not all of it.

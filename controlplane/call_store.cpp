@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::array<char, 8> kMagic{'v', 'd', 'c', 'a', 'l', 'l', 's', '\n'};
-constexpr std::uint32_t kLayout = 4;
+constexpr std::uint32_t kLayout = 5;
 
 constexpr std::size_t kBucketsATick = 8'192; ///< half a megabyte
 constexpr std::chrono::milliseconds kBetweenPasses{500};
@@ -180,7 +180,9 @@ void CallSweeper::tick(CallTime now, TimePoint clock) {
 
 bool CallSweeper::found_none(BackendId id) const noexcept {
     const CallCounts& counts = counts_[index(id)];
-    return counts.living() + counts.ended + counts.failed + counts.open == 0;
+    return counts.living() + counts.silent + counts.unknown + counts.ended + counts.failed +
+               counts.open ==
+           0;
 }
 
 bool CallSweeper::is_nobody(const Snapshot& snapshot, BackendId id) {
@@ -191,6 +193,7 @@ void CallSweeper::mark_kept(CallTime now) {
     now_ = now;
     const Snapshot& snapshot = *publisher_.current();
     table_.sweep(0, table_.buckets(), now, [&](std::size_t slot, const Call& call) {
+        if (call.is_note()) return true;
         if (is_nobody(snapshot, call.backend)) return false;
         if (call.state == CallState::Open) return true;
         const PoolId pool = snapshot.backends[index(call.backend)].pool;
@@ -247,13 +250,19 @@ std::uint64_t work_of(const Snapshot& snapshot, const Call& call) {
 void CallSweeper::sweep_piece(CallTime now) {
     const Snapshot& snapshot = *publisher_.current();
     table_.sweep(next_bucket_, kBucketsATick, now, [&](std::size_t slot, const Call& call) {
+        if (call.is_note()) {
+            ++counting_used_;
+            return true;
+        }
         if (is_nobody(snapshot, call.backend)) return false;
         ++counting_used_;
         CallCounts& counts = counting_[index(call.backend)];
         switch (call.state) {
         case CallState::Ringing:
-            ++counts.ringing;
-            if (is_silent(snapshot, call)) ++counts.silent;
+            ++(is_silent(snapshot, call) ? counts.silent : counts.ringing);
+            break;
+        case CallState::Unknown:
+            ++counts.unknown;
             break;
         case CallState::Answered:
             ++counts.answered;
@@ -290,9 +299,8 @@ void CallSweeper::end(TimePoint clock) {
             publisher_.marks(static_cast<PoolId>(pool)).end_sweep(found_[pool]);
     for (std::size_t id = 0; id < loads_before_.size(); ++id) {
         const CallCounts& found = counting_[id];
-        publisher_.loads()[id].set(
-            {found.ringing - found.silent + found.answered, found.lasting, found.work},
-            loads_before_[id]);
+        publisher_.loads()[id].set({found.ringing + found.answered, found.lasting, found.work},
+                                   loads_before_[id]);
     }
     counts_ = counting_;
     used_ = counting_used_;

@@ -27,7 +27,7 @@ namespace viaduct {
 class CallStore {
 public:
     struct Shape {
-        std::size_t words = CallTable::kLeastWords;
+        std::size_t words = std::size_t{1} << 21;
         std::chrono::seconds unit{15};
         std::uint64_t secret_fingerprint = 0;
         std::uint64_t lineage = 0; ///< of the state file that says what backend ids mean
@@ -75,11 +75,12 @@ struct CallCounts {
     std::uint64_t ringing = 0;
     std::uint64_t answered = 0;
     std::uint64_t lasting = 0;
-    std::uint64_t ended = 0;  ///< kept for late messages only
-    std::uint64_t failed = 0; ///< refused, and not tried again so far
-    std::uint64_t silent = 0; ///< of `ringing`: for longer than any call rings
-    std::uint64_t open = 0;   ///< requests that are not answered yet, where they are counted
-    std::uint64_t work = 0;   ///< of those, in quarters
+    std::uint64_t ended = 0;   ///< kept for late messages only
+    std::uint64_t failed = 0;  ///< refused, and not tried again so far; or asked once by a backend
+    std::uint64_t silent = 0;  ///< began to ring, and nothing was heard for longer than calls ring
+    std::uint64_t unknown = 0; ///< their beginning was not seen: perhaps a stranger made them up
+    std::uint64_t open = 0;    ///< requests that are not answered yet, where they are counted
+    std::uint64_t work = 0;    ///< of those, in quarters
 
     /// Calls and registrations that live. As many as `failed` more may: one in 14 answered calls is
     /// taken for a refused one until its next message.

@@ -8,7 +8,8 @@
 //
 // In:    the keyed 64-bit hash of a call's key (hash_key). The key itself is not kept: two keys
 //        are taken for one when 34 bits of their hashes agree in one of 16 words, which is rarer
-//        than 10^-9 a lookup at any load.
+//        than 10^-9 a lookup at any load. What a call has more than one of, branches of its INVITE
+//        and dialogs, is noted in words of the same two lines.
 // Cost:  one or two cache lines a lookup, as a rule in one page; fetch them ahead.
 // Spec:  RFC 3261 §17 (a call's messages belong together), docs/steering.md.
 #pragma once
@@ -30,14 +31,21 @@ namespace viaduct {
 
 /// How far a remembered call has come. The order is that of the words on disk.
 enum class CallState : std::uint8_t {
+    /// Something of it was seen and not its beginning: a stranger may have made it up. `dialog` is
+    /// a kUnknown value, or that of a Note: then the word is one beside a call.
+    Unknown = 0,
     Ringing = 2,  ///< begun, and not known to be answered: goes first when room is needed
     Answered = 3, ///< something inside its dialog was seen
-    Ended = 4,   ///< a BYE for its only dialog was seen: kept for late messages while there is room
-    Lasting = 5, ///< a registration, subscription or publication: until its Expires
-    Failed = 6, ///< like Ringing, but its INVITE was refused: it may be tried again (RFC 3261 §22)
-    Open = 7,   ///< no call, but a request that is not answered yet; `dialog` is its method
+    Ended = 4, ///< a BYE for its only dialog was seen: kept for late messages while there is room
+    /// A registration, subscription or publication: until its Expires. `dialog` is a kLasting
+    /// value.
+    Lasting = 5,
+    /// Like Ringing, but it was refused: it may be tried again (RFC 3261 §22). Or a backend asked
+    /// for it once.
+    Failed = 6,
+    Open = 7, ///< no call, but a request that is not answered yet; `dialog` is its method
 };
-inline constexpr auto kFirstCallState = CallState::Ringing;
+inline constexpr auto kFirstCallState = CallState::Ringing; ///< but for Unknown
 inline constexpr auto kLastCallState = CallState::Open;
 
 [[nodiscard]] constexpr std::string_view name_of(CallState state) noexcept {
@@ -49,6 +57,7 @@ inline constexpr auto kLastCallState = CallState::Open;
                                 std::string_view("failed"),
                                 std::string_view("open")};
     static_assert(kFirst + kNames.size() == static_cast<std::size_t>(kLastCallState) + 1);
+    if (state == CallState::Unknown) return "unknown";
     return kNames[static_cast<std::size_t>(state) - kFirst];
 }
 
@@ -82,12 +91,46 @@ struct Call {
     BackendId backend{};
     CallState state = CallState::Ringing;
     /// Tells dialogs of one call apart: 1..14 for the only one seen, 0 none yet, 15 several.
+    /// While it rings, or has failed: the same of the branches of its INVITE; 15: not all are
+    /// noted.
     std::uint8_t dialog = 0;
     CallTime deadline; ///< forgotten when it has passed
 
     static constexpr std::uint8_t kSeveralDialogs = 15;
+    static constexpr std::uint8_t kUnknownToAll = 1; ///< Unknown: a client sent it
+    static constexpr std::uint8_t kUnknownSaid = 7;  ///< Unknown: a backend sent it: no stranger's
+    static constexpr std::uint8_t kLastingGranted = 0; ///< Lasting: it was accepted
+    static constexpr std::uint8_t kLastingAsked = 1;   ///< Lasting: nobody said so yet
+    static constexpr std::uint8_t kLastingEnding = 2;  ///< Lasting: and is asked to end
 
+    /// No call, but what is noted beside one.
+    [[nodiscard]] constexpr bool is_note() const noexcept {
+        return state == CallState::Unknown && dialog != kUnknownToAll && dialog != kUnknownSaid;
+    }
     bool operator==(const Call&) const = default;
+};
+
+/// What is noted beside a call: `what` tells notes of one class apart, 12 bits of a hash.
+struct Note {
+    /// The order is that of the words on disk, as Call::dialog.
+    enum class Kind : std::uint8_t {
+        Branch = 2,     ///< of an INVITE without To-tag, which has no final answer yet
+        PastBranch = 3, ///< one that was refused, or is no client's
+        Dialog = 4,     ///< that goes on, besides the one in the call's own word
+        PastDialog = 5, ///< that its BYE has ended
+        FewBranches = 6 ///< all branches with these few bits; kAllBranches: all there are
+    };
+    static constexpr std::uint16_t kMask = 0xfff;
+    static constexpr std::uint16_t kAllBranches = Call::kSeveralDialogs;
+    /// The few bits of a hash that Call::dialog holds: 1 to 14.
+    [[nodiscard]] static constexpr std::uint8_t few_of(std::uint16_t what) noexcept {
+        return static_cast<std::uint8_t>(1 + what % 14);
+    }
+
+    Kind kind = Kind::Branch;
+    std::uint16_t what = 0;
+
+    bool operator==(const Note&) const = default;
 };
 
 /// A view: who made the memory keeps it until no thread uses the table any more.
@@ -95,8 +138,10 @@ class CallTable {
 public:
     static constexpr std::size_t kBucketWords = 8; ///< one cache line
     static constexpr unsigned kSlotBits = 16;      ///< the lowest of a hash: its slot
-    /// 64 words a slot: with fewer, slots that have many calls by chance would be full too soon.
-    static constexpr std::size_t kLeastWords = std::size_t{1} << 22;
+    /// The lines of a slot are neighbours, and as many as fit a page: with fewer, slots that have
+    /// many calls by chance would be full too soon. So slots share lines in all but large tables.
+    static constexpr unsigned kLeastRowBits = 6;
+    static constexpr std::size_t kLeastWords = kBucketWords << kLeastRowBits;
     static constexpr std::size_t kMostWords = std::size_t{1} << 29;
     using Word = std::atomic<std::uint64_t>;
     static_assert(Word::is_always_lock_free && sizeof(Word) == 8);
@@ -105,10 +150,12 @@ public:
     CallTable() noexcept = default;
     /// `words`: zeros, or what a table left there; a power of two of them from kLeastWords on,
     /// aligned to 64 bytes.
-    explicit CallTable(std::span<Word> words) noexcept
-        : words_(words.data()),
-          row_bits_(static_cast<unsigned>(std::countr_zero(words.size() / kBucketWords)) -
-                    kSlotBits) {}
+    explicit CallTable(std::span<Word> words) noexcept : words_(words.data()) {
+        const auto bits = static_cast<unsigned>(std::countr_zero(words.size() / kBucketWords));
+        row_bits_ = bits > kSlotBits + kLeastRowBits ? bits - kSlotBits : kLeastRowBits;
+        shared_bits_ = kSlotBits - (bits - row_bits_);
+        shared_mask_ = ((std::uint64_t{1} << shared_bits_) - 1) << kTagShift;
+    }
 
     [[nodiscard]] bool exists() const noexcept { return words_ != nullptr; }
     [[nodiscard]] std::size_t words() const noexcept { return buckets() * kBucketWords; }
@@ -121,7 +168,7 @@ public:
             viaduct::prefetch(buckets_of(hash)[0]);
         for (const std::uint64_t hash : hashes) {
             const auto [home, other] = buckets_of(hash);
-            if (!has_tag_of(hash, home)) viaduct::prefetch(other);
+            if (!has_tag_of(tag_of(hash), home)) viaduct::prefetch(other);
         }
     }
 
@@ -141,7 +188,9 @@ public:
         Call call; ///< valid unless Full: the same for every thread that asks
     };
     /// The call with this hash, or else `fresh`, from now on. To make room, what has passed its
-    /// deadline goes first, then the Ended and then the Ringing call with the nearest deadline.
+    /// deadline goes first, then the Ended, then what asks to last and was not accepted yet, and
+    /// then the Ringing call, each with the nearest deadline. An Unknown call makes nobody go, and
+    /// what asks to last no Ringing call.
     [[nodiscard]] Remembered remember(std::uint64_t hash, const Call& fresh, CallTime now) noexcept;
 
     /// Replaces what is remembered of a call, unless another thread changed it since `seen` was
@@ -151,8 +200,21 @@ public:
     /// Takes it away, unless another thread changed it since `seen` was read. False: it did.
     bool forget(std::uint64_t hash, const Call& seen) noexcept;
 
+    /// Notes it beside the call with this hash, or changes the kind and deadline of what is noted
+    /// of the same class, branches or dialogs, and bits. False: there is no room; nothing goes for
+    /// it that rings.
+    bool note(std::uint64_t hash, const Note& note, CallTime deadline, CallTime now) noexcept;
+    /// The kind under which these bits are noted, of this class.
+    enum class NoteClass : std::uint8_t { Branches, Dialogs };
+    [[nodiscard]] std::optional<Note::Kind>
+    noted(std::uint64_t hash, NoteClass of, std::uint16_t what, CallTime now) const noexcept;
+    /// Any note of that kind.
+    [[nodiscard]] std::optional<Note>
+    any_note(std::uint64_t hash, Note::Kind kind, CallTime now) const noexcept;
+
     /// Goes over `count` buckets from `first` on (both are cut to what there is): forgets calls
-    /// past their deadline, and calls for which `visit(slot, call)` is false. One thread at a time.
+    /// past their deadline, and calls for which `visit(slot, call)` is false; is_note() ones among
+    /// them. One thread at a time.
     template <typename Visit>
     void sweep(std::size_t first, std::size_t count, CallTime now, Visit visit) noexcept {
         const std::size_t end = std::min(first + count, buckets());
@@ -162,7 +224,8 @@ public:
                 std::uint64_t seen = word.load(std::memory_order_relaxed);
                 if (seen == 0 || is_pending(seen)) continue;
                 const Call call = call_of(seen);
-                const bool keep = call.deadline.left(now) >= 0 && visit(bucket >> row_bits_, call);
+                const bool keep =
+                    call.deadline.left(now) >= 0 && visit(slot_of(bucket, seen), call);
                 // A word that a worker touched meanwhile stays.
                 if (!keep) change({&word, seen}, 0);
             }
@@ -189,7 +252,7 @@ public:
                   std::int64_t age) noexcept;
     void clear() noexcept;
     [[nodiscard]] std::size_t buckets() const noexcept {
-        return exists() ? std::size_t{1} << (kSlotBits + row_bits_) : 0;
+        return exists() ? std::size_t{1} << (kSlotBits - shared_bits_ + row_bits_) : 0;
     }
 
 private:
@@ -201,6 +264,9 @@ private:
     static constexpr unsigned kTagShift = 30;
     static constexpr std::uint64_t kTagMask = ~std::uint64_t{0} << kTagShift;
     // A word, from the top: 34 bits of the hash (tag), 12 backend, 3 state, 4 dialog, 11 deadline.
+    // Where slots share their lines, the tag's lowest bits are those of the slot that lines do not
+    // tell. A note has its call's tag, changed by kNoteTag, and its bits in place of the backend.
+    static constexpr std::uint64_t kNoteTag = std::uint64_t{0x2545f4914} << kTagShift;
     static constexpr unsigned kBackendShift = 18;
     static constexpr unsigned kStateShift = 15;
     static constexpr unsigned kDialogShift = 11;
@@ -221,22 +287,29 @@ private:
         call.deadline = CallTime(word);
         return call;
     }
-    [[nodiscard]] static std::uint64_t word_of(std::uint64_t hash, const Call& call) noexcept {
-        return (hash & kTagMask) | std::uint64_t{index(call.backend)} << kBackendShift |
+    [[nodiscard]] static std::uint64_t word_of(std::uint64_t tag, const Call& call) noexcept {
+        return tag | std::uint64_t{index(call.backend)} << kBackendShift |
                std::uint64_t{static_cast<std::uint8_t>(call.state)} << kStateShift |
                std::uint64_t{call.dialog} << kDialogShift | call.deadline.value();
     }
-    [[nodiscard]] static bool has_tag_of(std::uint64_t hash, const Word* bucket) noexcept {
+    [[nodiscard]] static bool has_tag_of(std::uint64_t tag, const Word* bucket) noexcept {
         for (std::size_t i = 0; i < kBucketWords; ++i)
-            if (((bucket[i].load(std::memory_order_relaxed) ^ hash) & kTagMask) == 0) return true;
+            if (((bucket[i].load(std::memory_order_relaxed) ^ tag) & kTagMask) == 0) return true;
         return false;
+    }
+    /// As it stands in a word, the rest of which is zero.
+    [[nodiscard]] std::uint64_t tag_of(std::uint64_t hash) const noexcept {
+        return (hash & kTagMask & ~shared_mask_) | (hash << kTagShift & shared_mask_);
+    }
+    [[nodiscard]] std::size_t slot_of(std::size_t bucket, std::uint64_t word) const noexcept {
+        return bucket >> row_bits_ << shared_bits_ | (word & shared_mask_) >> kTagShift;
     }
     /// 0: it is not there.
     [[nodiscard]] std::uint64_t find_word(std::uint64_t hash, CallTime now) const noexcept;
     /// Two of its slot's buckets, home first. All of a slot lie side by side: up to 2^25 words
     /// within one page, so that the second costs no page walk.
     [[nodiscard]] std::array<Word*, 2> buckets_of(std::uint64_t hash) const noexcept {
-        const std::uint64_t slot = hash & ((std::uint64_t{1} << kSlotBits) - 1);
+        const std::uint64_t slot = (hash & ((std::uint64_t{1} << kSlotBits) - 1)) >> shared_bits_;
         const std::uint64_t mask = (std::uint64_t{1} << row_bits_) - 1;
         const std::uint64_t home = hash >> kSlotBits & mask;
         // Another row always: it differs in the lowest bit at least.
@@ -245,14 +318,19 @@ private:
         Word* const first = words_ + (slot << row_bits_) * kBucketWords;
         return {first + home * kBucketWords, first + other * kBucketWords};
     }
-    [[nodiscard]] Places look(std::uint64_t hash, CallTime now, const Word* except) const noexcept;
+    [[nodiscard]] Places
+    look(std::uint64_t hash, CallTime now, const Word* except, int most) const noexcept;
+    [[nodiscard]] Place
+    find_note(std::uint64_t hash, NoteClass of, std::uint16_t what, CallTime now) const noexcept;
     [[nodiscard]] bool is_alone(std::uint64_t hash, CallTime now, const Word* mine) noexcept;
     [[nodiscard]] static std::uint64_t pending_word(std::uint64_t tag) noexcept;
     static bool change(const Place& place, std::uint64_t wanted) noexcept;
     static void take_away(const Place& place) noexcept { change(place, 0); }
 
-    Word* words_ = nullptr; // writers: workers and control; readers: the same
-    unsigned row_bits_ = 0; ///< of the number of a bucket within its slot
+    Word* words_ = nullptr;         // writers: workers and control; readers: the same
+    unsigned row_bits_ = 0;         ///< of the number of a bucket within its slot
+    unsigned shared_bits_ = 0;      ///< so many slots, as a power of two, share their buckets
+    std::uint64_t shared_mask_ = 0; ///< where they stand in a word
 };
 
 } // namespace viaduct

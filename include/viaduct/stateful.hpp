@@ -45,6 +45,7 @@ enum class LoadKind : std::uint8_t { None, Call, Other };
         return LoadKind::Call;
     case CallState::Lasting:
         return LoadKind::Other;
+    case CallState::Unknown:
     case CallState::Ended:
     case CallState::Failed:
     case CallState::Open:

@@ -23,7 +23,7 @@ namespace {
 using std::chrono::seconds;
 constexpr SteeringSecret kSecret{7};
 constexpr std::uint64_t kHash = 0x0123'4567'89ab'cdef;
-constexpr CallStore::Shape kShape{CallTable::kLeastWords, seconds(15), 77, 42};
+constexpr CallStore::Shape kShape{std::size_t{1} << 22, seconds(15), 77, 42};
 
 struct Folder {
     std::string path = testing::TempDir() + "calls" + std::to_string(getpid());
@@ -278,9 +278,9 @@ TEST(CallCopy, IsRefusedWholeWhenItIsDamagedAnywhere) {
         damage(copied.folder.copy(), at); // and back
     }
     EXPECT_NE(copied.load(other, 43), "") << "of another state file";
-    put(copied.folder.copy(), 6, '1'); // behind "vdcopy": an earlier build's
+    put(copied.folder.copy(), 6, '2'); // behind "vdcopy": an earlier build's
     EXPECT_NE(copied.load(other).find("of another version"), std::string::npos);
-    put(copied.folder.copy(), 6, '2');
+    put(copied.folder.copy(), 6, '3');
     EXPECT_EQ(copied.load(other), "");
     EXPECT_TRUE(knows_it(other));
     for (off_t cut = size - 1; cut >= 0; --cut) {

@@ -325,7 +325,7 @@ TEST(Move, ACallThatTheTableHasNoRoomForBeginsInTheOldPool) {
     const std::string known = site.begin("known");
     EXPECT_EQ(site.send(Method::Ack, "known", true), known);
     std::mt19937_64 random(1);
-    for (std::size_t i = 0; i < 2 * CallTable::kLeastWords; ++i) // answered: nothing makes room
+    for (std::size_t i = 0; i < 2 * kManyWords; ++i) // answered: nothing makes room
         static_cast<void>(site.table.remember(
             random(), {BackendId{3}, CallState::Answered, 0, CallTime(900)}, CallTime(5)));
     for (int i = 0; i < kCalls; ++i) {

@@ -31,12 +31,12 @@ constexpr Call ringing(unsigned number, CallTime deadline) {
     return {backend(number), CallState::Ringing, 0, deadline};
 }
 
-/// Hashes of one bucket pair that differ in nothing but their tags' lowest bits, and so share the
-/// home bucket.
+/// Hashes of one bucket pair that differ in nothing but their tags, and so share the home bucket.
 std::uint64_t in_bucket(std::uint64_t bucket, std::uint64_t tag) {
-    constexpr std::uint64_t kSlotBuckets = // of the smallest table
-        CallTable::kLeastWords / CallTable::kBucketWords >> CallTable::kSlotBits;
-    return tag << 30 | (bucket % kSlotBuckets) << CallTable::kSlotBits | bucket / kSlotBuckets;
+    constexpr std::uint64_t kRows = std::uint64_t{1} << CallTable::kLeastRowBits;
+    constexpr std::uint64_t kGroups = kManyWords / CallTable::kBucketWords / kRows;
+    constexpr std::uint64_t kShared = (std::uint64_t{1} << CallTable::kSlotBits) / kGroups;
+    return tag << 33 | (bucket % kRows) << CallTable::kSlotBits | bucket / kRows * kShared;
 }
 
 constexpr CallTime kNow(100);
@@ -193,7 +193,7 @@ TEST(CallTable, ASweepForgetsThePastAndWhatTheVisitorRefuses) {
 
 TEST(CallTable, BothBucketsOfAHashAreOfItsSlot) {
     for (const std::size_t times : {1, 2, 8}) {
-        OwnTable own(times * CallTable::kLeastWords);
+        OwnTable own(times * kManyWords);
         std::mt19937_64 random(1);
         for (int i = 0; i < 200'000; ++i)
             static_cast<void>(own.table.remember(random(), ringing(1, kNow.after(9)), kNow));
@@ -211,7 +211,7 @@ TEST(CallTable, BothBucketsOfAHashAreOfItsSlot) {
 }
 
 TEST(CallTable, HoldsFiveEighthsOfItsWordsAndRefusesHardlyAny) {
-    OwnTable own(2 * CallTable::kLeastWords);
+    OwnTable own(2 * kManyWords);
     std::mt19937_64 random(2);
     const Call answered{backend(1), CallState::Answered, 0, kNow.after(100)};
     const std::size_t count = own.words.size() * 5 / 8;
@@ -219,6 +219,87 @@ TEST(CallTable, HoldsFiveEighthsOfItsWordsAndRefusesHardlyAny) {
     for (std::size_t i = 0; i < count; ++i)
         refused += own.table.remember(random(), answered, kNow).result == CallTable::Result::Full;
     EXPECT_LT(refused, count / 50'000) << "of " << count;
+}
+
+/// Slots share lines where there are few, and yet each is told by its words.
+TEST(CallTable, OfAnySizeKnowsTheSlotOfEachWordAndHoldsFiveEighths) {
+    for (std::size_t words = CallTable::kLeastWords; words <= 2 * kManyWords; words *= 4) {
+        OwnTable own(words);
+        ASSERT_EQ(own.table.words(), words);
+        std::mt19937_64 random(words);
+        std::map<std::uint64_t, unsigned> wanted;
+        std::vector<std::uint64_t> hashes;
+        std::size_t refused = 0;
+        for (std::size_t i = 0; i < std::min<std::size_t>(words, 200'000) * 5 / 8; ++i) {
+            const std::uint64_t hash = random();
+            const auto number = static_cast<unsigned>(i % kMaxBackends);
+            const Call call{backend(number), CallState::Answered, 3, kNow.after(100)};
+            if (own.table.remember(hash, call, kNow).result == CallTable::Result::Full) {
+                ++refused;
+                continue;
+            }
+            ++wanted[hash & 0xffff];
+            ASSERT_EQ(own.table.find(hash, kNow), call);
+            hashes.push_back(hash);
+        }
+        EXPECT_LE(refused, words / 5'000) << words;
+        std::map<std::uint64_t, unsigned> found;
+        own.table.sweep(0, own.table.buckets(), kNow, [&](std::size_t slot, const Call&) {
+            ++found[slot];
+            return true;
+        });
+        EXPECT_EQ(found, wanted) << words;
+        own.table.prefetch(hashes);
+        OwnTable other(words);
+        own.table.copy(0, own.table.buckets(), [&](std::size_t place, std::uint64_t word) {
+            other.table.put_back(place, word, kNow, kNow, 0);
+        });
+        for (const std::uint64_t hash : hashes)
+            ASSERT_TRUE(other.table.find(hash, kNow));
+    }
+}
+
+/// Beside a call, in its lines: told from calls, from each other, and from those of other calls.
+TEST(CallTable, NotesWhatACallHasMoreThanOneOf) {
+    using Class = CallTable::NoteClass;
+    OwnTable own(CallTable::kLeastWords);
+    std::mt19937_64 random(4);
+    for (int round = 0; round < 200; ++round) {
+        own.table.clear();
+        const std::uint64_t hash = random();
+        const std::uint64_t other = random();
+        std::ignore = own.table.remember(hash, ringing(1, kNow.after(9)), kNow);
+        for (std::uint16_t what = 1; what <= 12; ++what)
+            ASSERT_TRUE(own.table.note(hash, {Note::Kind::Branch, what}, kNow.after(what), kNow));
+        ASSERT_TRUE(own.table.note(hash, {Note::Kind::Branch, 12}, kNow.after(12), kNow))
+            << "again";
+        EXPECT_EQ(own.table.find(hash, kNow), ringing(1, kNow.after(9)));
+        EXPECT_FALSE(own.table.find(other, kNow));
+        EXPECT_EQ(own.table.noted(hash, Class::Branches, 12, kNow), Note::Kind::Branch);
+        EXPECT_FALSE(own.table.noted(hash, Class::Branches, 13, kNow));
+        EXPECT_FALSE(own.table.noted(hash, Class::Dialogs, 12, kNow));
+        EXPECT_FALSE(own.table.noted(other, Class::Branches, 12, kNow));
+        EXPECT_FALSE(own.table.noted(hash, Class::Branches, 3, kNow.after(4))) << "it has passed";
+        ASSERT_TRUE(own.table.note(hash, {Note::Kind::PastBranch, 12}, kNow.after(1), kNow));
+        EXPECT_EQ(own.table.noted(hash, Class::Branches, 12, kNow), Note::Kind::PastBranch);
+        EXPECT_EQ(own.table.any_note(hash, Note::Kind::PastBranch, kNow)->what, 12);
+        EXPECT_FALSE(own.table.any_note(hash, Note::Kind::Dialog, kNow));
+        ASSERT_TRUE(own.table.note(hash, {Note::Kind::FewBranches, 3}, kNow.after(9), kNow));
+        EXPECT_EQ(own.table.noted(hash, Class::Branches, 2 + 14 * 9, kNow),
+                  Note::Kind::FewBranches);
+        EXPECT_EQ(own.table.noted(hash, Class::Branches, 2, kNow), Note::Kind::Branch) << "exactly";
+        // Sixteen words, of which fourteen are taken.
+        EXPECT_TRUE(own.table.note(hash, {Note::Kind::Dialog, 1}, kNow.after(9), kNow));
+        EXPECT_TRUE(own.table.note(hash, {Note::Kind::Dialog, 2}, kNow.after(9), kNow));
+        EXPECT_FALSE(own.table.note(hash, {Note::Kind::Dialog, 3}, kNow.after(9), kNow));
+        EXPECT_TRUE(own.table.find(hash, kNow)) << "no note makes a call go";
+        own.table.forget_unfinished();
+        EXPECT_TRUE(own.table.any_note(hash, Note::Kind::Dialog, kNow));
+        // But a call that begins finds room: they are the first to pass.
+        std::ignore =
+            own.table.remember(hash ^ std::uint64_t{1} << 63, ringing(2, kNow.after(9)), kNow);
+        EXPECT_TRUE(own.table.find(hash, kNow));
+    }
 }
 
 /// Random operations against a simple map, with a clock that goes on.

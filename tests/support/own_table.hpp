@@ -12,9 +12,12 @@
 
 namespace viaduct::test {
 
+/// So many words that no slot's lines fill up in a test that does not want it.
+inline constexpr std::size_t kManyWords = std::size_t{1} << 22;
+
 /// Copies share the memory.
 struct OwnTable {
-    explicit OwnTable(std::size_t count = CallTable::kLeastWords)
+    explicit OwnTable(std::size_t count = kManyWords)
         : memory(static_cast<CallTable::Word*>(std::aligned_alloc(64, count * 8)), &std::free),
           words(memory.get(), count), table(words) {
         std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), count, 0);
