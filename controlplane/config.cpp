@@ -13,6 +13,7 @@
 #include "log.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fcntl.h>
 #include <numeric>
@@ -101,6 +102,18 @@ void Reader::read_pool(const toml::table& table) {
             read_entry(Section::Backend, *backend, &pool.backends.emplace_back()));
 }
 
+/// Whether it is one of SIP's timers (RFC 3261 §17, table 4) by which only who sends a request or
+/// its answer goes.
+bool is_timer_of_others(std::string_view name) {
+    constexpr std::array<std::string_view, 10> kTimers{
+        "t2", "t4", "a", "d", "e", "g", "h", "i", "j", "k"};
+    std::string lower(name);
+    std::ranges::transform(lower, lower.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    return std::ranges::find(kTimers, lower) != kTimers.end();
+}
+
 /// Names every key that is neither a setting of `section` nor a section in it.
 void Reader::check_keys(const toml::table& table, std::optional<Section> section) {
     std::vector<std::pair<std::string_view, std::string_view>> known; // key, as to be written
@@ -115,6 +128,13 @@ void Reader::check_keys(const toml::table& table, std::optional<Section> section
         std::size_t least = 3;
         const auto is_known = [name](const auto& entry) { return entry.first == name; };
         if (std::any_of(known.begin(), known.end(), is_known)) continue;
+        if (section == Section::Timers && is_timer_of_others(name)) {
+            mistakes.add(key.source().begin,
+                         "timer \"" + printable(name) +
+                             "\" changes nothing here, for a load balancer repeats nothing itself: "
+                             "remove it; t1, b, f and c count");
+            continue;
+        }
         for (const auto& [candidate, written] : known) {
             if (name.size() > 32 || candidate.size() < 3) continue;
             const std::size_t far = distance(name, candidate);

@@ -13,6 +13,18 @@
 
 namespace viaduct::test {
 
+TEST(Config, SaysThatOtherTimersOfSipChangeNothingHere) {
+    const auto text = [](const std::string& name) {
+        return "timer \"" + name +
+               "\" changes nothing here, for a load balancer repeats nothing itself: remove it; "
+               "t1, b, f and c count";
+    };
+    expect_mistakes(kLeast + "[timers]\nt1 = \"500ms\"\n^t2 = \"4s\"\n^t4 = \"5s\"\n^K = 5\n",
+                    {text("t2"), text("t4"), text("K")});
+    expect_mistakes(kLeast + "[timers]\n^t3 = \"4s\"\n", {"unknown key \"t3\" in [timers]"});
+    expect_mistakes(kLeast + "[steering]\n^t2 = \"4s\"\n", {"unknown key \"t2\" in [steering]"});
+}
+
 TEST(Config, LoadsTheSketchOfTheManual) {
     const Config config = parse_config(kRich, "lb.toml");
     EXPECT_EQ(config.file, "lb.toml");
