@@ -158,27 +158,6 @@ void edit(Control& control, Reply& reply, const std::function<void(Config&)>& ch
     finish_beside_the_file(control, reloader(control).edit(change), reply);
 }
 
-/// Refuses what would leave the pool without anybody, unless it is forced.
-void refuse_last(const Control& control,
-                 const BackendState& backend,
-                 const std::string& verb,
-                 bool force) {
-    const std::vector<Candidate> takers =
-        control.publisher.elect(control.model, backend.pool).candidates;
-    if (force || takers.size() != 1 || takers.front().id != backend.id) return;
-    throw Error(backend.config.name + " is the last backend of pool " + backend.pool_name +
-                " that takes calls: new ones would end as no_backend, or go to another tier; add "
-                "--force to " +
-                verb + " all the same");
-}
-
-/// Whether the word behind `count` others is --force; Error: it is another one.
-bool is_forced(Arguments arguments, std::size_t count, const std::string& usage) {
-    if (arguments.size() <= count) return false;
-    if (arguments[count] != "--force") throw Error("usage: " + usage);
-    return true;
-}
-
 unsigned number(std::string_view what, const std::string& text) {
     unsigned value = 0;
     const char* const end = text.data() + text.size();

@@ -45,15 +45,28 @@ std::string when_it_switches(const Control& control, const PoolState& pool) {
     return text + "; calls that live stay where they are, before and after.";
 }
 
-namespace {
-
-/// Whether nobody in its pool, of whatever tier, may take calls but this one.
-bool is_last(const PoolModel& model, const BackendState& backend) {
-    return backend.takes_calls() &&
-           std::ranges::none_of(model.pool(backend.pool).backends, [&](BackendId id) {
-               return id != backend.id && model.backend(id).takes_calls();
-           });
+void refuse_last(const Control& control,
+                 const BackendState& backend,
+                 std::string_view verb,
+                 bool is_forced) {
+    const auto takes_calls = [&](BackendId id) {
+        return id != backend.id && control.model.backend(id).takes_calls();
+    };
+    if (is_forced || !backend.takes_calls() ||
+        std::ranges::any_of(control.model.pool(backend.pool).backends, takes_calls))
+        return;
+    throw Error(backend.config.name + " is the last backend of pool " + backend.pool_name +
+                " that may take calls: new ones would end as no_backend; add --force to " +
+                std::string(verb) + " all the same");
 }
+
+bool is_forced(Arguments arguments, std::size_t count, const std::string& usage) {
+    if (arguments.size() <= count) return false;
+    if (arguments[count] != "--force") throw Error("usage: " + usage);
+    return true;
+}
+
+namespace {
 
 struct DrainOptions {
     bool now = false;
@@ -194,10 +207,7 @@ void drain(Control& control, Arguments arguments, Reply& reply) {
     const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
     const DrainOptions options = read_options(arguments);
     refuse(control, arguments, Admin::Disabled, "enable");
-    if (!options.force && is_last(control.model, backend))
-        throw Error(backend.config.name + " is the last backend of pool " + arguments[0] +
-                    " that may take calls: new ones would end as no_backend; add --force to drain "
-                    "it all the same");
+    refuse_last(control, backend, "drain it", options.force);
     set_admin(control, arguments, reply, Admin::Drain, options);
 }
 
@@ -207,6 +217,9 @@ void undrain(Control& control, Arguments arguments, Reply& reply) {
 }
 
 void disable(Control& control, Arguments arguments, Reply& reply) {
+    const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
+    const bool force = is_forced(arguments, 2, "disable POOL BACKEND [--force]");
+    refuse_last(control, backend, "disable it", force);
     set_admin(control, arguments, reply, Admin::Disabled);
 }
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace viaduct {
 
@@ -19,6 +20,15 @@ void undrain(Control& control, Arguments arguments, Reply& reply);
 void disable(Control& control, Arguments arguments, Reply& reply);
 void enable(Control& control, Arguments arguments, Reply& reply);
 void failback(Control& control, Arguments arguments, Reply& reply);
+
+/// Throws Error when nobody in its pool, of whatever tier, may take new calls but this one: without
+/// it they end as no_backend. `verb` is what --force would do all the same.
+void refuse_last(const Control& control,
+                 const BackendState& backend,
+                 std::string_view verb,
+                 bool is_forced);
+/// Whether the word behind `count` others is --force. Throws Error when it is another one.
+[[nodiscard]] bool is_forced(Arguments arguments, std::size_t count, const std::string& usage);
 
 /// How many calls the backend has; null where they are not counted, or not yet.
 [[nodiscard]] nlohmann::ordered_json calls_left(const Control& control,

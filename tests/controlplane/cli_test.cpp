@@ -306,7 +306,7 @@ TEST(Admin, DoesNotUndoWithUndrainWhatSomebodyDisabled) {
 TEST(Admin, WarnsWhenThePoolHasNoBackendLeft) {
     ControlDesk desk;
     desk.all_up();
-    const std::string text = desk.ask("disable borders n1");
+    const std::string text = desk.ask("disable borders n1 --force");
     EXPECT_TRUE(is_ok(text));
     EXPECT_TRUE(contains(text, "no backend that may take calls: its traffic ends as no_backend"));
     EXPECT_FALSE(contains(text, "move to other backends")) << "there is none";

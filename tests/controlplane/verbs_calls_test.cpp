@@ -8,8 +8,10 @@
 #include "viaduct/steer.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <gtest/gtest.h>
 #include <set>
+#include <tuple>
 
 namespace viaduct::test {
 
@@ -122,6 +124,59 @@ TEST(Drain, OfTheLastBackendWantsForce) {
     EXPECT_TRUE(contains(desk.say("drain proxies b2"), "OK")) << "it takes no calls anyway";
     EXPECT_TRUE(contains(desk.say("drain proxies b1"), "OK"));
     EXPECT_TRUE(desk.say("drain proxies b3").starts_with("ERR b3 is the last"));
+}
+
+/// Pool "proxies" of b1 (tier 0) and b2 (tier 1).
+Config two_tier_config() {
+    Config config = desk_config();
+    config.pools[0].backends.pop_back();
+    config.pools[0].backends[1].tier = 1;
+    return config;
+}
+
+TEST(Last, IsTheSameForEveryVerb) {
+    const std::pair<std::string, std::string> verbs[] = {
+        {"drain proxies b2", "drain it"},
+        {"disable proxies b2", "disable it"},
+        {"remove proxies b2", "remove it"},
+        {"weight proxies b2 0", "give it no more"}};
+    const std::function<void(ControlDesk&)> ends[] = {
+        [](ControlDesk& desk) { std::ignore = desk.ask("drain proxies b1"); },
+        [](ControlDesk& desk) { std::ignore = desk.ask("disable proxies b1"); },
+        [](ControlDesk& desk) { std::ignore = desk.ask("weight proxies b1 0"); },
+        [](ControlDesk& desk) { desk.model.set_health(BackendId{0}, Health::Down, ""); },
+        [](ControlDesk& desk) { desk.model.set_health(BackendId{0}, Health::Busy, ""); },
+    };
+    for (const auto& [line, doing] : verbs) {
+        const bool needs_weight = line.starts_with("weight") || line.starts_with("remove");
+        for (std::size_t i = 0; i < std::size(ends); ++i) {
+            if (needs_weight && i == 2) continue; // no pool may have weight 0 throughout
+            ControlDesk desk(two_tier_config());
+            desk.all_up();
+            ends[i](desk);
+            EXPECT_EQ(desk.ask(line),
+                      "ERR b2 is the last backend of pool proxies that may take calls: new ones "
+                      "would end as no_backend; add --force to " +
+                          doing + " all the same\n")
+                << line << ", case " << i;
+            EXPECT_TRUE(contains(desk.ask(line + " --force"), "\nOK\n")) << line << i;
+        }
+        // Where a backend of another tier stands by, it is not the last one; nor who takes none.
+        ControlDesk desk(two_tier_config());
+        desk.all_up();
+        EXPECT_TRUE(contains(desk.ask(line), "\nOK\n")) << line;
+    }
+    for (const auto& [line, doing] : verbs) {
+        ControlDesk desk(two_tier_config());
+        desk.all_up();
+        desk.model.set_health(BackendId{1}, Health::Down, "");
+        EXPECT_TRUE(contains(desk.ask(line), "\nOK\n")) << line << ": it takes no calls anyway";
+    }
+    ControlDesk desk(two_tier_config());
+    desk.all_up();
+    EXPECT_TRUE(desk.ask("disable proxies b1 --now").starts_with("ERR usage: disable POOL"));
+    std::ignore = desk.ask("drain proxies b1");
+    EXPECT_TRUE(contains(desk.ask("tier proxies b2 0"), "\nOK\n")) << "it goes on taking them";
 }
 
 TEST(Drain, EndsInDisabledAtItsDeadline) {
