@@ -22,13 +22,34 @@ namespace viaduct {
 
 using Json = nlohmann::ordered_json;
 
+namespace {
+
+/// The pool that gets what this one cannot take, where all of its VIPs come from there; else empty.
+std::string stand_in(const Control& control, const PoolState& pool) {
+    std::string name;
+    for (const VipConfig& vip : control.config.vips) {
+        if (vip.pool != pool.config.name) continue;
+        if (!vip.previous_pool) return {};
+        name = *vip.previous_pool;
+    }
+    if (name.empty()) return {};
+    const PoolState& other = control.model.find_pool(name);
+    const bool takes =
+        control.model.has_verdict(other.id) && !elect(control.model, other.id).candidates.empty();
+    return takes ? name : std::string();
+}
+
+} // namespace
+
 std::string bad_news(const Control& control, const PoolState& pool) {
+    const std::string other = stand_in(control, pool);
+    const std::string begins = "what begins goes to pool " + other + ".";
     if (!control.model.has_verdict(pool.id))
-        return "Pool " + pool.config.name +
-               " still waits for its first verdicts: until then its traffic ends as no_verdict.";
+        return "Pool " + pool.config.name + " still waits for its first verdicts: until then " +
+               (other.empty() ? "its traffic ends as no_verdict." : begins);
     if (elect(control.model, pool.id).candidates.empty())
-        return "Pool " + pool.config.name +
-               " now has no backend that may take calls: its traffic ends as no_backend.";
+        return "Pool " + pool.config.name + " now has no backend that may take calls: " +
+               (other.empty() ? "its traffic ends as no_backend." : begins);
     return {};
 }
 

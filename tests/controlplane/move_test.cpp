@@ -534,6 +534,41 @@ TEST(Move, IsForetold) {
     EXPECT_EQ(back.moves[0].announced, 0s);
 }
 
+TEST(Move, NobodyIsToldThatTrafficEndsWhichThePreviousPoolTakes) {
+    Config next = Site::make();
+    next.vips[0].pool = "v2";
+    next.vips[0].previous_pool = "v1";
+    next.vips.pop_back();
+    ControlDesk desk(next);
+    for (const BackendId id : desk.model.find_pool("v1").backends)
+        desk.model.set_health(id, Health::Up, "");
+    desk.control.apply(); // v2 waits for its verdicts
+    const auto has = [](const std::string& text, const std::string& part) {
+        return text.find(part) != std::string::npos;
+    };
+    std::string answer = desk.ask("drain v1 a1");
+    EXPECT_FALSE(has(answer, "no_verdict")) << answer;
+    const BackendState& newcomer = desk.model.backend(desk.model.find_pool("v2").backends[0]);
+    answer = desk.ask("drain v2 " + newcomer.config.name);
+    EXPECT_TRUE(has(answer,
+                    "Pool v2 still waits for its first verdicts: until then what begins goes to "
+                    "pool v1.\n"))
+        << answer;
+    EXPECT_EQ(desk.ask_json("explain sip some-call")["pool"], "v1") << "and it does";
+    for (const BackendId id : desk.model.find_pool("v2").backends)
+        desk.model.set_health(id, Health::Down, "");
+    desk.control.apply();
+    answer = desk.ask("undrain v2 " + newcomer.config.name);
+    EXPECT_TRUE(has(answer,
+                    "Pool v2 now has no backend that may take calls: what begins goes to pool "
+                    "v1.\n"))
+        << answer;
+    for (const BackendId id : desk.model.find_pool("v1").backends)
+        desk.model.set_health(id, Health::Down, "");
+    desk.control.apply();
+    EXPECT_TRUE(has(desk.ask("drain v2 " + newcomer.config.name), "ends as no_backend."));
+}
+
 TEST(Move, OperatorsSeeWhatIsLeft) {
     Config config = Site::make();
     config.vips[0].pool = "v2";
