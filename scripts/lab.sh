@@ -32,6 +32,8 @@ LAB_INTERVAL=500 LAB_TIMEOUT=300 LAB_FALL=2 LAB_RISE=2
 # A planned change is announced this long, in s: at least 64 times T1, which is short here because
 # nothing is lost between namespaces.
 LAB_SETTLE=4 LAB_T1=50
+# The start of viaductd may take so many seconds.
+LAB_READY=15
 
 lab_die() {
     echo "lab: $*" >&2
@@ -243,7 +245,7 @@ lab_pid() { # NAME: the pid in NAME.pid, unless something outside this lab has i
     [[ $(ip netns identify "$pid" 2>/dev/null) != "$LAB_ID"-@(net|lb|lb2|cli|be1|be2|be3) ]] || echo "$pid"
 }
 
-# lab_start_viaductd [ARGUMENT...]: until READY; sets LAB_READY_MS. False when it ended or took 15 s.
+# lab_start_viaductd [ARGUMENT...]: until READY; sets LAB_READY_MS. False when it ended or took LAB_READY s.
 lab_start_viaductd() {
     local notify=$LAB_DIR/notify began
     rm -f "$notify.sock" "$notify"
@@ -252,7 +254,7 @@ lab_start_viaductd() {
     began=${EPOCHREALTIME/./}
     NOTIFY_SOCKET=$notify.sock lab_spawn viaductd lb "$VIADUCT_BUILD/viaductd" \
         --config "$LAB_DIR/viaduct.toml" "$@" >>"$LAB_DIR/viaductd.log" 2>&1
-    lab_wait 15 lab_ready_or_gone
+    lab_wait "$LAB_READY" lab_ready_or_gone
     LAB_READY_MS=$(((${EPOCHREALTIME/./} - began) / 1000))
     lab_kill notify
     grep -qs READY=1 "$notify" && return 0
