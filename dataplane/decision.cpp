@@ -155,7 +155,8 @@ bool Decision::is_unsolicited() const noexcept {
         digest_.has_to_tag)
         return false;
     const KeyRule& rule = pool_.keys->by_method[static_cast<std::size_t>(Method::Notify)];
-    return rule.type != KeyType::CallId && !calls().find(result_.hash, view_.now);
+    return rule.type != KeyType::CallId && !calls().find(result_.hash, view_.now) &&
+           key_hash(rule, arrival_);
 }
 
 bool Decision::go_to_asker() noexcept {
@@ -272,7 +273,9 @@ void Decision::look_closer() noexcept {
             touch(*result_.call);
             return;
         }
-        const bool binds = !registers_ || registers_->asks == Registration::Asks::ToBind;
+        // What else is published under an address does not lead away from where it is registered.
+        const bool binds =
+            registers_ ? registers_->asks == Registration::Asks::ToBind : !by_key_ || !result_.call;
         if (starter && result_.backend && binds && !is_by_hash()) remember(result_.rule);
         return;
     }

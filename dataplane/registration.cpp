@@ -13,12 +13,19 @@ namespace {
 /// What registrars take where a REGISTER says nothing, or nothing readable (RFC 3261 §10.2.1.1).
 constexpr std::uint32_t kUsualSeconds = 3600;
 
-/// Of its URI, 1 to 14.
+/// Of its URI.
 std::uint8_t contact_of(std::string_view uri) noexcept {
     std::uint64_t sum = 0xcbf29ce484222325U;
     for (const char c : uri)
         sum = (sum ^ static_cast<std::uint8_t>(c)) * 0x100000001b3U;
-    return static_cast<std::uint8_t>(1 + (sum * 0x9e3779b97f4a7c15U >> 40) % 14);
+    return static_cast<std::uint8_t>(1 +
+                                     (sum * 0x9e3779b97f4a7c15U >> 40) % Registration::kContacts);
+}
+
+std::uint8_t only_contact(const Call& call) noexcept {
+    const bool is_second = is_confirmed(call) && call.dialog != Call::kSeveralDialogs;
+    return is_second ? static_cast<std::uint8_t>(call.dialog - Registration::kContacts)
+                     : call.dialog;
 }
 
 } // namespace
@@ -68,7 +75,7 @@ void take_registration(const Registration& registration,
         call.state = CallState::Lasting;
         call.dialog = 0;
     }
-    const bool is_only = call.dialog == 0 || call.dialog == registration.contact;
+    const std::uint8_t known = only_contact(call);
     switch (registration.asks) {
     case Asks::Nothing:
         return;
@@ -79,14 +86,17 @@ void take_registration(const Registration& registration,
                 ? lifetimes.silence
                 : static_cast<int>(std::min<std::uint32_t>(
                       lifetimes.silence, registration.seconds / unit + 1 + lifetimes.transaction));
-        call.dialog = is_only ? registration.contact : Call::kSeveralDialogs;
-        set(is_only && registration.contact != Call::kSeveralDialogs ? asked
-                                                                     : std::max(asked, left));
+        if (known == 0)
+            call.dialog = registration.contact;
+        else if (known != registration.contact || known == Call::kSeveralDialogs)
+            call.dialog = Call::kSeveralDialogs;
+        else
+            call.dialog = static_cast<std::uint8_t>(known + Registration::kContacts);
+        set(call.dialog == Call::kSeveralDialogs ? std::max(asked, left) : asked);
         return;
     }
-    case Asks::ToRemove:
-        // Others may be left.
-        if (call.dialog == Call::kSeveralDialogs || call.dialog != registration.contact) return;
+    case Asks::ToRemove: // others may be left
+        if (known == Call::kSeveralDialogs || known != registration.contact) return;
         [[fallthrough]];
     case Asks::ToRemoveAll: // what repeats that is still to be sent there
         set(fresh ? over : std::min(left, over));

@@ -28,8 +28,16 @@ struct Registration {
     };
     Asks asks = Asks::Nothing;
     std::uint32_t seconds = 0; ///< ToBind: the longest that is asked for
-    std::uint8_t contact = 0;  ///< tells contacts apart like Call::dialog: 1..14, 15 several
+    std::uint8_t contact = 0;  ///< tells contacts apart: 1..kContacts, kSeveralDialogs: several
+
+    static constexpr std::uint8_t kContacts = 7;
 };
+
+/// Call::dialog of a registration: its only contact; the same and kContacts more once it was seen
+/// again, and so was not refused; kSeveralDialogs; 0: none that is known.
+[[nodiscard]] constexpr bool is_confirmed(const Call& registration) noexcept {
+    return registration.dialog > Registration::kContacts;
+}
 
 [[nodiscard]] Registration read_registration(std::span<const std::byte> payload) noexcept;
 
