@@ -32,7 +32,6 @@ namespace viaduct {
 
 namespace {
 
-
 [[noreturn]] void fail(const PortRequest& request, const std::string& what) {
     throw Error("port " + request.name + ": " + what);
 }
