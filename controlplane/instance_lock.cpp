@@ -6,10 +6,11 @@
 #include "viaduct/error.hpp"
 #include "viaduct/pci_address.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <dirent.h>
 #include <fcntl.h>
-#include <filesystem>
 #include <fstream>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -125,28 +126,34 @@ InstanceLocks::InstanceLocks(const Config& config, const std::string& device_fol
 
 namespace {
 
-/// Files of a folder of /proc; whatever vanishes meanwhile is left out.
-std::vector<std::filesystem::path> files_of(const std::filesystem::path& folder) {
-    std::vector<std::filesystem::path> files;
-    std::error_code error;
-    for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
-         at.increment(error))
-        files.push_back(at->path());
-    return files;
+/// Names in a folder of /proc; whatever vanishes meanwhile is left out.
+std::vector<std::string> names_in(const std::string& folder) {
+    std::vector<std::string> names;
+    DIR* const open = opendir(folder.c_str());
+    if (open == nullptr) return names;
+    while (const dirent* entry = readdir(open))
+        names.emplace_back(static_cast<const char*>(entry->d_name));
+    closedir(open);
+    return names;
+}
+
+/// Of a process in /proc; empty: it is gone, or not ours to look at.
+std::string network_of(const std::string& process) {
+    std::array<char, 64> name{};
+    const ssize_t length =
+        readlink(("/proc/" + process + "/ns/net").c_str(), name.data(), name.size());
+    return length < 0 ? std::string() : std::string(name.data(), static_cast<std::size_t>(length));
 }
 
 } // namespace
 
 std::optional<int> tap_holder(const std::string& interface) {
-    std::error_code error;
-    const auto ours = std::filesystem::read_symlink("/proc/self/ns/net", error);
-    for (const std::filesystem::path& process : files_of("/proc")) {
-        const std::string pid = process.filename();
-        if (pid.find_first_not_of("0123456789") != std::string::npos ||
-            std::filesystem::read_symlink(process / "ns" / "net", error) != ours)
+    const std::string ours = network_of("self");
+    for (const std::string& pid : names_in("/proc")) {
+        if (pid.find_first_not_of("0123456789") != std::string::npos || network_of(pid) != ours)
             continue;
-        for (const std::filesystem::path& descriptor : files_of(process / "fdinfo")) {
-            std::ifstream file(descriptor);
+        for (const std::string& descriptor : names_in("/proc/" + pid + "/fdinfo")) {
+            std::ifstream file("/proc/" + pid + "/fdinfo/" + descriptor);
             for (std::string line; std::getline(file, line);)
                 if (line == "iff:\t" + interface) return std::stoi(pid);
         }

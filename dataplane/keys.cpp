@@ -61,6 +61,12 @@ private:
     std::size_t size_ = 0;
 };
 
+/// All of a text but so many characters. Unlike substr() it never throws.
+constexpr std::string_view behind(std::string_view text, std::size_t count) noexcept {
+    text.remove_prefix(std::min(count, text.size()));
+    return text;
+}
+
 /// RFC 3966 §3.
 constexpr bool is_visual_separator(char c) noexcept {
     return c == '-' || c == '.' || c == '(' || c == ')';
@@ -81,7 +87,7 @@ bool is_number(std::string_view text) noexcept {
 
 void KeyText::fold_number(std::size_t begin, bool is_tel) noexcept {
     constexpr std::string_view kContext = "phone-context=";
-    const std::string_view all = text().substr(begin);
+    const std::string_view all = behind(text(), begin);
     const std::size_t end = std::min(all.find(';'), all.size());
     if (!is_tel && !is_number(all.substr(0, end))) return;
     const bool is_global = all.starts_with('+');
@@ -93,14 +99,14 @@ void KeyText::fold_number(std::size_t begin, bool is_tel) noexcept {
     add_without_separators(all.substr(0, end));
     for (std::size_t at = end; at < all.size() && !is_global;) {
         const std::size_t next = std::min(all.find(';', at + 1), all.size());
-        const std::string_view parameter = all.substr(at + 1, next - at - 1);
+        const std::string_view parameter = behind(all.substr(0, next), at + 1);
         at = next;
         if (parameter.size() < kContext.size() ||
             !std::equal(kContext.begin(), kContext.end(), parameter.begin(), [](char a, char b) {
                 return a == sip_text::lower(b);
             }))
             continue;
-        const std::string_view context = parameter.substr(kContext.size());
+        const std::string_view context = behind(parameter, kContext.size());
         folded.add(';');
         if (is_number(context))
             add_without_separators(context);
