@@ -125,7 +125,9 @@ Json before_move(const Control& control, const std::string& vip) {
         std::uint64_t living = 0;
         std::uint64_t refused = 0;
         for (const BackendId id : pool.backends) {
-            living += control.sweeper.counts()[index(id)].living();
+            // What began before the move was announced is unknown, for nobody saw it begin.
+            living += control.sweeper.counts()[index(id)].living() +
+                      control.sweeper.counts()[index(id)].unknown;
             refused += control.sweeper.counts()[index(id)].failed;
         }
         before["calls_left"] = living;

@@ -4,9 +4,10 @@
 //
 // In:    what was remembered, and one message of the call.
 // Out:   what to remember: its state, the dialog or branch that tells forks and failures apart, and
-//        for how long.
-// Cost:  nanoseconds; a message that begins a registration or subscription is read for its Expires.
-// Spec:  RFC 3261 §12, §15, §17.1.1.3; docs/steering.md.
+//        for how long; further branches and dialogs are noted in the table beside the call.
+// Cost:  nanoseconds; a message that begins a registration or subscription is read for its Expires,
+//        a NOTIFY for its Subscription-State. Notes lie in the lines of the call.
+// Spec:  RFC 3261 §12, §15, §16.7, §17.1.1.3; RFC 6665 §4.4.1; docs/steering.md.
 #pragma once
 
 #include "viaduct/keys.hpp"
@@ -23,6 +24,10 @@ struct CallMessage {
     const Arrival& arrival;  ///< then with the payload
     MessageRole role;
     CallTime now;
+    CallTable calls{}; ///< where branches and dialogs are noted, beside the call of `hash`
+    std::uint64_t hash = 0;
+    bool is_backends = false;  ///< a nat backend has sent it
+    bool answers_pass = false; ///< and is read: what the call asks for is known to be granted
 };
 
 /// Whether the message refreshes a registration: by what would begin it (RFC 3261 §10.2.4).
@@ -31,6 +36,10 @@ refreshes(const SipDigest& digest, MessageRole role, const Call& call) noexcept 
     return digest.method == Method::Register && role == MessageRole::Starter &&
            call.state == CallState::Lasting;
 }
+
+/// Whether a call that has ended begins once more with this message, and not with a late one of a
+/// branch that it had.
+[[nodiscard]] bool begins_anew(const CallMessage& message, const Call& call) noexcept;
 
 /// Makes `call` what it is after the message. `fresh`: it is remembered for the first time, or
 /// anew.

@@ -51,7 +51,7 @@ int worth(const Call& call, CallTime now) noexcept {
     case CallState::Failed:
         return kWorthOfAsked + 1 + left;
     case CallState::Lasting:
-        return call.dialog == Call::kLastingGranted ? -1 : kWorthOfEnded + 1 + left;
+        return call.is_accepted() ? -1 : kWorthOfEnded + 1 + left;
     case CallState::Answered:
         break;
     }

@@ -51,7 +51,8 @@ std::uint64_t answer_hash(const Pool& pool, std::uint64_t call_id_hash, const CS
 
 } // namespace
 
-void Decision::decide(std::uint64_t hash) noexcept {
+void Decision::decide(std::uint64_t hash, bool keeps_unknown) noexcept {
+    keeps_unknown_ = keeps_unknown;
     result_.hash = call_id_hash_ = hash;
     result_.slot = slot_of(hash);
     result_.role = role_of(digest_);
@@ -76,6 +77,7 @@ void Decision::decide(std::uint64_t hash) noexcept {
 
 void Decision::bind(std::uint64_t hash, BackendId backend, bool beside) noexcept {
     is_beside_ = beside;
+    is_backends_ = true;
     has_budget_ = false; // no stranger gets here, and no hash would lead back
     result_.hash = hash;
     result_.slot = slot_of(hash);
@@ -90,14 +92,54 @@ void Decision::bind(std::uint64_t hash, BackendId backend, bool beside) noexcept
                 asker && asker->state == CallState::Open && asker->backend == backend)
                 return; // a client's request that is sent on: its answers find their way
     result_.call = calls().find(hash, view_.now);
-    const bool begins_anew = result_.role == MessageRole::Starter && result_.call &&
-                             result_.call->state == CallState::Ended;
-    if (result_.call && !begins_anew && takes(result_.call->backend)) {
+    // A backend knows better than whoever made a call up.
+    const bool is_made_up = result_.call && result_.call->state == CallState::Unknown &&
+                            result_.call->dialog == Call::kUnknownToAll &&
+                            result_.call->backend != backend;
+    if (goes_on() && !is_made_up && takes(result_.call->backend)) {
         if (result_.call->backend == backend) touch(*result_.call);
         return;
     }
     go(backend, SteerRule::Caller);
     remember(SteerRule::Caller);
+}
+
+void Decision::hear(std::uint64_t hash, BackendId sender, bool by_key) noexcept {
+    is_backends_ = true;
+    result_.hash = hash;
+    result_.slot = slot_of(hash);
+    result_.role = role_of(digest_);
+    result_.call = calls().find(hash, view_.now);
+    if (!result_.call || result_.call->backend != sender) return;
+    go(sender, SteerRule::Remembered);
+    if (by_key) { // what of an address was refused that nobody is known to have registered before
+        const bool is_first = result_.call->state == CallState::Lasting &&
+                              result_.call->dialog != 0 && !is_confirmed(*result_.call);
+        Call refused = *result_.call;
+        const auto once = static_cast<std::uint16_t>(pool_.lifetimes.transaction + 1U);
+        if (!writes() || !is_first || digest_.status < 300) return;
+        if (refused.deadline.left(view_.now) <= once) return;
+        refused.deadline = view_.now.after(once);
+        calls().update(hash, *result_.call, refused);
+        return;
+    }
+    switch (result_.call->state) {
+    case CallState::Ringing:
+    case CallState::Failed:
+    case CallState::Lasting:
+    case CallState::Unknown:
+        touch(*result_.call);
+        return;
+    case CallState::Answered: // nothing that is answered in it changes what it is
+    case CallState::Ended:
+    case CallState::Open:
+        return;
+    }
+}
+
+/// What is remembered by another key is not only this request's.
+bool Decision::answers_pass() const noexcept {
+    return pool_.mode == ForwardMode::Nat && !by_key_;
 }
 
 void Decision::go_back(std::uint64_t hash, BackendId sender) noexcept {
@@ -248,13 +290,19 @@ void Decision::look_closer() noexcept {
     result_.call = calls().find(result_.hash, view_.now);
     // A call that has ended begins anew like any other.
     const bool leaves = result_.call && moves_on();
-    if (result_.call && !(starter && result_.call->state == CallState::Ended) && !leaves) {
+    if (goes_on() && !leaves) {
         if (takes(result_.call->backend)) {
             go(result_.call->backend, by_key_ ? SteerRule::Registered : SteerRule::Remembered);
             touch(*result_.call);
             return;
         }
         if (result_.role == MessageRole::Belongs) {
+            // It ends though its backend does not hear of it, and is not counted when that returns.
+            if (digest_.method == Method::Bye && !pool_.shared_state) {
+                go(result_.call->backend, SteerRule::DeadOwner);
+                touch(*result_.call);
+                result_.backend.reset();
+            }
             follow_dead_owner(result_.call->backend);
             return;
         }
@@ -289,7 +337,14 @@ void Decision::look_closer() noexcept {
     } else {
         go(old, is_settled() ? SteerRule::Settled : SteerRule::Old);
     }
-    if (result_.backend) remember(result_.rule);
+    if (result_.backend && keeps_unknown()) remember(result_.rule);
+}
+
+bool Decision::keeps_unknown() const noexcept {
+    // A settled slot says where it is, however often it is asked: strangers leave nothing behind.
+    if (!result_.is_unsettled && !keeps_unknown_) return false;
+    // Nothing follows these.
+    return digest_.method != Method::Notify || digest_.has_to_tag;
 }
 
 bool Decision::moves_on() const noexcept {
@@ -363,12 +418,12 @@ void Decision::follow_dead_owner(BackendId owner) noexcept {
 
 void Decision::remember(SteerRule rule) noexcept {
     if (!writes() || !calls().exists()) return;
-    Call fresh = after_this({*result_.backend, CallState::Ringing, 0, view_.now}, true);
+    const bool goes_on_elsewhere = result_.call && result_.role == MessageRole::Belongs &&
+                                   result_.call->state != CallState::Unknown;
+    Call before = result_.call.value_or(Call{});
+    before.backend = *result_.backend;
+    const Call fresh = after_this(before, !goes_on_elsewhere);
     if (result_.call) { // its owner is dead, or it had ended
-        if (result_.role == MessageRole::Belongs && fresh.state == CallState::Ringing) {
-            fresh.state = result_.call->state; // it goes on elsewhere
-            fresh.dialog = result_.call->dialog;
-        }
         result_.remembered = calls().update(result_.hash, *result_.call, fresh);
         if (result_.remembered) {
             count(result_.call, fresh);
@@ -379,7 +434,8 @@ void Decision::remember(SteerRule rule) noexcept {
         }
         return;
     }
-    // A flood must not push out what is known: nothing new is, until it is over.
+    // A flood must not push out what is known: nothing new is, until it is over. What strangers may
+    // have made up pushes out nothing, and takes nothing from what begins.
     std::uint32_t* const budget = has_budget_ ? view_.budget : nullptr;
     result_.flooded = budget != nullptr && *budget == 0;
     const CallTable::Remembered got = result_.flooded
@@ -393,7 +449,7 @@ void Decision::remember(SteerRule rule) noexcept {
     }
     result_.rule = rule;
     if (result_.remembered) {
-        if (budget != nullptr) --*budget;
+        if (budget != nullptr && fresh.state != CallState::Unknown) --*budget;
         count(std::nullopt, fresh);
         mark();
     }
@@ -434,7 +490,7 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
         return call;
     }
     Call after = call;
-    take_message({pool_.lifetimes, digest_, arrival_, result_.role, view_.now}, fresh, after);
+    take_message(message(), fresh, after);
     if (!by_key_ || fresh) return after;
     // What else is published under an address does not end what is registered there.
     if (call.deadline.left(view_.now) < after.deadline.left(view_.now))

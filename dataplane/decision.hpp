@@ -28,10 +28,15 @@ public:
              Steering& result) noexcept
         : view_(view), pool_(pool), digest_(digest), arrival_(arrival), result_(result) {}
 
-    void decide(std::uint64_t hash) noexcept;
+    /// `keeps_unknown`: so is what belongs to a call whose beginning was not seen, on every slot.
+    void decide(std::uint64_t hash, bool keeps_unknown = false) noexcept;
     /// The call of this key is at that backend, whatever the slots say. One that is `beside` is
     /// only found by who looks for it there.
     void bind(std::uint64_t hash, BackendId backend, bool beside) noexcept;
+    /// An answer that this backend has sent to what was asked in a call: it may be all that is
+    /// known of what becomes of it.
+    /// `by_key`: the hash is not of its Call-ID.
+    void hear(std::uint64_t hash, BackendId sender, bool by_key) noexcept;
     /// To whom the backend that the call is at sends: the one that began it.
     void go_back(std::uint64_t hash, BackendId sender) noexcept;
 
@@ -74,6 +79,12 @@ private:
     /// Whether this message may go to that backend.
     [[nodiscard]] bool takes(BackendId id) const noexcept;
     [[nodiscard]] BackendId old_owner() const noexcept;
+    /// Whether a call of which nothing is remembered is found by more than its slot from now on.
+    [[nodiscard]] bool keeps_unknown() const noexcept;
+    /// Whether the call that was found is one to follow, and does not begin anew.
+    [[nodiscard]] bool goes_on() const noexcept {
+        return result_.call && !begins_anew(message(), *result_.call);
+    }
     void go(BackendId backend, SteerRule rule) noexcept {
         result_.backend = backend;
         result_.rule = rule;
@@ -88,6 +99,18 @@ private:
     /// So that later messages look for the call though their slot is settled.
     void mark() noexcept;
     void touch(Call seen) noexcept;
+    [[nodiscard]] CallMessage message() const noexcept {
+        return {pool_.lifetimes,
+                digest_,
+                arrival_,
+                result_.role,
+                view_.now,
+                view_.calls,
+                result_.hash,
+                is_backends_,
+                answers_pass()};
+    }
+    [[nodiscard]] bool answers_pass() const noexcept;
     [[nodiscard]] Call after_this(Call call, bool fresh) const noexcept;
 
     const SteerView& view_;
@@ -98,8 +121,10 @@ private:
     std::optional<std::uint64_t> named_;    ///< the call that it names
     std::optional<Registration> registers_; ///< what a REGISTER by another key asks for
     std::uint64_t call_id_hash_ = 0;
-    bool by_key_ = false;    ///< another key takes the place of the Call-ID
-    bool is_beside_ = false; ///< what is remembered is no slot's
+    bool by_key_ = false;      ///< another key takes the place of the Call-ID
+    bool is_beside_ = false;   ///< what is remembered is no slot's
+    bool is_backends_ = false; ///< a nat backend has sent it
+    bool keeps_unknown_ = false;
     bool has_budget_ = true; ///< and counts among the calls that may yet begin
     Steering& result_;
 };

@@ -223,8 +223,7 @@ bool may_name_call(std::span<const std::byte> payload) noexcept {
     return false;
 }
 
-std::uint32_t asked_seconds(std::span<const std::byte> payload) noexcept {
-    constexpr std::uint32_t kUsual = 3600;
+std::optional<std::uint32_t> granted_seconds(std::span<const std::byte> payload) noexcept {
     const SipMessage message(payload);
     std::optional<std::uint32_t> longest;
     for (const std::string_view contact : message.values(HeaderId::Contact)) {
@@ -232,9 +231,21 @@ std::uint32_t asked_seconds(std::span<const std::byte> payload) noexcept {
             read_number(read_name_addr(contact).parameters().find_token("expires"));
         if (asked.has_value()) longest = std::max(longest.value_or(0), asked.value);
     }
-    if (longest) return *longest;
+    if (longest) return longest;
     const Number expires = message.expires();
-    return expires.has_value() ? expires.value : kUsual;
+    return expires.has_value() ? std::optional(expires.value) : std::nullopt;
+}
+
+std::uint32_t asked_seconds(std::span<const std::byte> payload) noexcept {
+    return granted_seconds(payload).value_or(kUsualExpires);
+}
+
+bool ends_a_subscription(std::span<const std::byte> payload) noexcept {
+    constexpr std::string_view kEnd = "terminated";
+    const auto field = SipMessage(payload).first("Subscription-State");
+    if (!field) return false;
+    const std::string_view state = field->value.substr(0, field->value.find_first_of("; \t"));
+    return sip_text::equals_ignoring_case(state, kEnd);
 }
 
 std::string_view named_call(std::span<const std::byte> payload) noexcept {

@@ -46,6 +46,12 @@ bool may_be_request(std::span<const std::byte> payload) noexcept {
            std::memcmp(payload.data(), kResponse.data(), kResponse.size()) != 0;
 }
 
+/// Of what is no request.
+bool is_final_answer(std::span<const std::byte> payload) noexcept {
+    constexpr std::size_t kStatus = 8; // behind "SIP/2.0 "
+    return payload.size() > kStatus && payload[kStatus] >= std::byte{'2'};
+}
+
 /// Whether it matters what backends have answered.
 bool counts_work(const Snapshot& snapshot, PoolId id) noexcept {
     const Pool& pool = snapshot.pools[index(id)];
@@ -57,7 +63,6 @@ void parse(const Snapshot& snapshot, Frame& frame) noexcept {
     // Probes go out with a Call-ID and a branch that nobody else knows: an answer has to match
     // both.
     constexpr ReadRules kProbeRules{Want::TopVia | Want::FirstLine, true};
-    constexpr ReadRules kAnswerRules{Want::TopVia | Want::CSeq | Want::FirstLine, true};
     switch (frame.origin) {
     case Origin::Client:
         read_digest(frame.payload(), snapshot.vips[index(*frame.vip)].read_rules, frame.digest);
@@ -71,8 +76,9 @@ void parse(const Snapshot& snapshot, Frame& frame) noexcept {
     case Origin::NatBackend:
         if (may_be_request(frame.payload()))
             frame.digest = read_all(snapshot, frame);
-        else if (counts_work(snapshot, *frame.pool))
-            read_digest(frame.payload(), kAnswerRules, frame.digest);
+        else if (hears_answers(snapshot.pools[index(*frame.pool)]) &&
+                 is_final_answer(frame.payload()))
+            frame.digest = read_all(snapshot, frame);
         break;
     }
 }
@@ -127,7 +133,11 @@ std::optional<Outcome> choose_backend(const PipelineView& view,
         if (frame.digest.kind == PayloadKind::Response && counts_work(view.snapshot, pool))
             note_answer(view.steering(), pool, frame.digest, {frame.payload(), {}});
     };
-    if (frame.origin == Origin::NatBackend) take_answer(*frame.pool);
+    if (frame.origin == Origin::NatBackend && frame.digest.kind == PayloadKind::Response) {
+        take_answer(*frame.pool);
+        hear_answer(
+            view.steering(), *frame.pool, frame.digest, {frame.payload(), {}}, *frame.backend);
+    }
     if (!is_steered(frame)) return std::nullopt;
     const Pool& pool = view.snapshot.pools[index(*frame.pool)];
     const std::uint64_t hash = keys.of(at);

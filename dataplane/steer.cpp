@@ -121,11 +121,12 @@ Steering decide(const SteerView& view,
                 PoolId pool,
                 const SipDigest& digest,
                 std::uint64_t hash,
-                const Arrival& arrival) noexcept {
+                const Arrival& arrival,
+                bool keeps_unknown = false) noexcept {
     Steering result;
     result.pool = pool;
     const Pool& by = view.snapshot.pools[index(pool)];
-    Decision(view, by, digest, arrival, result).decide(hash);
+    Decision(view, by, digest, arrival, result).decide(hash, keeps_unknown);
     return result;
 }
 
@@ -146,11 +147,11 @@ Steering decide_between(const SteerView& of,
     SteerView asking = view;
     asking.only_asks = true;
     const auto in_new = [&](const SteerView& by) {
-        return decide(by, vip.pool, digest, hash, arrival);
+        return decide(by, vip.pool, digest, hash, arrival, true);
     };
     const auto in_old = [&](const SteerView& by) {
         const Pool& pool = view.snapshot.pools[index(*vip.previous)];
-        return decide(by, *vip.previous, digest, steering_hash(pool, digest), arrival);
+        return decide(by, *vip.previous, digest, steering_hash(pool, digest), arrival, true);
     };
     const Steering would = in_new(asking);
     if (is_known(would)) return in_new(view);
@@ -257,6 +258,27 @@ Steering note_outgoing(const SteerView& view,
     Decision(view, view.snapshot.pools[index(pool)], digest, arrival, result)
         .bind(hash, sender, false);
     return result;
+}
+
+void hear_answer(const SteerView& view,
+                 PoolId pool_id,
+                 const SipDigest& digest,
+                 const Arrival& arrival,
+                 BackendId sender) noexcept {
+    const Pool& pool = view.snapshot.pools[index(pool_id)];
+    if (digest.status < 200 || digest.call_id.empty() || digest.defect != Defect::None) return;
+    std::uint64_t hash = steering_hash(pool, digest);
+    bool by_key = false;
+    if (pool.keys) {
+        const Method method = cseq_of(digest, arrival.payload).value_or(CSeq{}).method;
+        const KeyRule& rule = pool.keys->by_method[static_cast<std::size_t>(method)];
+        by_key = rule.type != KeyType::CallId &&
+                 (method == Method::Register || method == Method::Publish);
+        if (by_key && !is_in_answers(rule.type)) return;
+        if (by_key) hash = key_hash(rule, arrival).value_or(hash);
+    }
+    Steering heard;
+    Decision(view, pool, digest, arrival, heard).hear(hash, sender, by_key);
 }
 
 void note_answer(const SteerView& view,

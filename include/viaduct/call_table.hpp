@@ -102,6 +102,11 @@ struct Call {
     static constexpr std::uint8_t kLastingGranted = 0; ///< Lasting: it was accepted
     static constexpr std::uint8_t kLastingAsked = 1;   ///< Lasting: nobody said so yet
     static constexpr std::uint8_t kLastingEnding = 2;  ///< Lasting: and is asked to end
+    /// Lasting: up to here it is not known to be accepted. Of an address: registration.hpp.
+    static constexpr std::uint8_t kMostAsked = 7;
+    [[nodiscard]] constexpr bool is_accepted() const noexcept {
+        return dialog == kLastingGranted || dialog > kMostAsked;
+    }
 
     /// No call, but what is noted beside one.
     [[nodiscard]] constexpr bool is_note() const noexcept {

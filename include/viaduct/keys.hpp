@@ -68,6 +68,11 @@ struct Arrival {
 /// The text that it is the hash of, as much as fits; its size. 0: the message does not have it.
 std::size_t key_text(const KeyRule& rule, const Arrival& arrival, std::span<char> into) noexcept;
 
+/// Whether an answer has the key of its request.
+[[nodiscard]] constexpr bool is_in_answers(KeyType type) noexcept {
+    return type == KeyType::CallId || type == KeyType::Aor || type == KeyType::From;
+}
+
 /// Whether a message may begin something and name another call. Never false when it does.
 [[nodiscard]] bool may_name_call(std::span<const std::byte> payload) noexcept;
 
@@ -75,6 +80,14 @@ std::size_t key_text(const KeyRule& rule, const Arrival& arrival, std::span<char
 /// Contacts, else Expires, else 3600, what RFC 3261 §10.2.1.1, RFC 6665 §4.1.2.1 and RFC 3903 §4
 /// leave to the server and servers take. Who answers may grant less.
 [[nodiscard]] std::uint32_t asked_seconds(std::span<const std::byte> payload) noexcept;
+inline constexpr std::uint32_t kUsualExpires = 3600;
+
+/// What the answer to one of those grants: the same, as far as it says so.
+[[nodiscard]] std::optional<std::uint32_t>
+granted_seconds(std::span<const std::byte> payload) noexcept;
+
+/// Whether a NOTIFY is the last of its subscription (RFC 6665 §4.4.1).
+[[nodiscard]] bool ends_a_subscription(std::span<const std::byte> payload) noexcept;
 
 /// The Call-ID in its Replaces, Join or Target-Dialog; empty: there is none.
 [[nodiscard]] std::string_view named_call(std::span<const std::byte> payload) noexcept;

@@ -160,6 +160,20 @@ Steering note_outgoing(const SteerView& view,
                        const Arrival& arrival,
                        BackendId sender) noexcept;
 
+/// Whether answers of the pool's nat backends are to be read for hear_answer(): something may be
+/// remembered there.
+[[nodiscard]] inline bool hears_answers(const Pool& pool) noexcept {
+    return pool.looks_closer || pool.unsettled || (pool.marks && pool.marks->any());
+}
+
+/// A final answer of a nat backend: what was refused is remembered no longer, what was granted for
+/// as long as the answer says.
+void hear_answer(const SteerView& view,
+                 PoolId pool,
+                 const SipDigest& digest,
+                 const Arrival& arrival,
+                 BackendId sender) noexcept;
+
 /// An answer of a nat backend to a request that was steered to it: what is final ends the work that
 /// the request was. For pools whose dealer counts that.
 void note_answer(const SteerView& view,
