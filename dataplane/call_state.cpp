@@ -117,6 +117,7 @@ private:
     void begin() noexcept;
     void take_unknown() noexcept;
     void take_invite() noexcept;
+    void take_cancel() noexcept;
     void take_ack() noexcept;
     void take_bye() noexcept;
     void take_notify() noexcept;
@@ -190,6 +191,8 @@ void Taking::run() noexcept {
         take_bye();
         return;
     case Method::Cancel:
+        take_cancel();
+        return;
     case Method::Prack:
     case Method::Update:
     case Method::Register:
@@ -231,6 +234,7 @@ void Taking::begin() noexcept {
     // Its beginning was not seen. A stranger may have made it up, so it is no load.
     call_.state = CallState::Unknown;
     call_.dialog = message_.is_backends ? Call::kUnknownSaid : Call::kUnknownToAll;
+    if (method_ == Method::Cancel) take_cancel();
     if (method_ == Method::Bye || (method_ == Method::Notify && ends_subscription()))
         keep_for(once());
     else
@@ -255,6 +259,7 @@ void Taking::take_unknown() noexcept {
         return;
     }
     keep_for(of_an_unknown(false));
+    if (method_ == Method::Cancel) take_cancel();
     if (method_ != Method::Bye) return;
     call_.state = CallState::Ended;
     call_.dialog = kWasUnknown;
@@ -314,6 +319,16 @@ bool Taking::refuse(const Mark& branch) noexcept {
         note(Note::Kind::FewBranches, branch.few, message_.lifetimes.ringing + 1U);
     if (call_.dialog == 0 && !has_others) call_.state = CallState::Failed;
     return true;
+}
+
+/// It has the branch of its INVITE (RFC 3261 §9.1), which may have gone by before anything was
+/// remembered: what fails then is no answer.
+void Taking::take_cancel() noexcept {
+    if (!is_request_) return;
+    const Mark mine = branch();
+    const bool is_first = call_.state == CallState::Ringing && mine.few == call_.dialog;
+    if (mine.few == 0 || is_first || noted(kBranches, mine)) return;
+    note(Note::Kind::PastBranch, mine.what, once());
 }
 
 void Taking::take_ack() noexcept {

@@ -192,6 +192,24 @@ TEST(Forks, InTurnWithEachTryRefusedCountForNothing) {
     EXPECT_EQ(site.calls(), 0U);
 }
 
+/// Its INVITE went by before anything was remembered, on a slot that a change moves.
+TEST(Forks, ACanceledBranchThatNobodySawBeginIsKnownByItsCancel) {
+    ForkSite site;
+    auto unsettled = std::make_shared<Unsettled>();
+    unsettled->old = site.here.snapshot.pools[index(kProxies)].slots;
+    unsettled->bits.fill(~std::uint64_t{0});
+    site.here.snapshot.pools[index(kProxies)].unsettled = unsettled;
+    for (int i = 0; i < kCalls; ++i) {
+        Fork fork(site, "before-" + std::to_string(i), 2);
+        fork.send(Method::Cancel, fork.branches[0], "");
+        fork.invite(1);
+        fork.refused(0);
+        fork.refused(1);
+        ASSERT_EQ(fork.now()->state, CallState::Failed) << i;
+    }
+    EXPECT_EQ(site.calls(), 0U);
+}
+
 /// A branch that times out, or whose ACK is lost, has no ACK at all.
 TEST(Forks, WithABranchThatNobodyHearsOfCountNoLongerThanTheyRing) {
     ForkSite site;
