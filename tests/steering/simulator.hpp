@@ -9,6 +9,10 @@
 // that its owner got has passed (RFC 6665 §4.1.2.1). One exception is by design: a request that
 // begins something does not wait for a backend that is down, so a call that is not answered yet may
 // begin anew elsewhere.
+//
+// And counts are true: when all calls have ended, and what rings has rung for too long, none is
+// counted, whatever strangers sent meanwhile (asked of runs in which nothing that ends a call gets
+// lost before the balancer).
 #pragma once
 
 #include "call_store.hpp"
@@ -56,6 +60,9 @@ struct SimulatorOptions {
     KeyConfig key;
     bool tiers = false; ///< two of six backends stand in, whoever comes back waits
     bool failback = true;
+    ForwardMode mode = ForwardMode::DsrL2;
+    /// No backend dies and the balancer runs; at the end all calls do, and are counted.
+    bool counts = false;
 };
 
 /// What a run found.
@@ -73,6 +80,11 @@ struct SimulatorResult {
     std::uint64_t undecided = 0;  ///< messages of calls with a living owner that went nowhere
     std::uint64_t unequal = 0;    ///< decisions that a second look would have made otherwise
     std::uint64_t remembered = 0; ///< calls that the table took in
+    std::uint64_t forks = 0;      ///< calls of several branches through the VIP
+    std::uint64_t made_up = 0;    ///< messages of strangers
+    std::uint64_t left = 0;       ///< calls that are counted when all have ended
+    std::uint64_t load = 0;       ///< the same by what workers go by
+    std::uint64_t most = 0;       ///< that were counted before
     std::string first_wrong;      ///< a story
 };
 
@@ -95,6 +107,7 @@ public:
             events_.pop();
             act();
         }
+        if (options_.counts) end_all();
         return result_;
     }
 
@@ -122,6 +135,8 @@ private:
         bool is_out = false;                  ///< a backend began it, and that has passed
         std::shared_ptr<const Call> replaces; ///< a call that it takes the place of
         bool began_elsewhere = false;         ///< for that one's backend was down
+        bool is_refused = false;              ///< what it asks for is
+        bool is_made_up = false;              ///< by a stranger: nothing is owed
         std::string story;
     };
     /// What dies with the balancer. Workers' snapshots and the table do not show here.
@@ -173,6 +188,7 @@ private:
         config.pools[0].call_lifetime = options.call_lifetime;
         config.pools[0].count_calls = options.count_calls;
         config.pools[0].steering = options.steering;
+        config.pools[0].mode = options.mode;
         config.pools[0].table = options.table;
         config.pools[0].key = options.key;
         for (std::size_t i = 0; i < kBackends; ++i) {
@@ -386,13 +402,56 @@ private:
         if (result_.messages % (options_.messages / kTwins) == 0) ask_twin(digest, arrival);
         if (!steering.backend && steering.refusal == Outcome::NoVerdict) return; // as lost
         result_.remembered += steering.remembered;
-        note(*call, message, steering);
+        if (!call->is_made_up) note(*call, message, steering);
         judge(*call, steering, view.snapshot, message.status);
         const bool arrives = steering.backend && runs(*steering.backend) && !happens(options_.loss);
         if (arrives && !call->owner && steering.role == MessageRole::Starter)
             take(*call, *steering.backend);
-        if (arrives && call->owner == steering.backend && message.method == Method::Subscribe)
+        if (!arrives || call->owner != steering.backend || message.method != Method::Subscribe)
+            return;
+        if (options_.mode == ForwardMode::Nat) {
+            // Until its answer has passed nothing is granted.
+            if (!call->expires) call->expires = now_ + transaction_time(config_);
+            at(uniform(0.01, 5), [=, this] { hear(call, message); });
+        } else if (!call->is_refused) {
             call->expires = now_ + expiry();
+        }
+    }
+
+    /// The answer of a nat backend to what asks to last: it passes, and grants it or not.
+    void hear(const CallPtr& call, Message message) {
+        if (is_away() || !call->owner || !runs(*call->owner)) return;
+        message.status = call->is_refused ? 403 : 200;
+        message.to_tag = "notifier";
+        const SipDigest digest = digest_of(*call, message);
+        const std::string text = "SIP/2.0 200 OK\r\nCall-ID: " + call->id +
+                                 "\r\nExpires: " + std::to_string(expiry().count()) + "\r\n\r\n";
+        const SteerView view{some_snapshot(), table_, call_time()};
+        hear_answer(view, kPool, digest, {std::as_bytes(std::span(text)), {}}, *call->owner);
+        if (!call->is_refused && !call->over) call->expires = now_ + expiry();
+    }
+
+    /// Nothing begins any more; what has begun goes on to its end.
+    void end_all() {
+        constexpr std::chrono::minutes kTimerC{5}; // and what the table's units are coarse
+        const auto count = [this] {
+            result_.left = result_.load = 0;
+            for (std::size_t id = 0; id < kBackends; ++id) {
+                result_.left += sweeper().counts()[id].living();
+                result_.load += publisher().loads()[id].all();
+            }
+        };
+        count();
+        result_.most = result_.left;
+        is_ending_ = true;
+        while (!events_.empty()) {
+            advance_to(events_.top().at);
+            const auto act = events_.top().act;
+            events_.pop();
+            act();
+        }
+        advance_to(now_ + expiry() + kTimerC);
+        count();
     }
 
     /// Another balancer with the same configuration, state and table decides the same.
@@ -499,12 +558,13 @@ private:
     }
 
     void begin_call() {
+        if (is_ending_) return;
         at(exponential(1 / options_.calls_a_second), [this] { begin_call(); });
         ++result_.calls;
         auto call = std::make_shared<Call>();
         call->id = fresh("call-") + "@192.0.2.1";
         call->tag = fresh("caller");
-        switch (std::uniform_int_distribution<int>(0, 12)(random_)) {
+        switch (std::uniform_int_distribution<int>(0, 16)(random_)) {
         case 0:
             canceled(call);
             break;
@@ -522,6 +582,18 @@ private:
             break;
         case 5:
             backends_own(call);
+            break;
+        case 6:
+            forked_at_once(call);
+            break;
+        case 7:
+            refused_subscription(call);
+            break;
+        case 8:
+            made_up(call);
+            break;
+        case 9:
+            unasked_notify(call);
             break;
         default:
             invite(call, happens(0.2) ? uniform(5, 170) : uniform(0.1, 8));
@@ -680,6 +752,76 @@ private:
         });
     }
 
+    /// A proxy in front tries several callees at once, all through the VIP and under one Call-ID.
+    void forked_at_once(const CallPtr& call) {
+        ++result_.forks;
+        std::vector<Message> branches;
+        const int count = std::uniform_int_distribution<int>(2, 5)(random_);
+        for (int i = 0; i < count; ++i) {
+            branches.push_back(request(call, Method::Invite));
+            at(uniform(0, 0.2), [=, this, sent = branches.back()] {
+                send_repeated(call, sent, happens(0.3) ? 8 : 0.1);
+            });
+        }
+        const auto refused = [=, this](Message ack, double when) {
+            ack.method = Method::Ack;
+            ack.to_tag = fresh("busy");
+            at(when, [=, this] { send(call, ack); });
+            if (happens(0.3)) at(when + 0.5, [=, this] { send(call, ack); }); // its 486 came twice
+        };
+        const double ringing = uniform(1, 30);
+        const bool is_answered = happens(0.5);
+        for (std::size_t i = is_answered ? 1 : 0; i < branches.size(); ++i)
+            refused(branches[i], uniform(0.5, ringing + 1)); // or canceled when one was answered
+        if (is_answered)
+            at(ringing, [=, this] { answer(call, fresh("callee"), 1); });
+        else
+            at(ringing + 35, [=] { call->over = true; });
+    }
+
+    void refused_subscription(const CallPtr& call) {
+        call->is_refused = true;
+        send_repeated(call, request(call, Method::Subscribe), happens(0.5) ? 4 : 0.1);
+        at(33, [=] { call->over = true; });
+    }
+
+    /// In a dialog that never was, again and again.
+    void made_up(const CallPtr& call) {
+        call->is_made_up = true;
+        const auto method = static_cast<Method>(
+            std::uniform_int_distribution<int>(0, static_cast<int>(Method::Update))(random_));
+        Message message = request(call, method, fresh("made-up"));
+        if (happens(0.2)) message.status = 200;
+        for (int more = std::uniform_int_distribution<int>(1, 4)(random_); more > 0; --more)
+            at(uniform(0, 100), [=, this] {
+                ++result_.made_up;
+                send(call, message);
+            });
+    }
+
+    /// Nobody subscribed: from a client, or from a backend (nat), whose answer comes back to it.
+    void unasked_notify(const CallPtr& call) {
+        const BackendId id{static_cast<std::uint16_t>(
+            std::uniform_int_distribution<std::size_t>(0, kBackends - 1)(random_))};
+        const Message notify = request(call, Method::Notify, happens(0.5) ? fresh("phone") : "");
+        if (happens(0.5)) {
+            call->is_made_up = true;
+            send_repeated(call, notify, 2);
+            return;
+        }
+        if (!runs(id) || !model().backend(id).exists()) return;
+        take(*call, id);
+        send_out(call, notify);
+        at(uniform(0.1, 20), [=, this] {
+            if (!call->is_out) return;
+            Message answer = notify;
+            answer.status = 200;
+            answer.to_tag = "phone";
+            send(call, answer);
+        });
+        at(32, [=] { call->over = true; });
+    }
+
     void subscription(const CallPtr& call) {
         const std::string to_tag = fresh("notifier");
         send_repeated(call, request(call, Method::Subscribe), happens(0.5) ? 20 : 0.1);
@@ -696,6 +838,7 @@ private:
     // ---- changes
 
     void go_on_changing() {
+        if (is_ending_) return;
         at(exponential(options_.seconds_between_changes), [this] { go_on_changing(); });
         change();
     }
@@ -705,7 +848,8 @@ private:
         const BackendId id{static_cast<std::uint16_t>(
             std::uniform_int_distribution<std::size_t>(0, kBackends - 1)(random_))};
         const BackendState& backend = model().backend(id);
-        switch (std::uniform_int_distribution<int>(0, 6)(random_)) {
+        const int which = std::uniform_int_distribution<int>(0, 6)(random_);
+        switch (options_.counts && which != 3 && which != 5 ? 0 : which) {
         case 0: // a drain, and back
             set_admin(id, Admin::Drain);
             at(uniform(1, 2'000), [=, this] { set_admin(id, Admin::Enabled); });
@@ -796,6 +940,7 @@ private:
     TimePoint next_sweep_{};
     std::priority_queue<Event> events_;
     std::uint64_t event_number_ = 0;
+    bool is_ending_ = false;
     std::uint64_t names_ = 0;
     std::array<bool, kBackends> running_{true, true, true, true, true, true};
     std::array<unsigned, kBackends> lives_{};

@@ -44,6 +44,7 @@ TEST(Simulator, NorWhereCallsAreDealtOutOrTheTableIsAnotherOne) {
     options.key = {};
     options.steering = SteerBy::RoundRobin;
     expect_law("round-robin");
+    options.mode = ForwardMode::Nat;
     options.steering = SteerBy::LeastCalls;
     expect_law("least-calls");
 }
@@ -74,6 +75,35 @@ TEST(Simulator, NorWhenTheGenerationThatItBeganInIsForgotten) {
     expect_law(202, "max_call");
 }
 
+/// Of pools that count: when all calls have ended none is counted.
+TEST(Simulator, CountsAreTrue) {
+    SimulatorOptions options;
+    options.messages = wanted_messages() / 40;
+    options.counts = true;
+    const auto expect_law = [&](std::uint64_t seed, const char* what) {
+        options.seed = seed;
+        const SimulatorResult result = Simulator(options).run();
+        EXPECT_EQ(result.wrong, 0U) << what << "\n" << result.first_wrong;
+        EXPECT_EQ(result.undecided, 0U) << what << "\n" << result.first_wrong;
+        EXPECT_EQ(result.left, 0U) << what << ": calls are counted that have ended";
+        EXPECT_EQ(result.load, 0U) << what << ": and are a load";
+        EXPECT_GT(result.most, 0U) << what << ": or nothing was counted";
+        EXPECT_GT(result.forks, 0U) << what;
+        EXPECT_GT(result.made_up, 0U) << what;
+        EXPECT_GT(result.changes, 0U) << what;
+    };
+    options.count_calls = true;
+    expect_law(300, "hash");
+    options.count_calls = false;
+    options.steering = SteerBy::LeastCalls;
+    expect_law(301, "least-calls");
+    options.mode = ForwardMode::Nat;
+    expect_law(302, "least-calls, nat");
+    options.steering = SteerBy::RoundRobin;
+    options.max_call = std::chrono::hours(4);
+    expect_law(303, "round-robin, nat, max_call");
+}
+
 TEST(Simulator, NoLivingCallLeavesItsBackend) {
     constexpr std::uint64_t kSeeds = 10;
     std::uint64_t messages = 0;
@@ -94,6 +124,7 @@ TEST(Simulator, NoLivingCallLeavesItsBackend) {
         options.count_calls = seed == 1;
         options.tiers = seed == 2 || seed == 3;
         options.failback = seed == 2;
+        options.mode = seed % 2 == 0 ? ForwardMode::Nat : ForwardMode::DsrL2;
         options.messages = wanted_messages() / kSeeds;
         const SimulatorResult result = Simulator(options).run();
         EXPECT_EQ(result.wrong, 0U) << "seed " << seed << "\n" << result.first_wrong;
