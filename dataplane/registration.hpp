@@ -30,11 +30,11 @@ struct Registration {
     std::uint32_t seconds = 0; ///< ToBind: the longest that is asked for
     std::uint8_t contact = 0;  ///< tells contacts apart: 1..kContacts, kSeveralDialogs: several
 
-    static constexpr std::uint8_t kContacts = 7;
+    static constexpr std::uint8_t kContacts = Call::kMostAsked;
 };
 
 /// Call::dialog of a registration: its only contact; the same and kContacts more once it was seen
-/// again, and so was not refused; kSeveralDialogs; 0: none that is known.
+/// again; kSeveralDialogs; 0: none that is known.
 [[nodiscard]] constexpr bool is_confirmed(const Call& registration) noexcept {
     return registration.dialog > Registration::kContacts;
 }

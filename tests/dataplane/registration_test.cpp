@@ -294,6 +294,41 @@ TEST(Registered, InAFloodGoesToWhereItIsLookedFor) {
     }
 }
 
+/// Those who registered again stay; strangers push out each other, and neither calls nor them.
+TEST(Registered, StaysThroughAFloodOfRegistrationsAndSoDoCalls) {
+    Site site;
+    const OwnTable small(CallTable::kLeastWords);
+    site.table = small.table;
+    std::vector<BackendId> at;
+    const std::vector<std::string> users = some_users(60);
+    for (int round = 0; round < 2; ++round)
+        for (const std::string& user : users) {
+            const Steering registered = site.registers(user);
+            if (round == 0) at.push_back(registered.backend.value());
+        }
+    site.change(); // calls are remembered from now on
+    std::vector<BackendId> calls;
+    const auto inside = [&](int call, const std::string& method) {
+        return site.send(MessageBuilder(method + " sip:u@192.0.2.7 SIP/2.0", method)
+                             .call_id("call " + std::to_string(call))
+                             .to_tag("phone")
+                             .text());
+    };
+    for (int i = 0; i < 60; ++i) {
+        const std::string id = "call " + std::to_string(i);
+        calls.push_back(
+            site.send(Site::request_for("somebody", "INVITE").call_id(id).text()).backend.value());
+        inside(i, "ACK");
+    }
+    for (int i = 0; i < 20'000; ++i)
+        site.registers("stranger-" + std::to_string(i), "<sip:x@192.0.2.9>", "86400");
+    for (std::size_t i = 0; i < users.size(); ++i)
+        EXPECT_EQ(site.send(Site::request_for(users[i], "MESSAGE").text()).backend, at[i]) << i;
+    for (int i = 0; i < 60; ++i)
+        EXPECT_EQ(inside(i, "BYE").backend, calls[static_cast<std::size_t>(i)]) << i;
+    EXPECT_TRUE(site.send(Site::request_for(users[0], "INVITE").call_id("new").text()).remembered);
+}
+
 TEST(Answers, ReachTheBackendThatSentTheRequestOn) {
     for (const KeyType type : {KeyType::Aor,
                                KeyType::From,
