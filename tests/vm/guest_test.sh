@@ -39,6 +39,12 @@ far_nics_are_here() { ip link show "$(far_nic 0)" && ip link show "$(far_nic 1)"
 for n in 0 1; do # eth0 is a name that the lab wants
     ip link set "$(basename "/sys/bus/pci/devices/0000:00:1$((8 + n)).0"/virtio*/net/*)" name "far$n"
 done
+for model in "${models[@]}"; do # nor may the kernel have the others
+    for n in 0 1; do
+        nic=/sys/bus/pci/devices/$(address "$model" "$n")
+        [[ ! -e $nic/driver ]] || echo "${nic##*/}" >"$nic/driver/unbind"
+    done
+done
 # lay_cables: the lab's own legs of viaductd give way to the NICs.
 lay_cables() {
     local n far

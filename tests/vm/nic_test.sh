@@ -72,7 +72,7 @@ make_initrd() {
 # nic MODEL N ADDRESS: QEMU's arguments for a NIC on hub N.
 nic() {
     local bus="" model=$1 id=$1$2
-    [[ $1 != virtio ]] || model=virtio-net-pci
+    [[ $1 != virtio ]] || model=virtio-net-pci,iommu_platform=on,disable-legacy=on
     if [[ $1 == igb ]]; then # its virtual functions would take the slots of bus 0
         echo "-device pcie-root-port,id=root$2,chassis=$2,addr=$3"
         bus=",bus=root$2"
