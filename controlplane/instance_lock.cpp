@@ -6,12 +6,13 @@
 #include "viaduct/error.hpp"
 #include "viaduct/pci_address.hpp"
 
-#include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
 #include <fstream>
+#include <memory>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -97,6 +98,13 @@ std::string calls_path(const Config& config) {
 
 namespace {
 
+LockFile::Subject
+device_of(const PortConfig& port, const std::string& address, const std::string& folder) {
+    return {folder + "/device-" + address + ".lock",
+            "port " + port.name + ": the device " + address,
+            "give this port another device"};
+}
+
 LockFile::Subject calls_of(const Config& config) {
     const std::string path = calls_path(config);
     return {path + ".lock",
@@ -117,45 +125,40 @@ InstanceLocks::InstanceLocks(const Config& config, const std::string& device_fol
     calls_.must_be_held(calls_of(config));
     for (const PortConfig& port : config.ports)
         for (const std::string& address : pci_addresses(port.device)) {
-            const LockFile::Subject subject{device_folder + "/device-" + address + ".lock",
-                                            "port " + port.name + ": the device " + address,
-                                            "give this port another device"};
+            const LockFile::Subject subject = device_of(port, address, device_folder);
             devices_.try_emplace(address, subject).first->second.must_be_held(subject);
         }
 }
 
 namespace {
 
-/// Names in a folder of /proc; whatever vanishes meanwhile is left out.
-std::vector<std::string> names_in(const std::string& folder) {
-    std::vector<std::string> names;
-    DIR* const open = opendir(folder.c_str());
-    if (open == nullptr) return names;
-    while (const dirent* entry = readdir(open))
-        names.emplace_back(static_cast<const char*>(entry->d_name));
-    closedir(open);
-    return names;
+/// Names in a folder of /proc that are numbers; empty when it has vanished meanwhile.
+std::vector<std::string> numbers_in(const std::string& folder) {
+    const std::unique_ptr<DIR, int (*)(DIR*)> files(opendir(folder.c_str()), &closedir);
+    std::vector<std::string> numbers;
+    while (const dirent* const file = files ? readdir(files.get()) : nullptr)
+        if (std::isdigit(static_cast<unsigned char>(file->d_name[0])) != 0)
+            numbers.emplace_back(file->d_name);
+    return numbers;
 }
 
-/// Of a process in /proc; empty: it is gone, or not ours to look at.
-std::string network_of(const std::string& process) {
-    std::array<char, 64> name{};
-    const ssize_t length =
-        readlink(("/proc/" + process + "/ns/net").c_str(), name.data(), name.size());
-    return length < 0 ? std::string() : std::string(name.data(), static_cast<std::size_t>(length));
+/// Of the network namespace of a process; 0: it cannot be seen.
+ino_t network_of(const std::string& process) {
+    struct stat status {};
+    return stat(("/proc/" + process + "/ns/net").c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
 } // namespace
 
 std::optional<int> tap_holder(const std::string& interface) {
-    const std::string ours = network_of("self");
-    for (const std::string& pid : names_in("/proc")) {
-        if (pid.find_first_not_of("0123456789") != std::string::npos || network_of(pid) != ours)
-            continue;
-        for (const std::string& descriptor : names_in("/proc/" + pid + "/fdinfo")) {
-            std::ifstream file("/proc/" + pid + "/fdinfo/" + descriptor);
+    const ino_t ours = network_of("self");
+    for (const std::string& process : numbers_in("/proc")) {
+        if (network_of(process) != ours) continue;
+        const std::string folder = "/proc/" + process + "/fdinfo/";
+        for (const std::string& descriptor : numbers_in(folder)) {
+            std::ifstream file(folder + descriptor);
             for (std::string line; std::getline(file, line);)
-                if (line == "iff:\t" + interface) return std::stoi(pid);
+                if (line == "iff:\t" + interface) return std::stoi(process);
         }
     }
     return std::nullopt;
