@@ -8,6 +8,7 @@
 // Cost:  entries times prefixes of all ports.
 #include "config_check.hpp"
 
+#include <algorithm>
 #include <string>
 
 namespace viaduct {
@@ -126,16 +127,15 @@ bool AddressChecker::check_not_all(const std::string& what,
                                    Ipv4Addr address,
                                    Position at,
                                    const std::string& remedy) {
-    for (std::size_t i = 0; i < prefixes_.size(); ++i) {
-        const std::string_view meaning = meaning_in(prefixes_[i], address);
-        if (meaning.empty()) continue;
-        mistakes_.add(at,
-                      what + " " + to_string(address) + " is the " + std::string(meaning) +
-                          " address of a port's prefix " + to_string(prefixes_[i]) + " (" +
-                          on_line(prefixes_at_[i]) + "); " + remedy);
-        return false;
-    }
-    return true;
+    const auto found = std::ranges::find_if(
+        prefixes_, [&](const Ipv4Prefix& one) { return !meaning_in(one, address).empty(); });
+    if (found == prefixes_.end()) return true;
+    const Position& line = prefixes_at_[static_cast<std::size_t>(found - prefixes_.begin())];
+    mistakes_.add(at,
+                  what + " " + to_string(address) + " is the " +
+                      std::string(meaning_in(*found, address)) + " address of a port's prefix " +
+                      to_string(*found) + " (" + on_line(line) + "); " + remedy);
+    return false;
 }
 
 bool AddressChecker::check_station(const std::string& what,
