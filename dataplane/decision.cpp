@@ -3,6 +3,7 @@
 
 #include "viaduct/stateful.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -112,15 +113,20 @@ void Decision::hear(std::uint64_t hash, BackendId sender, bool by_key) noexcept 
     result_.call = calls().find(hash, view_.now);
     if (!result_.call || result_.call->backend != sender) return;
     go(sender, SteerRule::Remembered);
-    if (by_key) { // what of an address was refused that nobody is known to have registered before
+    if (by_key) { // an address that was asked for once so far
         const bool is_first = result_.call->state == CallState::Lasting &&
                               result_.call->dialog != 0 && !is_confirmed(*result_.call);
-        Call refused = *result_.call;
-        const auto once = static_cast<std::uint16_t>(pool_.lifetimes.transaction + 1U);
-        if (!writes() || !is_first || digest_.status < 300) return;
-        if (refused.deadline.left(view_.now) <= once) return;
-        refused.deadline = view_.now.after(once);
-        calls().update(hash, *result_.call, refused);
+        if (!writes() || !is_first || digest_.status < 200) return;
+        Call heard = *result_.call;
+        if (digest_.status < 300) { // as if it had been asked for again
+            heard.dialog = static_cast<std::uint8_t>(heard.dialog + Registration::kContacts);
+        } else { // it is known no longer than that may be repeated, and the next try is the first
+            const int once =
+                std::min(heard.deadline.left(view_.now), pool_.lifetimes.transaction + 1);
+            heard.deadline = view_.now.after(static_cast<std::uint16_t>(std::max(0, once)));
+            heard.dialog = 0;
+        }
+        calls().update(hash, *result_.call, heard);
         return;
     }
     switch (result_.call->state) {

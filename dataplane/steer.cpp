@@ -274,7 +274,8 @@ void hear_answer(const SteerView& view,
         const KeyRule& rule = pool.keys->by_method[static_cast<std::size_t>(method)];
         by_key = rule.type != KeyType::CallId &&
                  (method == Method::Register || method == Method::Publish);
-        if (by_key && !is_in_answers(rule.type)) return;
+        // What was published under an address says nothing of who registered there.
+        if (by_key && (method == Method::Publish || !is_in_answers(rule.type))) return;
         if (by_key) hash = key_hash(rule, arrival).value_or(hash);
     }
     Steering heard;

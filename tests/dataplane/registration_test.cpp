@@ -249,6 +249,41 @@ TEST(Registered, IsRememberedForAsLongAsAnyOfItsContacts) {
     EXPECT_EQ(site.left("dave"), 900) << "no longer than call_lifetime";
 }
 
+/// Where answers pass: a challenge, credentials that are wrong, and right ones.
+TEST(Registered, ThatWasRefusedIsForgottenAfterOneTransaction) {
+    constexpr int kOnce = 3 + 1;
+    Site site;
+    site.pool().mode = ForwardMode::Nat;
+    const auto hear = [&](BackendId from, int status, const std::string& method = "REGISTER") {
+        const std::string answer =
+            MessageBuilder("SIP/2.0 " + std::to_string(status) + " So", method)
+                .set("To", "<sip:alice@example.com>;tag=registrar")
+                .call_id("REGISTER of alice")
+                .text();
+        const SipDigest digest = read_digest(bytes_of(answer), {.want = kWantForCalls});
+        hear_answer({site.here.snapshot, site.table, site.now},
+                    kProxies,
+                    digest,
+                    {bytes_of(answer), {}},
+                    from);
+    };
+    for (int tries = 0; tries < 3; ++tries) {
+        const BackendId at = site.registers("alice").backend.value();
+        EXPECT_EQ(site.left("alice"), 3600 / 15 + kOnce);
+        hear(at, 100);
+        hear(at, 489, "PUBLISH");
+        EXPECT_EQ(site.left("alice"), 3600 / 15 + kOnce);
+        hear(at, tries == 0 ? 401 : 403);
+        EXPECT_EQ(site.left("alice"), kOnce) << tries;
+    }
+    const BackendId at = site.registers("alice").backend.value();
+    hear(at, 200);
+    EXPECT_EQ(site.left("alice"), 3600 / 15 + kOnce);
+    site.registers("alice");
+    hear(at, 401);
+    EXPECT_EQ(site.left("alice"), 3600 / 15 + kOnce) << "a challenge ends no living binding";
+}
+
 /// The others of a source or tenant have contacts of their own.
 TEST(Registered, UnderAKeyOfManyNobodyRemovesAll) {
     Site site(KeyType::Source);
