@@ -77,8 +77,8 @@ private:
     [[nodiscard]] std::uint16_t of_seconds(std::uint32_t seconds) const noexcept {
         const CallLifetimes& lives = message_.lifetimes;
         if (lives.unit_seconds == 0) return lives.silence;
-        return static_cast<std::uint16_t>(std::min<std::uint32_t>(
-            lives.silence, seconds / lives.unit_seconds + 1 + lives.transaction));
+        return static_cast<std::uint16_t>(std::min<std::uint64_t>(
+            lives.silence, std::uint64_t{seconds} / lives.unit_seconds + 1 + lives.transaction));
     }
     void keep_for(std::uint16_t units) noexcept { call_.deadline = message_.now.after(units); }
     void keep_at_least(std::uint16_t units) noexcept { keep_for(std::max(left(), units)); }
@@ -140,6 +140,11 @@ private:
     [[nodiscard]] std::optional<Note::Kind> noted(CallTable::NoteClass of,
                                                   const Mark& mark) const noexcept {
         return calls_.noted(message_.hash, of, mark.what, message_.now);
+    }
+    /// This very branch, and not one with the same few bits.
+    [[nodiscard]] bool is_noted(const Mark& branch) const noexcept {
+        const auto kind = noted(kBranches, branch);
+        return kind && *kind != Note::Kind::FewBranches;
     }
     [[nodiscard]] std::optional<Note> any(Note::Kind kind) const noexcept {
         return calls_.any_note(message_.hash, kind, message_.now);
@@ -234,7 +239,6 @@ void Taking::begin() noexcept {
     // Its beginning was not seen. A stranger may have made it up, so it is no load.
     call_.state = CallState::Unknown;
     call_.dialog = message_.is_backends ? Call::kUnknownSaid : Call::kUnknownToAll;
-    if (method_ == Method::Cancel) take_cancel();
     if (method_ == Method::Bye || (method_ == Method::Notify && ends_subscription()))
         keep_for(once());
     else
@@ -242,7 +246,14 @@ void Taking::begin() noexcept {
 }
 
 void Taking::take_unknown() noexcept {
-    if (message_.is_backends) call_.dialog = Call::kUnknownSaid;
+    // The backend knows no such call (RFC 5057 §5.1), so somebody made it up, or it is over.
+    const bool is_denied =
+        !is_request_ && (message_.digest.status == 481 || message_.digest.status == 408);
+    if (is_denied && call_.dialog == Call::kUnknownToAll) {
+        keep_for(std::min(left(), once()));
+        return;
+    }
+    if (message_.is_backends && (is_request_ || is_success())) call_.dialog = Call::kUnknownSaid;
     if (!is_request_) {
         if (method_ != Method::Subscribe || !is_success()) return;
         call_.state = CallState::Lasting; // its backend says so
@@ -282,7 +293,7 @@ void Taking::take_invite() noexcept {
     const Mark mine = branch();
     switch (call_.state) {
     case CallState::Failed: // unless it is a late one of those that were refused, another try
-        if (mine.few != 0 && noted(kBranches, mine)) return;
+        if (mine.few != 0 && is_noted(mine)) return;
         call_.state = CallState::Ringing;
         if (call_.dialog != Call::kSeveralDialogs) call_.dialog = mine.few;
         return;
@@ -295,7 +306,7 @@ void Taking::take_invite() noexcept {
     case CallState::Open:
         return;
     }
-    if (mine.few == 0 || noted(kBranches, mine)) return;
+    if (mine.few == 0 || is_noted(mine)) return;
     // In nat a proxy's own legs pass, too: the client's say what becomes of the call.
     const auto kind = message_.is_backends ? Note::Kind::PastBranch : Note::Kind::Branch;
     const bool has_room = note(kind, mine.what, message_.lifetimes.ringing + 1U);

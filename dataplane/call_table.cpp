@@ -46,7 +46,8 @@ int worth(const Call& call, CallTime now) noexcept {
         return kWorthOfPast + 1 + left;
     case CallState::Unknown:
         if (call.dialog == Call::kUnknownToAll) return kWorthOfPast + 1 + left;
-        return kWorthOfAsked + 1 + left;
+        // Without what is noted beside a call its refusals would be taken for answers.
+        return call.is_note() ? kWorthOfRinging : kWorthOfAsked + 1 + left;
     case CallState::Ringing:
     case CallState::Failed:
         return kWorthOfAsked + 1 + left;
@@ -68,15 +69,15 @@ constexpr bool is_known(const Call& call) noexcept {
 int most_for(const Call& fresh) noexcept {
     switch (fresh.state) {
     case CallState::Unknown:
-        return fresh.dialog == Call::kUnknownToAll ? kWorthOfPast : kWorthOfRinging;
+        return fresh.dialog == Call::kUnknownToAll ? kWorthOfPast : kWorthOfAsked;
     case CallState::Open:
         return kWorthOfEnded;
     case CallState::Lasting:
+    case CallState::Failed: // what a backend asks once
         return kWorthOfAsked;
     case CallState::Ringing:
     case CallState::Answered:
     case CallState::Ended:
-    case CallState::Failed:
         break;
     }
     return kWorthOfRinging;

@@ -98,7 +98,9 @@ void Decision::bind(std::uint64_t hash, BackendId backend, bool beside) noexcept
                             result_.call->dialog == Call::kUnknownToAll &&
                             result_.call->backend != backend;
     if (goes_on() && !is_made_up && takes(result_.call->backend)) {
-        if (result_.call->backend == backend) touch(*result_.call);
+        if (result_.call->backend != backend) return;
+        go(backend, SteerRule::Caller);
+        touch(*result_.call);
         return;
     }
     go(backend, SteerRule::Caller);
@@ -124,9 +126,10 @@ void Decision::hear(std::uint64_t hash, BackendId sender, bool by_key) noexcept 
             const int once =
                 std::min(heard.deadline.left(view_.now), pool_.lifetimes.transaction + 1);
             heard.deadline = view_.now.after(static_cast<std::uint16_t>(std::max(0, once)));
+            heard.state = CallState::Failed;
             heard.dialog = 0;
         }
-        calls().update(hash, *result_.call, heard);
+        if (calls().update(hash, *result_.call, heard)) count(*result_.call, heard);
         return;
     }
     switch (result_.call->state) {
@@ -143,9 +146,9 @@ void Decision::hear(std::uint64_t hash, BackendId sender, bool by_key) noexcept 
     }
 }
 
-/// What is remembered by another key is not only this request's.
+/// What is remembered by another key is not only this request's, and what is beside hears none.
 bool Decision::answers_pass() const noexcept {
-    return pool_.mode == ForwardMode::Nat && !by_key_;
+    return pool_.mode == ForwardMode::Nat && !by_key_ && !is_beside_;
 }
 
 void Decision::go_back(std::uint64_t hash, BackendId sender) noexcept {
@@ -458,6 +461,8 @@ void Decision::remember(SteerRule rule) noexcept {
         if (budget != nullptr && fresh.state != CallState::Unknown) --*budget;
         count(std::nullopt, fresh);
         mark();
+        // It names a branch, which is noted beside the call now that that is there.
+        if (digest_.method == Method::Cancel) static_cast<void>(after_this(fresh, false));
     }
     // What cannot be remembered begins where what follows will go, which belongs to a call that
     // nobody knows.

@@ -18,14 +18,13 @@ std::uint8_t contact_of(std::string_view uri) noexcept {
     std::uint64_t sum = 0xcbf29ce484222325U;
     for (const char c : uri)
         sum = (sum ^ static_cast<std::uint8_t>(c)) * 0x100000001b3U;
-    return static_cast<std::uint8_t>(1 +
-                                     (sum * 0x9e3779b97f4a7c15U >> 40) % Registration::kContacts);
+    return static_cast<std::uint8_t>(1 + (sum * 0x9e3779b97f4a7c15U >> 40) %
+                                             (Registration::kSeveralContacts - 1));
 }
 
-std::uint8_t only_contact(const Call& call) noexcept {
-    const bool is_second = is_confirmed(call) && call.dialog != Call::kSeveralDialogs;
-    return is_second ? static_cast<std::uint8_t>(call.dialog - Registration::kContacts)
-                     : call.dialog;
+std::uint8_t contacts_of(const Call& call) noexcept {
+    return is_confirmed(call) ? static_cast<std::uint8_t>(call.dialog - Registration::kContacts)
+                              : call.dialog;
 }
 
 } // namespace
@@ -36,7 +35,7 @@ Registration read_registration(std::span<const std::byte> payload) noexcept {
     const Number usual = message.expires();
     std::uint8_t removed = 0;
     const auto add = [](std::uint8_t& to, std::uint8_t contact) {
-        to = to == 0 || to == contact ? contact : Call::kSeveralDialogs;
+        to = to == 0 || to == contact ? contact : Registration::kSeveralContacts;
     };
     for (const std::string_view value : message.values(HeaderId::Contact)) {
         const NameAddr contact = read_name_addr(value);
@@ -75,30 +74,37 @@ void take_registration(const Registration& registration,
         call.state = CallState::Lasting;
         call.dialog = 0;
     }
-    const std::uint8_t known = only_contact(call);
+    const std::uint8_t known = contacts_of(call);
     switch (registration.asks) {
     case Asks::Nothing:
         return;
     case Asks::ToBind: {
-        const std::uint32_t unit = lifetimes.unit_seconds;
+        const std::uint64_t unit = lifetimes.unit_seconds;
         const int asked =
             unit == 0
                 ? lifetimes.silence
-                : static_cast<int>(std::min<std::uint32_t>(
+                : static_cast<int>(std::min<std::uint64_t>(
                       lifetimes.silence, registration.seconds / unit + 1 + lifetimes.transaction));
-        if (known == 0)
-            call.dialog = registration.contact;
-        else if (known != registration.contact || known == Call::kSeveralDialogs)
-            call.dialog = Call::kSeveralDialogs;
-        else
-            call.dialog = static_cast<std::uint8_t>(known + Registration::kContacts);
-        set(call.dialog == Call::kSeveralDialogs ? std::max(asked, left) : asked);
+        // Later than a request is repeated: a stranger who sends one twice confirms nothing.
+        const bool comes_back =
+            call.state == CallState::Lasting && known != 0 && asked - left > over;
+        const bool confirmed = is_confirmed(call) || comes_back;
+        const std::uint8_t contacts = known == 0 || known == registration.contact
+                                          ? registration.contact
+                                          : Registration::kSeveralContacts;
+        call.state = CallState::Lasting;
+        call.dialog =
+            static_cast<std::uint8_t>(contacts + (confirmed ? Registration::kContacts : 0));
+        const bool keeps = confirmed || contacts == Registration::kSeveralContacts;
+        set(keeps ? std::max(asked, left) : asked);
         return;
     }
+    // Anybody can ask for that, so it takes nothing from what lives; kept too long does no harm.
     case Asks::ToRemove: // others may be left
-        if (known == Call::kSeveralDialogs || known != registration.contact) return;
+        if (known == Registration::kSeveralContacts || known != registration.contact) return;
         [[fallthrough]];
     case Asks::ToRemoveAll: // what repeats that is still to be sent there
+        if (is_confirmed(call)) return;
         set(fresh ? over : std::min(left, over));
         call.dialog = 0;
         return;

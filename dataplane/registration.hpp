@@ -28,13 +28,15 @@ struct Registration {
     };
     Asks asks = Asks::Nothing;
     std::uint32_t seconds = 0; ///< ToBind: the longest that is asked for
-    std::uint8_t contact = 0;  ///< tells contacts apart: 1..kContacts, kSeveralDialogs: several
+    std::uint8_t contact = 0;  ///< tells contacts apart: 1 to kSeveralContacts
 
     static constexpr std::uint8_t kContacts = Call::kMostAsked;
+    static constexpr std::uint8_t kSeveralContacts = kContacts;
 };
 
-/// Call::dialog of a registration: its only contact; the same and kContacts more once it was seen
-/// again; kSeveralDialogs; 0: none that is known.
+/// Call::dialog of a registration: its contact, or that there are several; the same and kContacts
+/// more once it came back later than a request is repeated, or was accepted (nat); 0: none is
+/// known.
 [[nodiscard]] constexpr bool is_confirmed(const Call& registration) noexcept {
     return registration.dialog > Registration::kContacts;
 }

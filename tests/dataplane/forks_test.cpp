@@ -281,6 +281,50 @@ TEST(Forks, WhoseBranchesFindNoRoomAreNotTakenForAnswered) {
     EXPECT_GT(crowded, 10);
 }
 
+/// Else their refusals would be taken for answers.
+TEST(Forks, KeepWhatIsKnownOfTheirBranchesWhenNewCallsNeedRoom) {
+    ForkSite site;
+    site.own = OwnTable(CallTable::kLeastWords);
+    site.table = site.own.table;
+    std::vector<Fork> forks;
+    for (int i = 0; i < 40; ++i) {
+        forks.emplace_back(site, "forked-" + std::to_string(i), 4);
+        forks.back().invite_all();
+    }
+    for (int i = 0; i < 5'000; ++i)
+        Fork(site, "new-" + std::to_string(i), 1).invite(0);
+    int living = 0;
+    for (Fork& fork : forks) {
+        if (!fork.now()) continue; // it rang, and has made room
+        ++living;
+        for (std::size_t branch = 0; branch < fork.branches.size(); ++branch)
+            fork.refused(branch);
+        ASSERT_NE(fork.now()->state, CallState::Answered) << fork.id;
+    }
+    EXPECT_GT(living, 0);
+}
+
+/// Whatever few bits its branch has.
+TEST(Forks, ATryAfterAllHaveFailedIsACallAgain) {
+    ForkSite site;
+    int answered = 0;
+    for (int i = 0; i < kCalls; ++i) {
+        Fork fork(site, "again-" + std::to_string(i), 2);
+        fork.invite_all();
+        fork.refused(0);
+        fork.refused(1);
+        ASSERT_EQ(fork.now()->state, CallState::Failed) << i;
+        fork.send(Method::Invite, "z9hG4bK-voicemail-" + std::to_string(i), "");
+        ASSERT_EQ(fork.now()->state, CallState::Ringing) << i;
+        fork.answered("voicemail");
+        answered += fork.now()->state == CallState::Answered ? 1 : 0;
+        fork.bye("voicemail");
+        ASSERT_EQ(fork.now()->state, CallState::Ended) << i;
+    }
+    EXPECT_GT(answered, kCalls * 3 / 4);
+    EXPECT_EQ(site.calls(), 0U);
+}
+
 /// A late INVITE of a branch is no new call.
 TEST(Forks, DoNotBeginAnewWithALateBranch) {
     ForkSite site;

@@ -284,6 +284,21 @@ TEST(Registered, ThatWasRefusedIsForgottenAfterOneTransaction) {
     EXPECT_EQ(site.left("alice"), 3600 / 15 + kOnce) << "a challenge ends no living binding";
 }
 
+/// Anybody can send a REGISTER: what nobody is known to have accepted takes nothing away.
+TEST(Registered, ThatCameBackIsForgottenByNoOtherRegister) {
+    Site site;
+    const BackendId at = site.registers("alice").backend.value();
+    site.now = CallTime(7 + 100);
+    site.registers("alice");
+    const int left = site.left("alice");
+    site.registers("alice", "*", "0");
+    site.registers("alice", "<sip:u@192.0.2.7>", "0");
+    site.registers("alice", "<sip:u@192.0.2.7>", "1");
+    EXPECT_EQ(site.left("alice"), left);
+    site.change();
+    EXPECT_EQ(site.send(Site::request_for("alice", "INVITE").text()).backend, at);
+}
+
 /// The others of a source or tenant have contacts of their own.
 TEST(Registered, UnderAKeyOfManyNobodyRemovesAll) {
     Site site(KeyType::Source);
@@ -336,11 +351,13 @@ TEST(Registered, StaysThroughAFloodOfRegistrationsAndSoDoCalls) {
     site.table = small.table;
     std::vector<BackendId> at;
     const std::vector<std::string> users = some_users(60);
-    for (int round = 0; round < 2; ++round)
+    for (int round = 0; round < 2; ++round) {
+        site.now = CallTime(7 + 100U * static_cast<unsigned>(round)); // they come back
         for (const std::string& user : users) {
             const Steering registered = site.registers(user);
             if (round == 0) at.push_back(registered.backend.value());
         }
+    }
     site.change(); // calls are remembered from now on
     std::vector<BackendId> calls;
     const auto inside = [&](int call, const std::string& method) {
@@ -356,7 +373,8 @@ TEST(Registered, StaysThroughAFloodOfRegistrationsAndSoDoCalls) {
         inside(i, "ACK");
     }
     for (int i = 0; i < 20'000; ++i)
-        site.registers("stranger-" + std::to_string(i), "<sip:x@192.0.2.9>", "86400");
+        for (const char* contact : {"<sip:x@192.0.2.9>", "<sip:x@192.0.2.9>", "<sip:y@192.0.2.9>"})
+            site.registers("stranger-" + std::to_string(i), contact, "86400");
     for (std::size_t i = 0; i < users.size(); ++i)
         EXPECT_EQ(site.send(Site::request_for(users[i], "MESSAGE").text()).backend, at[i]) << i;
     for (int i = 0; i < 60; ++i)

@@ -181,6 +181,62 @@ TEST_P(Strangers, TouchNeitherLivingCallsNorNewOnes) {
     }
 }
 
+TEST(Strangers, WhatABackendDeniesIsForgottenAfterOneTransaction) {
+    for (const char* const method : {"INVITE", "INFO", "UPDATE", "OPTIONS", "BREW"}) {
+        Crowd site(ForwardMode::Nat);
+        site.unsettle();
+        const std::string id = std::string("made-up-") + method;
+        const BackendId at = site.hear(made(method, id).to_tag("x").text()).backend.value();
+        site.answers(answered(481, method, id).to_tag("x").text(), at);
+        ASSERT_TRUE(site.known(id)) << method;
+        EXPECT_EQ(site.known(id)->dialog, Call::kUnknownToAll) << method;
+        EXPECT_LE(site.left(id), site.pool().lifetimes.transaction + 1) << method;
+
+        // What its backend takes part in is kept, refused or not.
+        site.hear(made(method, id + "2").to_tag("x").text());
+        site.answers(answered(491, method, id + "2").to_tag("x").text(), at);
+        EXPECT_GT(site.left(id + "2"), site.pool().lifetimes.transaction + 1) << method;
+    }
+}
+
+TEST(Strangers, ThatCancelInAFloodLeaveNothing) {
+    Crowd site;
+    site.unsettle();
+    std::uint32_t budget = 0;
+    for (int i = 0; i < 100; ++i)
+        site.hear(made("CANCEL", "made-up-" + std::to_string(i)).text(), kNow, &budget);
+    EXPECT_EQ(site.words(kNow), 0U);
+}
+
+/// One backend subscribes at another one, through the VIP.
+TEST(Refusals, ASubscriptionBetweenBackendsLastsForWhatItAsks) {
+    Crowd site(ForwardMode::Nat);
+    const auto sends = [&](BackendId from, const std::string& text, std::uint64_t now) {
+        const auto bytes = std::as_bytes(std::span(text));
+        const SipDigest digest = read_digest(bytes);
+        return steer_backend_call(site.seen_at(now),
+                                  VipId{0},
+                                  digest,
+                                  steering_hash(site.pool(), digest),
+                                  {bytes, {}},
+                                  from);
+    };
+    for (int i = 0; i < 20; ++i) {
+        const std::string id = "watch-" + std::to_string(i);
+        const Steering begun = sends(kB1, made("SUBSCRIBE", id).line("Expires: 3600").text(), kNow);
+        ASSERT_TRUE(begun.backend);
+        if (*begun.backend == kB1) continue; // it called itself
+        sends(*begun.backend,
+              answered(200, "SUBSCRIBE", id).to_tag("b").line("Expires: 3600").text(),
+              kNow);
+        const Steering notified =
+            sends(*begun.backend,
+                  made("NOTIFY", id).to_tag("a").line("Subscription-State: active").text(),
+                  kNow + 60);
+        EXPECT_EQ(notified.backend, kB1) << id;
+    }
+}
+
 /// Message waiting after each REGISTER, though nobody subscribed.
 TEST(Strangers, AnUnsolicitedNotifyIsRememberedForItsAnswerAlone) {
     for (const char* const state : {"active", "terminated;reason=noresource", ""})
