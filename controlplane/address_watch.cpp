@@ -127,7 +127,7 @@ void AddressWatch::leave(const Station& address) {
     const auto held = held_.find(address);
     if (held == held_.end()) return;
     for (const Other& other : held->second.others)
-        news_.push_back({address, other.mac, false});
+        news_.push_back({address, other.mac, false, true});
     held_.erase(held);
 }
 

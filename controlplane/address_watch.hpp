@@ -37,6 +37,7 @@ public:
         Station address;
         MacAddr other;
         bool is_there = false;
+        bool has_left = false; ///< it is ours no more
     };
 
     /// `links` by PortId. Throws Error when the kernel gives no packet socket.

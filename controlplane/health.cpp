@@ -381,7 +381,8 @@ void HealthChecker::expire(Target& target) {
         evidence = probe.clue_text;
     } else if (probe.sent) {
         evidence = "no answer in " + std::to_string(target.health.timeout.count()) + " ms";
-        if (target.late) evidence += "; a late one took " + milliseconds(*target.late);
+        if (const auto late = std::exchange(target.late, std::nullopt)) // of this or the last probe
+            evidence += "; a late one took " + milliseconds(*late);
     }
     finish(target, ProbeResult::Timeout, std::move(evidence));
 }

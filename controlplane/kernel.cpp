@@ -192,8 +192,10 @@ void Kernel::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
 
 void Kernel::Impl::reconfigure(const Config& wanted, std::vector<PlacedBackend> backends) {
     const std::vector<Twin> twins = plan_twins(wanted, ports_);
+    // What somebody put there meanwhile was warned of, and must not stop other changes.
     for (const Objection& objection : objections(netlink_, twins, ports_))
-        if (objection.is_fatal) throw Error(objection.text);
+        if (objection.is_fatal && is_new(objection.address, twins, twins_))
+            throw Error(objection.text);
     change_addresses(netlink_, twins_, twins);
     config_ = wanted;
     backends_ = std::move(backends);
@@ -505,8 +507,10 @@ AddressView Kernel::view(Ipv4Addr address) const {
 std::vector<AddressNews> Kernel::take_address_news() {
     std::vector<AddressNews> told;
     for (const AddressWatch::News& news : impl_->addresses_->take_news())
-        told.push_back(
-            {news.address, impl_->station_with(news.address.port, news.other), news.is_there});
+        told.push_back({news.address,
+                        impl_->station_with(news.address.port, news.other),
+                        news.is_there,
+                        news.has_left});
     return told;
 }
 

@@ -56,6 +56,7 @@ struct AddressNews {
     Station address;
     OtherStation other;
     bool is_there = false; ///< false: it has not said so for a while
+    bool has_left = false; ///< the address is ours no more: it may be the other's
 };
 
 struct TwinPort {

@@ -46,10 +46,13 @@ void record_news(const std::vector<AddressNews>& all, const Config& config, Pool
         change.port = config.ports[index(news.address.port)].name;
         change.address = to_string(news.address.address);
         change.from = news.is_there ? "ours" : "disputed";
-        change.to = news.is_there ? "disputed" : "ours";
+        change.to = news.is_there ? "disputed" : (news.has_left ? "left" : "ours");
         change.evidence =
-            describe(news.other, model) +
-            (news.is_there ? " answers ARP for it, too, and takes traffic" : " answers no more");
+            news.has_left
+                ? "this balancer has it no more, and " + describe(news.other, model) + " has"
+                : describe(news.other, model) + (news.is_there
+                                                     ? " answers ARP for it, too, and takes traffic"
+                                                     : " answers no more");
         if (news.is_there && news.other.backend)
             change.evidence += "; set net.ipv4.conf.all.arp_ignore=1 and arp_announce=2 there";
         model.record(std::move(change));

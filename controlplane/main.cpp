@@ -293,7 +293,12 @@ int run(Config config) {
                        [&](const Config& next, std::vector<PlacedBackend> places) {
                            publish(publisher.expect_vips(next));
                            settle(); // or SIP that waits for the kernel meets the address there
-                           kernel.reconfigure(next, std::move(places));
+                           try {
+                               kernel.reconfigure(next, std::move(places));
+                           } catch (...) { // workers know none of the new VIPs any more
+                               publish(std::make_unique<const Snapshot>(*publisher.current()));
+                               throw;
+                           }
                        },
                        [&keeper] { return keeper.write_now(); }});
     on_hangup = [&] { reload_by_signal(reloader, apply); };

@@ -53,7 +53,8 @@ std::optional<Objection> objection_to(const nlmsghdr* message,
         return Objection{"port " + twin->port + ": " + has + ", which belongs to the twin " +
                              twin->interface +
                              " alone: ping, ssh and routing daemons would get no answer" + remedy,
-                         true};
+                         true,
+                         prefix.address};
     if (!is_shared) return std::nullopt;
     const Twin& own = twins[static_cast<std::size_t>(port - ports.begin())];
     const bool hides = std::ranges::any_of(
@@ -62,7 +63,12 @@ std::optional<Objection> objection_to(const nlmsghdr* message,
         "port " + own.port + ": " + has + ": nothing reaches it while viaductd runs" +
             (hides ? ", and the kernel may look there for what is on the twin " + own.interface : "") +
             remedy,
-        false};
+        false,
+        prefix.address};
+}
+
+bool is_new(Ipv4Addr address, const std::vector<Twin>& wanted, const std::vector<Twin>& now) {
+    return owner(address, true, wanted) != nullptr && owner(address, true, now) == nullptr;
 }
 
 std::vector<Objection>

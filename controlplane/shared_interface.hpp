@@ -18,12 +18,17 @@ namespace viaduct {
 struct Objection {
     std::string text;
     bool is_fatal = false; ///< what the twin is for cannot work; else something else does not
+    Ipv4Addr address;      ///< that the host has there
 };
 
 /// What is wrong with the address of an RTM_NEWADDR message; nothing, for most.
 [[nodiscard]] std::optional<Objection> objection_to(const nlmsghdr* message,
                                                     const std::vector<Twin>& twins,
                                                     const std::vector<TwinPort>& ports);
+
+/// Whether a twin is to have the address that none has so far.
+[[nodiscard]] bool
+is_new(Ipv4Addr address, const std::vector<Twin>& wanted, const std::vector<Twin>& now);
 
 /// All that there are now. A kernel that does not tell has none.
 [[nodiscard]] std::vector<Objection>

@@ -32,6 +32,9 @@ private:
     struct Watched {
         std::array<std::uint64_t, kPatience> given{}; ///< of the last seconds, in turn
         std::size_t seconds = 0;                      ///< since the link is up
+        std::uint64_t carried = 0;                    ///< lost before that
+        std::uint64_t excused = 0;                    ///< missing, and perhaps not lost
+        bool is_anew = false;                         ///< the link was down before
         std::uint64_t lost = 0;
         bool is_told = false;
     };

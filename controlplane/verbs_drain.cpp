@@ -126,11 +126,11 @@ DrainOptions read_options(Arguments arguments) {
     return options;
 }
 
-/// What was changed, once it is published, so that all of it is kept.
-void keep(const Control& control, bool has_changed, Reply& reply) {
+/// What was changed, once it is published, so that all of it is kept. Where nothing changes what an
+/// earlier answer warned of may still have to be written.
+void keep(const Control& control, Reply& reply) {
     reply.json["warning"] = nullptr;
-    const std::string failure =
-        has_changed && control.keep_state ? control.keep_state() : std::string();
+    const std::string failure = control.keep_state ? control.keep_state() : std::string();
     if (failure.empty()) return;
     const std::string warning =
         failure + ": a restart before it can be written will not know this change";
@@ -191,7 +191,7 @@ void set_admin(Control& control,
                          : name + " is " + std::string(name_of(wish)) + " already: no change.\n";
     for (const std::string& note : notes)
         reply.text += note + "\n";
-    keep(control, applies, reply);
+    keep(control, reply);
 }
 
 /// `undrain` and `drain` must not give packets to what somebody disabled, nor `enable` end a drain.
@@ -274,7 +274,7 @@ void failback(Control& control, Arguments arguments, Reply& reply) {
                  : " is on tier " + tier + " already, the first that has min_up: no change.\n");
     for (const std::string& note : notes)
         reply.text += note + "\n";
-    keep(control, changed, reply);
+    keep(control, reply);
 }
 
 } // namespace viaduct

@@ -213,6 +213,7 @@ Port open_port(const PortRequest& request,
         port.ethdev = ethdev;
         const auto tx_queues = static_cast<std::uint16_t>(workers);
         port.rx_queues = std::min(info.max_rx_queues, tx_queues);
+        port.tx_queues = tx_queues;
         start_queues(request, port, tx_queues, mempool, notes);
         rte_ether_addr mac{};
         rte_eth_macaddr_get(ethdev, &mac);
@@ -232,8 +233,8 @@ void close_port(const Port& port) noexcept {
 std::string lack_of_link(const Port& port) {
     if (port.kernel_link == 0) {
         rte_eth_link link{};
-        const int error = rte_eth_link_get_nowait(port.ethdev, &link);
-        if (error != 0) return std::string("the device does not say: ") + rte_strerror(-error);
+        // Of a driver that does not say it is taken to be there: the twin must not go down for that.
+        if (rte_eth_link_get_nowait(port.ethdev, &link) != 0) return {};
         return link.link_status == RTE_ETH_LINK_UP ? "" : "the device has no link";
     }
     // Drivers on a kernel interface say "up" whatever it does. By its index: a name may be given
@@ -265,6 +266,9 @@ PortState state_of(const Port& port) {
     if (rte_eth_stats_get(port.ethdev, &stats) == 0) {
         state.received = stats.ipackets;
         state.sent = stats.opackets;
+        // net_af_packet adds up the numbers of so many queues.
+        state.counts_sent =
+            port.driver != "net_af_packet" || port.tx_queues <= RTE_ETHDEV_QUEUE_STAT_CNTRS;
         state.missed = stats.imissed;
         state.rx_errors = stats.ierrors;
         state.tx_errors = stats.oerrors;

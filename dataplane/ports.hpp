@@ -25,6 +25,7 @@ struct Port {
     unsigned kernel_link = 0; ///< its index; 0: there is none
     std::uint16_t ethdev = 0; ///< DPDK's number of it
     std::uint16_t rx_queues = 0;
+    std::uint16_t tx_queues = 0;
     MacAddr mac;
     std::uint16_t mtu = 0;
 };

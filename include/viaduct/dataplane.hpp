@@ -52,6 +52,7 @@ struct PortState {
     std::string no_link;        ///< why there is no link now; empty: the link is up
     std::uint64_t received = 0; ///< frames the driver delivered
     std::uint64_t sent = 0;     ///< frames the device sent, as its driver counts them
+    bool counts_sent = false;   ///< it does count them, of all queues
     std::uint64_t given = 0;    ///< frames its queues took from the workers, counted by us
     std::uint64_t missed = 0;   ///< lost before we saw them, as far as the driver tells
     std::uint64_t rx_errors = 0;

@@ -88,6 +88,27 @@ TEST_F(AddressTest, OfOursAreFoundAtABackendUntilItIsSilent) {
         "p0 198.51.100.10 ours: 02:00:00:00:01:01 (backend b1 of pool direct) answers no more");
 }
 
+TEST_F(AddressTest, ThatLeaveUsWhileAnotherHasThemAreNotCalledOurs) { // keepalived's takeover
+    Wire wire("vd-p0");
+    wire.live_on(loop);
+    Config config = one_port();
+    config.vips[2].announce = false;
+    const Ipv4Addr lent = config.vips[2].endpoint.address;
+    Kernel kernel(config, backends_in_order(config), {twin("vd-p0")}, loop);
+    run("ip addr add " + to_string(lent) + "/32 dev vd-p0");
+    ASSERT_TRUE(becomes([&] { return kernel.view(lent).is_here; }));
+    wire.announce(lent, kFirstMac);
+    ASSERT_TRUE(becomes([&] { return kernel.view(lent).others.size() == 1; }));
+    static_cast<void>(kernel.take_address_news());
+    run("ip addr del " + to_string(lent) + "/32 dev vd-p0");
+    ASSERT_TRUE(becomes([&] { return !kernel.view(lent).is_here; }));
+    const std::vector<AddressNews> news = kernel.take_address_news();
+    ASSERT_EQ(news.size(), 1U);
+    EXPECT_EQ(evidence(news[0], config),
+              "p0 203.0.113.10 left: this balancer has it no more, and 02:00:00:00:01:01 (no "
+              "backend's) has");
+}
+
 TEST_F(AddressTest, OfOursAreDisputedByWhomeverSaysSoOnlyWhileWeHaveThem) {
     Wire wire("vd-p0");
     wire.live_on(loop);

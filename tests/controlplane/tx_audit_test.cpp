@@ -14,6 +14,7 @@ protected:
         ports_[0].name = "p0";
         ports_[1].name = "p1";
         ports_[1].driver = "net_e1000_em";
+        ports_[0].counts_sent = ports_[1].counts_sent = true;
     }
     std::vector<std::string> seconds(std::size_t count) {
         std::vector<std::string> said;
@@ -67,6 +68,29 @@ TEST_F(Audit, WithoutALinkFramesWaitAndAreNotLost) {
     ports_[0].no_link.clear();
     EXPECT_TRUE(seconds(TxAudit::kPatience).empty()); // the queue runs empty
     ports_[0].sent = 500;
+    EXPECT_TRUE(seconds(10).empty());
+    EXPECT_EQ(audit_.lost(0), 0U);
+}
+
+TEST_F(Audit, WhatADeviceDropsWithoutALinkIsNotLost) {
+    ports_[0].given = 100;
+    ports_[0].sent = 90;
+    EXPECT_EQ(seconds(10).size(), 1U);
+    ports_[0].no_link = "the device has no link";
+    ports_[0].given = 600; // 500 of them are dropped
+    EXPECT_TRUE(seconds(10).empty());
+    ports_[0].no_link.clear();
+    EXPECT_TRUE(seconds(10).empty());
+    EXPECT_EQ(audit_.lost(0), 10U) << "as before";
+    ports_[0].given = 700;
+    ports_[0].sent = 187;
+    EXPECT_TRUE(seconds(10).empty());
+    EXPECT_EQ(audit_.lost(0), 13U) << "what is lost since counts";
+}
+
+TEST_F(Audit, ADriverThatDoesNotCountLosesNothing) {
+    ports_[0].given = 100;
+    ports_[0].counts_sent = false;
     EXPECT_TRUE(seconds(10).empty());
     EXPECT_EQ(audit_.lost(0), 0U);
 }

@@ -42,6 +42,7 @@ lab_wait_backends_up || fail "the backends come up"
 lab_wait_settled || fail "all three take calls"
 fill
 ask 1 drain proxies b3 --now
+ask 1 drain proxies b3 --now # already, and still not written
 ask 1 disable proxies b2
 ask 1 enable proxies b2
 ask 1 undrain proxies b3
