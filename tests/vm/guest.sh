@@ -5,11 +5,16 @@
 #
 #   guest.sh BUILD-FOLDER quick|all MODEL...      what it prints, the host shows; `end STATUS` ends the machine
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
+# It lays its machine out anew: never a real one.
+refuse() { echo "guest: only for the virtual machine of nic_test.sh" >&2; exit 1; }
+(($$ == 1)) || refuse
+[[ -e /proc/cmdline ]] || mount -t proc proc /proc
+grep -qsw viaduct_guest /proc/cmdline || refuse
 here=${BASH_SOURCE[0]%/*} build=$1
-mount -t proc proc /proc && mount -t sysfs sys /sys && mount -t devtmpfs dev /dev
+mount -t sysfs sys /sys && mount -t devtmpfs dev /dev
 mkdir -p /dev/shm && ln -s /proc/self/fd /dev/fd
 for folder in /tmp /run /dev/shm; do mount -t tmpfs tmpfs "$folder"; done
-ln -sfn "$build/vm/kernel/lib/modules" /lib/modules
+mkdir -p /lib/modules && mount --bind "$build/vm/kernel/lib/modules" /lib/modules
 stty raw -echo </dev/ttyS1
 ip link set lo up
 for module in virtio_net veth bridge tun sch_ingress cls_matchall uio_pci_generic vfio-pci; do modprobe "$module"; done

@@ -119,7 +119,7 @@ mkfifo "$work/tty.in" "$work/tty.out"
 qemu-system-x86_64 -machine q35,kernel-irqchip=split -accel tcg,thread=multi -cpu max -smp "$cpus" -m 2G -nodefaults -display none -no-reboot \
     -device intel-iommu,intremap=off,caching-mode=on \
     -kernel "$cache"/kernel/boot/vmlinuz-* -initrd "$work/initrd.gz" \
-    -append "console=ttyS0 quiet mitigations=off panic=-1 intel_iommu=on iommu=pt" \
+    -append "console=ttyS0 viaduct_guest quiet mitigations=off panic=-1 intel_iommu=on iommu=pt" \
     -serial "file:$work/console" -serial "pipe:$work/tty" -monitor "unix:$work/monitor,server=on,wait=off" \
     -fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
     -device virtio-9p-pci,fsdev=root,mount_tag=root,addr=0x1d "${nics[@]}" >"$work/qemu" 2>&1 &
