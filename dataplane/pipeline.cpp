@@ -74,10 +74,8 @@ void parse(const Snapshot& snapshot, Frame& frame) noexcept {
         frame.digest = read_all(snapshot, frame);
         break;
     case Origin::NatBackend:
-        if (may_be_request(frame.payload()))
-            frame.digest = read_all(snapshot, frame);
-        else if (hears_answers(snapshot.pools[index(*frame.pool)]) &&
-                 is_final_answer(frame.payload()))
+        if (may_be_request(frame.payload()) ||
+            (hears_answers(snapshot.pools[index(*frame.pool)]) && is_final_answer(frame.payload())))
             frame.digest = read_all(snapshot, frame);
         break;
     }
