@@ -231,7 +231,8 @@ TEST(Forks, ByAProxyBehindTheVipCountForNothingWhenTheClientIsRefused) {
         const auto goes_out = [&](Method method, int leg, const std::string& to_tag) {
             SipDigest digest = Site::message(method, fork.id, !to_tag.empty());
             digest.to_tag = to_tag;
-            digest.top_via_branch = "z9hG4bK-out-" + std::to_string(i) + std::to_string(leg);
+            const std::string branch = "z9hG4bK-out-" + std::to_string(i) + std::to_string(leg);
+            digest.top_via_branch = branch;
             const std::uint64_t hash =
                 steering_hash(site.here.snapshot.pools[index(kProxies)], digest);
             static_cast<void>(note_outgoing(site.view(), kProxies, digest, hash, {}, backend));
