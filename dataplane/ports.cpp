@@ -233,8 +233,7 @@ void close_port(const Port& port) noexcept {
 std::string lack_of_link(const Port& port) {
     if (port.kernel_link == 0) {
         rte_eth_link link{};
-        // Of a driver that does not say it is taken to be there: the twin must not go down for
-        // that.
+        // A link that a driver does not tell of is taken to be there: the twin stays up.
         if (rte_eth_link_get_nowait(port.ethdev, &link) != 0) return {};
         return link.link_status == RTE_ETH_LINK_UP ? "" : "the device has no link";
     }
