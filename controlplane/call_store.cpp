@@ -169,7 +169,7 @@ void CallSweeper::tick(CallTime now, TimePoint clock) {
         if (clock >= next_pass_) begin();
         break;
     case Phase::Grace:
-        if (grace_over(grace_)) phase_ = Phase::Sweep;
+        if (grace_over(grace_)) begin_counting();
         break;
     case Phase::Sweep:
         sweep_piece(now);
@@ -215,13 +215,18 @@ void CallSweeper::begin() {
         found_[pool].resize(kSlots);
     }
     counting_.fill({});
-    loads_before_.clear();
-    for (std::size_t id = 0; id < snapshot->backends.size(); ++id)
-        loads_before_.push_back(publisher_.loads()[id].changes());
     counting_used_ = 0;
     next_bucket_ = 0;
+    publisher_.loads().reaches(0);
     grace_ = begin_grace();
     phase_ = Phase::Grace;
+}
+
+void CallSweeper::begin_counting() {
+    unseen_before_.clear();
+    for (std::size_t id = 0; id < publisher_.current()->backends.size(); ++id)
+        unseen_before_.push_back(publisher_.loads()[id].unseen());
+    phase_ = Phase::Sweep;
 }
 
 /// Whether nothing was heard of a ringing call for so long that it is over (RFC 3261 §16.6).
@@ -249,7 +254,7 @@ std::uint64_t work_of(const Snapshot& snapshot, const Call& call) {
 
 void CallSweeper::sweep_piece(CallTime now) {
     const Snapshot& snapshot = *publisher_.current();
-    table_.sweep(next_bucket_, kBucketsATick, now, [&](std::size_t slot, const Call& call) {
+    const auto visit = [&](std::size_t slot, const Call& call) {
         if (call.is_note()) {
             ++counting_used_;
             return true;
@@ -289,18 +294,24 @@ void CallSweeper::sweep_piece(CallTime now) {
         publisher_.marks(pool).mark(static_cast<std::uint32_t>(slot));
         if (!found_[index(pool)].empty()) found_[index(pool)][slot] = true;
         return true;
-    });
-    next_bucket_ += kBucketsATick;
+    };
+    for (const std::size_t end = next_bucket_ + kBucketsATick; next_bucket_ < end;) {
+        const std::size_t first = std::exchange(next_bucket_, next_bucket_ + table_.bucket_row());
+        publisher_.loads().reaches(next_bucket_);
+        table_.sweep(first, table_.bucket_row(), now, visit);
+    }
 }
 
 void CallSweeper::end(TimePoint clock) {
     for (std::size_t pool = 0; pool < found_.size(); ++pool)
         if (!found_[pool].empty())
             publisher_.marks(static_cast<PoolId>(pool)).end_sweep(found_[pool]);
-    for (std::size_t id = 0; id < loads_before_.size(); ++id) {
+    const auto number = [](std::uint64_t found) { return static_cast<std::uint32_t>(found); };
+    for (std::size_t id = 0; id < unseen_before_.size(); ++id) {
         const CallCounts& found = counting_[id];
-        publisher_.loads()[id].set({found.ringing + found.answered, found.lasting, found.work},
-                                   loads_before_[id]);
+        publisher_.loads()[id].set(
+            {number(found.ringing + found.answered), number(found.lasting), number(found.work)},
+            unseen_before_[id]);
     }
     counts_ = counting_;
     used_ = counting_used_;

@@ -115,6 +115,7 @@ public:
 private:
     enum class Phase : std::uint8_t { Idle, Grace, Sweep };
     void begin();
+    void begin_counting();
     void sweep_piece(CallTime now);
     void end(TimePoint clock);
     /// Then the call is forgotten.
@@ -130,7 +131,7 @@ private:
     std::size_t next_bucket_ = 0;
     std::vector<std::vector<bool>>
         found_; ///< by PoolId and slot: calls that are not where the hash says
-    std::vector<BackendLoad::Changes> loads_before_; ///< by BackendId: when the pass began
+    std::vector<BackendLoad::Numbers> unseen_before_; ///< by BackendId: when the pass began
     std::array<CallCounts, kMaxBackends> counting_{};
     std::array<CallCounts, kMaxBackends> counts_{};
     std::uint64_t counting_used_ = 0;

@@ -481,13 +481,14 @@ void Decision::remember(SteerRule rule) noexcept {
 void Decision::count(const std::optional<Call>& before, const Call& after) noexcept {
     if (!pool_.dealer) return;
     BackendLoads& loads = *pool_.dealer->loads;
+    const SeenByPass seen = loads.is_seen(calls().first_bucket(result_.hash));
     const LoadKind from = before ? load_of(before->state) : LoadKind::None;
     if (before && before->backend == after.backend) {
-        loads[index(after.backend)].change(from, load_of(after.state));
+        loads[index(after.backend)].change(from, load_of(after.state), seen);
         return;
     }
-    if (before) loads[index(before->backend)].change(from, LoadKind::None);
-    loads[index(after.backend)].change(LoadKind::None, load_of(after.state));
+    if (before) loads[index(before->backend)].change(from, LoadKind::None, seen);
+    loads[index(after.backend)].change(LoadKind::None, load_of(after.state), seen);
 }
 
 void Decision::mark() noexcept {

@@ -63,27 +63,23 @@ const Dealer::Member* by_load(const Dealer& dealer, std::uint64_t hash) noexcept
     return least.best();
 }
 
-void add(std::atomic<std::uint64_t>& number, std::uint64_t amount) noexcept {
-    number.fetch_add(amount, std::memory_order_relaxed);
-}
-
 } // namespace
 
-void BackendLoad::change(LoadKind from, LoadKind to) noexcept {
-    constexpr std::uint64_t kLess = ~std::uint64_t{0};
+void BackendLoad::change(LoadKind from, LoadKind to, SeenByPass seen) noexcept {
+    constexpr std::uint32_t kLess = ~std::uint32_t{0};
     if (from == to) return;
-    if (from == LoadKind::Call) add(calls_.changes, kLess);
-    if (from == LoadKind::Other) add(others_.changes, kLess);
-    if (to == LoadKind::Call) add(calls_.changes, 1);
-    if (to == LoadKind::Other) add(others_.changes, 1);
+    if (from == LoadKind::Call) calls_.add(kLess, seen);
+    if (from == LoadKind::Other) others_.add(kLess, seen);
+    if (to == LoadKind::Call) calls_.add(1, seen);
+    if (to == LoadKind::Other) others_.add(1, seen);
 }
 
-void BackendLoad::add_work(std::uint64_t quarters) noexcept {
-    add(work_.changes, quarters);
+void BackendLoad::add_work(std::uint32_t quarters, SeenByPass seen) noexcept {
+    work_.add(quarters, seen);
 }
 
-void BackendLoad::take_work(std::uint64_t quarters) noexcept {
-    add(work_.changes, 0 - quarters);
+void BackendLoad::take_work(std::uint32_t quarters, SeenByPass seen) noexcept {
+    work_.add(0 - quarters, seen);
 }
 
 std::optional<BackendId>

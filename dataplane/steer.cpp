@@ -114,7 +114,8 @@ void note_request(const SteerView& view,
     if (calls.remember(*hash, open, view.now).result != CallTable::Result::Added) return;
     const Dealer& dealer = *pool.dealer;
     (*dealer.loads)[index(open.backend)].add_work(
-        dealer.work[static_cast<std::size_t>(digest.method)]);
+        dealer.work[static_cast<std::size_t>(digest.method)],
+        dealer.loads->is_seen(calls.first_bucket(*hash)));
 }
 
 Steering decide(const SteerView& view,
@@ -295,8 +296,10 @@ void note_answer(const SteerView& view,
     CallTable calls = view.calls;
     const std::optional<Call> open = calls.find(*hash, view.now);
     if (!open || open->state != CallState::Open || !calls.forget(*hash, *open)) return;
-    (*pool.dealer->loads)[index(open->backend)].take_work(
-        pool.dealer->work[open->dialog % pool.dealer->work.size()]);
+    BackendLoads& loads = *pool.dealer->loads;
+    loads[index(open->backend)].take_work(
+        pool.dealer->work[open->dialog % pool.dealer->work.size()],
+        loads.is_seen(calls.first_bucket(*hash)));
 }
 
 } // namespace viaduct

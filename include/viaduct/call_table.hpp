@@ -217,6 +217,12 @@ public:
     [[nodiscard]] std::optional<Note>
     any_note(std::uint64_t hash, Note::Kind kind, CallTime now) const noexcept;
 
+    /// Where its bucket is one of bucket_row() that lie side by side.
+    [[nodiscard]] std::size_t first_bucket(std::uint64_t hash) const noexcept {
+        return (hash & ((std::uint64_t{1} << kSlotBits) - 1)) >> shared_bits_ << row_bits_;
+    }
+    [[nodiscard]] std::size_t bucket_row() const noexcept { return std::size_t{1} << row_bits_; }
+
     /// Goes over `count` buckets from `first` on (both are cut to what there is): forgets calls
     /// past their deadline, and calls for which `visit(slot, call)` is false; is_note() ones among
     /// them. One thread at a time.
@@ -314,13 +320,12 @@ private:
     /// Two of its slot's buckets, home first. All of a slot lie side by side: up to 2^25 words
     /// within one page, so that the second costs no page walk.
     [[nodiscard]] std::array<Word*, 2> buckets_of(std::uint64_t hash) const noexcept {
-        const std::uint64_t slot = (hash & ((std::uint64_t{1} << kSlotBits) - 1)) >> shared_bits_;
         const std::uint64_t mask = (std::uint64_t{1} << row_bits_) - 1;
         const std::uint64_t home = hash >> kSlotBits & mask;
         // Another row always: it differs in the lowest bit at least.
         const std::uint64_t tag = hash >> kTagShift;
         const std::uint64_t other = home ^ ((tag * 0x9e3779b97f4a7c15U >> 40 | 1) & mask);
-        Word* const first = words_ + (slot << row_bits_) * kBucketWords;
+        Word* const first = words_ + first_bucket(hash) * kBucketWords;
         return {first + home * kBucketWords, first + other * kBucketWords};
     }
     [[nodiscard]] Places

@@ -5,8 +5,8 @@
 // In:    what the control plane put into the pool's snapshot, and the numbers all workers share.
 // Out:   a backend below its limit, or none.
 // How:   a backend's load is what the last pass over the table of calls counted, and what workers
-//        have added and taken away since. The pass is the truth: a call whose BYE was lost, or that
-//        was forgotten for want of room, leaves the count with it. docs/steering.md.
+//        have added and taken away behind its back. The pass is the truth: a call whose BYE was
+//        lost, or that was forgotten for want of room, leaves the count with it. docs/steering.md.
 // Cost:  one locked addition a call that begins or ends; a dealer reads at most 16 cache lines.
 #pragma once
 
@@ -57,6 +57,9 @@ enum class LoadKind : std::uint8_t { None, Call, Other };
 /// How much of the work of a backend one request of each method is, in quarters; by Method.
 using MethodWork = std::array<std::uint8_t, static_cast<std::size_t>(Method::Update) + 1>;
 
+/// Whether a pass over the table of calls that goes on will see what changes, or was there before.
+enum class SeenByPass : std::uint8_t { Yes, No };
+
 /// The load of one backend, on a cache line of its own.
 class alignas(64) BackendLoad {
 public:
@@ -64,54 +67,78 @@ public:
     [[nodiscard]] std::uint64_t all() const noexcept { return calls_.now() + others_.now(); }
 
     /// Any worker: what it remembers changes from one kind to another.
-    void change(LoadKind from, LoadKind to) noexcept;
+    void change(LoadKind from, LoadKind to, SeenByPass seen) noexcept;
     /// Of the requests that it has not answered yet, in quarters; and a request more, or less.
     [[nodiscard]] std::uint64_t work() const noexcept { return work_.now(); }
-    void add_work(std::uint64_t quarters) noexcept;
-    void take_work(std::uint64_t quarters) noexcept;
+    void add_work(std::uint32_t quarters, SeenByPass seen) noexcept;
+    void take_work(std::uint32_t quarters, SeenByPass seen) noexcept;
 
-    struct Changes {
-        std::uint64_t calls = 0;
-        std::uint64_t others = 0;
-        std::uint64_t work = 0;
+    struct Numbers {
+        std::uint32_t calls = 0;
+        std::uint32_t others = 0;
+        std::uint32_t work = 0;
     };
-    /// Control, before and behind a pass over the table.
-    [[nodiscard]] Changes changes() const noexcept {
-        return {calls_.changes.load(std::memory_order_relaxed),
-                others_.changes.load(std::memory_order_relaxed),
-                work_.changes.load(std::memory_order_relaxed)};
+    /// Control, before a pass: what passes before it did not see.
+    [[nodiscard]] Numbers unseen() const noexcept {
+        return {calls_.unseen.load(std::memory_order_relaxed),
+                others_.unseen.load(std::memory_order_relaxed),
+                work_.unseen.load(std::memory_order_relaxed)};
     }
-    /// Control: a pass that began when changes() were `before` found so many. Of what changed while
-    /// it went on it saw about one half.
-    void set(const Changes& found, const Changes& before) noexcept {
+    /// Control: a pass that began when unseen() were `before` found so many.
+    void set(const Numbers& found, const Numbers& before) noexcept {
         calls_.set(found.calls, before.calls);
         others_.set(found.others, before.others);
         work_.set(found.work, before.work);
     }
 
 private:
+    /// Sums wrap around; what they say lies below 2^31.
     struct Number {
-        std::atomic<std::uint64_t> changes{0}; // writers: workers; readers: all
-        std::atomic<std::uint64_t> base{0};    // writer: control; readers: all
+        std::atomic<std::uint32_t> seen{0};   // writers: workers; readers: all
+        std::atomic<std::uint32_t> unseen{0}; // writers: workers; readers: all
+        std::atomic<std::uint32_t> base{0};   // writer: control; readers: all
 
+        void add(std::uint32_t amount, SeenByPass by_pass) noexcept {
+            (by_pass == SeenByPass::Yes ? seen : unseen)
+                .fetch_add(amount, std::memory_order_relaxed);
+        }
         [[nodiscard]] std::uint64_t now() const noexcept {
-            const auto sum = static_cast<std::int64_t>(base.load(std::memory_order_relaxed) +
-                                                       changes.load(std::memory_order_relaxed));
+            const auto sum = static_cast<std::int32_t>(base.load(std::memory_order_relaxed) +
+                                                       seen.load(std::memory_order_relaxed) +
+                                                       unseen.load(std::memory_order_relaxed));
             return sum > 0 ? static_cast<std::uint64_t>(sum) : 0;
         }
-        void set(std::uint64_t counted, std::uint64_t before) noexcept {
-            const std::uint64_t meanwhile = changes.load(std::memory_order_relaxed) - before;
-            const auto half = static_cast<std::uint64_t>(static_cast<std::int64_t>(meanwhile) / 2);
-            base.store(counted - before - half, std::memory_order_relaxed);
+        void set(std::uint32_t found, std::uint32_t unseen_before) noexcept {
+            base.store(found - unseen_before - seen.load(std::memory_order_relaxed),
+                       std::memory_order_relaxed);
         }
     };
     Number calls_;
     Number others_;
     Number work_;
 };
+static_assert(sizeof(BackendLoad) == 64);
 
-/// By BackendId; shared by all snapshots.
-using BackendLoads = std::array<BackendLoad, kMaxBackends>;
+/// Of all backends, by BackendId; shared by all snapshots.
+class BackendLoads {
+public:
+    [[nodiscard]] BackendLoad& operator[](std::size_t id) noexcept { return loads_[id]; }
+    [[nodiscard]] const BackendLoad& operator[](std::size_t id) const noexcept {
+        return loads_[id];
+    }
+    /// Control: a pass is about to visit buckets up to `bucket`. 0: a pass is to begin, once no
+    /// worker goes by what was said before.
+    void reaches(std::size_t bucket) noexcept { reached_.store(bucket, std::memory_order_relaxed); }
+    /// Of a word that a worker has just changed, in the buckets from `first` on that the pass
+    /// visits at once: should it visit them at this moment, it may be off by one until the next.
+    [[nodiscard]] SeenByPass is_seen(std::size_t first) const noexcept {
+        return first < reached_.load(std::memory_order_relaxed) ? SeenByPass::No : SeenByPass::Yes;
+    }
+
+private:
+    alignas(64) std::atomic<std::size_t> reached_{0}; // writer: control; readers: workers
+    std::array<BackendLoad, kMaxBackends> loads_;
+};
 
 /// How a pool chooses, as of one snapshot.
 struct Dealer {

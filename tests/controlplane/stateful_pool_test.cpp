@@ -9,9 +9,11 @@
 
 #include "viaduct/steer.hpp"
 
+#include <array>
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <memory>
+#include <random>
 
 namespace viaduct::test {
 
@@ -113,6 +115,51 @@ TEST(StatefulPool, CountsHealWhenByesAreLost) {
     EXPECT_EQ(calls(), 900U) << "they rang too long";
     sweep(sweeper, start.after(1'020)); // nobody's BYE came
     EXPECT_EQ(calls(), 0U);
+}
+
+// A call may begin and end anywhere in the table, before or behind a pass that goes on.
+TEST(StatefulPool, CountsAreExactWhileAPassGoesOn) {
+    Office office(SteerBy::LeastCalls);
+    const OwnTable own(std::size_t{1} << 20); // sixteen ticks a pass
+    const CallTable& table = own.table;
+    CallSweeper sweeper(table, office.publisher);
+    const auto snapshot = office.publisher.build(office.model);
+    const CallTime now(100);
+    const auto send = [&](Method method, const std::string& id) {
+        SipDigest digest;
+        digest.kind = PayloadKind::Request;
+        digest.method = method;
+        digest.call_id = id;
+        digest.from_tag = "a";
+        digest.top_via_branch = "z9hG4bK";
+        if (method != Method::Invite) digest.to_tag = "b";
+        digest.has_to_tag = !digest.to_tag.empty();
+        const std::uint64_t hash = steering_hash(snapshot->pools[0], digest);
+        return steer({*snapshot, table, now}, kProxies, digest, hash).backend.value();
+    };
+    std::array<std::uint64_t, 3> living{};
+    std::vector<std::string> open;
+    std::minstd_rand random(1);
+    TimePoint clock{};
+    int placed = 0;
+    const auto passes = sweeper.passes() + 20;
+    while (sweeper.passes() < passes) {
+        for (int i = 0; i < 40; ++i) {
+            if (open.empty() || random() % 8 < 5) {
+                open.push_back(std::to_string(placed++));
+                ++living[index(send(Method::Invite, open.back()))];
+            } else {
+                std::swap(open[random() % open.size()], open.back());
+                --living[index(send(Method::Bye, open.back()))];
+                open.pop_back();
+            }
+        }
+        sweeper.tick(now, clock += std::chrono::milliseconds(100));
+        for (std::size_t id = 0; id < 3; ++id)
+            ASSERT_EQ(office.publisher.loads()[id].calls(), living[id]) << placed << " calls placed";
+    }
+    EXPECT_GT(open.size(), 2'000U);
+    EXPECT_EQ(living[1], 50U) << "held while there are more than that";
 }
 
 TEST(StatefulPool, ForgetsRequestsThatNobodyAnswers) {

@@ -353,21 +353,35 @@ TEST(LeastWork, IsWhatAModelSays) {
     EXPECT_GT(open.size(), 0U);
 }
 
-TEST(Loads, AreWhatThePassFoundAndWhatCameSince) {
-    BackendLoad load;
+TEST(Loads, AreWhatThePassFoundAndWhatCameBehindIt) {
+    BackendLoads loads;
+    BackendLoad& load = loads[3];
+    constexpr auto kBehind = SeenByPass::No;
+    constexpr auto kAhead = SeenByPass::Yes;
     for (int i = 0; i < 10; ++i)
-        load.change(LoadKind::None, LoadKind::Call);
-    const auto before = load.changes();
-    load.set({7, 3}, before); // three BYEs were lost
-    EXPECT_EQ(load.calls(), 7U);
-    EXPECT_EQ(load.all(), 10U);
-    load.change(LoadKind::None, LoadKind::Call);
-    load.change(LoadKind::Other, LoadKind::None);
-    EXPECT_EQ(load.calls(), 8U);
-    EXPECT_EQ(load.all(), 10U);
+        load.change(LoadKind::None, LoadKind::Call, kBehind);
+    const auto before = load.unseen();
+    load.change(LoadKind::None, LoadKind::Call, kAhead); // the pass finds it, too
+    load.change(LoadKind::None, LoadKind::Call, kBehind);
+    EXPECT_EQ(load.calls(), 12U);
+    load.set({8, 3, 0}, before); // the BYEs of three of the ten were lost
+    EXPECT_EQ(load.calls(), 9U);
+    EXPECT_EQ(load.all(), 12U);
+    load.change(LoadKind::None, LoadKind::Call, kBehind);
+    load.change(LoadKind::Other, LoadKind::None, kBehind);
+    EXPECT_EQ(load.calls(), 10U);
+    EXPECT_EQ(load.all(), 12U);
     for (int i = 0; i < 20; ++i)
-        load.change(LoadKind::Call, LoadKind::None);
+        load.change(LoadKind::Call, LoadKind::None, kBehind);
     EXPECT_EQ(load.calls(), 0U) << "never below nothing";
+}
+
+TEST(Loads, TellWhatAPassHasBehindIt) {
+    BackendLoads loads;
+    EXPECT_EQ(loads.is_seen(0), SeenByPass::Yes);
+    loads.reaches(64);
+    EXPECT_EQ(loads.is_seen(0), SeenByPass::No);
+    EXPECT_EQ(loads.is_seen(64), SeenByPass::Yes);
 }
 
 TEST(Loads, AddUpWhateverWorkersDoAtOnce) {
