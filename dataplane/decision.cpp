@@ -113,25 +113,13 @@ void Decision::hear(std::uint64_t hash, BackendId sender, bool by_key) noexcept 
     result_.slot = slot_of(hash);
     result_.role = role_of(digest_);
     result_.call = calls().find(hash, view_.now);
-    if (!result_.call || result_.call->backend != sender) return;
-    go(sender, SteerRule::Remembered);
-    if (by_key) { // an address that was asked for once so far
-        const bool is_first = result_.call->state == CallState::Lasting &&
-                              result_.call->dialog != 0 && !is_confirmed(*result_.call);
-        if (!writes() || !is_first || digest_.status < 200) return;
-        Call heard = *result_.call;
-        if (digest_.status < 300) { // as if it had been asked for again
-            heard.dialog = static_cast<std::uint8_t>(heard.dialog + Registration::kContacts);
-        } else { // it is known no longer than that may be repeated, and the next try is the first
-            const int once =
-                std::min(heard.deadline.left(view_.now), pool_.lifetimes.transaction + 1);
-            heard.deadline = view_.now.after(static_cast<std::uint16_t>(std::max(0, once)));
-            heard.state = CallState::Failed;
-            heard.dialog = 0;
-        }
-        if (calls().update(hash, *result_.call, heard)) count(*result_.call, heard);
+    if (!result_.call) return;
+    if (by_key) {
+        hear_registrar(sender);
         return;
     }
+    if (result_.call->backend != sender) return;
+    go(sender, SteerRule::Remembered);
     switch (result_.call->state) {
     case CallState::Ringing:
     case CallState::Failed:
@@ -144,6 +132,20 @@ void Decision::hear(std::uint64_t hash, BackendId sender, bool by_key) noexcept 
     case CallState::Open:
         return;
     }
+}
+
+void Decision::hear_registrar(BackendId sender) noexcept {
+    const Call known = *result_.call;
+    // Who accepts it has it: the REGISTER went elsewhere because that one drains, or was down.
+    const bool moves = digest_.status < 300 && known.state == CallState::Lasting;
+    if (!writes() || (known.backend != sender && !moves)) return;
+    Call heard = known;
+    heard.backend = sender;
+    take_registrars_answer(digest_.status, arrival_.payload, pool_.lifetimes, view_.now, heard);
+    if (heard == known || !calls().update(result_.hash, known, heard)) return;
+    go(sender, SteerRule::Registered);
+    count(known, heard);
+    mark();
 }
 
 /// What is remembered by another key is not only this request's, and what is beside hears none.
@@ -195,6 +197,7 @@ void Decision::read_more() noexcept {
     result_.slot = slot_of(*key);
     if (digest_.method != Method::Register || !calls().exists()) return;
     registers_ = read_registration(arrival_.payload);
+    is_heard_ = pool_.mode == ForwardMode::Nat && is_in_answers(rule.type);
     // Others of the same sender or header may have contacts besides.
     const bool is_address = rule.type == KeyType::Aor || rule.type == KeyType::From;
     if (registers_->asks == Registration::Asks::ToRemoveAll && !is_address)
@@ -333,7 +336,9 @@ void Decision::look_closer() noexcept {
         // What else is published under an address does not lead away from where it is registered.
         const bool binds =
             registers_ ? registers_->asks == Registration::Asks::ToBind : !by_key_ || !result_.call;
-        if (starter && result_.backend && binds && !is_by_hash()) remember(result_.rule);
+        // A stranger moves nobody's binding: where the answer is heard, that says whether it moves.
+        const bool waits = is_heard_ && result_.call && result_.call->state == CallState::Lasting;
+        if (starter && result_.backend && binds && !waits && !is_by_hash()) remember(result_.rule);
         return;
     }
     const BackendId old = old_owner();
@@ -498,7 +503,7 @@ void Decision::mark() noexcept {
 
 Call Decision::after_this(Call call, bool fresh) const noexcept {
     if (registers_) {
-        take_registration(*registers_, pool_.lifetimes, view_.now, fresh, call);
+        take_registration(*registers_, pool_.lifetimes, view_.now, fresh, is_heard_, call);
         return call;
     }
     Call after = call;

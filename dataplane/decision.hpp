@@ -89,6 +89,8 @@ private:
         result_.backend = backend;
         result_.rule = rule;
     }
+    /// The answer to a REGISTER that went by its address.
+    void hear_registrar(BackendId sender) noexcept;
     void go_now(SteerRule rule) noexcept;
     void choose_new() noexcept;
     void follow_dead_owner(BackendId owner) noexcept;
@@ -122,6 +124,7 @@ private:
     std::optional<Registration> registers_; ///< what a REGISTER by another key asks for
     std::uint64_t call_id_hash_ = 0;
     bool by_key_ = false;      ///< another key takes the place of the Call-ID
+    bool is_heard_ = false;    ///< the answer to the REGISTER passes, and is read
     bool is_beside_ = false;   ///< what is remembered is no slot's
     bool is_backends_ = false; ///< a nat backend has sent it
     bool keeps_unknown_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registration.hpp"
 
+#include "viaduct/keys.hpp"
 #include "viaduct/sip_message.hpp"
 
 #include <algorithm>
@@ -20,6 +21,19 @@ std::uint8_t contact_of(std::string_view uri) noexcept {
         sum = (sum ^ static_cast<std::uint8_t>(c)) * 0x100000001b3U;
     return static_cast<std::uint8_t>(1 + (sum * 0x9e3779b97f4a7c15U >> 40) %
                                              (Registration::kSeveralContacts - 1));
+}
+
+/// For so many seconds, and for as long as the last request before their end may be repeated.
+int units_of(std::uint64_t seconds, const CallLifetimes& lifetimes) noexcept {
+    const std::uint64_t unit = lifetimes.unit_seconds;
+    if (unit == 0) return lifetimes.silence;
+    return static_cast<int>(
+        std::min<std::uint64_t>(lifetimes.silence, seconds / unit + 1 + lifetimes.transaction));
+}
+
+/// For as long as a request may be repeated.
+int once(const CallLifetimes& lifetimes) noexcept {
+    return std::min<int>(lifetimes.silence, lifetimes.transaction + 1);
 }
 
 std::uint8_t contacts_of(const Call& call) noexcept {
@@ -63,10 +77,11 @@ void take_registration(const Registration& registration,
                        const CallLifetimes& lifetimes,
                        CallTime now,
                        bool fresh,
+                       bool is_heard,
                        Call& call) noexcept {
     using Asks = Registration::Asks;
     const int left = fresh ? 0 : std::max(0, call.deadline.left(now));
-    const int over = std::min<int>(lifetimes.silence, lifetimes.transaction + 1);
+    const int over = once(lifetimes);
     const auto set = [&](int units) {
         call.deadline = now.after(static_cast<std::uint16_t>(units));
     };
@@ -79,12 +94,7 @@ void take_registration(const Registration& registration,
     case Asks::Nothing:
         return;
     case Asks::ToBind: {
-        const std::uint64_t unit = lifetimes.unit_seconds;
-        const int asked =
-            unit == 0
-                ? lifetimes.silence
-                : static_cast<int>(std::min<std::uint64_t>(
-                      lifetimes.silence, registration.seconds / unit + 1 + lifetimes.transaction));
+        const int asked = is_heard ? over : units_of(registration.seconds, lifetimes);
         // Later than a request is repeated: a stranger who sends one twice confirms nothing.
         const bool comes_back =
             call.state == CallState::Lasting && known != 0 && asked - left > over;
@@ -109,6 +119,28 @@ void take_registration(const Registration& registration,
         call.dialog = 0;
         return;
     }
+}
+
+void take_registrars_answer(std::uint16_t status,
+                            std::span<const std::byte> payload,
+                            const CallLifetimes& lifetimes,
+                            CallTime now,
+                            Call& call) noexcept {
+    const int left = std::max(0, call.deadline.left(now));
+    const auto set = [&](int units) {
+        call.deadline = now.after(static_cast<std::uint16_t>(units));
+    };
+    if (call.state != CallState::Lasting || call.dialog == 0) return;
+    if (status < 300) { // it names all that are bound (§10.3), in seconds that the registrar chose
+        set(std::max(left, units_of(granted_seconds(payload).value_or(kUsualSeconds), lifetimes)));
+        if (!is_confirmed(call))
+            call.dialog = static_cast<std::uint8_t>(call.dialog + Registration::kContacts);
+        return;
+    }
+    if (is_confirmed(call)) return;
+    set(std::min(left, once(lifetimes))); // the next try is the first
+    call.state = CallState::Failed;
+    call.dialog = 0;
 }
 
 } // namespace viaduct

@@ -44,11 +44,20 @@ struct Registration {
 [[nodiscard]] Registration read_registration(std::span<const std::byte> payload) noexcept;
 
 /// Makes `call`, of the key of the REGISTER, what it is after it. `fresh`: it is remembered for the
-/// first time, or anew.
+/// first time, or anew. `is_heard`: its answer will be heard, and says for how long it is bound.
 void take_registration(const Registration& registration,
                        const CallLifetimes& lifetimes,
                        CallTime now,
                        bool fresh,
+                       bool is_heard,
                        Call& call) noexcept;
+
+/// The same after the final answer with this status and payload: a 2xx binds for as long as it
+/// says, anything else takes back what was not bound before.
+void take_registrars_answer(std::uint16_t status,
+                            std::span<const std::byte> payload,
+                            const CallLifetimes& lifetimes,
+                            CallTime now,
+                            Call& call) noexcept;
 
 } // namespace viaduct

@@ -78,6 +78,20 @@ struct Site {
             .set("To", "<sip:" + user + "@example.com>")
             .call_id(method + " of " + user);
     }
+    /// What that backend answers to the user's REGISTER.
+    void hear(const std::string& user,
+              BackendId from,
+              int status,
+              const std::string& method = "REGISTER",
+              const std::string& contact = {}) {
+        MessageBuilder message("SIP/2.0 " + std::to_string(status) + " So", method);
+        message.set("To", "<sip:" + user + "@example.com>;tag=registrar")
+            .call_id(method + " of " + user);
+        if (!contact.empty()) message.set("Contact", contact);
+        const std::string answer = message.text();
+        const SipDigest digest = read_digest(bytes_of(answer), {.want = kWantForCalls});
+        hear_answer({here.snapshot, table, now}, kProxies, digest, {bytes_of(answer), {}}, from);
+    }
     Steering registers(const std::string& user,
                        const std::string& contact = "<sip:u@192.0.2.7>",
                        const std::string& expires = "3600") {
@@ -249,32 +263,23 @@ TEST(Registered, IsRememberedForAsLongAsAnyOfItsContacts) {
     EXPECT_EQ(site.left("dave"), 900) << "no longer than call_lifetime";
 }
 
-/// Where answers pass: a challenge, credentials that are wrong, and right ones.
-TEST(Registered, ThatWasRefusedIsForgottenAfterOneTransaction) {
+/// Where answers pass: a challenge, credentials that are wrong, no answer at all, and right ones.
+TEST(Registered, IsBoundByItsAnswerWhereThatIsHeard) {
     constexpr int kOnce = 3 + 1;
     Site site;
     site.pool().mode = ForwardMode::Nat;
     const auto hear = [&](BackendId from, int status, const std::string& method = "REGISTER") {
-        const std::string answer =
-            MessageBuilder("SIP/2.0 " + std::to_string(status) + " So", method)
-                .set("To", "<sip:alice@example.com>;tag=registrar")
-                .call_id("REGISTER of alice")
-                .text();
-        const SipDigest digest = read_digest(bytes_of(answer), {.want = kWantForCalls});
-        hear_answer({site.here.snapshot, site.table, site.now},
-                    kProxies,
-                    digest,
-                    {bytes_of(answer), {}},
-                    from);
+        site.hear("alice", from, status, method);
     };
     for (int tries = 0; tries < 3; ++tries) {
         const BackendId at = site.registers("alice").backend.value();
-        EXPECT_EQ(site.left("alice"), 3600 / 15 + kOnce);
+        EXPECT_EQ(site.left("alice"), kOnce) << "nobody has accepted it";
         hear(at, 100);
         hear(at, 489, "PUBLISH");
-        EXPECT_EQ(site.left("alice"), 3600 / 15 + kOnce);
-        hear(at, tries == 0 ? 401 : 403);
+        hear(kBackends[(index(at) + 1) % 3], 403);
+        if (tries > 0) hear(at, tries == 1 ? 401 : 403);
         EXPECT_EQ(site.left("alice"), kOnce) << tries;
+        EXPECT_EQ(site.send(Site::request_for("alice", "INVITE").text()).backend, at);
     }
     const BackendId at = site.registers("alice").backend.value();
     hear(at, 200);
@@ -282,6 +287,42 @@ TEST(Registered, ThatWasRefusedIsForgottenAfterOneTransaction) {
     site.registers("alice");
     hear(at, 401);
     EXPECT_EQ(site.left("alice"), 3600 / 15 + kOnce) << "a challenge ends no living binding";
+    site.registers("alice", "<sip:u@192.0.2.7>", "60");
+    site.hear("alice", at, 200, "REGISTER", "<sip:u@192.0.2.7>;expires=7200");
+    EXPECT_EQ(site.left("alice"), 7200 / 15 + kOnce) << "as granted, and not as asked";
+}
+
+/// A stranger without its password sends a REGISTER for an address whose backend drains, or is
+/// down.
+TEST(Registered, LeavesItsBackendOnlyForOneThatAcceptsIt) {
+    for (const bool dies : {false, true}) {
+        Site site;
+        site.pool().mode = ForwardMode::Nat;
+        const auto asked = [&] {
+            return site.send(Site::request_for("alice", "MESSAGE").text()).backend;
+        };
+        const BackendId before = site.registers("alice").backend.value();
+        site.hear("alice", before, 200);
+        site.change();
+        Backend& leaves = site.here.snapshot.backends[index(before)];
+        if (dies)
+            leaves.life = BackendLife::Dead;
+        else
+            site.drain(before);
+        const BackendId next = site.registers("alice", "<sip:stranger@192.0.2.66>").backend.value();
+        EXPECT_NE(next, before);
+        site.hear("alice", next, 401);
+        leaves.life = BackendLife::Serves;
+        EXPECT_EQ(asked(), before) << dies;
+
+        if (dies) leaves.life = BackendLife::Dead;
+        EXPECT_EQ(site.registers("alice").backend, next);
+        leaves.is_to_be_empty = false; // meanwhile
+        leaves.life = BackendLife::Serves;
+        site.hear("alice", next, 200);
+        EXPECT_EQ(asked(), next) << dies;
+        EXPECT_EQ(site.registers("alice").backend, next) << "and stays there";
+    }
 }
 
 /// Anybody can send a REGISTER: what nobody is known to have accepted takes nothing away.
