@@ -198,8 +198,10 @@ void Taking::run() noexcept {
     case Method::Cancel:
         take_cancel();
         return;
+    case Method::Update: // an early dialog has it, too (RFC 3311), but none that failed before
+        if (call_.state != CallState::Failed) return;
+        break;
     case Method::Prack:
-    case Method::Update:
     case Method::Register:
     case Method::Subscribe:
     case Method::Publish:

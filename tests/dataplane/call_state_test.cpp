@@ -239,6 +239,30 @@ TEST(CallLife, AChallengedCallThatIsAnsweredLives) {
     EXPECT_GT(living, kCalls * 9 / 10) << "but for the 14th that docs/steering.md tells of";
 }
 
+/// One ACK in 14 to an answer looks like one to a failure; what refreshes the session says better.
+TEST(CallLife, AnUpdateOfACallThatWasTakenForRefusedSaysThatItLives) {
+    Site site(SteerBy::LeastCalls);
+    int taken_for_refused = 0;
+    constexpr int kCalls = 500;
+    for (int i = 0; i < kCalls; ++i) {
+        const std::string id = "update-" + std::to_string(i);
+        const auto send = [&](Method method, const std::string& branch) {
+            SipDigest digest = Site::message(method, id, method != Method::Invite);
+            const std::string of_this_call = "z9hG4bK" + branch + id;
+            digest.top_via_branch = of_this_call;
+            return site.send(digest);
+        };
+        static_cast<void>(send(Method::Invite, "invite"));
+        static_cast<void>(send(Method::Update, "early"));
+        static_cast<void>(send(Method::Ack, "ack"));
+        const Steering update = send(Method::Update, "update"); // sees what was before it
+        taken_for_refused += update.call->state == CallState::Failed ? 1 : 0;
+        ASSERT_EQ(send(Method::Info, "info").call->state, CallState::Answered) << i;
+    }
+    EXPECT_GT(taken_for_refused, 0);
+    EXPECT_EQ(site.load(0).calls() + site.load(1).calls() + site.load(2).calls(), kCalls);
+}
+
 /// In nat the legs of a proxy pass here, too, under the same Call-ID.
 TEST(CallLife, ARefusedCallThroughAProxyIsNoLivingOne) {
     Site site(SteerBy::LeastCalls);
