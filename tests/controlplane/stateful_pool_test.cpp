@@ -14,6 +14,9 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <random>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace viaduct::test {
 
@@ -39,6 +42,33 @@ struct Office {
         config.pools[0].backends[1].max_calls = 50;
         return config;
     }
+};
+
+/// An office whose pool gets requests.
+struct Traffic {
+    explicit Traffic(SteerBy by, std::size_t words = kManyWords)
+        : office(by), own(words), sweeper(own.table, office.publisher),
+          snapshot(office.publisher.build(office.model)) {}
+
+    BackendId
+    send(Method method, const std::string& id, CallTime now, std::string_view branch = "z9hG4bK") {
+        SipDigest digest;
+        digest.kind = PayloadKind::Request;
+        digest.method = method;
+        digest.call_id = id;
+        digest.from_tag = "a";
+        digest.top_via_branch = branch;
+        if (method != Method::Invite) digest.to_tag = "b";
+        digest.has_to_tag = !digest.to_tag.empty();
+        const std::uint64_t hash = steering_hash(snapshot->pools[0], digest);
+        return steer({*snapshot, own.table, now}, kProxies, digest, hash).backend.value();
+    }
+    [[nodiscard]] const BackendLoad& load(std::size_t id) { return office.publisher.loads()[id]; }
+
+    Office office;
+    OwnTable own;
+    CallSweeper sweeper;
+    std::unique_ptr<const Snapshot> snapshot;
 };
 
 } // namespace
@@ -72,27 +102,15 @@ TEST(StatefulPool, LetsChangesCountAtOnceAndKeepsWhatIsAsItWas) {
 }
 
 TEST(StatefulPool, CountsHealWhenByesAreLost) {
-    Office office(SteerBy::LeastCalls);
-    const OwnTable own;
-    const CallTable& table = own.table;
-    CallSweeper sweeper(table, office.publisher);
-    const auto snapshot = office.publisher.build(office.model);
+    Traffic traffic(SteerBy::LeastCalls);
+    CallSweeper& sweeper = traffic.sweeper;
     const auto send = [&](Method method, const std::string& id, CallTime now) {
-        SipDigest digest;
-        digest.kind = PayloadKind::Request;
-        digest.method = method;
-        digest.call_id = id;
-        digest.from_tag = "a";
-        digest.top_via_branch = "z9hG4bK";
-        if (method != Method::Invite) digest.to_tag = "b";
-        digest.has_to_tag = !digest.to_tag.empty();
-        const std::uint64_t hash = steering_hash(snapshot->pools[0], digest);
-        static_cast<void>(steer({*snapshot, table, now}, kProxies, digest, hash));
+        static_cast<void>(traffic.send(method, id, now));
     };
     const auto calls = [&] {
         std::uint64_t sum = 0;
         for (std::size_t id = 0; id < 3; ++id)
-            sum += office.publisher.loads()[id].calls();
+            sum += traffic.load(id).calls();
         return sum;
     };
     const CallTime start(100);
@@ -119,24 +137,9 @@ TEST(StatefulPool, CountsHealWhenByesAreLost) {
 
 // A call may begin and end anywhere in the table, before or behind a pass that goes on.
 TEST(StatefulPool, CountsAreExactWhileAPassGoesOn) {
-    Office office(SteerBy::LeastCalls);
-    const OwnTable own(std::size_t{1} << 20); // sixteen ticks a pass
-    const CallTable& table = own.table;
-    CallSweeper sweeper(table, office.publisher);
-    const auto snapshot = office.publisher.build(office.model);
+    Traffic traffic(SteerBy::LeastCalls, std::size_t{1} << 20); // sixteen ticks a pass
+    CallSweeper& sweeper = traffic.sweeper;
     const CallTime now(100);
-    const auto send = [&](Method method, const std::string& id) {
-        SipDigest digest;
-        digest.kind = PayloadKind::Request;
-        digest.method = method;
-        digest.call_id = id;
-        digest.from_tag = "a";
-        digest.top_via_branch = "z9hG4bK";
-        if (method != Method::Invite) digest.to_tag = "b";
-        digest.has_to_tag = !digest.to_tag.empty();
-        const std::uint64_t hash = steering_hash(snapshot->pools[0], digest);
-        return steer({*snapshot, table, now}, kProxies, digest, hash).backend.value();
-    };
     std::array<std::uint64_t, 3> living{};
     std::vector<std::string> open;
     std::minstd_rand random(1);
@@ -147,42 +150,32 @@ TEST(StatefulPool, CountsAreExactWhileAPassGoesOn) {
         for (int i = 0; i < 40; ++i) {
             if (open.empty() || random() % 8 < 5) {
                 open.push_back(std::to_string(placed++));
-                ++living[index(send(Method::Invite, open.back()))];
+                ++living[index(traffic.send(Method::Invite, open.back(), now))];
             } else {
                 std::swap(open[random() % open.size()], open.back());
-                --living[index(send(Method::Bye, open.back()))];
+                --living[index(traffic.send(Method::Bye, open.back(), now))];
                 open.pop_back();
             }
         }
         sweeper.tick(now, clock += std::chrono::milliseconds(100));
         for (std::size_t id = 0; id < 3; ++id)
-            ASSERT_EQ(office.publisher.loads()[id].calls(), living[id]) << placed << " calls placed";
+            ASSERT_EQ(traffic.load(id).calls(), living[id]) << placed << " calls placed";
     }
     EXPECT_GT(open.size(), 2'000U);
     EXPECT_EQ(living[1], 50U) << "held while there are more than that";
 }
 
 TEST(StatefulPool, ForgetsRequestsThatNobodyAnswers) {
-    Office office(SteerBy::LeastWork);
-    const OwnTable own;
-    const CallTable& table = own.table;
-    CallSweeper sweeper(table, office.publisher);
-    const auto snapshot = office.publisher.build(office.model);
+    Traffic traffic(SteerBy::LeastWork);
+    CallSweeper& sweeper = traffic.sweeper;
     const CallTime start(100);
     const auto send = [&](Method method, const std::string& id) {
-        SipDigest digest;
-        digest.kind = PayloadKind::Request;
-        digest.method = method;
-        digest.call_id = id;
-        digest.from_tag = "a";
-        digest.top_via_branch = id;
-        const std::uint64_t hash = steering_hash(snapshot->pools[0], digest);
-        static_cast<void>(steer({*snapshot, table, start}, kProxies, digest, hash));
+        static_cast<void>(traffic.send(method, id, start, id));
     };
     const auto work = [&] {
         std::uint64_t sum = 0;
         for (std::size_t id = 0; id < 3; ++id)
-            sum += office.publisher.loads()[id].work();
+            sum += traffic.load(id).work();
         return sum;
     };
     for (int i = 0; i < 100; ++i) {
