@@ -7,34 +7,6 @@ command -v kamailio >/dev/null || { echo "skipped: kamailio is not installed (sc
 
 PROXY=5090
 LAB_FALL=40
-# kamailio_start NAME ROLE ADDRESS:PORT ROUTES: one in that namespace.
-kamailio_start() {
-    local folder=$LAB_DIR/$1.kamailio
-    mkdir -p "$folder"
-    cat >"$folder/kamailio.cfg" <<CONFIG
-#!KAMAILIO
-debug=-1
-log_stderror=yes
-children=2
-disable_tcp=yes
-auto_aliases=no
-dns=no
-rev_dns=no
-listen=udp:$3
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "pv.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
-loadmodule "corex.so"
-$4
-CONFIG
-    lab_spawn "$1" "$2" kamailio -DD -E -f "$folder/kamailio.cfg" -w "$folder/." -Y "$folder/." \
-        -P "$folder/pid" -m 64 -M 8 >"$folder/log" 2>&1
-    lab_wait 15 lab_hears "$2" "${3##*:}" || fail "Kamailio $1 listens: $(tail -n 3 "$folder/log")"
-}
-lab_hears() { [[ -n $(lab_in "$1" ss -Hlun "sport = :$2") ]]; }
-
 # shellcheck disable=SC2016
 SERVER='request_route {
     if (is_method("ACK")) exit;
@@ -74,9 +46,9 @@ for mode in dsr-l2 nat; do
     sed -i -e 's/^t_settle/steering = "least-calls"\n&/' -e 's/^port = 5060$/&\nMAX/' "$LAB_DIR/viaduct.toml"
     sed -i -e '/^\[\[vip\]\]/,/^\[/ { /^MAX$/d }' -e 's/^MAX$/max_calls = 25/' "$LAB_DIR/viaduct.toml"
     for n in 1 2 3; do
-        kamailio_start "be$n" "be$n" "$(lab_address "$n"):5060" "${SERVER//VIP/$LAB_VIP}"
+        kamailio_start "be$n" "be$n" "$(lab_address "$n"):5060" "${SERVER//VIP/$LAB_VIP}" corex
     done
-    kamailio_start proxy cli "$LAB_CLIENT:$PROXY" "${FORK//VIP/$LAB_VIP}"
+    kamailio_start proxy cli "$LAB_CLIENT:$PROXY" "${FORK//VIP/$LAB_VIP}" corex
     lab_start_viaductd || fail "viaductd becomes READY"
     lab_wait_backends_up || fail "the backends come up"
     lab_wait_settled || fail "all three take calls"

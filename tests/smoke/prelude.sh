@@ -87,6 +87,22 @@ send_invite() {
         lab_in cli socat -u - "UDP-SENDTO:$LAB_VIP:5060,bind=$LAB_CLIENT:5099"
 }
 
+# kamailio_start NAME ROLE LISTEN ROUTES [MODULE...]: one that listens in that namespace; its log is NAME.log.
+kamailio_start() {
+    local folder=$LAB_DIR/$1.kamailio port=${3%% *}
+    mkdir -p "$folder"
+    {
+        printf '%s\n' '#!KAMAILIO' debug=-1 log_stderror=yes children=2 disable_tcp=yes auto_aliases=no dns=no rev_dns=no \
+            dns_cache_init=off use_dst_blocklist=off "listen=udp:$3"
+        printf 'loadmodule "%s.so"\n' tm sl pv textops siputils "${@:5}"
+        printf '%s\n' "$4"
+    } >"$folder/kamailio.cfg"
+    lab_spawn "$1" "$2" kamailio -DD -E -f "$folder/kamailio.cfg" -w "$folder" -Y "$folder" -m 64 -M 8 \
+        >/dev/null 2>"$LAB_DIR/$1.log"
+    lab_wait 15 lab_hears "$2" "${port##*:}" || fail "Kamailio $1 listens: $(tail -n 3 "$LAB_DIR/$1.log")"
+}
+lab_hears() { [[ -n $(lab_in "$1" ss -Hlun "sport = :$2") ]]; } # ROLE PORT
+
 # host_state: what viaductd could leave behind in its namespace and on disk.
 host_state() {
     ip -n "$LAB_ID-lb" -o link | sed 's/ qlen.*//; s/ state [A-Z]*//'

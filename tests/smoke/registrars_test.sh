@@ -9,40 +9,15 @@ USERS=30
 LAB_T1=20 LAB_SETTLE=2
 
 # registrar N: a stateful proxy with its own location table, in memory.
-registrar() {
-    cat >"$LAB_DIR/kamailio$1.cfg" <<CONFIG
-#!KAMAILIO
-debug=-1
-log_stderror=yes
-children=2
-disable_tcp=yes
-auto_aliases=no
-dns=no
-rev_dns=no
-dns_cache_init=off
-use_dst_blocklist=off
-listen=udp:$LAB_VIP:5060
-alias=example.com
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "pv.so"
-loadmodule "textops.so"
-loadmodule "siputils.so"
-loadmodule "usrloc.so"
-loadmodule "registrar.so"
+REGISTRAR='alias=example.com
 request_route {
     if (is_method("OPTIONS")) { sl_send_reply("200", "Here"); exit; }
     if (is_method("REGISTER")) { save("location"); exit; }
     if (is_method("ACK")) { t_relay(); exit; }
     if (!lookup("location")) { sl_send_reply("404", "Not registered here"); exit; }
     t_relay();
-}
-CONFIG
-    mkdir -p "$LAB_DIR/run$1"
-    lab_spawn "be$1" "be$1" kamailio -DD -E -f "$LAB_DIR/kamailio$1.cfg" -w "$LAB_DIR/run$1" -Y "$LAB_DIR/run$1" \
-        -m 32 -M 4 >/dev/null 2>"$LAB_DIR/kamailio$1.log"
-    lab_wait 15 lab_listens "be$1" || fail "Kamailio b$1 listens: $(tail -n 3 "$LAB_DIR/kamailio$1.log")"
-}
+}'
+registrar() { kamailio_start "be$1" "be$1" "$LAB_VIP:5060" "$REGISTRAR" usrloc registrar; }
 
 # scenario NAME METHOD STATUS [HEADER...]: a request for each of users 1, 2, 3, ..., that has to be answered so.
 scenario() {
