@@ -33,32 +33,9 @@ lab_start_backends
 lab_start_viaductd || fail "viaductd becomes READY"
 lab_wait_backends_up || fail "the backends come up"
 lab_wait_settled || fail "all three take calls"
-
-cat >"$LAB_DIR/register.xml" <<'XML'
-<?xml version="1.0" encoding="ISO-8859-1" ?>
-<scenario name="phone">
-  <send retrans="500"><![CDATA[
-
-      REGISTER sip:example.com SIP/2.0
-      Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]
-      Max-Forwards: 70
-      From: <sip:user[call_number]@example.com>;tag=[pid]c[call_number]
-      To: [before][call_number][after]
-      Call-ID: [call_id]
-      CSeq: 1 REGISTER
-      Contact: <sip:user[call_number]@[local_ip]:[local_port]>
-      Expires: 600
-      Content-Length: 0
-
-    ]]></send>
-  <recv response="200"/>
-</scenario>
-XML
 # register NAME BEFORE AFTER: 60 users whose address is written BEFORE, number, AFTER.
 register() {
-    TERM=dumb lab_in cli timeout -s KILL 60 sipp -sf "$LAB_DIR/register.xml" "$LAB_VIP:5060" -i "$LAB_CLIENT" -nostdin \
-        -m 60 -r 60 -l 60 -cid_str "%u-$1@lab" -key before "$2" -key after "$3" >/dev/null 2>"$LAB_DIR/$1.stderr" ||
-        fail "all 60 users are registered ($1): $(<"$LAB_DIR/$1.stderr")"
+    users_register "$1" 60 "%u-$1@lab" "$2" "$3"
     reached "$1" REGISTER >"$LAB_DIR/$1"
     diff <(sed "s/first/$1/" "$LAB_DIR/users") "$LAB_DIR/$1" >&2 || fail "all are registered where explain says ($1)"
 }

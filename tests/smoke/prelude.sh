@@ -87,6 +87,13 @@ send_invite() {
         lab_in cli socat -u - "UDP-SENDTO:$LAB_VIP:5060,bind=$LAB_CLIENT:5099"
 }
 
+# users_register NAME USERS CALL-IDS BEFORE AFTER: each accepted, under an address written BEFORE, number, AFTER.
+users_register() {
+    TERM=dumb lab_in cli timeout -s KILL 60 sipp -sf "$LAB_SIPP/register.xml" "$LAB_VIP:5060" -i "$LAB_CLIENT" -nostdin \
+        -m "$2" -r "$2" -l "$2" -cid_str "$3" -key before "$4" -key after "$5" >/dev/null 2>"$LAB_DIR/$1.stderr" ||
+        fail "all $2 users are registered ($1): $(<"$LAB_DIR/$1.stderr")"
+}
+
 # kamailio_start NAME ROLE LISTEN ROUTES [MODULE...]: one that listens in that namespace; its log is NAME.log.
 kamailio_start() {
     local folder=$LAB_DIR/$1.kamailio port=${3%% *}

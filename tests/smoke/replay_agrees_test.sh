@@ -46,29 +46,7 @@ expect "explain still knows the first call: $hashed" [ "$(jq -r .backend <<<"$ha
     "$(awk '$1 == "1-turns@lab" { print $2; exit }' "$LAB_DIR/turns.arrived")" ]
 
 begin users 's/^t_settle/key = "aor"\n&/'
-cat >"$LAB_DIR/users.xml" <<'XML'
-<?xml version="1.0" encoding="ISO-8859-1" ?>
-<scenario name="registers, and is called">
-  <send retrans="500"><![CDATA[
-
-      REGISTER sip:example.com SIP/2.0
-      Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]
-      Max-Forwards: 70
-      From: <sip:user[call_number]@example.com>;tag=[pid]r[call_number]
-      To: <sip:user[call_number]@example.com>
-      Call-ID: [call_id]
-      CSeq: 1 REGISTER
-      Contact: <sip:user[call_number]@[local_ip]:[local_port]>
-      Expires: 600
-      Content-Length: 0
-
-    ]]></send>
-  <recv response="200"/>
-</scenario>
-XML
-TERM=dumb lab_in cli timeout -s KILL 60 sipp -sf "$LAB_DIR/users.xml" "$LAB_VIP:5060" -i "$LAB_CLIENT" -nostdin \
-    -m 40 -r 40 -l 40 -cid_str "r%u-users@lab" >/dev/null 2>"$LAB_DIR/users.stderr" ||
-    fail "all users are registered: $(<"$LAB_DIR/users.stderr")"
+users_register users 40 "r%u-users@lab" '<sip:user' '@example.com>'
 mkdir "$LAB_DIR/called"
 sed '/To: /s/<sip:[^>]*>/<sip:user[call_number]@example.com>/' \
     "$LAB_SIPP/uac.xml" >"$LAB_DIR/called/uac.xml"
