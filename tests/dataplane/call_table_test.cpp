@@ -192,7 +192,7 @@ TEST(CallTable, ASweepForgetsThePastAndWhatTheVisitorRefuses) {
 }
 
 TEST(CallTable, BothBucketsOfAHashAreOfItsSlot) {
-    for (const std::size_t times : {1, 2, 8}) {
+    for (const std::size_t times : {1U, 2U, 8U}) {
         OwnTable own(times * kManyWords);
         std::mt19937_64 random(1);
         for (int i = 0; i < 200'000; ++i)

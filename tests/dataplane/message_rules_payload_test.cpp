@@ -244,7 +244,7 @@ std::string lines_of(std::size_t length, int count, std::string_view end) {
 
 TEST(MessageRules, TheCapCountsLinesOfEveryLength) {
     // Lines as long as a vector, or half of one, put all line feeds into few of its columns.
-    for (const std::size_t length : {2, 3, 16, 31, 32, 33, 64, 66, 128})
+    for (const std::size_t length : {2U, 3U, 16U, 31U, 32U, 33U, 64U, 66U, 128U})
         for (const int cap : {16, 256, 512, 1'000})
             for (const int over : {0, 1, 2, 300})
                 for (const std::string end : {"", "\r\n", "\n", "\r\n\n\n\nbody"}) {
@@ -265,7 +265,7 @@ TEST(MessageRules, TheCapCountsLinesOfEveryLength) {
 
 TEST(MessageRules, P13LineFeedsRightBehindTheFirstLineAreSkipped) {
     // Header fields that have not begun do not end; a server finds this Call-ID or none.
-    for (const std::size_t feeds : {1, 2, 300})
+    for (const std::size_t feeds : {1U, 2U, 300U})
         read_everywhere("INVITE sip:b@x SIP/2.0\r\n" + std::string(feeds, '\n') + "i:p13@x\r\n\r\n",
                         [](const SipDigest& digest) { EXPECT_EQ(digest.call_id, "p13@x"); });
     read_everywhere("INVITE sip:b@x SIP/2.0\r\n\r\ni:body@x\r\n\r\n",

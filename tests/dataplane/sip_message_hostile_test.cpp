@@ -3,6 +3,7 @@
 // sip_message under attack: cut, mutated and huge payloads, each flush against an unreadable page.
 // Whatever they hold, all views lie in the payload, ranges go forward, and the full reading and
 // read_digest() say the same.
+#include "digests.hpp"
 #include "guarded.hpp"
 #include "message_builder.hpp"
 
@@ -121,11 +122,22 @@ void expect_agreement(const SipMessage& message, const SipDigest& digest) {
     EXPECT_EQ(message.method(), digest.method);
     EXPECT_EQ(message.status(), digest.status);
     EXPECT_EQ(message.call_id(), digest.call_id);
-    EXPECT_EQ(message.from() ? message.from()->tag() : "", digest.from_tag);
-    EXPECT_EQ(message.to() ? message.to()->tag() : "", digest.to_tag);
+    // Behind so many marks a parameter is absent for the digest.
+    const auto is_read_whole = [&](HeaderId id) {
+        const auto field = message.first(id);
+        return !field || has_few_marks(field->value);
+    };
+    if (is_read_whole(HeaderId::From)) {
+        EXPECT_EQ(message.from() ? message.from()->tag() : "", digest.from_tag);
+    }
+    if (is_read_whole(HeaderId::To)) {
+        EXPECT_EQ(message.to() ? message.to()->tag() : "", digest.to_tag);
+    }
     EXPECT_EQ(digest.has_to_tag, !digest.to_tag.empty());
     EXPECT_EQ(message.cseq(), digest.cseq);
-    EXPECT_EQ(message.top_via() ? message.top_via()->branch() : "", digest.top_via_branch);
+    if (is_read_whole(HeaderId::Via)) {
+        EXPECT_EQ(message.top_via() ? message.top_via()->branch() : "", digest.top_via_branch);
+    }
 }
 
 void expect_lawful(std::string_view text) {
@@ -211,9 +223,11 @@ TEST(SipMessageUnderAttack, ReadsMutatedMessagesLawfully) {
             case 2:
                 text.erase(at, random() % 16);
                 break;
-            default:
-                text.insert(at, text.substr(random() % text.size(), random() % 64));
+            default: { // in this order, whatever the compiler's is
+                const std::size_t from = random() % text.size();
+                text.insert(at, text.substr(from, random() % 64));
                 break;
+            }
             }
         }
         expect_lawful(text);

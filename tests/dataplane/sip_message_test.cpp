@@ -194,7 +194,7 @@ TEST(SipMessage, GivesEveryKnownFieldItsNumberWhereverItStands) {
                                    "v"}) {
         const HeaderId id = header_named(name);
         EXPECT_NE(id, HeaderId::Other) << name;
-        for (const std::size_t behind : {0, 1, 15, 16, 31, 32, 100}) {
+        for (const std::size_t behind : {0U, 1U, 15U, 16U, 31U, 32U, 100U}) {
             const std::string text = "X sip:b SIP/2.0\r\n" + name + ":" + std::string(behind, 'v');
             const SipMessage message(guarded(text));
             ASSERT_TRUE(message.first(id)) << text;

@@ -96,7 +96,8 @@ TEST(Flood, DoesNotSplitCallsOfSlotsThatAChangeMoved) {
         if (by_hash) pool.dealer.reset();
         auto unsettled = std::make_shared<Unsettled>();
         auto old = std::make_shared<SlotTable>(*pool.slots);
-        std::ranges::rotate(*old, old->begin() + 1); // most slots were another backend's
+        std::rotate(
+            old->begin(), old->begin() + 1, old->end()); // most slots were another backend's
         unsettled->old = old;
         unsettled->bits.fill(~std::uint64_t{0});
         pool.unsettled = unsettled;
@@ -317,13 +318,13 @@ TEST(LeastWork, CountsAnInviteForMore) {
     AnsweringSite site(SteerBy::LeastWork);
     // b1 gets an INVITE, the others an OPTIONS each; the next OPTIONS is for one of them.
     const BackendId first = site.ask(Method::Invite, "i", "z1").backend.value();
-    std::map<BackendId, int> asked;
+    std::map<BackendId, unsigned> asked;
     for (int i = 0; i < 4; ++i) {
         const std::string id = "s" + std::to_string(i);
         ++asked[site.ask(Method::Subscribe, id, "z" + id).backend.value()];
     }
     EXPECT_EQ(site.load(static_cast<std::uint16_t>(index(first))).work(), 7U + 4U * asked[first]);
-    EXPECT_EQ(asked[first], 0) << "7 + 4 is more than 4 + 4";
+    EXPECT_EQ(asked[first], 0U) << "7 + 4 is more than 4 + 4";
 }
 
 TEST(LeastWork, IsWhatAModelSays) {

@@ -33,7 +33,7 @@ struct Crowd : Site {
     void unsettle() {
         auto unsettled = std::make_shared<Unsettled>();
         auto old = std::make_shared<SlotTable>(*pool().slots);
-        std::ranges::rotate(*old, old->begin() + 1);
+        std::rotate(old->begin(), old->begin() + 1, old->end());
         unsettled->old = old;
         unsettled->bits.fill(~std::uint64_t{0});
         pool().unsettled = unsettled;
