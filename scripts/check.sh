@@ -84,7 +84,7 @@ clang_build() { CXX=clang++-14 build build-clang -Dtests=false -Dbench=disabled;
 sanitized_tests() {
     local -x CXX=clang++-14
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-    build build-sanitize -Dbuildtype=debug -Ddpdk=disabled -Dbench=disabled \
+    build build-sanitize -Dbuildtype=debug -Doptimization=1 -Ddpdk=disabled -Dbench=disabled \
         -Db_sanitize=address,undefined -Db_lundef=false &&
         meson test -C build-sanitize --print-errorlogs --timeout-multiplier 4
 }

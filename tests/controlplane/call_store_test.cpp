@@ -170,7 +170,7 @@ TEST(CallSweeper, MarksTheSlotOfACallThatBeganByTheHashOfThen) {
     constexpr PoolId kPool{0};
     ControlDesk desk;
     desk.all_up();
-    OwnTable own;
+    OwnTable own(std::size_t{1} << 17);
     CallSweeper sweeper(own.table, desk.publisher);
     const CallTime now(100);
     const auto slots = desk.publisher.current()->pools[0].slots;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "own_table.hpp"
+#include "sanitized.hpp"
 
 #include "viaduct/call_table.hpp"
 
@@ -361,11 +362,7 @@ TEST(CallTable, AgreesWithASimpleMap) {
 /// others touch, end and sweep them: all must be told the same backend for one life of a call.
 TEST(CallTable, ThreadsThatRememberAtOnceAgree) {
     constexpr unsigned kThreads = 4;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    constexpr unsigned kRounds = 300; // sanitizers make them slow
-#else
-    constexpr unsigned kRounds = 3'000;
-#endif
+    constexpr unsigned kRounds = kIsSanitized ? 300 : 3'000;
     constexpr std::size_t kKeys = 64; // of four home buckets: they crowd each other out, too
     OwnTable own;
     std::vector<std::uint64_t> keys;
@@ -439,11 +436,7 @@ TEST(CallTable, ThreadsThatRememberAtOnceAgree) {
 /// One looks for room while the other makes room elsewhere, so that each finds another place for
 /// the same call.
 TEST(CallTable, ThreadsThatFindRoomInDifferentPlacesAgree) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    constexpr int kRounds = 20'000;
-#else
-    constexpr int kRounds = 200'000;
-#endif
+    constexpr int kRounds = kIsSanitized ? 20'000 : 200'000;
     OwnTable own;
     const auto answered = [](unsigned number) {
         return Call{backend(number), CallState::Answered, 0, kNow.after(9)};

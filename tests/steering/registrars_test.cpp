@@ -16,6 +16,7 @@
 #include "pool.hpp"
 #include "publish.hpp"
 #include "reload.hpp"
+#include "sanitized.hpp"
 #include "state_file.hpp"
 
 #include "viaduct/steer.hpp"
@@ -371,11 +372,7 @@ private:
 };
 
 std::uint64_t wanted_messages() {
-#if defined(__SANITIZE_ADDRESS__)
-    constexpr std::uint64_t kUsual = 20'000;
-#else
-    constexpr std::uint64_t kUsual = 200'000;
-#endif
+    constexpr std::uint64_t kUsual = kIsSanitized ? 20'000 : 200'000;
     const char* const text = std::getenv("VIADUCT_SIMULATED_MESSAGES");
     return text == nullptr ? kUsual : std::strtoull(text, nullptr, 10);
 }

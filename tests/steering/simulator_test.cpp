@@ -2,6 +2,7 @@
 //
 // 1,000,000 messages by default, fewer where sanitizers make them slow; VIADUCT_SIMULATED_MESSAGES
 // for more, VIADUCT_SIMULATED_SEED for one of the ten seeds alone.
+#include "sanitized.hpp"
 #include "simulator.hpp"
 
 #include <gtest/gtest.h>
@@ -16,11 +17,7 @@ std::uint64_t number_in(const char* variable, std::uint64_t otherwise) {
 }
 
 std::uint64_t wanted_messages() {
-#if defined(__SANITIZE_ADDRESS__)
-    constexpr std::uint64_t kUsual = 100'000;
-#else
-    constexpr std::uint64_t kUsual = 1'000'000;
-#endif
+    constexpr std::uint64_t kUsual = kIsSanitized ? 100'000 : 1'000'000;
     return number_in("VIADUCT_SIMULATED_MESSAGES", kUsual);
 }
 

@@ -5,8 +5,8 @@
 
 #include "viaduct/call_table.hpp"
 
-#include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <span>
 
@@ -20,7 +20,7 @@ struct OwnTable {
     explicit OwnTable(std::size_t count = kManyWords)
         : memory(static_cast<CallTable::Word*>(std::aligned_alloc(64, count * 8)), &std::free),
           words(memory.get(), count), table(words) {
-        std::fill_n(reinterpret_cast<std::uint64_t*>(memory.get()), count, 0);
+        std::memset(static_cast<void*>(memory.get()), 0, count * 8);
     }
     std::shared_ptr<CallTable::Word> memory;
     std::span<CallTable::Word> words;
