@@ -13,7 +13,8 @@ grep -qsw viaduct_guest /proc/cmdline || refuse
 here=${BASH_SOURCE[0]%/*} build=$1
 mount -t sysfs sys /sys && mount -t devtmpfs dev /dev
 mkdir -p /dev/shm && ln -s /proc/self/fd /dev/fd
-for folder in /tmp /run /dev/shm; do mount -t tmpfs tmpfs "$folder"; done
+for folder in /run /dev/shm; do mount -t tmpfs tmpfs "$folder"; done
+mkdir /run/tmp && export TMPDIR=/run/tmp # the tree of the host may lie in /tmp
 mkdir -p /lib/modules && mount --bind "$build/vm/kernel/lib/modules" /lib/modules
 stty raw -echo </dev/ttyS1
 ip link set lo up
