@@ -174,12 +174,13 @@ void AddressChecker::check_backend(const PoolConfig& pool,
     if (const auto* vip = vips_.find(address))
         mistakes_.add(at,
                       text + " is a vip's (" + on_line(*vip) + "); give " +
-                          (pool.mode == ForwardMode::DsrL2 ? "the address it has besides the vip's"
-                                                           : "the backend's own"));
+                          (info_of(pool.mode).backend_owns_vip
+                               ? "the address it has besides the vip's"
+                               : "the backend's own"));
     else if (const auto* port = port_addresses_.find(address))
         mistakes_.add(at, text + " is a port's own (" + on_line(*port) + "); give the backend's");
     else if (check_station("backend address", address, at, "give the backend's") &&
-             pool.mode == ForwardMode::DsrL2 && pool_source.good("mode"))
+             info_of(pool.mode).by_mac && pool_source.good("mode"))
         check_reach(backend, source);
 }
 

@@ -220,7 +220,7 @@ void Checker::check_references() {
 }
 
 void Checker::check_pool(const PoolConfig& pool, const PoolSource& source) {
-    if (pool.translate_any_port && source.good("mode") && pool.mode != ForwardMode::Nat)
+    if (pool.translate_any_port && source.good("mode") && !info_of(pool.mode).returns_through_us)
         mistakes_.add(source.at("translate_any_port"),
                       "translate_any_port works only with mode = \"nat\"");
     const HealthConfig& health = pool.health;
@@ -303,7 +303,7 @@ void Checker::check_steering(const PoolConfig& pool, const PoolSource& source) {
     if (!source.good("steering")) return;
     const std::string steering = "steering = " + quote(std::string(name_of(pool.steering)));
     if (pool.steering == SteerBy::LeastTransactions || pool.steering == SteerBy::LeastWork) {
-        if (source.good("mode") && pool.mode != ForwardMode::Nat)
+        if (source.good("mode") && !info_of(pool.mode).returns_through_us)
             mistakes_.add(source.at("steering"),
                           steering + " counts what backends answer, and with mode = " +
                               quote(std::string(name_of(pool.mode))) +
@@ -350,7 +350,7 @@ void Checker::check_backends(const PoolConfig& pool, const PoolSource& source) {
 
 void Checker::check_udp_ports(const PoolConfig& pool, const PoolSource& source) {
     const auto users = users_.find(pool.name);
-    if (pool.mode != ForwardMode::DsrL2 || !source.good("mode") || !source.good("name") ||
+    if (!info_of(pool.mode).backend_owns_vip || !source.good("mode") || !source.good("name") ||
         users == users_.end())
         return;
     std::map<std::uint16_t, std::size_t> wanted; // UDP port -> a vip that has it
@@ -375,8 +375,8 @@ void Checker::check_nat_vips() {
         const PoolConfig& pool = config_.pools[p];
         const PoolSource& source = sources_.pools[p];
         const auto users = users_.find(pool.name);
-        if (pool.mode != ForwardMode::Nat || !source.good("mode") || !source.good("name") ||
-            users == users_.end())
+        if (!info_of(pool.mode).returns_through_us || !source.good("mode") ||
+            !source.good("name") || users == users_.end())
             continue;
         for (std::size_t i = 1; i < users->second.size(); ++i)
             mistakes_.add(
@@ -397,7 +397,7 @@ void Checker::check_nat_backends() {
     std::map<Ipv4Addr, std::multimap<std::uint16_t, User>> by_address;
     for (std::size_t p = 0; p < config_.pools.size(); ++p) {
         const PoolConfig& pool = config_.pools[p];
-        if (pool.mode != ForwardMode::Nat || !sources_.pools[p].good("mode")) continue;
+        if (!info_of(pool.mode).returns_through_us || !sources_.pools[p].good("mode")) continue;
         for (std::size_t b = 0; b < pool.backends.size(); ++b) {
             const Source& source = sources_.pools[p].backends[b];
             if (!source.good("address") || !source.good("port")) continue;

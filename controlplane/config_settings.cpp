@@ -10,7 +10,7 @@ namespace viaduct {
 
 namespace {
 
-constexpr SectionInfo kSections[] = {
+constexpr std::array<SectionInfo, count_of<Section>()> kSections{{
     {Section::Dataplane, {}, "dataplane", "[dataplane]", "The workers."},
     {Section::Port, {}, "port", "[[port]]", "A network port; at least one."},
     {Section::Vip, {}, "vip", "[[vip]]", "An address and UDP port that clients use; at least one."},
@@ -36,8 +36,8 @@ constexpr SectionInfo kSections[] = {
      "[timers]",
      "SIP's timers, as the phones and servers have them."},
     {Section::Control, {}, "control", "[control]", "The control plane."},
-};
-static_assert(std::size(kSections) == static_cast<std::size_t>(Section::Control) + 1);
+}};
+static_assert(rows_in_order(kSections, &SectionInfo::section));
 
 template <typename C, typename T> C class_of(T C::*);
 
@@ -62,10 +62,11 @@ template <auto First, auto... Rest> constexpr Field field() {
             }};
 }
 
-constexpr std::string_view kMemoryKinds[] = {"auto", "hugepages", "ordinary"};
-static_assert(static_cast<int>(MemoryKind::Ordinary) == 2);
-constexpr std::string_view kProbeKinds[] = {"none", "OPTIONS"};
-static_assert(static_cast<int>(ProbeKind::Options) == 1);
+constexpr std::array<std::string_view, count_of<MemoryKind>()> kMemoryKinds{
+    "auto", "hugepages", "ordinary"};
+static_assert(names_all<MemoryKind>(kMemoryKinds));
+constexpr std::array<std::string_view, count_of<ProbeKind>()> kProbeKinds{"none", "OPTIONS"};
+static_assert(names_all<ProbeKind>(kProbeKinds));
 constexpr auto kModes = [] {
     std::array<std::string_view, kForwardModes.size()> names;
     for (const ForwardModeInfo& mode : kForwardModes)
@@ -79,8 +80,9 @@ constexpr auto kTables = [] {
         names[static_cast<std::size_t>(table.kind)] = table.name;
     return names;
 }();
-constexpr std::string_view kDeadOwnerChoices[] = {"resteer", "keep", "drop", "reject"};
-static_assert(static_cast<int>(OnDeadOwner::Reject) == 3);
+constexpr std::array<std::string_view, count_of<OnDeadOwner>()> kDeadOwnerChoices{
+    "resteer", "keep", "drop", "reject"};
+static_assert(names_all<OnDeadOwner>(kDeadOwnerChoices));
 
 constexpr bool kStartOnly = true;
 constexpr bool kReload = false; ///< takes effect with a reload

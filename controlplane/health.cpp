@@ -238,7 +238,7 @@ std::string HealthChecker::address_frame(const Target& target, ProbeFrame& frame
     const NextHop& hop = next_hops_.next_hops.hops[index(target.id)];
     const std::optional<MacAddr> mac = hop.mac ? hop.mac : next_hops_.next_hops.fallback;
     const Ipv4Addr own = next_hops_.port_addresses[index(hop.port)];
-    if (target.mode == ForwardMode::DsrL2 && !target.vip)
+    if (info_of(target.mode).backend_owns_vip && !target.vip)
         return "pool \"" + model_.pool(backend.pool).config.name +
                "\" has no VIP to probe; add a [[vip]] that names it";
     if (own == Ipv4Addr{})
@@ -248,7 +248,7 @@ std::string HealthChecker::address_frame(const Target& target, ProbeFrame& frame
     frame.source_mac = next_hops_.port_macs[index(hop.port)];
     frame.destination_mac = *mac;
     frame.source = {own, probe_udp_port_};
-    frame.destination = target.mode == ForwardMode::DsrL2 ? *target.vip : target.endpoint;
+    frame.destination = info_of(target.mode).backend_owns_vip ? *target.vip : target.endpoint;
     frame.uri = target.health.uri;
     return {};
 }
@@ -326,7 +326,7 @@ void HealthChecker::on_answer(const Event& event, TimePoint received) {
     target.statistics.last_rtt = rtt;
     std::string evidence = std::to_string(event.status) + " in " + milliseconds(rtt);
     // Whoever knows the identifiers has had the probe: a bond may send by any of its interfaces.
-    if (target.mode == ForwardMode::DsrL2 && event.source_mac != probe.frame.destination_mac)
+    if (info_of(target.mode).by_mac && event.source_mac != probe.frame.destination_mac)
         evidence += " from MAC " + to_string(event.source_mac);
     target.late.reset();
     if (accepted(target.health, event.status)) {
@@ -352,7 +352,7 @@ void HealthChecker::take_unknown(const Event& event) {
     for (Target& target : targets_) {
         if (!target.probe || !target.probe->sent) continue;
         const ProbeFrame& asked = target.probe->frame;
-        const bool is_its_place = target.mode == ForwardMode::DsrL2
+        const bool is_its_place = info_of(target.mode).by_mac
                                       ? event.source_mac == asked.destination_mac
                                       : event.source.address == asked.destination.address;
         if (!is_its_place) continue;

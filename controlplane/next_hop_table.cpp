@@ -125,7 +125,7 @@ Station station_for(const PlacedBackend& backend, const Config& config, const Ne
             }
     if (on_link) return *on_link;
     const Route* route = next_hops.route_to(address);
-    if (backend.mode == ForwardMode::DsrL2 || route == nullptr)
+    if (info_of(backend.mode).by_mac || route == nullptr)
         return {route != nullptr && !route->gateway ? route->port : PortId{}, address};
     if (!route->gateway) return {route->port, address};
     const NextHop& gateway = next_hops.hops[index(*route->gateway)];

@@ -11,9 +11,15 @@ namespace viaduct {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> kHealthNames{"unknown", "up", "busy", "down"};
-constexpr std::array<std::string_view, 3> kAdminNames{"enabled", "drain", "disabled"};
-constexpr std::array<std::string_view, 4> kTenureNames{"member", "leaving", "gone", "free"};
+constexpr std::array<std::string_view, count_of<Health>()> kHealthNames{
+    "unknown", "up", "busy", "down"};
+static_assert(names_all<Health>(kHealthNames));
+constexpr std::array<std::string_view, count_of<Admin>()> kAdminNames{
+    "enabled", "drain", "disabled"};
+static_assert(names_all<Admin>(kAdminNames));
+constexpr std::array<std::string_view, count_of<Tenure>()> kTenureNames{
+    "member", "leaving", "gone", "free"};
+static_assert(names_all<Tenure>(kTenureNames));
 
 /// "a, b, c" of the names in a row of things that have a config.name.
 template <typename Range, typename NameOf>
@@ -39,7 +45,7 @@ throw_elsewhere(const BackendState& known, const BackendConfig& wanted, bool lea
 std::string find_clash(const std::vector<PoolState>& pools,
                        const std::vector<BackendState>& backends) {
     const auto is_nat = [&](const BackendState& one) {
-        return one.exists() && pools[index(one.pool)].config.mode == ForwardMode::Nat;
+        return one.exists() && info_of(pools[index(one.pool)].config.mode).returns_through_us;
     };
     std::multimap<Ipv4Addr, const BackendState*> leaving;
     for (const BackendState& one : backends)

@@ -45,7 +45,7 @@ void add_vips(Snapshot& snapshot, const Config& config) {
                 snapshot.pools[index(one)].remembers_all = true;
                 snapshot.pools[index(one)].looks_closer = true;
             }
-            if (Pool& old = snapshot.pools[index(before)]; old.mode == ForwardMode::Nat)
+            if (Pool& old = snapshot.pools[index(before)]; info_of(old.mode).returns_through_us)
                 old.nat_vip = VipId{id};
         }
         Pool& serving = snapshot.pools[index(pool)];
@@ -60,7 +60,7 @@ void add_vips(Snapshot& snapshot, const Config& config) {
                                  vip.enabled,
                                  rules,
                                  port_of_vip(vip.endpoint.address, config)});
-        if (serving.mode == ForwardMode::Nat) serving.nat_vip = VipId{id};
+        if (info_of(serving.mode).returns_through_us) serving.nat_vip = VipId{id};
     }
     index_vips(snapshot);
 }
@@ -102,7 +102,7 @@ void add_backends(Snapshot& snapshot, const PoolModel& model, TimePoint now) {
         for (const BackendState& backend : model.backends()) {
             if (backend.tenure != tenure) continue;
             const PoolConfig& pool = model.pool(backend.pool).config;
-            if (pool.mode != ForwardMode::Nat) continue;
+            if (!info_of(pool.mode).returns_through_us) continue;
             const auto id = static_cast<std::uint16_t>(index(backend.id));
             const Endpoint& endpoint = backend.config.endpoint;
             snapshot.nat_backends.insert(endpoint, id);

@@ -39,10 +39,11 @@ struct TableAlgorithm {
     std::shared_ptr<const SlotTable> (*build)(const std::vector<Candidate>&, const SteeringSecret&);
 };
 /// By TableKind.
-inline constexpr std::array kTableAlgorithms{
-    TableAlgorithm{TableKind::Rendezvous, "rendezvous", build_rendezvous},
-    TableAlgorithm{TableKind::Maglev, "maglev", build_maglev},
-};
+inline constexpr std::array<TableAlgorithm, count_of<TableKind>()> kTableAlgorithms{{
+    {TableKind::Rendezvous, "rendezvous", build_rendezvous},
+    {TableKind::Maglev, "maglev", build_maglev},
+}};
+static_assert(rows_in_order(kTableAlgorithms, &TableAlgorithm::kind));
 [[nodiscard]] constexpr const TableAlgorithm& algorithm(TableKind kind) noexcept {
     return kTableAlgorithms[static_cast<std::size_t>(kind)];
 }

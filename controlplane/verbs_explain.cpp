@@ -118,8 +118,6 @@ std::string reason_of(const Steering& steering,
                backend.name + ", where it was registered last";
     case SteerRule::Asker:
         return "it answers a request that went to " + backend.name + ", which has sent it on";
-    case SteerRule::Count_:
-        break;
     }
     return "a rule without a name: please report it";
 }

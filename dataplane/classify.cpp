@@ -61,7 +61,7 @@ find_owner(const Snapshot& snapshot, Endpoint source, Endpoint destination, Fram
         frame.pool = snapshot.vips[*vip].pool;
         // Backends of a dsr-l2 pool answer whoever calls themselves.
         const auto is_nat = [&](PoolId pool) {
-            return snapshot.pools[index(pool)].mode == ForwardMode::Nat;
+            return info_of(snapshot.pools[index(pool)].mode).returns_through_us;
         };
         const std::optional<PoolId> previous = snapshot.vips[*vip].previous;
         const bool nat = is_nat(*frame.pool) || (previous && is_nat(*previous));

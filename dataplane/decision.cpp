@@ -11,6 +11,8 @@ namespace viaduct {
 
 namespace {
 
+static_assert(count_of<MessageRole>() == 3, "decide(), look_closer() and takes() know three");
+
 /// So often a word that others change meanwhile is looked at again.
 constexpr int kTries = 4;
 
@@ -150,7 +152,7 @@ void Decision::hear_registrar(BackendId sender) noexcept {
 
 /// What is remembered by another key is not only this request's, and what is beside hears none.
 bool Decision::answers_pass() const noexcept {
-    return pool_.mode == ForwardMode::Nat && !by_key_ && !is_beside_;
+    return info_of(pool_.mode).returns_through_us && !by_key_ && !is_beside_;
 }
 
 void Decision::go_back(std::uint64_t hash, BackendId sender) noexcept {
@@ -197,7 +199,7 @@ void Decision::read_more() noexcept {
     result_.slot = slot_of(*key);
     if (digest_.method != Method::Register || !calls().exists()) return;
     registers_ = read_registration(arrival_.payload);
-    is_heard_ = pool_.mode == ForwardMode::Nat && is_in_answers(rule.type);
+    is_heard_ = info_of(pool_.mode).returns_through_us && is_in_answers(rule.type);
     // Others of the same sender or header may have contacts besides.
     const bool is_address = rule.type == KeyType::Aor || rule.type == KeyType::From;
     if (registers_->asks == Registration::Asks::ToRemoveAll && !is_address)

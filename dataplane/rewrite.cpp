@@ -92,7 +92,7 @@ std::optional<Outcome> rewrite(const Snapshot& snapshot,
         return frame.origin == Origin::BackendCall ? Outcome::BackendToVip : Outcome::DeadOwner;
     }
     if (!frame.backend || !frame.pool || !frame.vip) return Outcome::Internal;
-    const bool nat = snapshot.pools[index(*frame.pool)].mode == ForwardMode::Nat;
+    const ForwardModeInfo& mode = info_of(snapshot.pools[index(*frame.pool)].mode);
     auto& ip = frame.header_at<Ipv4Header>(Frame::kIpOffset);
 
     Hop hop;
@@ -107,7 +107,7 @@ std::optional<Outcome> rewrite(const Snapshot& snapshot,
     if (index(hop.port) >= ports.size()) return Outcome::Internal;
     frame.tx_port = hop.port;
     frame.next_hop = hop.address;
-    if (nat && ip.ttl <= 1) return Outcome::TtlExpired;
+    if (mode.decrements_ttl && ip.ttl <= 1) return Outcome::TtlExpired;
     const PortView& port = ports[index(hop.port)];
     if (frame.length > port.max_frame_bytes) return Outcome::TooBig;
     const MacAddr* mac = hop.mac;
@@ -120,23 +120,22 @@ std::optional<Outcome> rewrite(const Snapshot& snapshot,
     if (mac == nullptr && next_hops.fallback) mac = &*next_hops.fallback;
     if (mac == nullptr) return Outcome::NextHopUnresolved;
 
-    if (nat && frame.origin == Origin::Client && clients.macs != nullptr)
+    if (mode.returns_through_us && frame.origin == Origin::Client && clients.macs != nullptr)
         note_client(next_hops, frame, clients);
     auto& ether = frame.header_at<EtherHeader>(0);
     ether.destination = *mac;
     ether.source = port.mac;
-    if (nat) {
-        auto& udp = frame.header_at<UdpHeader>(frame.udp_offset);
-        decrement_ttl(ip);
-        // A backend answers who called it through us, so that it is seen from the VIP, too.
-        if (frame.origin == Origin::NatBackend || frame.origin == Origin::BackendCall)
-            translate(frame, ip.source, udp.source_port, snapshot.vips[index(*frame.vip)].endpoint);
-        if (frame.origin != Origin::NatBackend)
-            translate(frame,
-                      ip.destination,
-                      udp.destination_port,
-                      snapshot.backends[index(*frame.backend)].endpoint);
-    }
+    if (mode.decrements_ttl) decrement_ttl(ip);
+    auto& udp = frame.header_at<UdpHeader>(frame.udp_offset);
+    // A backend answers who called it through us, so that it is seen from the VIP, too.
+    if (mode.returns_through_us &&
+        (frame.origin == Origin::NatBackend || frame.origin == Origin::BackendCall))
+        translate(frame, ip.source, udp.source_port, snapshot.vips[index(*frame.vip)].endpoint);
+    if (!mode.backend_owns_vip && frame.origin != Origin::NatBackend)
+        translate(frame,
+                  ip.destination,
+                  udp.destination_port,
+                  snapshot.backends[index(*frame.backend)].endpoint);
     return std::nullopt;
 }
 

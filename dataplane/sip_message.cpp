@@ -107,7 +107,7 @@ SipMessage::SipMessage(std::span<const std::byte> payload) noexcept {
 
 /// Notes where the fields stand that begin at `at` and beyond.
 inline void SipMessage::index_fields(LineEnds& ends, std::size_t at) noexcept {
-    static_assert(static_cast<std::size_t>(HeaderId::Count_) <= 32, "repeated_ has a bit for each");
+    static_assert(count_of<HeaderId>() <= 32, "repeated_ has a bit for each");
     const std::string_view text = text_;
     std::uint32_t repeated = 0;
     std::size_t count = 0;

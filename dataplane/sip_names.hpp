@@ -73,6 +73,13 @@ inline constexpr std::array kHeaderNames = std::to_array<NameRow>({
     {HeaderId::Via, "v"},
 });
 
+static_assert([] {
+    std::size_t ids = 1; // Other has no name
+    for (std::size_t i = 0; i < kHeaderNames.size(); ++i)
+        ids += i == 0 || kHeaderNames[i].id != kHeaderNames[i - 1].id ? 1 : 0;
+    return ids == count_of<HeaderId>();
+}());
+
 /// Where a name is looked for. Letter case does not matter: names begin and end with letters.
 constexpr std::size_t name_slot(char first, char last, std::size_t size) noexcept {
     // Found by trial: these factors give every known name its own slot.
@@ -149,8 +156,10 @@ inline constexpr auto kMethods = [] {
         slots[method_slot(row.name.front(), row.name.size())] = row;
     return slots;
 }();
-static_assert(std::count_if(kMethods.begin(), kMethods.end(), [](const MethodRow& row) {
-                  return row.method != Method::Other;
-              }) == static_cast<int>(Method::Update));
+static_assert(std::count_if(kMethods.begin(),
+                            kMethods.end(),
+                            [](const MethodRow& row) { return row.method != Method::Other; }) +
+                  1 ==
+              count_of<Method>());
 
 } // namespace viaduct::sip_names

@@ -14,6 +14,7 @@
 // Spec:  RFC 3261 §17 (a call's messages belong together), docs/steering.md.
 #pragma once
 
+#include "viaduct/closed_set.hpp"
 #include "viaduct/net.hpp"
 #include "viaduct/prefetch.hpp"
 
@@ -56,6 +57,7 @@ inline constexpr auto kLastCallState = CallState::Open;
                                 std::string_view("lasting"),
                                 std::string_view("failed"),
                                 std::string_view("open")};
+    static_assert(kNames.size() == count_of<CallState, kFirst>());
     static_assert(kFirst + kNames.size() == static_cast<std::size_t>(kLastCallState) + 1);
     if (state == CallState::Unknown) return "unknown";
     return kNames[static_cast<std::size_t>(state) - kFirst];

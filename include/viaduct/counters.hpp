@@ -6,6 +6,7 @@
 // enumerator and a row; the metric, `show outcomes` and the reference follow from the row.
 #pragma once
 
+#include "viaduct/closed_set.hpp"
 #include "viaduct/net.hpp"
 
 #include <array>
@@ -47,11 +48,12 @@ enum class Outcome : std::uint8_t {
     NextHopUnresolved,
     TooBig,
     TxFull,
-    Internal,
-    Count_
+    Internal
 };
 
-inline constexpr std::size_t kOutcomeCount = static_cast<std::size_t>(Outcome::Count_);
+inline constexpr std::size_t kOutcomeCount = count_of<Outcome>();
+/// Of a frame that has not ended.
+inline constexpr Outcome kNoOutcome{kOutcomeCount};
 
 struct OutcomeInfo {
     Outcome outcome;
@@ -131,11 +133,10 @@ enum class WorkerCounter : std::uint8_t {
     CallsFlooded,
     Polls,
     BusyPolls,
-    BusyTsc,
-    Count_
+    BusyTsc
 };
 
-inline constexpr std::size_t kWorkerCounterCount = static_cast<std::size_t>(WorkerCounter::Count_);
+inline constexpr std::size_t kWorkerCounterCount = count_of<WorkerCounter>();
 
 struct WorkerCounterInfo {
     WorkerCounter counter;
@@ -165,12 +166,6 @@ inline constexpr std::array<WorkerCounterInfo, kWorkerCounterCount> kWorkerCount
     {WorkerCounter::BusyTsc, "busy_tsc", "TSC ticks spent in rounds that found at least one frame"},
 }};
 
-template <typename Rows, typename Member>
-[[nodiscard]] consteval bool rows_in_order(const Rows& rows, Member member) {
-    for (std::size_t i = 0; i < rows.size(); ++i)
-        if (static_cast<std::size_t>(rows[i].*member) != i) return false;
-    return true;
-}
 static_assert(rows_in_order(kOutcomes, &OutcomeInfo::outcome), "kOutcomes lists every Outcome");
 static_assert(rows_in_order(kWorkerCounters, &WorkerCounterInfo::counter),
               "kWorkerCounters lists every WorkerCounter");
@@ -181,11 +176,12 @@ static_assert(rows_in_order(kWorkerCounters, &WorkerCounterInfo::counter),
 }
 
 /// Whose ticks are stamped in a build with -Dstage_tsc=true, in the order of a packet's way.
-enum class Stage : std::uint8_t { Rx, Classify, Parse, Admit, Steer, Rewrite, Tx, Rest, Count_ };
+enum class Stage : std::uint8_t { Rx, Classify, Parse, Admit, Steer, Rewrite, Tx, Rest };
 
-inline constexpr std::size_t kStageCount = static_cast<std::size_t>(Stage::Count_);
+inline constexpr std::size_t kStageCount = count_of<Stage>();
 inline constexpr std::array<std::string_view, kStageCount> kStageNames{
     "rx", "classify", "parse", "admit", "steer", "rewrite", "tx", "rest"};
+static_assert(names_all<Stage>(kStageNames));
 
 #ifdef VIADUCT_STAGE_TSC
 inline constexpr bool kStageTsc = true;

@@ -12,6 +12,7 @@
 //        numbers), RFC 3891 (Replaces), RFC 3911 (Join), RFC 4538 (Target-Dialog).
 #pragma once
 
+#include "viaduct/closed_set.hpp"
 #include "viaduct/message.hpp"
 #include "viaduct/net.hpp"
 
@@ -49,7 +50,7 @@ struct KeyRule {
 
 /// By Method, as far as it begins something.
 struct PoolKeys {
-    std::array<KeyRule, static_cast<std::size_t>(Method::Update) + 1> by_method;
+    std::array<KeyRule, count_of<Method>()> by_method;
 };
 
 /// What steering may have to read besides the digest.

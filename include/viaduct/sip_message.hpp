@@ -10,6 +10,7 @@
 //        reads the same field, it says the same within that one's limits (docs/sip.md).
 #pragma once
 
+#include "viaduct/closed_set.hpp"
 #include "viaduct/message.hpp"
 #include "viaduct/sip_value.hpp"
 
@@ -58,7 +59,6 @@ enum class HeaderId : std::uint8_t {
     To,
     UserAgent,
     Via,
-    Count_,
 };
 
 /// Which field a name, long or compact, in any letter case, stands for.
@@ -232,7 +232,7 @@ private:
     std::string_view reason_;
     std::size_t count_ = 0;
     std::uint32_t repeated_ = 0; ///< bit i: there are several fields of that HeaderId
-    std::array<std::uint16_t, static_cast<std::size_t>(HeaderId::Count_)> first_; ///< rows
+    std::array<std::uint16_t, count_of<HeaderId>()> first_; ///< rows
     std::array<Row, kMaxHeaderLines> rows_;
 };
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "viaduct/call_table.hpp"
+#include "viaduct/closed_set.hpp"
 #include "viaduct/keys.hpp"
 #include "viaduct/message.hpp"
 #include "viaduct/net.hpp"
@@ -28,23 +29,40 @@ namespace viaduct {
 
 enum class ForwardMode : std::uint8_t { DsrL2, Nat };
 
+/// Code asks for the column that it means, and never for the mode.
 struct ForwardModeInfo {
     ForwardMode mode;
-    std::string_view name; ///< as in the configuration
+    std::string_view name;   ///< as in the configuration
+    bool backend_owns_vip;   ///< the destination stays the VIP; else it becomes the backend's
+    bool by_mac;             ///< the backend is on a port's segment and is reached by its MAC alone
+    bool returns_through_us; ///< backends' answers pass here, and leave from the VIP
+    bool decrements_ttl;     ///< we are a router (RFC 1812 §5.3.1)
     std::string_view help;
 };
 
-inline constexpr std::array kForwardModes{
-    ForwardModeInfo{ForwardMode::DsrL2,
-                    "dsr-l2",
-                    "both MACs change; the backend owns the VIP and answers clients itself"},
-    ForwardModeInfo{ForwardMode::Nat,
-                    "nat",
-                    "destination becomes the backend; its answers come back through us"},
-};
+inline constexpr std::array<ForwardModeInfo, count_of<ForwardMode>()> kForwardModes{{
+    {.mode = ForwardMode::DsrL2,
+     .name = "dsr-l2",
+     .backend_owns_vip = true,
+     .by_mac = true,
+     .returns_through_us = false,
+     .decrements_ttl = false,
+     .help = "both MACs change; the backend owns the VIP and answers clients itself"},
+    {.mode = ForwardMode::Nat,
+     .name = "nat",
+     .backend_owns_vip = false,
+     .by_mac = false,
+     .returns_through_us = true,
+     .decrements_ttl = true,
+     .help = "destination becomes the backend; its answers come back through us"},
+}};
+static_assert(rows_in_order(kForwardModes, &ForwardModeInfo::mode));
 
+[[nodiscard]] constexpr const ForwardModeInfo& info_of(ForwardMode mode) noexcept {
+    return kForwardModes[static_cast<std::size_t>(mode)];
+}
 [[nodiscard]] constexpr std::string_view name_of(ForwardMode mode) noexcept {
-    return kForwardModes[static_cast<std::size_t>(mode)].name;
+    return info_of(mode).name;
 }
 
 /// The 16 secret bytes that key every steering hash. The same on all balancers of a cluster.

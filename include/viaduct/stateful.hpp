@@ -11,6 +11,7 @@
 #pragma once
 
 #include "viaduct/call_table.hpp"
+#include "viaduct/closed_set.hpp"
 #include "viaduct/message.hpp"
 #include "viaduct/net.hpp"
 
@@ -29,8 +30,9 @@ namespace viaduct {
 /// How a pool chooses a backend for what begins.
 enum class SteerBy : std::uint8_t { Hash, RoundRobin, LeastCalls, LeastTransactions, LeastWork };
 
-inline constexpr std::array<std::string_view, 5> kSteerByNames{
+inline constexpr std::array<std::string_view, count_of<SteerBy>()> kSteerByNames{
     "hash", "round-robin", "least-calls", "least-transactions", "least-work"};
+static_assert(names_all<SteerBy>(kSteerByNames));
 [[nodiscard]] constexpr std::string_view name_of(SteerBy by) noexcept {
     return kSteerByNames[static_cast<std::size_t>(by)];
 }
@@ -55,7 +57,7 @@ enum class LoadKind : std::uint8_t { None, Call, Other };
 }
 
 /// How much of the work of a backend one request of each method is, in quarters; by Method.
-using MethodWork = std::array<std::uint8_t, static_cast<std::size_t>(Method::Update) + 1>;
+using MethodWork = std::array<std::uint8_t, count_of<Method>()>;
 
 /// Whether a pass over the table of calls that goes on will see what changes, or was there before.
 enum class SeenByPass : std::uint8_t { Yes, No };

@@ -50,22 +50,21 @@ enum class SteerRule : std::uint8_t {
     Caller,     ///< from a nat backend to a VIP: the other end of the call, or itself
     Registered, ///< its key is remembered: where its address is registered
     Asker,      ///< an answer to a request that its Call-ID does not lead to: to who sent that on
-    Count_
 };
 
 [[nodiscard]] constexpr std::string_view name_of(SteerRule rule) noexcept {
-    constexpr std::array<std::string_view, static_cast<std::size_t>(SteerRule::Count_)> kNames{
-        "settled",
-        "now",
-        "old",
-        "remembered",
-        "dead_owner",
-        "chosen",
-        "key",
-        "named",
-        "caller",
-        "registered",
-        "asker"};
+    constexpr std::array<std::string_view, count_of<SteerRule>()> kNames{"settled",
+                                                                         "now",
+                                                                         "old",
+                                                                         "remembered",
+                                                                         "dead_owner",
+                                                                         "chosen",
+                                                                         "key",
+                                                                         "named",
+                                                                         "caller",
+                                                                         "registered",
+                                                                         "asker"};
+    static_assert(names_all<SteerRule>(kNames));
     return kNames[static_cast<std::size_t>(rule)];
 }
 

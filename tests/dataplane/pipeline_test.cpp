@@ -16,7 +16,7 @@ namespace viaduct::test {
 namespace {
 
 struct Ended {
-    Outcome outcome = Outcome::Count_;
+    Outcome outcome = kNoOutcome;
     bool sent = false;
     PortId tx_port{};
     std::optional<BackendId> backend;
@@ -32,7 +32,7 @@ run(const World& here, const std::vector<Bytes>& frames, PortId rx_port = PortId
     static std::array<std::unique_ptr<Guarded>, kMaxBurst> places;
     Burst burst;
     burst.count = frames.size();
-    burst.outcomes.fill(Outcome::Count_);
+    burst.outcomes.fill(kNoOutcome);
     for (std::size_t at = 0; at < frames.size(); ++at) {
         if (!places[at]) places[at] = std::make_unique<Guarded>(66'000);
         const auto bytes = places[at]->at_end(frames[at]);
@@ -47,7 +47,7 @@ run(const World& here, const std::vector<Bytes>& frames, PortId rx_port = PortId
         const std::size_t at = burst.live[i];
         EXPECT_LT(at, burst.count);
         EXPECT_TRUE(i == 0 || burst.live[i - 1] < at) << "the order of arrival is kept";
-        EXPECT_EQ(burst.outcomes[at], Outcome::Count_) << "a frame to send has not ended";
+        EXPECT_EQ(burst.outcomes[at], kNoOutcome) << "a frame to send has not ended";
         ended[at].sent = true;
         ended[at].tx_port = burst.frames[at].tx_port;
         ended[at].outcome = sent_outcome(burst.frames[at]);
@@ -56,7 +56,7 @@ run(const World& here, const std::vector<Bytes>& frames, PortId rx_port = PortId
     for (std::size_t at = 0; at < frames.size(); ++at) {
         const Frame& frame = burst.frames[at];
         if (!ended[at].sent) ended[at].outcome = burst.outcomes[at];
-        EXPECT_LT(ended[at].outcome, Outcome::Count_) << "frame " << at << " never ended";
+        EXPECT_LT(ended[at].outcome, kNoOutcome) << "frame " << at << " never ended";
         ended[at].backend = frame.backend;
         ended[at].bytes.assign(frame.bytes, frame.bytes + frame.length);
     }

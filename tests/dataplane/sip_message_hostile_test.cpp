@@ -40,7 +40,7 @@ public:
             ASSERT_TRUE(message.first(field.name)) << field.name;
             EXPECT_EQ(message.first(field.name)->id, field.id);
         }
-        for (std::size_t i = 1; i < static_cast<std::size_t>(HeaderId::Count_); ++i)
+        for (std::size_t i = 1; i < count_of<HeaderId>(); ++i)
             read_values(message, static_cast<HeaderId>(i));
         const Body body = message.body();
         expect_inside(body.bytes);

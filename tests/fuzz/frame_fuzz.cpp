@@ -72,7 +72,7 @@ Bytes frame_from(std::span<const std::uint8_t> control, std::string_view payload
 }
 
 void check_ended(Outcome outcome) {
-    require(outcome < Outcome::Count_, "a frame that is not live has an outcome");
+    require(outcome < kNoOutcome, "a frame that is not live has an outcome");
     require(outcome != Outcome::Internal, "no branch that cannot happen is taken");
     require(outcome != Outcome::Forwarded && outcome != Outcome::Returned &&
                 outcome != Outcome::TxFull && outcome != Outcome::PuntLimited,
@@ -145,7 +145,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     constexpr std::size_t kCopies = 2;
     std::array<Bytes, kCopies> frames{before, before};
     static Burst burst;
-    burst.outcomes.fill(Outcome::Count_);
+    burst.outcomes.fill(kNoOutcome);
     burst.count = kCopies;
     const PortId rx_port{static_cast<std::uint8_t>((control[3] & 0x10) != 0 ? 1 : 0)};
     for (std::size_t i = 0; i < kCopies; ++i) {
