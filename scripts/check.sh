@@ -6,7 +6,7 @@
 #   scripts/check.sh [--fast | --bench]
 #
 # --fast: format, layers and the hot path only, on what build/ holds: seconds, for before a commit.
-# Without it also Clang, the build without DPDK under AddressSanitizer and UBSan, the reference and
+# Without it also closed sets, Clang, the build without DPDK under AddressSanitizer and UBSan, the reference and
 # clang-tidy. Wants build/ to be made (meson setup build && ninja -C build).
 #
 # --bench, by itself: whether reading and stages are as fast as bench/baseline.json says. Builds and runs
@@ -68,6 +68,7 @@ layers() {
         nothing '#include <rte_|\brte_[a-z0-9_]+\(' $(sources '*.cpp' '*.hpp' | grep -vE "$shell") &&
         nothing '#include <(iostream|regex|filesystem|format)>' $(sources '*.cpp' '*.hpp') &&
         nothing '#include "[^v]|#include "viaduct/[^"]*/' $(sources 'include/*.hpp') &&
+        nothing 'ForwardMode::' $(sources 'dataplane/*.cpp' 'dataplane/*.hpp' 'controlplane/*.cpp') &&
         nothing '^ *virtual |std::function' $(sources 'dataplane/*.hpp' 'dataplane/*.cpp' | grep -v replay)
 }
 
@@ -153,6 +154,7 @@ rule 'layers: nobody includes what it may not know' layers
 rule 'hot path: the core calls nothing that allocates, locks, throws or waits' scripts/check_hotpath.sh build
 rule 'hot path: the check finds an allocation when there is one' scripts/check_hotpath.sh --self-test
 if [[ -z $fast ]]; then
+    rule 'closed sets: both compilers refuse one enumerator more' scripts/check_closed_sets.sh
     rule 'clang 14 builds both planes and the programs' clang_build
     rule 'without DPDK, under ASan and UBSan, all unit tests pass' sanitized_tests
     rule 'ThreadSanitizer finds no race in the table of calls, the marks and the rate limit' no_races

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# check_closed_sets: whether both compilers refuse one enumerator more in every enum that something is indexed or
+# decided by. It tries: in a copy of the sources each enum gets one, and the source that must not compile then is compiled.
+#
+#   scripts/check_closed_sets.sh
+#
+# One line an enum that a compiler takes; exit 1 when there is one, or when a source does not compile as it is.
+set -u
+export LC_ALL=C.UTF-8
+cd "$(dirname "$0")/.." || exit 1
+
+# enum, where it is, a source that must refuse one more
+read -r -d '' SETS <<'END'
+Admin           controlplane/pool.hpp             controlplane/pool.cpp
+BackendLife     include/viaduct/snapshot.hpp      dataplane/decision.cpp
+CallState       include/viaduct/call_table.hpp    dataplane/call_state.cpp
+Defect          include/viaduct/message.hpp       dataplane/steer.cpp
+EventKind       include/viaduct/event.hpp         controlplane/main.cpp
+ForwardMode     include/viaduct/snapshot.hpp      dataplane/classify.cpp
+HeaderId        include/viaduct/sip_message.hpp   dataplane/sip_message.cpp
+Health          controlplane/pool.hpp             controlplane/pool.cpp
+KeyType         include/viaduct/keys.hpp          dataplane/keys.cpp
+MemoryKind      include/viaduct/dataplane.hpp     controlplane/config_settings.cpp
+MessageRole     include/viaduct/steer.hpp         dataplane/decision.cpp
+Method          include/viaduct/message.hpp       dataplane/message.cpp
+OnDeadOwner     include/viaduct/snapshot.hpp      controlplane/config_settings.cpp
+Origin          dataplane/frame.hpp               dataplane/pipeline.cpp
+Outcome         include/viaduct/counters.hpp      dataplane/classify.cpp
+PayloadKind     include/viaduct/message.hpp       dataplane/policy.cpp
+ProbeKind       controlplane/config.hpp           controlplane/config_settings.cpp
+Section         controlplane/config_settings.hpp  controlplane/config_settings.cpp
+Stage           include/viaduct/counters.hpp      dataplane/classify.cpp
+SteerBy         include/viaduct/stateful.hpp      dataplane/stateful.cpp
+SteerRule       include/viaduct/steer.hpp         dataplane/steer.cpp
+TableKind       controlplane/table.hpp            controlplane/config_settings.cpp
+Tenure          controlplane/pool.hpp             controlplane/pool.cpp
+WorkerCounter   include/viaduct/counters.hpp      dataplane/classify.cpp
+END
+
+work=$(mktemp -d) n=0
+trap 'rm -rf "$work"' EXIT
+
+# compiles COMPILER COPY SOURCE
+compiles() {
+    (cd "$2" && "$1" -std=c++20 -Wall -Wextra -Wswitch-enum -Werror -DVIADUCT_VERSION='"0"' -fsyntax-only \
+        -Iinclude -Idataplane -Icontrolplane "$3" >log 2>&1)
+}
+
+# wrong COMPILER COPY: tries all of them, says what is wrong.
+wrong() {
+    local enum header source copy=$2
+    for source in $(awk '{ print $3 }' <<<"$SETS" | sort -u); do
+        compiles "$1" "$copy" "$source" || { echo "$source does not compile as it is ($1):"; head -n 5 "$copy/log"; return; }
+    done
+    while read -r enum header source; do
+        # The last enumerator, perhaps a value, perhaps a comma and a comment, the brace.
+        perl -0pi -e "s/(enum class $enum : [^{]*\{(?:[^{}]|\{[^{}]*\})*?)(,?)((?:\s|\/\/[^\n]*)*)\};/\$1, Unheard\$3};/" \
+            "$copy/$header"
+        if cmp -s "$header" "$copy/$header"; then
+            echo "$enum is not in $header"
+        elif compiles "$1" "$copy" "$source"; then
+            echo "$enum: one more compiles ($1, $source)"
+        fi
+        cp "$header" "$copy/$header"
+    done <<<"$SETS"
+}
+
+for compiler in "${CXX:-c++}" clang++-14; do
+    sources=$work/$((++n))
+    mkdir "$sources" && cp -r include dataplane controlplane "$sources" || exit 1
+    wrong "$compiler" "$sources" >"$sources.wrong" &
+done
+wait
+[[ ! -s $work/1.wrong && ! -s $work/2.wrong ]] || { cat "$work"/?.wrong; exit 1; }
