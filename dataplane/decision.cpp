@@ -300,8 +300,12 @@ bool Decision::is_by_hash() const noexcept {
 }
 
 void Decision::look_closer() noexcept {
-    const bool starter = result_.role == MessageRole::Starter;
     result_.call = calls().find(result_.hash, view_.now);
+    // One more branch of a call that is answered, or a late one: it begins nothing.
+    if (result_.role == MessageRole::Starter && digest_.method == Method::Invite && result_.call &&
+        result_.call->state == CallState::Answered)
+        result_.role = MessageRole::Belongs;
+    const bool starter = result_.role == MessageRole::Starter;
     // A call that has ended begins anew like any other.
     const bool leaves = result_.call && moves_on();
     if (goes_on() && !leaves) {
@@ -311,8 +315,9 @@ void Decision::look_closer() noexcept {
             return;
         }
         if (result_.role == MessageRole::Belongs) {
-            // It ends though its backend does not hear of it, and is not counted when that returns.
-            if (digest_.method == Method::Bye && !pool_.shared_state) {
+            // It goes on, or ends, though its backend does not hear of it: it is known, and a call
+            // that has ended is not counted, when that returns.
+            if (!pool_.shared_state) {
                 go(result_.call->backend, SteerRule::DeadOwner);
                 touch(*result_.call);
                 result_.backend.reset();

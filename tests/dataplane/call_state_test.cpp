@@ -83,6 +83,45 @@ TEST(DeadOwner, GetsNothingWhenItIsDisabledWhateverIsSaid) {
     }
 }
 
+/// A proxy forks an INVITE, one branch is answered, the backend is down, and another branch
+/// repeats.
+TEST(DeadOwner, KeepsAnAnsweredCallOfWhichAnotherBranchComes) {
+    Site site(SteerBy::RoundRobin);
+    const std::string id = dealt_against_the_hash(site);
+    const BackendId owner = site.begin(id).backend.value();
+    const auto send = [&](Method method, std::string_view branch) {
+        SipDigest digest = Site::message(method, id, method != Method::Invite);
+        digest.top_via_branch = branch;
+        return site.send(digest).backend;
+    };
+    send(Method::Invite, "z9hG4bK-late");
+    send(Method::Ack, "z9hG4bK-ack");
+    BackendLife& life = site.here.snapshot.backends[index(owner)].life;
+    life = BackendLife::Silent;
+    EXPECT_EQ(send(Method::Invite, "z9hG4bK-late"), owner) << "it may be a pause";
+    life = BackendLife::Dead;
+    EXPECT_NE(send(Method::Invite, "z9hG4bK-late"), owner);
+    life = BackendLife::Serves;
+    EXPECT_EQ(send(Method::Bye, "z9hG4bK-bye"), owner) << "the call is where it was";
+}
+
+/// Its refreshes go elsewhere while its backend is dead, and back there when that returns.
+TEST(DeadOwner, IsRememberedForAsLongAsItsCallSpeaks) {
+    constexpr std::uint16_t kSilence = 100;
+    Site site(SteerBy::RoundRobin);
+    site.here.snapshot.pools[index(kProxies)].lifetimes.silence = kSilence;
+    const std::string id = dealt_against_the_hash(site);
+    const BackendId owner = site.begin(id).backend.value();
+    static_cast<void>(site.send(Site::message(Method::Ack, id, true)));
+    site.here.snapshot.backends[index(owner)].life = BackendLife::Dead;
+    for (int i = 0; i < 3; ++i) {
+        site.time = site.time.after(kSilence - 1);
+        EXPECT_NE(site.send(Site::message(Method::Update, id, true)).backend, owner);
+    }
+    site.here.snapshot.backends[index(owner)].life = BackendLife::Serves;
+    EXPECT_EQ(site.send(Site::message(Method::Update, id, true)).backend, owner);
+}
+
 TEST(Registration, LeavesABackendThatIsToBeEmptyWhenItIsRefreshed) {
     for (const SteerBy by : {SteerBy::Hash, SteerBy::RoundRobin}) {
         Site site(SteerBy::RoundRobin);

@@ -36,7 +36,7 @@ struct Site {
         pool.lifetimes.silence = 900;
     }
 
-    [[nodiscard]] SteerView view() const { return {here.snapshot, table, CallTime(5)}; }
+    [[nodiscard]] SteerView view() const { return {here.snapshot, table, time}; }
 
     static SipDigest message(Method method, std::string_view call_id, bool inside = false) {
         return request_digest(method, call_id, inside);
@@ -51,6 +51,7 @@ struct Site {
     World here = world();
     OwnTable own;
     CallTable table = own.table;
+    CallTime time{5};
     std::shared_ptr<Dealer> dealer = std::make_shared<Dealer>();
 };
 
