@@ -474,8 +474,9 @@ private:
 
     void
     judge(Call& call, const Steering& steering, const Snapshot& snapshot, std::uint16_t status) {
+        if (call.over) return;
         if (!call.owner && call.replaces) judge_transfer(call, steering, snapshot);
-        if (!call.owner || call.over) return;
+        if (!call.owner) return;
         if (lives_[index(*call.owner)] != call.owner_life) { // it was killed: nothing is owed
             call.owner.reset();
             call.over = true;
