@@ -59,11 +59,7 @@ private:
     [[nodiscard]] std::uint16_t left() const noexcept {
         return static_cast<std::uint16_t>(std::max(0, call_.deadline.left(message_.now)));
     }
-    /// For the answer to what is asked once, and to be sent again.
-    [[nodiscard]] std::uint16_t once() const noexcept {
-        const CallLifetimes& lives = message_.lifetimes;
-        return std::min<std::uint16_t>(lives.silence, lives.transaction + 1U);
-    }
+    [[nodiscard]] std::uint16_t once() const noexcept { return message_.lifetimes.once(); }
     /// `max_call` is of calls: they end so long after their first message, whatever comes.
     [[nodiscard]] std::uint16_t of_a_call(bool begins) const noexcept {
         const CallLifetimes& lives = message_.lifetimes;
@@ -75,10 +71,7 @@ private:
         return may_last ? message_.lifetimes.silence : of_a_call(begins);
     }
     [[nodiscard]] std::uint16_t of_seconds(std::uint32_t seconds) const noexcept {
-        const CallLifetimes& lives = message_.lifetimes;
-        if (lives.unit_seconds == 0) return lives.silence;
-        return static_cast<std::uint16_t>(std::min<std::uint64_t>(
-            lives.silence, std::uint64_t{seconds} / lives.unit_seconds + 1 + lives.transaction));
+        return message_.lifetimes.of_seconds(seconds);
     }
     void keep_for(std::uint16_t units) noexcept { call_.deadline = message_.now.after(units); }
     void keep_at_least(std::uint16_t units) noexcept { keep_for(std::max(left(), units)); }

@@ -252,10 +252,8 @@ void Decision::await_answer() noexcept {
         return;
     }
     if (!writes() || (view_.budget != nullptr && *view_.budget == 0)) return;
-    const Call open{*result_.backend,
-                    CallState::Open,
-                    kLeadsAnswers,
-                    view_.now.after(static_cast<std::uint16_t>(pool_.lifetimes.transaction + 1U))};
+    const Call open{
+        *result_.backend, CallState::Open, kLeadsAnswers, view_.now.after(pool_.lifetimes.once())};
     if (known)
         static_cast<void>(calls().update(hash, *known, open));
     else

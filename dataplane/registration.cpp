@@ -11,9 +11,6 @@ namespace viaduct {
 
 namespace {
 
-/// What registrars take where a REGISTER says nothing, or nothing readable (RFC 3261 §10.2.1.1).
-constexpr std::uint32_t kUsualSeconds = 3600;
-
 /// Of its URI.
 std::uint8_t contact_of(std::string_view uri) noexcept {
     std::uint64_t sum = 0xcbf29ce484222325U;
@@ -21,19 +18,6 @@ std::uint8_t contact_of(std::string_view uri) noexcept {
         sum = (sum ^ static_cast<std::uint8_t>(c)) * 0x100000001b3U;
     return static_cast<std::uint8_t>(1 + (sum * 0x9e3779b97f4a7c15U >> 40) %
                                              (Registration::kSeveralContacts - 1));
-}
-
-/// For so many seconds, and for as long as the last request before their end may be repeated.
-int units_of(std::uint64_t seconds, const CallLifetimes& lifetimes) noexcept {
-    const std::uint64_t unit = lifetimes.unit_seconds;
-    if (unit == 0) return lifetimes.silence;
-    return static_cast<int>(
-        std::min<std::uint64_t>(lifetimes.silence, seconds / unit + 1 + lifetimes.transaction));
-}
-
-/// For as long as a request may be repeated.
-int once(const CallLifetimes& lifetimes) noexcept {
-    return std::min<int>(lifetimes.silence, lifetimes.transaction + 1);
 }
 
 std::uint8_t contacts_of(const Call& call) noexcept {
@@ -60,7 +44,7 @@ Registration read_registration(std::span<const std::byte> payload) noexcept {
         const Number own = read_number(contact.parameters().find_token("expires"));
         const std::uint32_t seconds = own.has_value()     ? own.value
                                       : usual.has_value() ? usual.value
-                                                          : kUsualSeconds;
+                                                          : kUsualExpires;
         add(seconds == 0 ? removed : read.contact, contact_of(contact.uri()));
         read.seconds = std::max(read.seconds, seconds);
     }
@@ -81,7 +65,7 @@ void take_registration(const Registration& registration,
                        Call& call) noexcept {
     using Asks = Registration::Asks;
     const int left = fresh ? 0 : std::max(0, call.deadline.left(now));
-    const int over = once(lifetimes);
+    const int over = lifetimes.once();
     const auto set = [&](int units) {
         call.deadline = now.after(static_cast<std::uint16_t>(units));
     };
@@ -94,7 +78,7 @@ void take_registration(const Registration& registration,
     case Asks::Nothing:
         return;
     case Asks::ToBind: {
-        const int asked = is_heard ? over : units_of(registration.seconds, lifetimes);
+        const int asked = is_heard ? over : lifetimes.of_seconds(registration.seconds);
         // Later than a request is repeated: a stranger who sends one twice confirms nothing.
         const bool comes_back =
             call.state == CallState::Lasting && known != 0 && asked - left > over;
@@ -132,13 +116,14 @@ void take_registrars_answer(std::uint16_t status,
     };
     if (call.state != CallState::Lasting || call.dialog == 0) return;
     if (status < 300) { // it names all that are bound (§10.3), in seconds that the registrar chose
-        set(std::max(left, units_of(granted_seconds(payload).value_or(kUsualSeconds), lifetimes)));
+        const int granted = lifetimes.of_seconds(granted_seconds(payload).value_or(kUsualExpires));
+        set(std::max(left, granted));
         if (!is_confirmed(call))
             call.dialog = static_cast<std::uint8_t>(call.dialog + Registration::kContacts);
         return;
     }
     if (is_confirmed(call)) return;
-    set(std::min(left, once(lifetimes))); // the next try is the first
+    set(std::min<int>(left, lifetimes.once())); // the next try is the first
     call.state = CallState::Failed;
     call.dialog = 0;
 }

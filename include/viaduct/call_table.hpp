@@ -219,7 +219,7 @@ public:
     [[nodiscard]] std::optional<Note>
     any_note(std::uint64_t hash, Note::Kind kind, CallTime now) const noexcept;
 
-    /// Where its bucket is one of bucket_row() that lie side by side.
+    /// The first of the bucket_row() buckets, side by side, that the words of a call may be in.
     [[nodiscard]] std::size_t first_bucket(std::uint64_t hash) const noexcept {
         return (hash & ((std::uint64_t{1} << kSlotBits) - 1)) >> shared_bits_ << row_bits_;
     }

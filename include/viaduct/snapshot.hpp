@@ -15,6 +15,7 @@
 #include "viaduct/next_hops.hpp"
 #include "viaduct/stateful.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -156,6 +157,17 @@ struct CallLifetimes {
     std::uint16_t ringing = 1;      ///< for which an INVITE may go unanswered
     std::uint16_t transaction = 1;  ///< for which a request may be repeated, rounded up
     std::uint32_t unit_seconds = 0; ///< of CallTime; 0: what lasts is remembered like calls
+
+    /// For as long as a request may be repeated, and its answer be on its way.
+    [[nodiscard]] constexpr std::uint16_t once() const noexcept {
+        return std::min<std::uint16_t>(silence, transaction + 1U);
+    }
+    /// For that many seconds, and as long as the last request before their end may be repeated.
+    [[nodiscard]] constexpr std::uint16_t of_seconds(std::uint32_t seconds) const noexcept {
+        if (unit_seconds == 0) return silence;
+        const std::uint64_t units = std::uint64_t{seconds} / unit_seconds + 1 + transaction;
+        return static_cast<std::uint16_t>(std::min<std::uint64_t>(silence, units));
+    }
 };
 
 struct Pool {

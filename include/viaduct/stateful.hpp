@@ -131,8 +131,8 @@ public:
     /// Control: a pass is about to visit buckets up to `bucket`. 0: a pass is to begin, once no
     /// worker goes by what was said before.
     void reaches(std::size_t bucket) noexcept { reached_.store(bucket, std::memory_order_relaxed); }
-    /// Of a word that a worker has just changed, in the buckets from `first` on that the pass
-    /// visits at once: should it visit them at this moment, it may be off by one until the next.
+    /// Any worker, of a word that it has just changed; `first`: CallTable::first_bucket(). Wrong
+    /// where the pass visits that row of buckets at this moment: off by one until the next pass.
     [[nodiscard]] SeenByPass is_seen(std::size_t first) const noexcept {
         return first < reached_.load(std::memory_order_relaxed) ? SeenByPass::No : SeenByPass::Yes;
     }
