@@ -38,8 +38,10 @@ public:
     FullTable(const FullTable&) = delete;
     FullTable& operator=(const FullTable&) = delete;
 
-    void add(std::uint64_t hash, CallTime deadline = kNow.after(900)) {
-        const Call call{static_cast<BackendId>(hash >> 8 & 1), CallState::Answered, 3, deadline};
+    /// `dialog`: Call::dialog of the one answered dialog of each call.
+    void add(std::uint64_t hash, CallTime deadline = kNow.after(900), std::uint8_t dialog = 3) {
+        const auto backend = static_cast<BackendId>(hash >> 8 & 1);
+        const Call call{backend, CallState::Answered, dialog, deadline};
         if (table_.remember(hash, call, kNow).result == CallTable::Result::Full) ++refused_;
     }
     /// Calls whose sixteen words were all taken, which happens before the table is full.

@@ -66,20 +66,23 @@ void report(benchmark::State& state, std::size_t per_iteration) {
     bench::report_ns(state, "ns_per_packet", per_iteration);
 }
 
+/// The last round made it leave; it arrives again.
+void set_arriving_frame(Burst& burst, std::size_t i, Bytes& bytes) {
+    static const MacAddr port_mac = mac(kPort0Mac);
+    std::memcpy(bytes.data(), port_mac.bytes.data(), port_mac.bytes.size());
+    bytes[11] = std::byte{0xc1};
+    set_frame(burst, i, bytes.data(), static_cast<std::uint32_t>(bytes.size()), PortId{0});
+}
+
 /// classify, parse, admit, steer, rewrite (dsr-l2).
 void run_stages(benchmark::State& state, const World& made, std::vector<Bytes> frames) {
-    const MacAddr port_mac = mac(kPort0Mac);
     Burst burst;
     burst.count = kMaxBurst;
     std::size_t next = 0;
     for (auto _ : state) {
         for (std::size_t i = 0; i < kMaxBurst; ++i) {
-            Bytes& bytes = frames[next];
+            set_arriving_frame(burst, i, frames[next]);
             next = next + 1 == frames.size() ? 0 : next + 1;
-            // The last round made it leave; it arrives anew.
-            std::memcpy(bytes.data(), port_mac.bytes.data(), port_mac.bytes.size());
-            bytes[11] = std::byte{0xc1};
-            set_frame(burst, i, bytes.data(), static_cast<std::uint32_t>(bytes.size()), PortId{0});
         }
         run_pipeline(made.view(), burst);
         if (burst.live_count != kMaxBurst) state.SkipWithError("a frame was not forwarded");
@@ -110,69 +113,101 @@ void backends(benchmark::State& state) {
 }
 BENCHMARK(backends)->ArgName("backends")->Arg(3)->Arg(30)->Arg(300);
 
+constexpr std::size_t kDigits = 8;
+
+/// INVITEs inside one dialog, whose Call-IDs begin with a number to be written at `numbers`.
+struct Reinvites {
+    std::vector<Bytes> frames;
+    std::vector<char*> numbers;
+};
+
+void write_number(char* at, std::uint64_t number) {
+    for (std::size_t i = kDigits; i-- > 0; number /= 10)
+        at[i] = static_cast<char>('0' + number % 10);
+}
+
+Reinvites make_reinvites(std::size_t count) {
+    Reinvites made;
+    for (std::size_t i = 0; i < count; ++i) {
+        std::string message = make_invite(i);
+        message.replace(message.find(";tag=") + 5, 7, "1000000");
+        message.insert(message.find("\r\n", message.find("\r\nTo: ") + 2), ";tag=a6c85cf");
+        const std::size_t at = message.find("-f81d4fae") - 7; // of 1234567-f81d...
+        message.insert(at, 1, '0');
+        made.frames.push_back(
+            frame().ipv4(kClient, kDsrVip).udp(5060, 5060).payload(message).build());
+        made.numbers.push_back(reinterpret_cast<char*>(made.frames.back().data()) + 42 + at);
+    }
+    return made;
+}
+
+void remember_all_calls(Pool& pool) {
+    auto dealer = std::make_shared<Dealer>();
+    dealer->by = SteerBy::RoundRobin;
+    dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
+    dealer->loads = std::make_shared<BackendLoads>();
+    dealer->members = {{kB1, 1}, {kB2, 1}, {kB3, 1}};
+    dealer->sequence = {0, 1, 2};
+    pool.dealer = std::move(dealer);
+    pool.remembers_all = pool.looks_closer = true;
+}
+
+/// Answered calls whose Call-IDs have the numbers below `count`, each in the dialog of `messages`.
+std::unique_ptr<bench::FullTable>
+fill_table(std::uint64_t count, bench::Pages pages, const World& made, Reinvites& messages) {
+    const HashPrefix& prefix = made.snapshot.pools[index(kProxies)].call_id_hash;
+    std::string id = "00000000-f81d4fae7dec11d0a765@192.0.2.7";
+    // The first message of a dialog leaves its mark in the call.
+    bench::FullTable one(1);
+    one.add(hash_key(prefix, id), bench::kNow.after(900), 0);
+    Burst burst;
+    burst.count = 1;
+    write_number(messages.numbers[0], 0);
+    set_arriving_frame(burst, 0, messages.frames[0]);
+    run_pipeline({made.snapshot, made.next_hops, made.ports, one.table(), bench::kNow}, burst);
+    const std::uint8_t dialog = one.table().find(hash_key(prefix, id), bench::kNow).value().dialog;
+    if (dialog == 0) throw std::logic_error("a message inside a dialog did not name it");
+
+    auto full = std::make_unique<bench::FullTable>(count, pages);
+    for (std::uint64_t i = 0; i < count; ++i) {
+        write_number(id.data(), i);
+        full->add(hash_key(prefix, id), bench::kNow.after(900), dialog);
+    }
+    return full;
+}
+
 /// Ten million calls in turn, each remembered, where the pool is stateful; by hash with the table
 /// of calls left alone. The same messages for all: only the number in their Call-ID changes.
 void calls(benchmark::State& state) {
-    constexpr std::size_t kDigits = 8;
-    constexpr std::size_t kMessages = 1'024;
     const auto count = static_cast<std::uint64_t>(state.range(0));
     const bool stateful = state.range(1) != 0;
     const bool huge = state.range(2) != 0;
     static World made = world();
+    static Reinvites messages = make_reinvites(1'024);
     Pool& pool = made.snapshot.pools[index(kProxies)];
-    const auto write_number = [](char* at, std::uint64_t number) {
-        for (std::size_t i = kDigits; i-- > 0; number /= 10)
-            at[i] = static_cast<char>('0' + number % 10);
-    };
-    static std::array<std::unique_ptr<bench::FullTable>, 2> tables;
-    std::unique_ptr<bench::FullTable>& full = tables[huge ? 1 : 0];
-    if (!full) {
-        full = std::make_unique<bench::FullTable>(count,
-                                                  huge ? bench::Pages::Huge : bench::Pages::Small);
-        std::string id = "00000000-f81d4fae7dec11d0a765@192.0.2.7";
-        for (std::uint64_t i = 0; i < count; ++i) {
-            write_number(id.data(), i);
-            full->add(hash_key(pool.call_id_hash, id));
-        }
-    }
     pool.lifetimes.silence = 900; // as bench::FullTable dates them
-    pool.remembers_all = pool.looks_closer = stateful;
-    pool.dealer.reset();
-    if (stateful) {
-        auto dealer = std::make_shared<Dealer>();
-        dealer->by = SteerBy::RoundRobin;
-        dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
-        dealer->loads = std::make_shared<BackendLoads>();
-        dealer->members = {{kB1, 1}, {kB2, 1}, {kB3, 1}};
-        dealer->sequence = {0, 1, 2};
-        pool.dealer = std::move(dealer);
-    }
     if (!pool.marks) pool.marks = std::make_shared<SlotMarks>();
+    remember_all_calls(pool);
     for (Vip& vip : made.snapshot.vips)
         vip.read_rules.want = stateful ? kWantForCalls : Want::References;
-    std::vector<Bytes> frames;
-    std::vector<char*> numbers;
-    for (std::size_t i = 0; i < kMessages; ++i) {
-        std::string message = make_invite(i);
-        const std::size_t at = message.find("-f81d4fae") - 7; // of 1234567-f81d...
-        message.insert(at, 1, '0');
-        frames.push_back(frame().ipv4(kClient, kDsrVip).udp(5060, 5060).payload(message).build());
-        numbers.push_back(reinterpret_cast<char*>(frames.back().data()) + 42 + at);
+    static std::array<std::unique_ptr<bench::FullTable>, 2> tables;
+    std::unique_ptr<bench::FullTable>& full = tables[huge ? 1 : 0];
+    if (!full)
+        full = fill_table(count, huge ? bench::Pages::Huge : bench::Pages::Small, made, messages);
+    if (!stateful) {
+        pool.dealer.reset();
+        pool.remembers_all = pool.looks_closer = false;
     }
     bench::Shuffled order(count);
     const PipelineView view{made.snapshot, made.next_hops, made.ports, full->table(), bench::kNow};
-    const MacAddr port_mac = mac(kPort0Mac);
     Burst burst;
     burst.count = kMaxBurst;
     std::size_t next = 0;
     for (auto _ : state) {
         for (std::size_t i = 0; i < kMaxBurst; ++i) {
-            Bytes& bytes = frames[next];
-            write_number(numbers[next], order.next());
-            next = next + 1 == frames.size() ? 0 : next + 1;
-            std::memcpy(bytes.data(), port_mac.bytes.data(), port_mac.bytes.size());
-            bytes[11] = std::byte{0xc1};
-            set_frame(burst, i, bytes.data(), static_cast<std::uint32_t>(bytes.size()), PortId{0});
+            write_number(messages.numbers[next], order.next());
+            set_arriving_frame(burst, i, messages.frames[next]);
+            next = next + 1 == messages.frames.size() ? 0 : next + 1;
         }
         run_pipeline(view, burst);
         if (burst.live_count != kMaxBurst) state.SkipWithError("a frame was not forwarded");
@@ -231,8 +266,9 @@ bench::Measurement measurement_of(const bench::Keeper& keeper) {
         "Bursts of 32 of distinct INVITEs with SDP, about 620 bytes each, dsr-l2, three "
         "backends unless the load says otherwise. 1,000 messages stay in the caches, "
         "most of 100,000 do not.",
-        "10,000,000 calls: the Call-IDs of the messages change all the time; hash leaves "
-        "the table of calls alone, stateful finds each call in it. The table lies in small "
+        "10,000,000 calls: INVITEs inside the dialogs of answered calls, whose Call-IDs change "
+        "all the time; hash leaves the table of calls alone, stateful finds each call in it. The "
+        "table lies in small "
         "pages, unless its row says otherwise."};
     const auto add = [&](const char* row, const char* who, const char* load) {
         keeper.add_to(made, row, who, load, "ns_per_packet", "ns");
