@@ -5,7 +5,7 @@
 #
 #   scripts/check.sh [--fast | --bench]
 #
-# --fast: format, layers and the hot path only, on what build/ holds: seconds, for before a commit.
+# --fast: format, commits, sizes, layers and the hot path only, on what build/ holds: seconds, for before a commit.
 # Without it also closed sets, Clang, the build without DPDK under AddressSanitizer and UBSan, the reference and
 # clang-tidy. Wants build/ to be made (meson setup build && ninja -C build).
 #
@@ -60,6 +60,19 @@ licence() {
 
 # nothing PATTERN FILE...: no line of the files matches.
 nothing() { ! grep -nE "$1" "${@:2}"; }
+
+# Every commit of the change that is being made: what is older may be otherwise.
+COMMITS_SINCE='2026-11-30 21:00 +0000'
+commits() {
+    local commit subject wrong=0
+    for commit in $(git log --no-merges --since="$COMMITS_SINCE" --format=%H); do
+        subject=$(git log -1 --format=%s "$commit")
+        ((${#subject} <= 72)) || { echo "${commit:0:8} $subject: ${#subject} characters, at most 72"; wrong=1; }
+        [[ $subject =~ ^[a-z0-9_./,\ -]+:\ .*[^.]$ ]] || { echo "${commit:0:8} $subject: not 'area: imperative'"; wrong=1; }
+        [[ $(git log -1 --format=%b "$commit") =~ [^[:space:]] ]] || { echo "${commit:0:8} $subject: the body says why"; wrong=1; }
+    done
+    return $wrong
+}
 
 # Who may include whom; private folders are kept apart by the build itself.
 layers() {
@@ -150,6 +163,8 @@ fi
 
 rule 'format: clang-format 14 leaves every file as it is' format
 rule 'licence: every source names it' licence
+rule 'commits: subjects of at most 72 characters, and bodies' commits
+rule 'sizes: files of at most 400 lines, functions of at most 60' scripts/check_sizes.sh
 rule 'layers: nobody includes what it may not know' layers
 rule 'hot path: the core calls nothing that allocates, locks, throws or waits' scripts/check_hotpath.sh build
 rule 'hot path: the check finds an allocation when there is one' scripts/check_hotpath.sh --self-test

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# check_sizes: files have at most 400 lines and functions at most 60. One line for each that has more and is not
+# listed below, and for each that is listed and no longer needs to be; exit 1 when there is one.
+#
+#   scripts/check_sizes.sh
+#
+# Needs git and universal-ctags.
+set -u
+export LC_ALL=C.UTF-8
+cd "$(dirname "$0")/.." || exit 1
+
+MAX_FILE=400 MAX_FUNCTION=60
+
+# path, or path:function, and why it may be longer
+read -r -d '' EXCEPTIONS <<'END'
+controlplane/config_check.cpp                    one rule after another, each a few lines; nothing is shared but the report
+controlplane/config_settings.cpp                 a table: one row for each setting
+controlplane/health.cpp                          one state machine
+controlplane/kernel.cpp                          to be divided: addresses, routes and the publishing of both
+controlplane/main.cpp                            to be divided: the parts of the daemon become members of a class
+controlplane/main.cpp:run                        to be divided, with its file
+controlplane/pool.cpp:arrange                    to be divided: find the known backends, then install the new set
+controlplane/publish.cpp                         to be divided: snapshots, moves of VIPs, the state of pools at run time
+controlplane/publish.cpp:build_pool              to be divided, with its file
+bench/sip_mix.hpp:core_fields                    a table: one row for each kind of sender
+dataplane/call_state.cpp                         one state machine
+dataplane/decision.cpp                           to be divided: look up, decide, write
+dataplane/decision.cpp:look_closer               to be divided, with its file
+dataplane/scan_x86.cpp                           one scan in three widths, which the compiler must see at once
+dataplane/sip_value.cpp                          one parser for each kind of value
+scripts/lab.sh                                   one rig: namespaces, peers, SIPp and what tests ask of them
+tests/controlplane/config_value_test.cpp:TEST    a table of values and messages
+tests/controlplane/health_test.cpp               one promise a test, one fixture
+tests/controlplane/move_test.cpp                 one promise a test, one fixture
+tests/controlplane/reload_test.cpp               one promise a test, one fixture
+tests/controlplane/replay_command_test.cpp       one promise a test, one fixture
+tests/controlplane/verbs_calls_test.cpp          one promise a test, one fixture
+tests/dataplane/call_state_test.cpp              one promise a test, one fixture
+tests/dataplane/call_table_test.cpp              one promise a test, one fixture
+tests/dataplane/call_table_test.cpp:TEST         threads that meet in one table, and what they may find there
+tests/dataplane/keys_test.cpp                    one promise a test, one fixture
+tests/dataplane/message_rules_payload_test.cpp   a table of payloads
+tests/dataplane/pipeline_test.cpp                every way through the stages
+tests/dataplane/pipeline_test.cpp:forwarded_cases  a table of frames
+tests/dataplane/pipeline_test.cpp:refused_cases  a table of frames
+tests/dataplane/registration_test.cpp            one promise a test, one fixture
+tests/dataplane/replay_test.cpp                  one promise a test, one fixture
+tests/dataplane/rewrite_test.cpp                 one promise a test, one fixture
+tests/dataplane/sip_message_test.cpp:TEST        one message, and all that is read of it
+tests/dataplane/stateful_test.cpp                one promise a test, one fixture
+tests/dataplane/strangers_test.cpp               one promise a test, one fixture
+tests/steering/registrars_test.cpp               a model of registrars and the schedules that are played on it
+tests/steering/simulator.hpp                     a model of phones, proxies and backends, to be divided
+tests/support/world.hpp:world                    a table: the snapshot that most tests of the data plane use
+END
+
+sources() { git ls-files -co --exclude-standard -- "$@"; }
+
+# "PATH LINES MAXIMUM" for each file that is too long, "PATH:FUNCTION LINES MAXIMUM LINE" for each function.
+too_long() {
+    sources '*.cpp' '*.hpp' '*.sh' '*meson.build' 'scripts/*' | sort -u | xargs wc -l |
+        awk -v max=$MAX_FILE '$2 != "total" && $1 > max { print $2, $1, max }'
+    sources '*.cpp' '*.hpp' | ctags -L - --kinds-C++=f --fields=+ne --output-format=json -f - |
+        jq -r --argjson max $MAX_FUNCTION 'select(.end and .end - .line + 1 > $max) |
+            "\(.path):\(.name) \(.end - .line + 1) \($max) \(.line)"'
+}
+
+[[ $(ctags --version) == Universal* ]] || { echo "universal-ctags is needed: apt-get install universal-ctags" >&2; exit 1; }
+found=$(too_long) || exit 1
+wrong=0
+while read -r name lines max line; do
+    [[ -n $name ]] || continue
+    grep -q "^$name " <<<"$EXCEPTIONS" && continue
+    echo "$name${line:+, line $line}: $lines lines, at most $max: divide it, or say in scripts/check_sizes.sh why not"
+    wrong=1
+done <<<"$found"
+while read -r name _; do
+    [[ -n $name ]] || continue
+    grep -q "^$name " <<<"$found" && continue
+    echo "$name: is not too long any more: take it off the list in scripts/check_sizes.sh"
+    wrong=1
+done <<<"$EXCEPTIONS"
+exit $wrong
