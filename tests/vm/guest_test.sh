@@ -171,8 +171,8 @@ for mode in dsr-l2 nat; do
     say "the lab for $mode is up"
     for model in "${models[@]}"; do
         if [[ $scope == all || $model == "${models[0]}" ]]; then trial "$model" 1; fi
-        if [[ $mode == dsr-l2 && ($model == e1000 || $model == virtio) ]]; then
-            one_queue "$model"
+        if [[ $model == e1000 || $model == virtio ]]; then
+            [[ $mode != dsr-l2 ]] || one_queue "$model"
         elif [[ $scope == all ]]; then
             trial "$model" 2
         fi
