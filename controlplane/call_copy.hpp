@@ -10,6 +10,7 @@
 
 #include "call_store.hpp"
 #include "files.hpp"
+#include "loop.hpp"
 
 #include "viaduct/snapshot.hpp"
 

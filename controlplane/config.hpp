@@ -6,8 +6,6 @@
 // whether a change needs a restart, help. Reading, printing and the reference go through it.
 #pragma once
 
-#include "table.hpp"
-
 #include "viaduct/dataplane.hpp"
 #include "viaduct/error.hpp"
 #include "viaduct/net.hpp"

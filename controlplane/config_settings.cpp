@@ -74,12 +74,6 @@ constexpr auto kModes = [] {
     return names;
 }();
 constexpr std::string_view kLogLevels[] = {"debug", "info", "warning", "error"};
-constexpr auto kTables = [] {
-    std::array<std::string_view, kTableAlgorithms.size()> names;
-    for (const TableAlgorithm& table : kTableAlgorithms)
-        names[static_cast<std::size_t>(table.kind)] = table.name;
-    return names;
-}();
 constexpr std::array<std::string_view, count_of<OnDeadOwner>()> kDeadOwnerChoices{
     "resteer", "keep", "drop", "reject"};
 static_assert(names_all<OnDeadOwner>(kDeadOwnerChoices));
@@ -245,7 +239,7 @@ constexpr Setting kSettings[] = {
     {Section::Pool,
      Need::Default,
      kReload,
-     {.key = "table", .choices = kTables},
+     {.key = "table", .choices = kTableKindNames},
      field<&PoolConfig::table>(),
      "\"rendezvous\"",
      "how the table of the hash is filled; rendezvous: a change moves no more than it must; "

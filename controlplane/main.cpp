@@ -4,6 +4,7 @@
 // loop does each tick. Stopping is the same list backwards, by destructors.
 #include "call_copy.hpp"
 #include "call_store.hpp"
+#include "call_sweeper.hpp"
 #include "cli.hpp"
 #include "config.hpp"
 #include "health.hpp"
@@ -19,7 +20,7 @@
 #include "replay_command.hpp"
 #include "secret.hpp"
 #include "state_keeper.hpp"
-#include "stats.hpp"
+#include "totals.hpp"
 #include "tx_audit.hpp"
 
 #include "viaduct/dataplane.hpp"

@@ -6,7 +6,6 @@
 #include "config.hpp"
 #include "election.hpp"
 #include "generation.hpp"
-#include "kernel.hpp"
 #include "pool.hpp"
 #include "table.hpp"
 

@@ -9,5 +9,7 @@ namespace viaduct {
 
 /// The whole page: settings, verbs, outcomes and counters.
 [[nodiscard]] std::string reference_page();
+/// Its sections of outcomes and worker counters.
+[[nodiscard]] std::string counters_reference();
 
 } // namespace viaduct

@@ -2,7 +2,7 @@
 #include "reload.hpp"
 
 #include "log.hpp"
-#include "stats.hpp"
+#include "totals.hpp"
 
 #include "viaduct/error.hpp"
 

@@ -8,7 +8,7 @@
 // Cost:  control thread; a copy of the model. The tables that follow cost what Generations say.
 #pragma once
 
-#include "call_store.hpp"
+#include "call_sweeper.hpp"
 #include "config.hpp"
 #include "config_diff.hpp"
 #include "health.hpp"

@@ -2,11 +2,13 @@
 #include "replay_command.hpp"
 
 #include "call_store.hpp"
+#include "call_sweeper.hpp"
 #include "config.hpp"
 #include "kernel.hpp"
 #include "pool.hpp"
 #include "publish.hpp"
 #include "stats.hpp"
+#include "totals.hpp"
 
 #include "viaduct/error.hpp"
 #include "viaduct/replay.hpp"

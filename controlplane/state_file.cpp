@@ -67,7 +67,7 @@ Json print(const Generation& generation, const Moment& moment) {
     Json object = {{"number", generation.number},
                    {"since", to_wall(generation.since, moment)},
                    {"reason", generation.reason},
-                   {"table", algorithm(generation.kind).name},
+                   {"table", name_of(generation.kind)},
                    {"candidates", print(generation.candidates)}};
     if (!generation.lost.empty()) object["lost"] = print(generation.lost);
     if (generation.replaced) object["replaced"] = to_wall(*generation.replaced, moment);
@@ -112,10 +112,9 @@ Generation parse_generation(const Json& object, const Moment& moment) {
     generation.number = object.at("number").get<std::uint64_t>();
     generation.since = from_wall(object.at("since"), moment);
     generation.reason = object.at("reason").get<std::string>();
-    const auto table = std::ranges::find(
-        kTableAlgorithms, object.at("table").get<std::string>(), &TableAlgorithm::name);
-    if (table == kTableAlgorithms.end()) throw Error("it holds an unknown word");
-    generation.kind = table->kind;
+    const auto kind = std::ranges::find(kTableKindNames, object.at("table").get<std::string>());
+    if (kind == kTableKindNames.end()) throw Error("it holds an unknown word");
+    generation.kind = static_cast<TableKind>(kind - kTableKindNames.begin());
     if (object.contains("replaced")) generation.replaced = past(object.at("replaced"), moment);
     std::set<BackendId> ids;
     const auto parse = [&](const Json& rows, std::vector<Candidate>& to) {

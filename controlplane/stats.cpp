@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// stats: the workers' counters -> sums; JSON -> tables for people; bytes -> safe text.
+// text: JSON -> tables for people; bytes -> safe text.
 //
-// In:    counter blocks that workers go on writing; texts of any origin.
-// Out:   sums that may be a few packets behind; text that no terminal can be hurt by.
-// Cost:  control thread only; a sum reads one number per worker.
+// In:    texts of any origin.
+// Out:   text that no terminal can be hurt by.
 // Spec:  RFC 3629 §3 and §4 (what is UTF-8).
 
 #include "stats.hpp"
-
-#include "viaduct/dataplane.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -21,11 +18,6 @@ namespace viaduct {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-template <typename Visit> void for_each_worker(Visit visit) {
-    for (std::size_t i = 0; i < worker_count(); ++i)
-        visit(read_counters(static_cast<WorkerId>(i)));
-}
 
 struct CodePoint {
     char32_t value = 0;
@@ -174,45 +166,6 @@ std::string object_to_table(const Json& json) {
 }
 
 } // namespace
-
-Totals read_totals() {
-    Totals totals;
-    for_each_worker([&](const WorkerCounters& counters) {
-        for (std::size_t i = 0; i < kOutcomeCount; ++i)
-            totals.outcomes[i] += counters.outcomes[i].read();
-        for (std::size_t i = 0; i < kWorkerCounterCount; ++i)
-            totals.values[i] += counters.values[i].read();
-    });
-    return totals;
-}
-
-std::uint64_t forwarded_to(BackendId id) {
-    std::uint64_t sum = 0;
-    for_each_worker(
-        [&](const WorkerCounters& counters) { sum += counters.forwarded[index(id)].read(); });
-    return sum;
-}
-
-std::uint64_t returned_from(BackendId id) {
-    std::uint64_t sum = 0;
-    for_each_worker(
-        [&](const WorkerCounters& counters) { sum += counters.returned[index(id)].read(); });
-    return sum;
-}
-
-void LoadMeter::tick() {
-    earlier_ = std::exchange(later_, Sample{tsc_now(), {}});
-    for_each_worker([this](const WorkerCounters& counters) {
-        later_.busy.push_back(counters[WorkerCounter::BusyTsc].read());
-    });
-}
-
-std::optional<double> LoadMeter::busy_share(WorkerId worker) const {
-    if (index(worker) >= earlier_.busy.size() || later_.tsc <= earlier_.tsc) return std::nullopt;
-    const std::uint64_t busy = later_.busy[index(worker)] - earlier_.busy[index(worker)];
-    return std::min(1.0,
-                    static_cast<double>(busy) / static_cast<double>(later_.tsc - earlier_.tsc));
-}
 
 std::string to_table(const nlohmann::ordered_json& json) {
     if (is_table(json)) return rows_to_table(json);

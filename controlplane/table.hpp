@@ -31,17 +31,14 @@ build_rendezvous(const std::vector<Candidate>& candidates, const SteeringSecret&
 [[nodiscard]] std::shared_ptr<const SlotTable>
 build_maglev(const std::vector<Candidate>& candidates, const SteeringSecret& secret);
 
-enum class TableKind : std::uint8_t { Rendezvous, Maglev };
-
 struct TableAlgorithm {
     TableKind kind;
-    std::string_view name; ///< as in the configuration
     std::shared_ptr<const SlotTable> (*build)(const std::vector<Candidate>&, const SteeringSecret&);
 };
 /// By TableKind.
 inline constexpr std::array<TableAlgorithm, count_of<TableKind>()> kTableAlgorithms{{
-    {TableKind::Rendezvous, "rendezvous", build_rendezvous},
-    {TableKind::Maglev, "maglev", build_maglev},
+    {TableKind::Rendezvous, build_rendezvous},
+    {TableKind::Maglev, build_maglev},
 }};
 static_assert(rows_in_order(kTableAlgorithms, &TableAlgorithm::kind));
 [[nodiscard]] constexpr const TableAlgorithm& algorithm(TableKind kind) noexcept {

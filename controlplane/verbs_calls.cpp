@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // verbs_calls: what is remembered: `show generations` and `show calls`.
-#include "call_store.hpp"
+#include "call_sweeper.hpp"
 #include "pool.hpp"
 #include "publish.hpp"
 #include "stats.hpp"

@@ -7,7 +7,7 @@
 // Cost:  publishes a snapshot before it answers.
 #include "verbs_drain.hpp"
 
-#include "call_store.hpp"
+#include "call_sweeper.hpp"
 #include "config_value.hpp"
 #include "pool.hpp"
 #include "publish.hpp"

@@ -7,7 +7,7 @@
 // Cost:  control thread; nothing changes.
 // Spec:  RFC 4648 §4 (base64 of --message-base64).
 
-#include "call_store.hpp"
+#include "call_sweeper.hpp"
 #include "log.hpp"
 #include "pool.hpp"
 #include "publish.hpp"

@@ -9,12 +9,13 @@
 
 #include "verbs_show.hpp"
 
-#include "call_store.hpp"
+#include "call_sweeper.hpp"
 #include "health.hpp"
 #include "links.hpp"
 #include "pool.hpp"
 #include "publish.hpp"
 #include "stats.hpp"
+#include "totals.hpp"
 #include "tx_audit.hpp"
 #include "verbs_drain.hpp"
 

@@ -34,7 +34,7 @@ Section         controlplane/config_settings.hpp  controlplane/config_settings.c
 Stage           include/viaduct/counters.hpp      dataplane/classify.cpp
 SteerBy         include/viaduct/stateful.hpp      dataplane/stateful.cpp
 SteerRule       include/viaduct/steer.hpp         dataplane/steer.cpp
-TableKind       controlplane/table.hpp            controlplane/config_settings.cpp
+TableKind       include/viaduct/stateful.hpp      controlplane/config_settings.cpp
 Tenure          controlplane/pool.hpp             controlplane/pool.cpp
 WorkerCounter   include/viaduct/counters.hpp      dataplane/classify.cpp
 END

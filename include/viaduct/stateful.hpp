@@ -37,6 +37,16 @@ static_assert(names_all<SteerBy>(kSteerByNames));
     return kSteerByNames[static_cast<std::size_t>(by)];
 }
 
+/// How the slots of a table are filled.
+enum class TableKind : std::uint8_t { Rendezvous, Maglev };
+
+inline constexpr std::array<std::string_view, count_of<TableKind>()> kTableKindNames{"rendezvous",
+                                                                                     "maglev"};
+static_assert(names_all<TableKind>(kTableKindNames));
+[[nodiscard]] constexpr std::string_view name_of(TableKind kind) noexcept {
+    return kTableKindNames[static_cast<std::size_t>(kind)];
+}
+
 /// What counts: calls for `max_calls`; they and the rest for what is least.
 enum class LoadKind : std::uint8_t { None, Call, Other };
 

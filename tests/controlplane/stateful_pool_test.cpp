@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the control plane does for pools that remember every call.
-#include "call_store.hpp"
+#include "call_sweeper.hpp"
 #include "config_text.hpp"
 #include "control_desk.hpp"
 #include "own_table.hpp"

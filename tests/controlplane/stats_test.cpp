@@ -3,7 +3,9 @@
 // Sums over workers, tables for people, and text of strangers that reaches neither terminal nor
 // JSON raw.
 #include "fake_dataplane.hpp"
+#include "reference.hpp"
 #include "stats.hpp"
+#include "totals.hpp"
 
 #include <algorithm>
 #include <gtest/gtest.h>

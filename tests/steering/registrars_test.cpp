@@ -9,7 +9,7 @@
 // that the request went to. A registrar that was killed has no bindings when it comes back.
 //
 // VIADUCT_SIMULATED_MESSAGES for more messages than usual.
-#include "call_store.hpp"
+#include "call_sweeper.hpp"
 #include "control_desk.hpp"
 #include "message_builder.hpp"
 #include "own_table.hpp"

@@ -15,7 +15,7 @@
 // lost before the balancer).
 #pragma once
 
-#include "call_store.hpp"
+#include "call_sweeper.hpp"
 #include "control_desk.hpp"
 #include "own_table.hpp"
 #include "pool.hpp"

@@ -3,7 +3,7 @@
 // control_desk: all that verbs touch, made from a small configuration, with the fake data plane.
 #pragma once
 
-#include "call_store.hpp"
+#include "call_sweeper.hpp"
 #include "cli.hpp"
 #include "fake_dataplane.hpp"
 #include "health.hpp"
@@ -11,6 +11,7 @@
 #include "publish.hpp"
 #include "reload.hpp"
 #include "stats.hpp"
+#include "totals.hpp"
 
 #include "viaduct/error.hpp"
 
