@@ -3,7 +3,7 @@
 // full_reading: one message asked for all that policy and proxy mode may want of it.
 #pragma once
 
-#include "viaduct/sip_message.hpp"
+#include "viaduct/sip/message.hpp"
 
 #include <cstddef>
 #include <span>

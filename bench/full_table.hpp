@@ -4,7 +4,7 @@
 // its mount says otherwise.
 #pragma once
 
-#include "viaduct/call_table.hpp"
+#include "viaduct/steering/call_table.hpp"
 
 #include <algorithm>
 #include <bit>

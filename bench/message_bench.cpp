@@ -13,8 +13,8 @@
 #include "sip_mix.hpp"
 #include "worst_message.hpp"
 
-#include "viaduct/message.hpp"
-#include "viaduct/steer.hpp"
+#include "viaduct/sip/digest.hpp"
+#include "viaduct/steering/steer.hpp"
 
 #include <algorithm>
 #include <benchmark/benchmark.h>

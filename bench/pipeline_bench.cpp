@@ -13,8 +13,8 @@
 #include "micro.hpp"
 #include "scaled_world.hpp"
 
-#include "viaduct/message.hpp"
-#include "viaduct/steer.hpp"
+#include "viaduct/sip/digest.hpp"
+#include "viaduct/steering/steer.hpp"
 
 #if defined(VIADUCT_OSIP)
 #include <osipparser2/osip_parser.h>

@@ -5,10 +5,10 @@
 // 10^7 calls, Call-IDs that collide under CRC-32C; and how long a slot table takes to build.
 #include "full_table.hpp"
 #include "micro.hpp"
-#include "table.hpp"
+#include "model/table.hpp"
 #include "world.hpp"
 
-#include "viaduct/steer.hpp"
+#include "viaduct/steering/steer.hpp"
 
 #include <algorithm>
 #include <array>

@@ -6,8 +6,8 @@
 #include "stage_clock.hpp"
 
 #include "viaduct/counters.hpp"
-#include "viaduct/message.hpp"
 #include "viaduct/net.hpp"
+#include "viaduct/sip/digest.hpp"
 
 #include <array>
 #include <cstddef>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline.hpp"
 
-#include "classify.hpp"
-#include "policy.hpp"
-#include "rewrite.hpp"
+#include "steering/admit.hpp"
+#include "wire/classify.hpp"
+#include "wire/rewrite.hpp"
 
 #include "viaduct/prefetch.hpp"
-#include "viaduct/steer.hpp"
+#include "viaduct/steering/steer.hpp"
 
 #include <cstring>
 #include <string_view>

@@ -13,11 +13,11 @@
 #pragma once
 
 #include "frame.hpp"
-#include "rewrite.hpp"
+#include "wire/rewrite.hpp"
 
 #include "viaduct/next_hops.hpp"
 #include "viaduct/snapshot.hpp"
-#include "viaduct/steer.hpp"
+#include "viaduct/steering/steer.hpp"
 
 #include <span>
 

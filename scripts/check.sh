@@ -74,13 +74,47 @@ commits() {
     return $wrong
 }
 
+# Which folders of its plane each folder may include, from the lowest to the highest; the files of the plane's own
+# folder ('.'), but for the top ones, are below all.
+read -r -d '' FOLDERS <<'END'
+dataplane/sip           .
+dataplane/wire          . sip
+dataplane/steering      . sip
+dataplane/shell         . wire steering
+dataplane/replay        . steering
+controlplane/config     .
+controlplane/host       . config
+controlplane/model      . config host
+controlplane/health     . config host model
+controlplane/calls      .
+controlplane/publish    . config host model health calls
+controlplane/state      . config model publish
+controlplane/cli        . config host model health calls publish
+END
+# strangers PATTERN FILE...: includes of folders of the plane that do not match.
+strangers() { grep -nE '#include "[a-z_]+/' "${@:2}" | grep -vE "#include \"($1)/"; }
+folders() {
+    local folder may wrong=0 listed=" "
+    while read -r folder may; do
+        listed+="$folder "
+        may=${may#.}
+        ! strangers "viaduct|${folder#*/}${may// /|}" $(sources "$folder/*.[ch]pp") || wrong=1
+    done <<<"$FOLDERS"
+    for folder in $(sources 'dataplane/*/*' 'controlplane/*/*' | xargs dirname | sort -u); do
+        [[ $listed == *" $folder "* ]] || { echo "$folder: FOLDERS in scripts/check.sh must say what it may include"; wrong=1; }
+    done
+    ! strangers viaduct dataplane/{frame,stage_clock}.hpp controlplane/{log,loop,files,totals}.[ch]pp || wrong=1
+    return $wrong
+}
+
 # Who may include whom; private folders are kept apart by the build itself.
 layers() {
-    local shell='bench/table_bench\.cpp|dataplane/(eal|ports|punt|worker|dataplane)\.[ch]pp|bench/generator.*\.[ch]pp'
+    local shell='bench/table_bench\.cpp|dataplane/shell/.*\.[ch]pp|bench/generator.*\.[ch]pp'
     nothing '#include "\.\./' $(sources '*.cpp' '*.hpp') &&
         nothing '#include <rte_|\brte_[a-z0-9_]+\(' $(sources '*.cpp' '*.hpp' | grep -vE "$shell") &&
         nothing '#include <(iostream|regex|filesystem|format)>' $(sources '*.cpp' '*.hpp') &&
-        nothing '#include "[^v]|#include "viaduct/[^"]*/' $(sources 'include/*.hpp') &&
+        nothing '#include "[^v]' $(sources 'include/*.hpp') &&
+        folders &&
         nothing 'ForwardMode::' $(sources 'dataplane/*.cpp' 'dataplane/*.hpp' 'controlplane/*.cpp') &&
         nothing '^ *virtual |std::function' $(sources 'dataplane/*.hpp' 'dataplane/*.cpp' | grep -v replay)
 }
@@ -105,9 +139,9 @@ sanitized_tests() {
 
 # What workers write together.
 no_races() {
-    ${CXX:-c++} -std=c++20 -O1 -g -fsanitize=thread -Iinclude -Idataplane -Itests/support \
-        tests/dataplane/{call_table,rate_limit}_test.cpp tests/controlplane/slot_marks_test.cpp \
-        dataplane/call_table.cpp controlplane/slot_marks.cpp \
+    ${CXX:-c++} -std=c++20 -O1 -g -fsanitize=thread -Iinclude -Idataplane -Icontrolplane -Itests/support \
+        tests/dataplane/steering/{call_table,rate_limit}_test.cpp tests/controlplane/calls/slot_marks_test.cpp \
+        dataplane/steering/call_table.cpp controlplane/calls/slot_marks.cpp \
         -lgtest -lgtest_main -pthread -o build/shared_tsan &&
         TSAN_OPTIONS=halt_on_error=1 build/shared_tsan --gtest_filter='*Threads*'
 }

@@ -13,30 +13,30 @@ cd "$(dirname "$0")/.." || exit 1
 
 # enum, where it is, a source that must refuse one more
 read -r -d '' SETS <<'END'
-Admin           controlplane/pool.hpp             controlplane/pool.cpp
-BackendLife     include/viaduct/snapshot.hpp      dataplane/decision.cpp
-CallState       include/viaduct/call_table.hpp    dataplane/call_state.cpp
-Defect          include/viaduct/message.hpp       dataplane/steer.cpp
-EventKind       include/viaduct/event.hpp         controlplane/main.cpp
-ForwardMode     include/viaduct/snapshot.hpp      dataplane/classify.cpp
-HeaderId        include/viaduct/sip_message.hpp   dataplane/sip_message.cpp
-Health          controlplane/pool.hpp             controlplane/pool.cpp
-KeyType         include/viaduct/keys.hpp          dataplane/keys.cpp
-MemoryKind      include/viaduct/dataplane.hpp     controlplane/config_settings.cpp
-MessageRole     include/viaduct/steer.hpp         dataplane/decision.cpp
-Method          include/viaduct/message.hpp       dataplane/message.cpp
-OnDeadOwner     include/viaduct/snapshot.hpp      controlplane/config_settings.cpp
-Origin          dataplane/frame.hpp               dataplane/pipeline.cpp
-Outcome         include/viaduct/counters.hpp      dataplane/classify.cpp
-PayloadKind     include/viaduct/message.hpp       dataplane/policy.cpp
-ProbeKind       controlplane/config.hpp           controlplane/config_settings.cpp
-Section         controlplane/config_settings.hpp  controlplane/config_settings.cpp
-Stage           include/viaduct/counters.hpp      dataplane/classify.cpp
-SteerBy         include/viaduct/stateful.hpp      dataplane/stateful.cpp
-SteerRule       include/viaduct/steer.hpp         dataplane/steer.cpp
-TableKind       include/viaduct/stateful.hpp      controlplane/config_settings.cpp
-Tenure          controlplane/pool.hpp             controlplane/pool.cpp
-WorkerCounter   include/viaduct/counters.hpp      dataplane/classify.cpp
+Admin          controlplane/model/pool.hpp              controlplane/model/pool.cpp
+BackendLife    include/viaduct/snapshot.hpp             dataplane/steering/decision.cpp
+CallState      include/viaduct/steering/call_table.hpp  dataplane/steering/call_state.cpp
+Defect         include/viaduct/sip/digest.hpp           dataplane/steering/steer.cpp
+EventKind      include/viaduct/event.hpp                controlplane/main.cpp
+ForwardMode    include/viaduct/snapshot.hpp             dataplane/wire/classify.cpp
+HeaderId       include/viaduct/sip/message.hpp          dataplane/sip/message.cpp
+Health         controlplane/model/pool.hpp              controlplane/model/pool.cpp
+KeyType        include/viaduct/steering/keys.hpp        dataplane/steering/keys.cpp
+MemoryKind     include/viaduct/dataplane.hpp            controlplane/config/settings.cpp
+MessageRole    include/viaduct/steering/steer.hpp       dataplane/steering/decision.cpp
+Method         include/viaduct/sip/digest.hpp           dataplane/sip/digest.cpp
+OnDeadOwner    include/viaduct/snapshot.hpp             controlplane/config/settings.cpp
+Origin         dataplane/frame.hpp                      dataplane/pipeline.cpp
+Outcome        include/viaduct/counters.hpp             dataplane/wire/classify.cpp
+PayloadKind    include/viaduct/sip/digest.hpp           dataplane/steering/admit.cpp
+ProbeKind      controlplane/config/config.hpp           controlplane/config/settings.cpp
+Section        controlplane/config/settings.hpp         controlplane/config/settings.cpp
+Stage          include/viaduct/counters.hpp             dataplane/wire/classify.cpp
+SteerBy        include/viaduct/steering/picker.hpp      dataplane/steering/picker.cpp
+SteerRule      include/viaduct/steering/steer.hpp       dataplane/steering/steer.cpp
+TableKind      include/viaduct/steering/picker.hpp      controlplane/config/settings.cpp
+Tenure         controlplane/model/pool.hpp              controlplane/model/pool.cpp
+WorkerCounter  include/viaduct/counters.hpp             dataplane/wire/classify.cpp
 END
 
 work=$(mktemp -d) n=0

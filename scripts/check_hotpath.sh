@@ -16,7 +16,7 @@ allowed='^(__popcountdi2|__cpu_model|__cpu_indicator_init|memcpy|memmove|memset|
 
 # Lock-free, each said to be in its file: a compare-and-swap or an addition a call, none a packet of
 # a settled pool.
-may_lock='^(call_table|stateful)\\.cpp\\.o$'
+may_lock='^steering_(call_table|picker)\\.cpp\\.o$'
 
 usage() {
     echo "usage: $0 BUILD_DIR | --self-test" >&2
@@ -99,11 +99,11 @@ self_test() {
         unsigned long f(std::string_view a) { return a.substr(3).size(); }'
     expect 1 locked '#include <atomic>
         std::atomic<int> a; void f() { a.fetch_add(1); }'
-    expect 0 stateful '#include <atomic>
+    expect 0 steering_picker '#include <atomic>
         std::atomic<int> a; void f() { a.fetch_add(1); }'
-    expect 1 call_table '#include <atomic>
+    expect 1 steering_call_table '#include <atomic>
         std::atomic<int> a; void f() { a.fetch_add(1); __asm__ volatile("syscall"); }'
-    expect 1 not_call_table '#include <atomic>
+    expect 1 not_steering_call_table '#include <atomic>
         std::atomic<int> a; void f() { a.fetch_add(1); }'
     expect 1 stranger 'namespace viaduct { void log(const char*); void f() { log("x"); } }'
     expect 1 virtual_function 'struct A { virtual int f(); }; int A::f() { return 0; }'

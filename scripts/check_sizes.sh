@@ -15,45 +15,45 @@ MAX_FILE=400 MAX_FUNCTION=60
 
 # path, or path:function, and why it may be longer
 read -r -d '' EXCEPTIONS <<'END'
-controlplane/config_check.cpp                    one rule after another, each a few lines; nothing is shared but the report
-controlplane/config_settings.cpp                 a table: one row for each setting
-controlplane/health.cpp                          one state machine
-controlplane/kernel.cpp                          to be divided: addresses, routes and the publishing of both
-controlplane/main.cpp                            to be divided: the parts of the daemon become members of a class
-controlplane/main.cpp:run                        to be divided, with its file
-controlplane/pool.cpp:arrange                    to be divided: find the known backends, then install the new set
-controlplane/publish.cpp                         to be divided: snapshots, moves of VIPs, the state of pools at run time
-controlplane/publish.cpp:build_pool              to be divided, with its file
-bench/sip_mix.hpp:core_fields                    a table: one row for each kind of sender
-dataplane/call_state.cpp                         one state machine
-dataplane/decision.cpp                           to be divided: look up, decide, write
-dataplane/decision.cpp:look_closer               to be divided, with its file
-dataplane/scan_x86.cpp                           one scan in three widths, which the compiler must see at once
-dataplane/sip_value.cpp                          one parser for each kind of value
-scripts/lab.sh                                   one rig: namespaces, peers, SIPp and what tests ask of them
-tests/controlplane/config_value_test.cpp:TEST    a table of values and messages
-tests/controlplane/health_test.cpp               one promise a test, one fixture
-tests/controlplane/move_test.cpp                 one promise a test, one fixture
-tests/controlplane/reload_test.cpp               one promise a test, one fixture
-tests/controlplane/replay_command_test.cpp       one promise a test, one fixture
-tests/controlplane/verbs_calls_test.cpp          one promise a test, one fixture
-tests/dataplane/call_state_test.cpp              one promise a test, one fixture
-tests/dataplane/call_table_test.cpp              one promise a test, one fixture
-tests/dataplane/call_table_test.cpp:TEST         threads that meet in one table, and what they may find there
-tests/dataplane/keys_test.cpp                    one promise a test, one fixture
-tests/dataplane/message_rules_payload_test.cpp   a table of payloads
-tests/dataplane/pipeline_test.cpp                every way through the stages
-tests/dataplane/pipeline_test.cpp:forwarded_cases  a table of frames
-tests/dataplane/pipeline_test.cpp:refused_cases  a table of frames
-tests/dataplane/registration_test.cpp            one promise a test, one fixture
-tests/dataplane/replay_test.cpp                  one promise a test, one fixture
-tests/dataplane/rewrite_test.cpp                 one promise a test, one fixture
-tests/dataplane/sip_message_test.cpp:TEST        one message, and all that is read of it
-tests/dataplane/stateful_test.cpp                one promise a test, one fixture
-tests/dataplane/strangers_test.cpp               one promise a test, one fixture
-tests/steering/registrars_test.cpp               a model of registrars and the schedules that are played on it
-tests/steering/simulator.hpp                     a model of phones, proxies and backends, to be divided
-tests/support/world.hpp:world                    a table: the snapshot that most tests of the data plane use
+bench/sip_mix.hpp:core_fields                         a table: one row for each kind of sender
+controlplane/config/check.cpp                         one rule after another, each a few lines; nothing is shared but the report
+controlplane/config/settings.cpp                      a table: one row for each setting
+controlplane/health/health.cpp                        one state machine
+controlplane/host/kernel.cpp                          to be divided: addresses, routes and the publishing of both
+controlplane/main.cpp                                 to be divided: the parts of the daemon become members of a class
+controlplane/main.cpp:run                             to be divided, with its file
+controlplane/model/pool.cpp:arrange                   to be divided: find the known backends, then install the new set
+controlplane/publish/publish.cpp                      to be divided: snapshots, moves of VIPs, the state of pools at run time
+controlplane/publish/publish.cpp:build_pool           to be divided, with its file
+dataplane/sip/scan_x86.cpp                            one scan in three widths, which the compiler must see at once
+dataplane/sip/value.cpp                               one parser for each kind of value
+dataplane/steering/call_state.cpp                     one state machine
+dataplane/steering/decision.cpp                       to be divided: look up, decide, write
+dataplane/steering/decision.cpp:look_closer           to be divided, with its file
+scripts/lab.sh                                        one rig: namespaces, peers, SIPp and what tests ask of them
+tests/controlplane/cli/replay_command_test.cpp        one promise a test, one fixture
+tests/controlplane/cli/verbs_calls_test.cpp           one promise a test, one fixture
+tests/controlplane/config/config_value_test.cpp:TEST  a table of values and messages
+tests/controlplane/health/health_test.cpp             one promise a test, one fixture
+tests/controlplane/publish/move_test.cpp              one promise a test, one fixture
+tests/controlplane/publish/reload_test.cpp            one promise a test, one fixture
+tests/dataplane/pipeline_test.cpp                     every way through the stages
+tests/dataplane/pipeline_test.cpp:forwarded_cases     a table of frames
+tests/dataplane/pipeline_test.cpp:refused_cases       a table of frames
+tests/dataplane/replay/replay_test.cpp                one promise a test, one fixture
+tests/dataplane/sip/digest_rules_payload_test.cpp     a table of payloads
+tests/dataplane/sip/message_test.cpp:TEST             one message, and all that is read of it
+tests/dataplane/steering/call_state_test.cpp          one promise a test, one fixture
+tests/dataplane/steering/call_table_test.cpp          one promise a test, one fixture
+tests/dataplane/steering/call_table_test.cpp:TEST     threads that meet in one table, and what they may find there
+tests/dataplane/steering/keys_test.cpp                one promise a test, one fixture
+tests/dataplane/steering/picker_test.cpp              one promise a test, one fixture
+tests/dataplane/steering/registration_test.cpp        one promise a test, one fixture
+tests/dataplane/steering/strangers_test.cpp           one promise a test, one fixture
+tests/dataplane/wire/rewrite_test.cpp                 one promise a test, one fixture
+tests/steering/registrars_test.cpp                    a model of registrars and the schedules that are played on it
+tests/steering/simulator.hpp                          a model of phones, proxies and backends, to be divided
+tests/support/world.hpp:world                         a table: the snapshot that most tests of the data plane use
 END
 
 sources() { git ls-files -co --exclude-standard -- "$@"; }

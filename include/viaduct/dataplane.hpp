@@ -5,11 +5,11 @@
 // All functions are for the control thread alone. Workers run until stop_dataplane().
 #pragma once
 
-#include "viaduct/call_table.hpp"
 #include "viaduct/counters.hpp"
 #include "viaduct/event.hpp"
 #include "viaduct/next_hops.hpp"
 #include "viaduct/snapshot.hpp"
+#include "viaduct/steering/call_table.hpp"
 
 #include <chrono>
 #include <cstdint>

@@ -7,13 +7,13 @@
 // between snapshots. Nothing that outlives a burst may keep a pointer into a snapshot: keep ids.
 #pragma once
 
-#include "viaduct/call_table.hpp"
 #include "viaduct/closed_set.hpp"
-#include "viaduct/keys.hpp"
-#include "viaduct/message.hpp"
 #include "viaduct/net.hpp"
 #include "viaduct/next_hops.hpp"
-#include "viaduct/stateful.hpp"
+#include "viaduct/sip/digest.hpp"
+#include "viaduct/steering/call_table.hpp"
+#include "viaduct/steering/keys.hpp"
+#include "viaduct/steering/picker.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "carrier_mix.hpp"
 
-#include "viaduct/message.hpp"
+#include "viaduct/sip/digest.hpp"
 
 #include <algorithm>
 #include <gtest/gtest.h>

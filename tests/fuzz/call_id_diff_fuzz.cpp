@@ -9,7 +9,7 @@
 //        must foretell what sofia-sip reads; how often each did is printed at the end.
 #include "fuzz_input.hpp"
 
-#include "viaduct/message.hpp"
+#include "viaduct/sip/digest.hpp"
 
 #include <bit>
 #include <optional>

@@ -11,7 +11,7 @@
 #include "steer_by.hpp"
 #include "world.hpp"
 
-#include "viaduct/steer.hpp"
+#include "viaduct/steering/steer.hpp"
 
 #include <memory>
 

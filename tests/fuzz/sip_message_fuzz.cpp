@@ -10,7 +10,7 @@
 #include "fuzz_input.hpp"
 #include "guarded.hpp"
 
-#include "viaduct/sip_message.hpp"
+#include "viaduct/sip/message.hpp"
 
 namespace viaduct::fuzz {
 

@@ -9,17 +9,17 @@
 // that the request went to. A registrar that was killed has no bindings when it comes back.
 //
 // VIADUCT_SIMULATED_MESSAGES for more messages than usual.
-#include "call_sweeper.hpp"
 #include "control_desk.hpp"
 #include "message_builder.hpp"
+#include "model/pool.hpp"
 #include "own_table.hpp"
-#include "pool.hpp"
-#include "publish.hpp"
-#include "reload.hpp"
+#include "publish/call_sweeper.hpp"
+#include "publish/publish.hpp"
+#include "publish/reload.hpp"
 #include "sanitized.hpp"
-#include "state_file.hpp"
+#include "state/state_file.hpp"
 
-#include "viaduct/steer.hpp"
+#include "viaduct/steering/steer.hpp"
 
 #include <algorithm>
 #include <cstdlib>

@@ -15,16 +15,16 @@
 // lost before the balancer).
 #pragma once
 
-#include "call_sweeper.hpp"
 #include "control_desk.hpp"
+#include "model/pool.hpp"
 #include "own_table.hpp"
-#include "pool.hpp"
-#include "publish.hpp"
-#include "reload.hpp"
-#include "state_file.hpp"
+#include "publish/call_sweeper.hpp"
+#include "publish/publish.hpp"
+#include "publish/reload.hpp"
+#include "state/state_file.hpp"
 #include "steer_by.hpp"
 
-#include "viaduct/steer.hpp"
+#include "viaduct/steering/steer.hpp"
 
 #include <algorithm>
 #include <cstdint>

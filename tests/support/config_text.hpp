@@ -3,7 +3,7 @@
 // config_text: configurations to change, and what must be said about them.
 #pragma once
 
-#include "config.hpp"
+#include "config/config.hpp"
 
 #include <gtest/gtest.h>
 #include <string>

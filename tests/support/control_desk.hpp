@@ -3,14 +3,14 @@
 // control_desk: all that verbs touch, made from a small configuration, with the fake data plane.
 #pragma once
 
-#include "call_sweeper.hpp"
-#include "cli.hpp"
+#include "cli/cli.hpp"
+#include "cli/text.hpp"
 #include "fake_dataplane.hpp"
-#include "health.hpp"
-#include "pool.hpp"
-#include "publish.hpp"
-#include "reload.hpp"
-#include "stats.hpp"
+#include "health/health.hpp"
+#include "model/pool.hpp"
+#include "publish/call_sweeper.hpp"
+#include "publish/publish.hpp"
+#include "publish/reload.hpp"
 #include "totals.hpp"
 
 #include "viaduct/error.hpp"

@@ -10,7 +10,7 @@
 //   cseq=314159 INVITE   branch=...   from_tag=...   to_tag=...   has_to_tag=yes|no
 #pragma once
 
-#include "viaduct/message.hpp"
+#include "viaduct/sip/digest.hpp"
 
 #include <algorithm>
 #include <fstream>

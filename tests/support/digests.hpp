@@ -4,7 +4,7 @@
 // one made by hand.
 #pragma once
 
-#include "viaduct/message.hpp"
+#include "viaduct/sip/digest.hpp"
 
 #include <algorithm>
 #include <array>

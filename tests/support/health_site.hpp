@@ -4,7 +4,7 @@
 #pragma once
 
 #include "fake_dataplane.hpp"
-#include "health.hpp"
+#include "health/health.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -3,7 +3,7 @@
 // kernel_fixture: a configuration, and a Kernel's surroundings in a network namespace.
 #pragma once
 
-#include "kernel.hpp"
+#include "host/kernel.hpp"
 #include "wire.hpp"
 
 #include <functional>

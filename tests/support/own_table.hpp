@@ -3,7 +3,7 @@
 // own_table: an empty table of calls with memory of its own.
 #pragma once
 
-#include "viaduct/call_table.hpp"
+#include "viaduct/steering/call_table.hpp"
 
 #include <cstdlib>
 #include <cstring>

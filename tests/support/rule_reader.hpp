@@ -8,7 +8,7 @@
 #include "guarded.hpp"
 #include "message_builder.hpp"
 
-#include "viaduct/message.hpp"
+#include "viaduct/sip/digest.hpp"
 
 #include <functional>
 #include <gtest/gtest.h>

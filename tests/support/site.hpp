@@ -8,8 +8,8 @@
 #include "own_table.hpp"
 #include "world.hpp"
 
-#include "viaduct/stateful.hpp"
-#include "viaduct/steer.hpp"
+#include "viaduct/steering/picker.hpp"
+#include "viaduct/steering/steer.hpp"
 
 #include <atomic>
 #include <memory>

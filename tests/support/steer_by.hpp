@@ -3,7 +3,7 @@
 // steer_by: where a message would go, and a request with this Call-ID by the hash alone.
 #pragma once
 
-#include "viaduct/steer.hpp"
+#include "viaduct/steering/steer.hpp"
 
 #include <string_view>
 

@@ -11,7 +11,7 @@
 #include "own_table.hpp"
 #include "pipeline.hpp"
 
-#include "viaduct/steer.hpp"
+#include "viaduct/steering/steer.hpp"
 
 #include <cstdlib>
 #include <memory>

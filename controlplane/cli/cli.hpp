@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// cli: the local control socket. One line in, lines out, then `OK` or `ERR reason`.
+//
+// A client sends `VERB...` or `json VERB...`, words parted by blanks, at most 96 KiB a line (holds
+// a message of 65,535 bytes in base64), as many lines as it likes, one after the other. Everyone
+// may look; verbs that change something ask who the peer is (SO_PEERCRED) and want root, viaductd's
+// own user or one of `admins`. A slow or mad client harms nobody: bounded line, bounded reply
+// buffer, bounded clients, idle limit.
+#pragma once
+
+#include "config/config.hpp"
+#include "loop.hpp"
+
+#include "viaduct/steering/call_table.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace viaduct {
+
+struct AddressView;
+class PoolModel;
+class HealthChecker;
+class Publisher;
+class CallSweeper;
+class LoadMeter;
+class Reloader;
+class TxAudit;
+
+/// Who asks: what the kernel says of the peer (SO_PEERCRED, SO_PEERGROUPS).
+struct Peer {
+    unsigned uid = 0;
+    unsigned gid = 0;
+    int pid = 0;
+    std::vector<unsigned> groups; ///< supplementary ones
+};
+
+/// `control.admins` as numbers. Made once at start: no client can make the control thread wait for
+/// a name service. A name that is both a user and a group means the user.
+struct Admins {
+    std::vector<unsigned> users;
+    std::vector<unsigned> groups;
+};
+
+/// Throws Error naming an entry that is neither a user nor a group.
+[[nodiscard]] Admins find_admins(const std::vector<std::string>& names);
+
+/// The parts a verb may touch; made in main. Plain references, all on the control thread.
+struct Control {
+    const Config& config;
+    PoolModel& model;
+    HealthChecker& health;
+    Publisher& publisher;
+    CallTable calls;
+    const CallSweeper& sweeper;
+    Loop& loop;
+    const LoadMeter& load;
+    TimePoint started;
+    Admins admins;
+    /// Publishes at once if the model changed, so that a verb's answer is already true.
+    std::function<void()> apply;
+    Reloader* reloader = nullptr; ///< null: the configuration cannot be changed
+    /// Keeps what was changed, so that a restart knows it. Returns what went wrong; empty: nothing.
+    std::function<std::string()> keep_state{};
+    std::function<AddressView(Ipv4Addr)> view_address{}; ///< empty: nobody looks
+    const TxAudit* sent = nullptr;                       ///< null: nobody looks after what was sent
+};
+
+/// What a verb says. Handlers fill `json`, and `text` unless the generic table of `json` will do.
+struct Reply {
+    nlohmann::ordered_json json = nlohmann::ordered_json::object();
+    std::string text; ///< lines for people; empty: a table made from `json`
+};
+
+struct Verb {
+    std::string_view name; ///< one or two words, e.g. "drain", "show pools"
+    std::string_view arguments;
+    unsigned min_arguments;
+    unsigned max_arguments;
+    bool changes; ///< needs an admin
+    std::string_view help;
+    void (*handler)(Control&, const std::vector<std::string>& arguments, Reply&);
+};
+
+/// Every verb, sorted by name (verbs.cpp).
+[[nodiscard]] const std::vector<Verb>& verbs() noexcept;
+
+/// One request line -> the whole answer, ended by "OK\n" or "ERR reason\n". Never throws.
+[[nodiscard]] std::string answer(Control& control, const Peer& peer, std::string_view line);
+
+/// True for root, for our own user, and for those users and members of those groups.
+[[nodiscard]] bool may_change(const Admins& admins, const Peer& peer);
+
+/// The Markdown section of docs/reference.md that lists every verb.
+[[nodiscard]] std::string verbs_reference();
+
+/// The folder of the control socket, for all to look into. Throws Error when it cannot be made.
+void make_socket_folder(const std::string& path);
+
+class CliServer {
+public:
+    static constexpr std::size_t kMaxClients = 64;
+    static constexpr std::size_t kMaxLine = 98'304;
+    static constexpr std::size_t kMaxReply = 4'194'304;
+    /// Places that only root and our own user may take, so that nobody can lock the operator out.
+    static constexpr std::size_t kReservedClients = 8;
+    static constexpr std::chrono::seconds kIdleLimit{60};   ///< from answer to next whole request
+    static constexpr std::chrono::seconds kUnreadLimit{10}; ///< client takes nothing of its answer
+
+    /// Claims `path`: clients may connect and wait. A stale socket is replaced; throws Error when a
+    /// living process holds it, or the folder cannot be made.
+    CliServer(std::string path, Loop& loop);
+    ~CliServer(); ///< removes the socket
+    CliServer(const CliServer&) = delete;
+    CliServer& operator=(const CliServer&) = delete;
+
+    /// Serves clients from now on. `control` must outlive this. Once.
+    void start(Control& control);
+
+    /// Closes clients over their limit; the loop calls it every second.
+    void close_idle(TimePoint now);
+
+private:
+    struct Client;
+    void listen_on_path();
+    void accept_clients();
+    void serve(int fd);
+    void close_client(int fd);
+
+    std::string path_;
+    Loop& loop_;
+    Control* control_ = nullptr; ///< from start() on
+    int listener_ = -1;
+    std::uint64_t device_ = 0; ///< with inode_: which file at path_ is ours
+    std::uint64_t inode_ = 0;
+    std::shared_ptr<int> alive_ = std::make_shared<int>(0); ///< the loop's ticker outlives us
+    std::map<int, std::unique_ptr<Client>> clients_;
+};
+
+} // namespace viaduct

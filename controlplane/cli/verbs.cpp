@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// verbs: the table of every verb, and the handlers of those that are not `show`.
+//
+// In:    Control and checked-by-count arguments from a local client. Hostile.
+// Out:   Reply, or Error with what exists and what to do.
+// Cost:  control thread; a change publishes a snapshot before it is answered.
+#include "calls/call_store.hpp"
+#include "cli/text.hpp"
+#include "cli/verbs_config.hpp"
+#include "cli/verbs_drain.hpp"
+#include "cli/verbs_show.hpp"
+#include "log.hpp"
+#include "model/pool.hpp"
+#include "publish/publish.hpp"
+
+#include <algorithm>
+#include <array>
+#include <unistd.h>
+
+namespace viaduct {
+
+VipId find_vip(const Snapshot& snapshot, const std::string& name) {
+    std::string names;
+    for (std::size_t i = 0; i < snapshot.vips.size(); ++i) {
+        if (snapshot.vips[i].name == name) return static_cast<VipId>(i);
+        names += (names.empty() ? "" : ", ") + snapshot.vips[i].name;
+    }
+    throw Error("no vip \"" + printable(name) + "\"; there are: " + names);
+}
+
+const Snapshot& published(const Control& control) {
+    const Snapshot* const snapshot = control.publisher.current();
+    if (snapshot == nullptr) throw Error("nothing is published yet: ask again in a moment");
+    return *snapshot;
+}
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// ---- shutdown, help
+
+void shutdown(Control& control, Arguments, Reply& reply) {
+    reply.json = {{"stopping", true}, {"pid", getpid()}};
+    reply.text = "viaductd (pid " + std::to_string(getpid()) + ") stops now.\n";
+    control.loop.stop();
+}
+
+void help(Control&, Arguments, Reply& reply) {
+    auto& rows = reply.json["verbs"] = nlohmann::ordered_json::array();
+    auto table = nlohmann::ordered_json::array();
+    for (const Verb& verb : verbs()) {
+        rows.push_back({{"verb", verb.name},
+                        {"arguments", verb.arguments},
+                        {"changes", verb.changes},
+                        {"help", verb.help}});
+        std::string usage(verb.name);
+        if (!verb.arguments.empty()) usage.append(" ").append(verb.arguments);
+        table.push_back(
+            {{"verb", usage}, {"who", verb.changes ? "admins" : "all"}, {"meaning", verb.help}});
+    }
+    reply.text = to_table(table);
+}
+
+constexpr std::array kVerbs{
+    // name, arguments, fewest, most, changes, help, handler
+    Verb{"add",
+         "POOL BACKEND ADDRESS[:PORT] [--weight N] [--tier N] [--max-calls N] [--mac MAC]",
+         3,
+         11,
+         true,
+         "a new backend, until the next reload",
+         add},
+    Verb{"disable",
+         "POOL BACKEND [--force]",
+         2,
+         3,
+         true,
+         "no calls and no packets of clients; probes go on; --force: though it is the last one",
+         disable},
+    Verb{"drain",
+         "POOL BACKEND [--now] [--force] [--deadline TIME]",
+         2,
+         6,
+         true,
+         "give it no new calls, from the switch (--now: this moment) on; --force: though it is the "
+         "last one; --deadline: then disable it",
+         drain},
+    Verb{"enable", "POOL BACKEND", 2, 2, true, "undo disable", enable},
+    Verb{"explain",
+         "VIP CALL-ID|--message-base64 BASE64 [--source ADDRESS]",
+         2,
+         5,
+         false,
+         "which backend a message goes to, and why",
+         explain},
+    Verb{"failback",
+         "POOL",
+         1,
+         1,
+         true,
+         "new calls back to the first tier that has min_up, where failback = false",
+         failback},
+    Verb{"help", "", 0, 0, false, "list the verbs", help},
+    Verb{"preview",
+         "FILE",
+         1,
+         1,
+         true,
+         "what a reload of FILE would change; for admins, as viaductd reads the file",
+         preview},
+    Verb{"reload",
+         "",
+         0,
+         0,
+         true,
+         "read the configuration file again and apply it (as SIGHUP)",
+         reload},
+    Verb{
+        "remove",
+        "POOL BACKEND [--force]",
+        2,
+        3,
+        true,
+        "it gets no new calls, and goes when the last one it has has ended; until the next reload; "
+        "--force: though it is the last one",
+        remove},
+    Verb{"rollback",
+         "",
+         0,
+         0,
+         true,
+         "back to the configuration before the last change of it",
+         rollback},
+    Verb{"show backends", "", 0, 0, false, "every backend: state, since when, why", show_backends},
+    Verb{"show calls",
+         "[POOL]|VIP CALL-ID",
+         0,
+         2,
+         false,
+         "remembered calls per backend and state, and room for more; or one call",
+         show_calls},
+    Verb{"show config", "", 0, 0, false, "the configuration in force, secrets hidden", show_config},
+    Verb{"show events", "[N]", 0, 1, false, "the last N state changes (50)", show_events},
+    Verb{"show generations",
+         "[POOL]",
+         0,
+         1,
+         false,
+         "which backends took new calls, take them and will, and the slots in between",
+         show_generations},
+    Verb{"show health", "", 0, 0, false, "probes and their results per backend", show_health},
+    Verb{"show outcomes", "", 0, 0, false, "how packets ended, and worker counters", show_outcomes},
+    Verb{"show pools", "", 0, 0, false, "pools: backends, table, what is announced", show_pools},
+    Verb{"show ports", "", 0, 0, false, "ports: driver, link, the driver's counters", show_ports},
+    Verb{"show version", "", 0, 0, false, "versions, uptime, process id", show_version},
+    Verb{"show vips", "", 0, 0, false, "the addresses clients use", show_vips},
+    Verb{"show workers",
+         "",
+         0,
+         0,
+         false,
+         "load of each worker: since start, and in the last second",
+         show_workers},
+    Verb{"shutdown", "", 0, 0, true, "stop viaductd", shutdown},
+    Verb{"tier", "POOL BACKEND N", 3, 3, true, "its tier, until the next reload", tier},
+    Verb{"undrain", "POOL BACKEND", 2, 2, true, "undo drain", undrain},
+    Verb{"vip disable",
+         "VIP",
+         1,
+         1,
+         true,
+         "its traffic ends as vip_disabled, until the next reload",
+         vip_disable},
+    Verb{"vip enable", "VIP", 1, 1, true, "undo vip disable, or enabled = false", vip_enable},
+    Verb{"weight",
+         "POOL BACKEND N [--force]",
+         3,
+         4,
+         true,
+         "its weight, until the next reload; --force: 0, though it is the last one",
+         weight},
+};
+static_assert(std::ranges::is_sorted(kVerbs, std::ranges::less{}, &Verb::name),
+              "kVerbs is sorted by name");
+static_assert(std::ranges::all_of(kVerbs,
+                                  [](const Verb& verb) {
+                                      return verb.min_arguments <= verb.max_arguments &&
+                                             verb.arguments.empty() == (verb.max_arguments == 0);
+                                  }),
+              "a verb with arguments says what they are");
+
+} // namespace
+
+const std::vector<Verb>& verbs() noexcept {
+    static const std::vector<Verb> all(kVerbs.begin(), kVerbs.end());
+    return all;
+}
+
+} // namespace viaduct

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// verbs_drain: drain, undrain, disable, enable, failback.
+//
+// Out:   what becomes of new calls and from when on, and how many calls are left where they are
+//        counted.
+// Cost:  publishes a snapshot before it answers.
+#include "cli/verbs_drain.hpp"
+
+#include "config/value.hpp"
+#include "model/pool.hpp"
+#include "publish/call_sweeper.hpp"
+#include "publish/publish.hpp"
+
+#include "viaduct/error.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+namespace viaduct {
+
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+/// The pool that gets what this one cannot take, where all of its VIPs come from there; else empty.
+std::string stand_in(const Control& control, const PoolState& pool) {
+    std::string name;
+    for (const VipConfig& vip : control.config.vips) {
+        if (vip.pool != pool.config.name) continue;
+        if (!vip.previous_pool) return {};
+        name = *vip.previous_pool;
+    }
+    if (name.empty()) return {};
+    const PoolState& other = control.model.find_pool(name);
+    const bool takes =
+        control.model.has_verdict(other.id) && !elect(control.model, other.id).candidates.empty();
+    return takes ? name : std::string();
+}
+
+} // namespace
+
+std::string bad_news(const Control& control, const PoolState& pool) {
+    const std::string other = stand_in(control, pool);
+    const std::string begins = "what begins goes to pool " + other + ".";
+    if (!control.model.has_verdict(pool.id))
+        return "Pool " + pool.config.name + " still waits for its first verdicts: until then " +
+               (other.empty() ? "its traffic ends as no_verdict." : begins);
+    if (elect(control.model, pool.id).candidates.empty())
+        return "Pool " + pool.config.name + " now has no backend that may take calls: " +
+               (other.empty() ? "its traffic ends as no_backend." : begins);
+    return {};
+}
+
+std::string when_it_switches(const Control& control, const PoolState& pool) {
+    const Generations& generations = control.publisher.generations(pool.id);
+    const std::optional<Generation>& announced = generations.announced();
+    if (!announced) return {};
+    const auto text_of = [](TimePoint at) { return std::to_string(seconds_until(at)) + " s"; };
+    std::string text = "New calls go by the change in ";
+    if (generations.has_gathered())
+        text += text_of(announced->since + pool.config.t_settle) +
+                ", for another one was announced before, and switches in ";
+    text += text_of(announced->since);
+    return text + "; calls that live stay where they are, before and after.";
+}
+
+void refuse_last(const Control& control,
+                 const BackendState& backend,
+                 std::string_view verb,
+                 bool is_forced) {
+    const auto takes_calls = [&](BackendId id) {
+        return id != backend.id && control.model.backend(id).takes_calls();
+    };
+    if (is_forced || !backend.takes_calls() ||
+        std::ranges::any_of(control.model.pool(backend.pool).backends, takes_calls))
+        return;
+    throw Error(backend.config.name + " is the last backend of pool " + backend.pool_name +
+                " that may take calls: new ones would end as no_backend; add --force to " +
+                std::string(verb) + " all the same");
+}
+
+bool is_forced(Arguments arguments, std::size_t count, const std::string& usage) {
+    if (arguments.size() <= count) return false;
+    if (arguments[count] != "--force") throw Error("usage: " + usage);
+    return true;
+}
+
+namespace {
+
+struct DrainOptions {
+    bool now = false;
+    bool force = false;
+    std::optional<std::chrono::seconds> deadline;
+};
+
+/// "90s", "10m", "2h", "1d".
+std::chrono::seconds read_deadline(const std::string& text) {
+    constexpr std::pair<char, std::int64_t> kUnits[] = {
+        {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86'400}};
+    constexpr std::int64_t kMost = std::int64_t{30} * 86'400;
+    std::int64_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, number);
+    for (const auto& [letter, factor] : kUnits)
+        if (error == std::errc{} && stop + 1 == end && *stop == letter && number >= 1 &&
+            number <= kMost / factor)
+            return std::chrono::seconds(number * factor);
+    throw Error("--deadline wants a time of 1s to 30d, as 90s, 10m or 2h");
+}
+
+DrainOptions read_options(Arguments arguments) {
+    DrainOptions options;
+    for (std::size_t i = 2; i < arguments.size(); ++i) {
+        const std::string& word = arguments[i];
+        if (word == "--now")
+            options.now = true;
+        else if (word == "--force")
+            options.force = true;
+        else if (word == "--deadline" && i + 1 < arguments.size())
+            options.deadline = read_deadline(arguments[++i]);
+        else
+            throw Error("usage: drain POOL BACKEND [--now] [--force] [--deadline TIME]");
+    }
+    return options;
+}
+
+/// What was changed, once it is published, so that all of it is kept. Where nothing changes what an
+/// earlier answer warned of may still have to be written.
+void keep(const Control& control, Reply& reply) {
+    reply.json["warning"] = nullptr;
+    const std::string failure = control.keep_state ? control.keep_state() : std::string();
+    if (failure.empty()) return;
+    const std::string warning =
+        failure + ": a restart before it can be written will not know this change";
+    reply.json["warning"] = warning;
+    reply.text += "Warning: " + warning + ".\n";
+}
+
+void set_admin(Control& control,
+               Arguments arguments,
+               Reply& reply,
+               Admin wish,
+               const DrainOptions& options = {}) {
+    const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
+    const PoolState& pool = control.model.pool(backend.pool);
+    const Admin before = backend.admin;
+    const bool had_announced = control.publisher.generations(pool.id).announced().has_value();
+    const bool changed = control.model.set_admin(
+        backend.id, wish, "an operator asked for " + std::string(name_of(wish)));
+    if (options.deadline)
+        control.model.set_drain_deadline(backend.id, Clock::now() + *options.deadline);
+    if (options.now) control.publisher.switch_at_once(pool.id);
+    const bool applies = changed || options.now || options.deadline;
+    if (applies) control.apply();
+
+    const std::string name = backend.config.name + " in pool " + pool.config.name;
+    const std::size_t eligible = control.publisher.elect(control.model, pool.id).candidates.size();
+    const Json calls = calls_left(control, backend);
+    const Json refused = calls_refused(control, backend);
+    std::vector<std::string> notes;
+    if (changed && wish == Admin::Disabled)
+        notes.emplace_back("New calls go elsewhere from now on; what comes in those that it has "
+                           "follows on_dead_owner.");
+    else if (const std::string note = when_it_switches(control, pool); changed && !note.empty())
+        notes.push_back(note);
+    if (options.now && had_announced)
+        notes.emplace_back("What was announced for this pool before has switched with it.");
+    if (wish == Admin::Drain) {
+        std::string note = "Calls left: " + (calls.is_null() ? "unknown" : calls.dump());
+        if (!refused.is_null() && refused != 0)
+            note += ", and " + refused.dump() + " whose INVITE was refused, or seems to be";
+        notes.push_back(note + ".");
+    }
+    if (backend.drain_deadline)
+        notes.push_back("It is disabled in " + std::to_string(*seconds_left(backend)) + " s.");
+    if (const std::string news = bad_news(control, pool); !news.empty()) notes.push_back(news);
+
+    reply.json = {{"pool", pool.config.name},
+                  {"backend", backend.config.name},
+                  {"admin", name_of(wish)},
+                  {"before", name_of(before)},
+                  {"changed", changed},
+                  {"eligible", eligible},
+                  {"calls_left", calls},
+                  {"calls_refused", refused},
+                  {"notes", notes}};
+    reply.text = changed ? name + " is " + std::string(name_of(wish)) + " now (it was " +
+                               std::string(name_of(before)) + ").\n"
+                         : name + " is " + std::string(name_of(wish)) + " already: no change.\n";
+    for (const std::string& note : notes)
+        reply.text += note + "\n";
+    keep(control, reply);
+}
+
+/// `undrain` and `drain` must not give packets to what somebody disabled, nor `enable` end a drain.
+void refuse(const Control& control, Arguments arguments, Admin state, const std::string& instead) {
+    const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
+    if (backend.tenure == Tenure::Leaving)
+        throw Error(backend.config.name + " leaves pool " + backend.pool_name +
+                    ": it is in the configuration no more; put it back and reload");
+    if (backend.admin == state)
+        throw Error(backend.config.name + " is " + std::string(name_of(state)) + ": use `" +
+                    instead + " " + arguments[0] + " " + arguments[1] + "`");
+}
+
+} // namespace
+
+Json calls_left(const Control& control, const BackendState& backend) {
+    const bool all_counted = control.publisher.counts_all(control.model.pool(backend.pool));
+    if (!all_counted || control.sweeper.passes() == 0) return nullptr;
+    const CallCounts& counts = control.sweeper.counts()[index(backend.id)];
+    return counts.living();
+}
+
+Json calls_refused(const Control& control, const BackendState& backend) {
+    if (calls_left(control, backend).is_null()) return nullptr;
+    return control.sweeper.counts()[index(backend.id)].failed;
+}
+
+std::optional<std::int64_t> seconds_left(const BackendState& backend) {
+    if (!backend.drain_deadline) return std::nullopt;
+    return seconds_until(*backend.drain_deadline);
+}
+
+void drain(Control& control, Arguments arguments, Reply& reply) {
+    const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
+    const DrainOptions options = read_options(arguments);
+    refuse(control, arguments, Admin::Disabled, "enable");
+    refuse_last(control, backend, "drain it", options.force);
+    set_admin(control, arguments, reply, Admin::Drain, options);
+}
+
+void undrain(Control& control, Arguments arguments, Reply& reply) {
+    refuse(control, arguments, Admin::Disabled, "enable");
+    set_admin(control, arguments, reply, Admin::Enabled);
+}
+
+void disable(Control& control, Arguments arguments, Reply& reply) {
+    const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
+    const bool force = is_forced(arguments, 2, "disable POOL BACKEND [--force]");
+    refuse_last(control, backend, "disable it", force);
+    set_admin(control, arguments, reply, Admin::Disabled);
+}
+
+void enable(Control& control, Arguments arguments, Reply& reply) {
+    refuse(control, arguments, Admin::Drain, "undrain");
+    set_admin(control, arguments, reply, Admin::Enabled);
+}
+
+void failback(Control& control, Arguments arguments, Reply& reply) {
+    const PoolState& pool = control.model.find_pool(arguments[0]);
+    const Election before = control.publisher.elect(control.model, pool.id);
+    if (before.candidates.empty())
+        throw Error("pool " + arguments[0] + " has no backend that may take calls");
+    const bool changed = before.tier != before.best_tier;
+    if (changed) {
+        control.publisher.fail_back(pool.id);
+        control.apply();
+    }
+    std::vector<std::string> notes;
+    if (const std::string note = when_it_switches(control, pool); changed && !note.empty())
+        notes.push_back(note);
+    reply.json = {{"pool", pool.config.name},
+                  {"tier", before.best_tier},
+                  {"before", before.tier},
+                  {"changed", changed},
+                  {"notes", notes}};
+    const std::string tier = std::to_string(before.best_tier);
+    reply.text =
+        "Pool " + pool.config.name +
+        (changed ? " goes back to tier " + tier + " (from " + std::to_string(before.tier) + ").\n"
+                 : " is on tier " + tier + " already, the first that has min_up: no change.\n");
+    for (const std::string& note : notes)
+        reply.text += note + "\n";
+    keep(control, reply);
+}
+
+} // namespace viaduct

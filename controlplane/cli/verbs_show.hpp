@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// verbs_show: the handlers of the verbs that only look; the table in verbs.cpp is their only user.
+#pragma once
+
+#include "cli/cli.hpp"
+
+#include "viaduct/snapshot.hpp"
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace viaduct {
+
+using Arguments = const std::vector<std::string>&;
+
+/// ISO 8601 in UTC with milliseconds: "2024-05-01T12:00:00.123Z".
+[[nodiscard]] std::string utc(std::chrono::system_clock::time_point at);
+[[nodiscard]] std::string utc(TimePoint at);
+/// Whole ones, rounded up; 0 of what has passed.
+[[nodiscard]] std::int64_t seconds_until(TimePoint at);
+/// With two decimals; 0 of nothing.
+[[nodiscard]] double percent(std::uint64_t part, std::uint64_t whole);
+/// Throws Error with the names there are.
+[[nodiscard]] VipId find_vip(const Snapshot& snapshot, const std::string& name);
+/// Throws Error before the first publication.
+[[nodiscard]] const Snapshot& published(const Control& control);
+[[nodiscard]] double unsettled_percent(const Control& control, PoolId pool);
+/// Until the announced change; null when there is none.
+[[nodiscard]] nlohmann::ordered_json seconds_to_switch(const Control& control, PoolId pool);
+
+void explain(Control& control, Arguments arguments, Reply& reply);
+void show_backends(Control& control, Arguments arguments, Reply& reply);
+void show_calls(Control& control, Arguments arguments, Reply& reply);
+void show_config(Control& control, Arguments arguments, Reply& reply);
+void show_events(Control& control, Arguments arguments, Reply& reply);
+void show_generations(Control& control, Arguments arguments, Reply& reply);
+void show_health(Control& control, Arguments arguments, Reply& reply);
+void show_outcomes(Control& control, Arguments arguments, Reply& reply);
+void show_pools(Control& control, Arguments arguments, Reply& reply);
+void show_ports(Control& control, Arguments arguments, Reply& reply);
+void show_version(Control& control, Arguments arguments, Reply& reply);
+void show_vips(Control& control, Arguments arguments, Reply& reply);
+void show_workers(Control& control, Arguments arguments, Reply& reply);
+
+} // namespace viaduct

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/pool.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <utility>
+
+namespace viaduct {
+
+namespace {
+
+constexpr std::array<std::string_view, count_of<Health>()> kHealthNames{
+    "unknown", "up", "busy", "down"};
+static_assert(names_all<Health>(kHealthNames));
+constexpr std::array<std::string_view, count_of<Admin>()> kAdminNames{
+    "enabled", "drain", "disabled"};
+static_assert(names_all<Admin>(kAdminNames));
+constexpr std::array<std::string_view, count_of<Tenure>()> kTenureNames{
+    "member", "leaving", "gone", "free"};
+static_assert(names_all<Tenure>(kTenureNames));
+
+/// "a, b, c" of the names in a row of things that have a config.name.
+template <typename Range, typename NameOf>
+std::string list_names(const Range& range, NameOf name_of_item) {
+    std::string text;
+    for (const auto& item : range) {
+        if (!text.empty()) text += ", ";
+        text += name_of_item(item);
+    }
+    return text;
+}
+
+[[noreturn]] void
+throw_elsewhere(const BackendState& known, const BackendConfig& wanted, bool leaves) {
+    throw Error("backend \"" + wanted.name + "\" of pool \"" + known.pool_name + "\" " +
+                (leaves ? "still leaves, with its calls, at " : "has its calls at ") +
+                to_string(known.config.endpoint) + ", not at " + to_string(wanted.endpoint) +
+                ": give the new machine another name" +
+                (leaves ? ", or wait until it is gone" : " in the place of this one"));
+}
+
+/// Where answers of nat servers cannot be told apart. Empty: nowhere.
+std::string find_clash(const std::vector<PoolState>& pools,
+                       const std::vector<BackendState>& backends) {
+    const auto is_nat = [&](const BackendState& one) {
+        return one.exists() && info_of(pools[index(one.pool)].config.mode).returns_through_us;
+    };
+    std::multimap<Ipv4Addr, const BackendState*> leaving;
+    for (const BackendState& one : backends)
+        if (is_nat(one) && one.tenure == Tenure::Leaving)
+            leaving.emplace(one.config.endpoint.address, &one);
+    for (const BackendState& one : backends) {
+        if (!is_nat(one) || one.tenure != Tenure::Member) continue;
+        const auto [first, last] = leaving.equal_range(one.config.endpoint.address);
+        for (auto found = first; found != last; ++found) {
+            const BackendState& other = *found->second;
+            const bool any_port = pools[index(one.pool)].config.translate_any_port ||
+                                  pools[index(other.pool)].config.translate_any_port;
+            if (other.pool != one.pool &&
+                (any_port || other.config.endpoint == one.config.endpoint))
+                return "backend \"" + one.config.name + "\" of nat pool \"" + one.pool_name +
+                       "\" still leaves nat pool \"" + other.pool_name + "\" as \"" +
+                       other.config.name + "\", with its calls, at " +
+                       to_string(other.config.endpoint) +
+                       ", and its answers could not be told apart: wait until it is gone there "
+                       "(`show backends`)";
+        }
+    }
+    return {};
+}
+
+} // namespace
+
+std::string_view name_of(Health health) noexcept {
+    return kHealthNames[static_cast<std::size_t>(health)];
+}
+
+std::string_view name_of(Admin admin) noexcept {
+    return kAdminNames[static_cast<std::size_t>(admin)];
+}
+
+std::string_view name_of(Tenure tenure) noexcept {
+    return kTenureNames[static_cast<std::size_t>(tenure)];
+}
+
+PoolModel::PoolModel(const Config& config, const std::vector<KnownBackend>& known, std::size_t ids)
+    : patience_(transaction_time(config)) {
+    for (const KnownBackend& one : known)
+        ids = std::max(ids, index(one.id) + 1);
+    std::vector<BackendState> before(ids);
+    for (std::size_t i = 0; i < ids; ++i) {
+        before[i].id = static_cast<BackendId>(i);
+        before[i].tenure = Tenure::Gone; // calls may be remembered of whoever that was
+    }
+    for (const KnownBackend& one : known) {
+        BackendState& backend = before[index(one.id)];
+        backend.config = one.config;
+        backend.pool_name = one.pool;
+        backend.tenure = Tenure::Leaving;
+        backend.evidence = "no verdict yet";
+    }
+    arrange(config, std::move(before), true);
+}
+
+void PoolModel::reconfigure(const Config& config, TimePoint now) {
+    const std::vector<BackendState> before = backends_;
+    arrange(config, before, false);
+    for (std::size_t i = 0; i < backends_.size(); ++i) {
+        BackendState& backend = backends_[i];
+        const Tenure then = i < before.size() ? before[i].tenure : Tenure::Free;
+        note_return(backend, i < before.size() && before[i].takes_calls(), now);
+        if (backend.tenure == then) continue;
+        backend.evidence = backend.tenure == Tenure::Member ? "in the configuration"
+                                                            : "not in the configuration any more";
+        record(backend, name_of(then), name_of(backend.tenure));
+    }
+    ++version_;
+}
+
+/// `before` by BackendId. Changes nothing when it throws.
+void PoolModel::arrange(const Config& config, std::vector<BackendState> before, bool is_start) {
+    const auto now = std::chrono::system_clock::now();
+    std::vector<PoolState> pools;
+    std::map<std::pair<std::string_view, std::string_view>, std::size_t> places;
+    std::set<BackendId> leaving;
+    std::set<std::string_view> worked; // pools that had backends before
+    for (BackendState& backend : before) {
+        if (!backend.exists()) continue;
+        if (backend.tenure == Tenure::Leaving) leaving.insert(backend.id);
+        backend.tenure = Tenure::Gone; // until it is found below
+        places[{backend.pool_name, backend.config.name}] = index(backend.id);
+        worked.insert(backend.pool_name);
+    }
+    std::vector<BackendState> after = before;
+    const auto free_place = [&] {
+        if (after.size() < kMaxBackends) {
+            after.emplace_back();
+            return after.size() - 1;
+        }
+        const auto free = std::ranges::find(after, Tenure::Free, &BackendState::tenure);
+        if (free != after.end()) return static_cast<std::size_t>(free - after.begin());
+        throw Error("there are " + std::to_string(kMaxBackends) +
+                    " backends with those that leave or left and may have calls: too many; "
+                    "`show backends` lists them");
+    };
+    for (const PoolConfig& pool_config : config.pools) {
+        PoolState pool{pool_config, PoolId{static_cast<std::uint16_t>(pools.size())}, {}};
+        for (const BackendConfig& backend_config : pool_config.backends) {
+            auto known = places.find({pool_config.name, backend_config.name});
+            // Its calls are at a machine that nobody else may have them from.
+            const bool is_elsewhere =
+                known != places.end() &&
+                after[known->second].config.endpoint != backend_config.endpoint;
+            if (is_elsewhere && !is_start) {
+                const BackendState& there = after[known->second];
+                throw_elsewhere(there, backend_config, leaving.contains(there.id));
+            }
+            if (is_elsewhere) { // too late to say so: the calls of that machine are forgotten
+                places.erase(known);
+                known = places.end();
+            }
+            const bool is_new = known == places.end();
+            const std::size_t place = is_new ? free_place() : known->second;
+            BackendState& backend = after[place];
+            if (is_new) {
+                backend = {};
+                backend.id = static_cast<BackendId>(place);
+                backend.pool_name = pool_config.name;
+                backend.changed = now;
+                backend.evidence =
+                    is_elsewhere ? "no verdict yet at its new address" : "no verdict yet";
+                backend.is_newcomer = worked.contains(pool_config.name);
+            }
+            backend.config = backend_config;
+            backend.pool = pool.id;
+            backend.tenure = Tenure::Member;
+            pool.backends.push_back(backend.id);
+        }
+        for (const auto& [name, place] : places) {
+            BackendState& backend = after[place];
+            if (name.first != pool_config.name || backend.tenure != Tenure::Gone) continue;
+            backend.pool = pool.id;
+            backend.tenure = Tenure::Leaving;
+            pool.backends.push_back(backend.id);
+        }
+        pools.push_back(std::move(pool));
+    }
+    // Another process may have left one: those calls have no better place.
+    if (!is_start && find_clash(pools_, backends_).empty())
+        if (const std::string clash = find_clash(pools, after); !clash.empty()) throw Error(clash);
+    pools_ = std::move(pools);
+    backends_ = std::move(after);
+}
+
+void PoolModel::count_from(BackendId id, std::uint64_t forwarded, std::uint64_t returned) {
+    backends_[index(id)].forwarded_before = forwarded;
+    backends_[index(id)].returned_before = returned;
+}
+
+void PoolModel::release(BackendId id) {
+    BackendState& backend = backends_[index(id)];
+    if (backend.tenure == Tenure::Leaving) {
+        backend.evidence = "no call is remembered of it any more";
+        record(backend, name_of(backend.tenure), name_of(Tenure::Gone));
+        std::erase(pools_[index(backend.pool)].backends, id);
+    }
+    backend.tenure = Tenure::Free;
+    backend.drain_deadline.reset();
+    ++version_;
+}
+
+const PoolState& PoolModel::find_pool(std::string_view name) const {
+    const auto found = std::find_if(pools_.begin(), pools_.end(), [&](const PoolState& pool) {
+        return pool.config.name == name;
+    });
+    if (found != pools_.end()) return *found;
+    throw Error("no pool \"" + std::string(name) + "\"; there are: " +
+                list_names(pools_, [](const PoolState& pool) { return pool.config.name; }));
+}
+
+const BackendState& PoolModel::find_backend(std::string_view pool_name,
+                                            std::string_view backend_name) const {
+    const PoolState& pool = find_pool(pool_name);
+    for (const BackendId id : pool.backends)
+        if (backend(id).config.name == backend_name) return backend(id);
+    throw Error("no backend \"" + std::string(backend_name) + "\" in pool \"" + pool.config.name +
+                "\"; there are: " + list_names(pool.backends, [this](BackendId id) {
+                    return backend(id).config.name;
+                }));
+}
+
+void PoolModel::note_return(BackendState& backend, bool took_calls, TimePoint now) {
+    if (!backend.takes_calls())
+        backend.takes_since.reset();
+    else if (!took_calls)
+        backend.takes_since = now;
+}
+
+bool PoolModel::set_health(BackendId id, Health health, std::string evidence, TimePoint now) {
+    BackendState& backend = backends_[index(id)];
+    backend.health_seen = now;
+    if (backend.health == health) return false;
+    if (health == Health::Down) backend.down_since = now;
+    // In a pool that begins, nobody comes back.
+    const bool took_calls =
+        backend.takes_calls() || (backend.health == Health::Unknown && !backend.is_newcomer);
+    const Health before = std::exchange(backend.health, health);
+    note_return(backend, took_calls, now);
+    backend.evidence = std::move(evidence);
+    record(backend, name_of(before), name_of(health));
+    return true;
+}
+
+bool PoolModel::set_admin(BackendId id, Admin admin, std::string evidence, TimePoint now) {
+    BackendState& backend = backends_[index(id)];
+    if (backend.admin == admin) return false;
+    const bool took_calls = backend.takes_calls();
+    const Admin before = std::exchange(backend.admin, admin);
+    note_return(backend, took_calls, now);
+    backend.drain_deadline.reset();
+    backend.evidence = std::move(evidence);
+    record(backend, name_of(before), name_of(admin));
+    return true;
+}
+
+void PoolModel::set_drain_deadline(BackendId id, std::optional<TimePoint> deadline) {
+    if (backends_[index(id)].drain_deadline == deadline) return;
+    backends_[index(id)].drain_deadline = deadline;
+    ++version_;
+}
+
+void PoolModel::pass_deadlines(TimePoint now) {
+    for (BackendState& backend : backends_) {
+        if (backend.drain_deadline && *backend.drain_deadline <= now)
+            set_admin(backend.id, Admin::Disabled, "the deadline of its drain has passed", now);
+        if (!backend.takes_since) continue;
+        const PoolConfig& config = pool(backend.pool).config;
+        if (now - *backend.takes_since >= config.hold_down + config.slow_start)
+            backend.takes_since.reset();
+    }
+}
+
+std::vector<BackendId> PoolModel::lost(PoolId id) const {
+    std::vector<BackendId> result;
+    for (const BackendId member : pool(id).backends)
+        if (backend(member).health == Health::Down || backend(member).admin == Admin::Disabled)
+            result.push_back(member);
+    return result;
+}
+
+BackendLife PoolModel::life(BackendId id, TimePoint now) const {
+    const BackendState& state = backend(id);
+    if (!state.exists() || state.admin == Admin::Disabled) return BackendLife::Disabled;
+    if (state.health != Health::Down) return BackendLife::Serves;
+    return now - state.down_since < patience_ ? BackendLife::Silent : BackendLife::Dead;
+}
+
+std::vector<PlacedBackend> PoolModel::places() const {
+    std::vector<PlacedBackend> places(backends_.size());
+    for (std::size_t i = 0; i < places.size(); ++i)
+        if (const BackendState& backend = backends_[i]; backend.exists())
+            places[i] = {backend.config.endpoint.address,
+                         backend.config.mac,
+                         pool(backend.pool).config.mode};
+    return places;
+}
+
+bool PoolModel::has_verdict(PoolId id) const {
+    const std::vector<BackendId>& members = pool(id).backends;
+    return std::all_of(members.begin(), members.end(), [this](BackendId member) {
+        const BackendState& state = backend(member);
+        return state.health != Health::Unknown || state.admin == Admin::Disabled ||
+               state.is_newcomer || state.tenure == Tenure::Leaving;
+    });
+}
+
+void PoolModel::record(const BackendState& backend, std::string_view from, std::string_view to) {
+    ++version_;
+    const auto now = std::chrono::system_clock::now();
+    backends_[index(backend.id)].changed = now;
+    record({0,
+            now,
+            backend.pool_name,
+            backend.config.name,
+            std::string(from),
+            std::string(to),
+            backend.evidence});
+}
+
+void PoolModel::record(StateChange change) {
+    change.number = ++changes_;
+    change.at = std::chrono::system_clock::now();
+    history_.push_back(std::move(change));
+    if (history_.size() > kHistory) history_.pop_front();
+}
+
+} // namespace viaduct

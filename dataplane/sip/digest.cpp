@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "viaduct/sip/digest.hpp"
+
+#include "sip/first_line.hpp"
+#include "sip/header_values.hpp"
+#include "sip/scan.hpp"
+#include "sip/text.hpp"
+#include "sip/words.hpp"
+
+#include <array>
+#include <bit>
+
+namespace viaduct {
+
+using namespace sip_text;
+using namespace sip_words;
+using header_values::HeaderValues;
+
+namespace {
+
+constexpr std::uint8_t kCallId = 0;
+constexpr std::uint8_t kTo = 1;
+constexpr std::uint8_t kCSeq = 2;
+constexpr std::uint8_t kVia = 3;
+constexpr std::uint8_t kFrom = 4;
+
+constexpr std::uint8_t kAnyCallId = line_class::kCallId | line_class::kCompactCallId;
+
+/// The names of the wanted fields, by a hash of their first two characters, letter case apart,
+/// without collisions. Rows of no name match no line.
+class FieldNames {
+public:
+    struct Row {
+        FoldedName name;
+        std::uint8_t field = 0;
+    };
+
+    consteval FieldNames() {
+        add("call-id", kCallId);
+        add("i", kCallId);
+        add("cseq", kCSeq);
+        add("to", kTo);
+        add("t", kTo);
+        add("via", kVia);
+        add("v", kVia);
+        add("from", kFrom);
+        add("f", kFrom);
+    }
+    /// The only name that a line that begins with these characters may have.
+    [[nodiscard]] constexpr const Row& find(std::uint64_t word) const noexcept {
+        return rows_[place(word)];
+    }
+    bool without_collisions = true;
+
+private:
+    consteval void add(std::string_view name, std::uint8_t field) {
+        if (name.size() > 1)
+            put(word_of(name), {FoldedName(name), field});
+        else
+            for (const char after : {':', ' ', '\t'})
+                put(word_of(name) | word_of({&after, 1}) << 8U, {FoldedName(name), field});
+    }
+    consteval void put(std::uint64_t word, const Row& row) {
+        Row& there = rows_[place(word)];
+        without_collisions = without_collisions &&
+                             (there.name.letters == 0 || there.name.letters == row.name.letters);
+        there = row;
+    }
+    static constexpr std::size_t place(std::uint64_t word) noexcept {
+        return (static_cast<std::uint32_t>(word) & 0xdfdfU) * kFactor >> 28U;
+    }
+    static constexpr std::uint32_t kFactor = 0x21ff'abcdU; // found by trial
+    std::array<Row, 16> rows_{};
+};
+constexpr FieldNames kFieldNames;
+static_assert(kFieldNames.without_collisions, "another factor is needed");
+
+/// line_class bits by Want.
+constexpr auto kWantedClasses = [] {
+    std::array<std::uint8_t, 16> classes{};
+    for (std::size_t i = 0; i < classes.size(); ++i) {
+        const auto want = static_cast<Want>(i);
+        unsigned all = kAnyCallId;
+        if (wants(want, Want::ToTag)) all |= line_class::kTo;
+        if (wants(want, Want::CSeq)) all |= line_class::kCSeq;
+        if (wants(want, Want::TopVia)) all |= line_class::kVia;
+        if (wants(want, Want::Tags)) all |= line_class::kFrom | line_class::kTo;
+        classes[i] = static_cast<std::uint8_t>(all);
+    }
+    return classes;
+}();
+
+/// Reads header lines, from the end of the first line to the empty line.
+class HeaderReader {
+public:
+    HeaderReader(const ScanOps& ops,
+                 std::string_view text,
+                 std::size_t text_at,
+                 const ReadRules& rules,
+                 SipDigest& digest) noexcept
+        : ops_(ops), text_(text), text_at_(text_at), read_(ops, text), rules_(rules),
+          digest_(digest),
+          wanted_(kWantedClasses[static_cast<std::size_t>(rules.want) % kWantedClasses.size()]) {}
+
+    void read(std::size_t first_line_end) noexcept {
+        LineList list;
+        list.next = first_line_end;
+        list.lines_left = rules_.max_header_lines;
+        list.wanted = wanted_;
+        list.done = first_line_end >= text_.size();
+        list.wants_references = wants(rules_.want, Want::References);
+        const auto lines = list.wants_references ? ops_.lines_and_references : ops_.lines;
+        while (!list.done) {
+            constexpr std::size_t kLenientStep = 256;
+            list.pause = rules_.lenient ? list.next + kLenientStep : text_.size();
+            list.count = 0;
+            const std::size_t next = list.next;
+            const std::size_t lines_left = list.lines_left;
+            if (!strictly_) [[likely]]
+                lines(text_.data(), text_.size(), list);
+            else
+                scan_strictly(ops_, text_.data(), text_.size(), list);
+            if (!look_at(list)) {
+                if (digest_.defect != Defect::None) break;
+                list.wanted = open_classes();
+                if (list.wanted == 0) break;
+                list.next = next; // once more, and look at fewer lines
+                list.lines_left = lines_left;
+                list.done = list.too_many_lines = false;
+                continue;
+            }
+            if (list.done && !list.too_many_lines) break;
+            list.wanted = open_classes();
+            if (list.wanted == 0) break; // all is known that is wanted
+            if (list.too_many_lines) digest_.defect = Defect::TooManyHeaderLines;
+        }
+        const bool read_all = list.done && !list.too_many_lines;
+        digest_.may_refer = !list.wants_references || !read_all || list.may_refer;
+        take_fields();
+    }
+
+private:
+    /// Lines that begin like a wanted field and are none ("Call-Info") cost a look each. Honest
+    /// messages have a few; more than these, or than one for so many bytes, and whole names are
+    /// looked for.
+    static constexpr std::size_t kOddLines = 4;
+    static constexpr std::size_t kBytesAnOddLine = 16;
+    static constexpr unsigned kMaxCallIds = 4;
+
+    /// Lines that may be wanted fields, those that were not looked at yet. False: there is a
+    /// defect, or there were too many odd lines.
+    bool look_at(const LineList& list) noexcept {
+        for (std::size_t i = 0; i < list.count; ++i) {
+            for (std::uint64_t bits = list.line_feeds[i]; bits != 0; bits &= bits - 1) {
+                const std::size_t start =
+                    list.bases[i] + 1 + static_cast<std::size_t>(std::countr_zero(bits));
+                if (start <= looked_at_) continue;
+                looked_at_ = start;
+                if (!look_at(start)) return false;
+            }
+        }
+        return true;
+    }
+
+    bool look_at(std::size_t start) noexcept {
+        const std::uint64_t word = word_at(text_, start);
+        const FieldNames::Row& name = kFieldNames.find(word);
+        const bool named = name.name.begins(word);
+        std::size_t at = start + name.name.length;
+        if (!named || at >= text_.size()) return odd_line(start, 1);
+        if (text_[at] != ':') [[unlikely]] { // HCOLON (RFC 3261 §25.1)
+            if (!is_blank(text_[at])) return odd_line(start, 1);
+            at = Blanks::skip(text_, at);
+            if (at == text_.size() || text_[at] != ':') return odd_line(start, 2);
+        }
+        std::size_t& value_at = values_[name.field];
+        if (value_at != 0) // the first one counts
+            return name.field != kCallId || rules_.lenient || compare_call_id(at + 1);
+        value_at = at + 1;
+        return true;
+    }
+
+    /// line_class bits of the fields still looked for.
+    [[nodiscard]] std::uint8_t open_classes() const noexcept {
+        unsigned open = wanted_;
+        if (values_[kCallId] != 0 && rules_.lenient) open &= ~unsigned{kAnyCallId};
+        if (values_[kTo] != 0) open &= ~unsigned{line_class::kTo};
+        if (values_[kCSeq] != 0) open &= ~unsigned{line_class::kCSeq};
+        if (values_[kVia] != 0) open &= ~unsigned{line_class::kVia};
+        if (values_[kFrom] != 0) open &= ~unsigned{line_class::kFrom};
+        return static_cast<std::uint8_t>(open);
+    }
+
+    /// False: from now on whole names are looked for.
+    bool odd_line(std::size_t start, unsigned cost) noexcept {
+        odd_lines_ += cost;
+        if (strictly_ || odd_lines_ <= kOddLines + start / kBytesAnOddLine) return true;
+        strictly_ = true;
+        return false;
+    }
+
+    /// Another Call-ID.
+    bool compare_call_id(std::size_t at) noexcept {
+        if (more_call_ids_ == 0) digest_.call_id = read_.value(values_[kCallId]);
+        if (++more_call_ids_ >= kMaxCallIds || read_.value(at) != digest_.call_id)
+            digest_.defect = Defect::AmbiguousCallId;
+        return digest_.defect == Defect::None;
+    }
+
+    void take_tags() noexcept {
+        if (const std::size_t at = values_[kFrom]; at != 0) digest_.from_tag = read_.tag(at);
+        if (const std::size_t at = values_[kTo]; at != 0) digest_.to_tag = read_.tag(at);
+        digest_.has_to_tag = !digest_.to_tag.empty();
+    }
+
+    /// In the payload; 0: the field is absent.
+    [[nodiscard]] std::uint16_t place(std::uint8_t field) const noexcept {
+        return values_[field] == 0 ? std::uint16_t{0}
+                                   : static_cast<std::uint16_t>(text_at_ + values_[field]);
+    }
+
+    void take_fields() noexcept {
+        if (const std::size_t at = values_[kCallId]; at != 0 && more_call_ids_ == 0)
+            digest_.call_id = read_.value(at);
+        const bool later = wants(rules_.want, Want::Later);
+        if (!later && (wanted_ & line_class::kFrom) != 0)
+            take_tags();
+        else if (const std::size_t at = values_[kTo]; at != 0)
+            digest_.has_to_tag = read_.has_tag(at);
+        if (later) {
+            digest_.later = {place(kFrom), place(kTo), place(kCSeq), place(kVia)};
+            return;
+        }
+        if (const std::size_t at = values_[kCSeq]; at != 0) digest_.cseq = read_.cseq(at);
+        if (const std::size_t at = values_[kVia]; at != 0)
+            digest_.top_via_branch = read_.branch(at);
+    }
+
+    const ScanOps& ops_;
+    std::string_view text_;
+    std::size_t text_at_; ///< in the payload
+    HeaderValues read_;
+    const ReadRules& rules_;
+    SipDigest& digest_;
+    std::uint8_t wanted_;                 ///< line_class bits
+    std::array<std::size_t, 5> values_{}; ///< by field: behind the colon; 0: not found
+    unsigned more_call_ids_ = 0;
+    std::size_t odd_lines_ = 0;
+    bool strictly_ = false;
+    std::size_t looked_at_ = 0; ///< the last line that was
+};
+
+const ScanLevel best_level = [] {
+#if defined(__x86_64__)
+    __builtin_cpu_init(); // this may run before the compiler's own start-up code
+#endif
+    ScanLevel best = ScanLevel::Scalar;
+    for (const ScanLevel level : kScanLevels)
+        if (has_scan_level(level)) best = level;
+    return best;
+}();
+
+void read(const ScanOps& ops,
+          std::span<const std::byte> payload,
+          const ReadRules& rules,
+          SipDigest& digest) noexcept {
+    const std::string_view whole(reinterpret_cast<const char*>(payload.data()), payload.size());
+    // Empty lines before the first line are skipped (RFC 3261 §7.5).
+    const std::size_t start = LineBreaks::skip(whole, 0);
+    const std::string_view text = slice(whole, start, whole.size());
+
+    const std::size_t first_end = HeaderValues(ops, text).find_line_feed(0);
+    // What begins with a letter is neither STUN nor a keep-alive: if it has a Call-ID, nobody who
+    // did not want the first line needs to know more.
+    const bool may_wait = !wants(rules.want, Want::FirstLine) && !whole.empty() &&
+                          is_in(kToken, whole[0]) && (whole[0] & 0x40) != 0;
+    if (!may_wait && !read_first_line(whole, text, first_end, digest)) return;
+    // More line feeds behind the first line than one end no header section that has not begun.
+    HeaderReader(ops, text, start, rules, digest).read(LineFeeds::skip(text, first_end + 1) - 1);
+    if (!may_wait) return;
+    digest.kind = PayloadKind::Unread;
+    if (digest.call_id.empty()) static_cast<void>(read_first_line(whole, text, first_end, digest));
+}
+
+} // namespace
+
+const ScanOps& best_scan_ops =
+    scan_ops(best_level); // behind best_level: they are set in this order
+
+ScanLevel best_scan_level() noexcept {
+    return best_level;
+}
+
+SipDigest read_digest_at(ScanLevel level,
+                         std::span<const std::byte> payload,
+                         const ReadRules& rules) noexcept {
+    SipDigest digest;
+    read(scan_ops(level), payload, rules, digest);
+    return digest;
+}
+
+SipDigest read_digest(std::span<const std::byte> payload, const ReadRules& rules) noexcept {
+    SipDigest digest;
+    read(best_scan_ops, payload, rules, digest);
+    return digest;
+}
+
+void read_digest(std::span<const std::byte> payload,
+                 const ReadRules& rules,
+                 SipDigest& digest) noexcept {
+    read(best_scan_ops, payload, rules, digest);
+}
+
+namespace {
+
+HeaderValues values_of(std::span<const std::byte> payload) noexcept {
+    return {best_scan_ops, {reinterpret_cast<const char*>(payload.data()), payload.size()}};
+}
+
+/// Whether there is something to read there. Who has lost the payload gets nothing.
+bool is_there(std::uint16_t place, std::span<const std::byte> payload) noexcept {
+    return place != 0 && place < payload.size();
+}
+
+} // namespace
+
+DialogTags dialog_tags(const SipDigest& digest, std::span<const std::byte> payload) noexcept {
+    DialogTags tags{digest.from_tag, digest.to_tag};
+    const HeaderValues values = values_of(payload);
+    if (is_there(digest.later.from, payload)) tags.from = values.tag(digest.later.from);
+    // Where there is none, that was found out already.
+    if (digest.has_to_tag && is_there(digest.later.to, payload))
+        tags.to = values.tag(digest.later.to);
+    return tags;
+}
+
+std::string_view top_via_branch(const SipDigest& digest,
+                                std::span<const std::byte> payload) noexcept {
+    if (!is_there(digest.later.top_via, payload)) return digest.top_via_branch;
+    return values_of(payload).branch(digest.later.top_via);
+}
+
+std::optional<CSeq> cseq_of(const SipDigest& digest, std::span<const std::byte> payload) noexcept {
+    if (!is_there(digest.later.cseq, payload)) return digest.cseq;
+    return values_of(payload).cseq(digest.later.cseq);
+}
+
+} // namespace viaduct

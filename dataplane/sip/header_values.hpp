@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// header_values: what stands in the value of a header field that was found: the value itself, its
+// tag or branch, its CSeq.
+//
+// In:    the text of a message and where a value begins in it, behind the colon. Hostile.
+// Cost:  one look at 64 or 128 bytes as a rule; linear in the length of the value, and bounded
+//        where quotes, brackets and parameters abound.
+// Spec:  RFC 3261 §7.3.1 (folding), §19.3 (tags), §20.16 (CSeq), §20.42 (Via), §25.1.
+//
+// One translation unit includes it: reading what nearly every message has must not cost a call.
+#pragma once
+
+#include "sip/scan.hpp"
+#include "sip/text.hpp"
+#include "sip/words.hpp"
+
+#include "viaduct/sip/digest.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+namespace viaduct::header_values {
+
+using namespace sip_text;
+using namespace sip_words;
+
+/// Quotes, brackets and parameters of one value that are looked at: honest ones have a few. A
+/// parameter behind as many is absent.
+inline constexpr unsigned kMaxMarks = 24;
+inline constexpr std::size_t kNoTag = 0; ///< no tag begins there
+inline constexpr std::size_t kLookCloser = ~std::size_t{0};
+
+inline constexpr FoldedName kTag("tag");
+inline constexpr FoldedName kBranch("branch");
+
+/// RFC 3261 §20.16: 1*DIGIT LWS Method. `value` begins with its first character.
+inline std::optional<CSeq> read_cseq(std::string_view value) noexcept {
+    constexpr std::size_t kDigitsLookedAt = 64; // a number has ten; zeros may stand before it
+    constexpr std::uint64_t kLargest = std::numeric_limits<std::uint32_t>::max();
+    std::size_t at = 0;
+    std::uint64_t number = 0;
+    for (; at < value.size() && is_digit(value[at]) && at < kDigitsLookedAt; ++at)
+        if (number <= kLargest) number = number * 10 + static_cast<unsigned>(value[at] - '0');
+    number = std::min(number, kLargest);
+    if (at == 0 || at == value.size() || !is_space(value[at])) return std::nullopt;
+    const std::string_view method = trim(value, at, value.size());
+    if (method.empty()) return std::nullopt;
+    return CSeq{static_cast<std::uint32_t>(number), method_named(method)};
+}
+
+/// Up to seven digits, a blank, a method of up to eight letters, CR LF and no fold: nearly every
+/// CSeq. Empty: look closer.
+inline std::optional<CSeq> read_usual_cseq(std::string_view text, std::size_t at) noexcept {
+    const std::uint64_t start = word_at(text, at);
+    // A digit has the upper half 3, and adding 6 to it does not change that.
+    const std::uint64_t no_digit =
+        ((start & 0xf0 * kEvery) | ((start + 0x06 * kEvery) & 0xf0 * kEvery) >> 4U) ^ 0x33 * kEvery;
+    if (no_digit == 0) return std::nullopt;
+    const auto digits = static_cast<unsigned>(std::countr_zero(no_digit)) / 8;
+    if (digits == 0 || (start >> (8 * digits) & 0xff) != ' ') return std::nullopt;
+    // Two digits at a time, then four, then eight.
+    std::uint64_t number = (start << (64 - 8 * digits)) & 0x0f * kEvery;
+    number = (number * 10 + (number >> 8U)) & 0x00ff'00ff'00ff'00ffU;
+    number = (number * 100 + (number >> 16U)) & 0x0000'ffff'0000'ffffU;
+    number = (number * 10'000 + (number >> 32U)) & 0xffff'ffffU;
+
+    const std::size_t name_at = at + digits + 1;
+    const Letters name(text, name_at);
+    const Method method = kShortMethods.find(name.word);
+    const std::size_t end = name_at + name.count;
+    if (method == Method::Other || name.after != '\r' || end + 2 >= text.size())
+        return std::nullopt;
+    if (text[end + 1] != '\n' || is_blank(text[end + 2])) return std::nullopt;
+    return CSeq{static_cast<std::uint32_t>(number), method};
+}
+
+/// 128 bytes of a value.
+__extension__ using Mask128 = unsigned __int128;
+
+inline std::size_t lowest_place(std::uint64_t bits) noexcept {
+    return static_cast<std::size_t>(std::countr_zero(bits));
+}
+inline std::size_t lowest_place(Mask128 bits) noexcept {
+    const auto low = static_cast<std::uint64_t>(bits);
+    return low != 0 ? lowest_place(low)
+                    : 64 + lowest_place(static_cast<std::uint64_t>(bits >> 64U));
+}
+
+/// What of a value, 64 bytes after 64, is outside of quoted strings and <URIs>.
+class Outside {
+public:
+    /// For the next 64 bytes, as far as they are of the value: bit i stands for byte i. Looks at
+    /// `marks_left` quotes and brackets at most, and says how many are left.
+    std::uint64_t
+    next(const ValueMarks& marks, std::uint64_t before_end, unsigned& marks_left) noexcept {
+        std::uint64_t outside = before_end;
+        std::uint64_t rest =
+            (marks.quote | marks.less | marks.greater | marks.backslash) & before_end;
+        if (skip_first_) rest &= ~std::uint64_t{1};
+        skip_first_ = false;
+        std::uint64_t start = 1; // of what we are in, if in something
+        for (; rest != 0 && marks_left > 0; rest &= rest - 1, --marks_left) {
+            const std::uint64_t mark = rest & (0 - rest);
+            if (within_ == Within::Nothing) {
+                if ((mark & marks.less) != 0) within_ = Within::Uri;
+                if ((mark & marks.quote) != 0) within_ = Within::Quotes;
+                start = mark;
+            } else if (within_ == Within::Quotes && (mark & marks.backslash) != 0) {
+                rest &= ~(mark << 1U); // the next character is plain
+                skip_first_ = mark >> 63U != 0;
+            } else if ((mark & (within_ == Within::Uri ? marks.greater : marks.quote)) != 0) {
+                outside &= ~(mark - start);
+                within_ = Within::Nothing;
+            }
+        }
+        return within_ == Within::Nothing ? outside : outside & (start - 1);
+    }
+
+private:
+    enum class Within : std::uint8_t { Nothing, Uri, Quotes };
+    Within within_ = Within::Nothing;
+    bool skip_first_ = false; ///< a backslash stands before the next 64 bytes
+};
+
+/// A view of one message.
+class HeaderValues {
+public:
+    HeaderValues(const ScanOps& ops, std::string_view text) noexcept : ops_(ops), text_(text) {}
+
+    /// The value that begins behind the colon at `at`, white space around it dropped.
+    [[nodiscard]] std::string_view value(std::size_t at) const noexcept {
+        std::size_t end = find_line_feed(at);
+        // A line that begins with a blank belongs to the one before (RFC 3261 §7.3.1).
+        if (end + 1 < text_.size() && is_blank(text_[end + 1])) end = end_of_folded(text_, end);
+        // Nearly always one blank before it and CR behind it.
+        const std::size_t first = at < end && is_blank(text_[at]) ? at + 1 : at;
+        const std::size_t last = at < end && text_[end - 1] == '\r' ? end - 1 : end;
+        if (first < last && !is_space(text_[first]) && !is_space(text_[last - 1])) [[likely]]
+            return slice(text_, first, last);
+        return trim(text_, at, end);
+    }
+
+    /// The tag of a From or To; empty when absent.
+    [[nodiscard, gnu::noinline]] std::string_view tag(std::size_t at) const noexcept {
+        const std::size_t usual = usual_tag(at);
+        if (usual == kLookCloser) [[unlikely]]
+            return find_parameter(at, kTag);
+        if (usual == kNoTag) return {};
+        return slice(text_, usual, ValueEnds::find(text_, usual));
+    }
+    [[nodiscard]] bool has_tag(std::size_t at) const noexcept;
+    /// The branch of the first value of a Via; empty when absent.
+    [[nodiscard]] std::string_view branch(std::size_t at) const noexcept;
+    [[nodiscard]] std::optional<CSeq> cseq(std::size_t at) const noexcept;
+
+    /// Where the first line feed from `at` on stands; the size if none. Nobody can foretell in
+    /// which sixteen bytes it is, so it looks at 64 without a branch.
+    [[nodiscard]] std::size_t find_line_feed(std::size_t at) const noexcept {
+        for (; text_.size() - at >= 64; at += 64)
+            if (const std::uint64_t found = ops_.line_feeds(text_.data() + at); found != 0)
+                [[likely]]
+                return at + static_cast<std::size_t>(std::countr_zero(found));
+        return LineFeeds::find(text_, at);
+    }
+
+private:
+    [[nodiscard]] static std::size_t end_of_folded(std::string_view text, std::size_t at) noexcept;
+    [[nodiscard, gnu::always_inline]] inline std::size_t usual_tag(std::size_t at) const noexcept;
+    template <typename Mask>
+    [[nodiscard, gnu::always_inline]] inline std::size_t
+    usual_tag_by(const BasicValueMarks<Mask>& marks, std::size_t at) const noexcept;
+    [[nodiscard]] std::string_view find_parameter(std::size_t at,
+                                                  const FoldedName& name) const noexcept;
+    [[nodiscard]] std::size_t skip_space(std::size_t at) const noexcept;
+    [[nodiscard]] std::optional<std::string_view>
+    parameter_at(std::size_t at, const FoldedName& name) const noexcept;
+    [[nodiscard]] std::uint64_t blanks_from(std::size_t at) const noexcept;
+    [[nodiscard]] ValueMarks marks_at(std::size_t at) const noexcept;
+
+    const ScanOps& ops_;
+    std::string_view text_;
+};
+
+/// Where the line feed stands, from `at` on, that no blank follows; the size if none.
+inline std::size_t HeaderValues::end_of_folded(std::string_view text, std::size_t at) noexcept {
+    // A sender may make many short lines: sixteen bytes at a time.
+    for (; text.size() - at > Blanks::kStep; at += Blanks::kStep) {
+        const std::uint32_t ends =
+            LineFeeds::mask(text.data() + at) & ~Blanks::mask(text.data() + at + 1);
+        if (ends != 0) return at + static_cast<std::size_t>(std::countr_zero(ends));
+    }
+    for (; at < text.size(); ++at)
+        if (text[at] == '\n' && (at + 1 == text.size() || !is_blank(text[at + 1]))) return at;
+    return at;
+}
+
+/// Bit i: byte `at` + i is a blank. `at` is 1 to the size.
+inline std::uint64_t HeaderValues::blanks_from(std::size_t at) const noexcept {
+    std::array<char, 64> copy{};
+    const char* bytes = text_.data() + at;
+    if (text_.size() - at < copy.size()) {
+        std::memcpy(copy.data(), bytes, text_.size() - at);
+        bytes = copy.data();
+    }
+    std::uint64_t blanks = 0;
+    for (std::size_t part = 0; part < 64; part += Blanks::kStep)
+        blanks |= std::uint64_t{Blanks::mask(bytes + part)} << part;
+    return blanks;
+}
+
+inline ValueMarks HeaderValues::marks_at(std::size_t at) const noexcept {
+    if (text_.size() - at >= 64) [[likely]]
+        return ops_.marks(text_.data() + at);
+    std::array<char, 64> copy{};
+    std::memcpy(copy.data(), text_.data() + at, text_.size() - at);
+    copy[text_.size() - at] = '\n'; // the text ends the value
+    return ops_.marks(copy.data());
+}
+
+/// The value of a header parameter such as ";tag=" in the first value of the field behind the colon
+/// at `at`. Quoted strings and <URIs> are passed over; the search ends at a comma outside of them
+/// (RFC 3261 §7.3.1).
+inline std::string_view HeaderValues::find_parameter(std::size_t at,
+                                                     const FoldedName& name) const noexcept {
+    Outside places;
+    unsigned left = kMaxMarks;
+    for (; at < text_.size(); at += 64) {
+        const ValueMarks marks = marks_at(at);
+        std::uint64_t ends = marks.line_feed;
+        if (ends != 0) ends &= ~blanks_from(at + 1); // a line feed before a blank is a fold
+        const std::uint64_t before_end = (ends & (0 - ends)) - 1; // all ones if there is no end
+        std::uint64_t outside = places.next(marks, before_end, left);
+        const std::uint64_t comma = marks.comma & outside;
+        outside &= (comma & (0 - comma)) - 1;
+        for (std::uint64_t starts = marks.semicolon & outside; starts != 0; starts &= starts - 1) {
+            if (left-- == 0) return {};
+            const auto start = at + static_cast<std::size_t>(std::countr_zero(starts));
+            if (const auto found = parameter_at(start + 1, name)) return *found;
+        }
+        if ((ends | comma) != 0 || left == 0) return {};
+    }
+    return {};
+}
+
+/// Where the value goes on behind white space; the text's size if its line ends before.
+inline std::size_t HeaderValues::skip_space(std::size_t at) const noexcept {
+    if (at < text_.size() && is_blank(text_[at])) ++at; // nearly always one at most
+    if (at < text_.size() && text_[at] > ' ') [[likely]]
+        return at;
+    const std::size_t next = Spaces::skip(text_, at);
+    const std::string_view up_to_it = slice(text_, 0, next);
+    const std::size_t line_feed = at == next ? next : LineFeeds::find(up_to_it, at);
+    if (line_feed == next) [[likely]]
+        return next;
+    return end_of_folded(up_to_it, line_feed) == next ? next : text_.size();
+}
+
+/// Whether the To that begins behind the colon at `at` has a tag.
+inline bool HeaderValues::has_tag(std::size_t at) const noexcept {
+    const std::size_t usual = usual_tag(at);
+    return usual == kLookCloser ? !find_parameter(at, kTag).empty() : usual != kNoTag;
+}
+
+/// Where the value of the tag begins, or kNoTag, in nearly every From and To: on one line, one
+/// <URI>, perhaps a quoted name before it, and the tag comes first behind it. Inlined twice: for
+/// those who want to know only whether there is one it costs as much as ever.
+inline std::size_t HeaderValues::usual_tag(std::size_t at) const noexcept {
+    const ValueMarks first = marks_at(at);
+    if (first.line_feed != 0) return usual_tag_by(first, at);
+    if (text_.size() - at >= 64) { // names and hosts are long
+        const ValueMarks second = marks_at(at + 64);
+        const auto join = [](std::uint64_t low, std::uint64_t high) {
+            return static_cast<Mask128>(high) << 64U | low;
+        };
+        return usual_tag_by(BasicValueMarks<Mask128>{join(first.line_feed, second.line_feed),
+                                                     join(first.semicolon, second.semicolon),
+                                                     join(first.less, second.less),
+                                                     join(first.greater, second.greater),
+                                                     join(first.quote, second.quote),
+                                                     join(first.comma, second.comma),
+                                                     join(first.backslash, second.backslash)},
+                            at);
+    }
+    return kLookCloser;
+}
+
+template <typename Mask>
+inline std::size_t HeaderValues::usual_tag_by(const BasicValueMarks<Mask>& marks,
+                                              std::size_t at) const noexcept {
+    const auto lowest = [](Mask bits) { return bits & (0 - bits); };
+    const Mask end = lowest(marks.line_feed);
+    const Mask less = lowest(marks.less);
+    const Mask greater = lowest(marks.greater & ~(less - 1));
+    const Mask before_uri = less - 1;
+    const Mask behind_uri = (end - 1) & ~((greater << 1U) - 1);
+    const Mask quotes = marks.quote & before_uri;
+    const Mask closing = quotes & (quotes - 1);
+    const Mask quoted = closing - lowest(quotes); // from the first quote to the second
+    const Mask odd =
+        ((marks.comma | marks.semicolon) & before_uri & ~quoted) | (marks.backslash & before_uri) |
+        ((marks.quote | marks.comma | marks.less) & behind_uri) | (closing & (closing - 1));
+    if (odd != 0 || less == 0 || greater == 0 || greater >= end || (closing == 0 && quotes != 0))
+        return kLookCloser;
+    const std::size_t next = at + lowest_place(end) + 1;
+    if (next < text_.size() && is_blank(text_[next])) return kLookCloser;
+
+    const Mask parameters = marks.semicolon & behind_uri;
+    if (parameters == 0) return kNoTag;
+    const std::size_t name = at + lowest_place(parameters) + 1;
+    const std::uint64_t word = word_at(text_, name);
+    const auto equals = static_cast<char>(word >> 24U & 0xff);
+    const auto first = static_cast<char>(word >> 32U & 0xff);
+    if (kTag.begins(word) && equals == '=' && first > ' ' && first != ';' && first != ',')
+        return name + kTag.length + 1;
+    return kLookCloser;
+}
+
+/// The parameter that begins at `at`; empty: it has another name or no value.
+inline std::optional<std::string_view>
+HeaderValues::parameter_at(std::size_t at, const FoldedName& name) const noexcept {
+    at = skip_space(at);
+    if (!name.begins(word_at(text_, at))) return std::nullopt;
+    at = skip_space(at + name.length);
+    if (at >= text_.size() || text_[at] != '=') return std::nullopt;
+    at = skip_space(at + 1);
+    return slice(text_, at, ValueEnds::find(text_, at));
+}
+
+inline std::string_view HeaderValues::branch(std::size_t at) const noexcept {
+    return find_parameter(at, kBranch);
+}
+
+inline std::optional<CSeq> HeaderValues::cseq(std::size_t at) const noexcept {
+    const bool blank = at < text_.size() && is_blank(text_[at]);
+    const std::optional<CSeq> usual = read_usual_cseq(text_, at + (blank ? 1 : 0));
+    return usual ? usual : read_cseq(value(at));
+}
+
+} // namespace viaduct::header_values

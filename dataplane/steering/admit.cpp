@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "steering/admit.hpp"
+
+#include "viaduct/steering/steer.hpp"
+
+namespace viaduct {
+
+std::optional<Outcome> admit(const Snapshot& snapshot, const Frame& frame) noexcept {
+    switch (frame.origin) {
+    case Origin::Client:
+    case Origin::BackendCall:
+        return admit_message(snapshot.vips[index(*frame.vip)], frame.digest);
+    case Origin::NatBackend:
+        return std::nullopt;
+    case Origin::ProbeTarget:
+        break;
+    }
+    switch (frame.digest.kind) {
+    case PayloadKind::Response:
+        return Outcome::ProbeAnswer;
+    case PayloadKind::Request:
+        return Outcome::Punted;
+    case PayloadKind::KeepAlive:
+    case PayloadKind::Stun:
+    case PayloadKind::NotSip:
+    case PayloadKind::Unread: // of a backend it tells what is wrong there
+        break;
+    }
+    return frame.is_stranger ? Outcome::Punted : Outcome::ProbeAnswer;
+}
+
+} // namespace viaduct

@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "steering/call_state.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace viaduct {
+
+namespace {
+
+std::uint64_t sum_of(std::string_view text) noexcept {
+    constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15U;
+    std::uint64_t sum = text.size();
+    const char* at = text.data();
+    std::size_t left = text.size();
+    std::uint64_t word = 0;
+    const auto add = [&] { sum = (sum ^ word) * kFactor, sum ^= sum >> 32; };
+    for (; left > sizeof(word); at += sizeof(word), left -= sizeof(word)) {
+        std::memcpy(&word, at, sizeof(word));
+        add();
+    }
+    if (text.size() >= sizeof(word)) { // the last eight, whatever of them was there before
+        std::memcpy(&word, text.data() + text.size() - sizeof(word), sizeof(word));
+    } else {
+        word = 0;
+        for (std::size_t i = 0; i < left; ++i)
+            word = word << 8 | static_cast<std::uint8_t>(at[i]);
+    }
+    add();
+    return sum;
+}
+
+/// What a branch or a dialog is told from others by: the bits of a Note, and Call::dialog.
+struct Mark {
+    std::uint16_t what = 0;
+    std::uint8_t few = 0; ///< 0: it has none, a tag or the branch is missing
+
+    static Mark of(std::uint64_t sum) noexcept {
+        const auto what = static_cast<std::uint16_t>(sum * 0x9e3779b97f4a7c15U >> 40 & Note::kMask);
+        return {what, Note::few_of(what)};
+    }
+};
+
+/// One message of one call.
+class Taking {
+public:
+    Taking(const CallMessage& message, bool fresh, Call& call) noexcept
+        : message_(message), fresh_(fresh), call_(call), calls_(message.calls),
+          is_request_(message.digest.kind != PayloadKind::Response),
+          method_(is_request_
+                      ? message.digest.method
+                      : cseq_of(message.digest, message.arrival.payload).value_or(CSeq{}).method) {}
+
+    void run() noexcept;
+
+private:
+    // ---- for how long, in units of CallTime
+
+    [[nodiscard]] std::uint16_t left() const noexcept {
+        return static_cast<std::uint16_t>(std::max(0, call_.deadline.left(message_.now)));
+    }
+    [[nodiscard]] std::uint16_t once() const noexcept { return message_.lifetimes.once(); }
+    /// `max_call` is of calls: they end so long after their first message, whatever comes.
+    [[nodiscard]] std::uint16_t of_a_call(bool begins) const noexcept {
+        const CallLifetimes& lives = message_.lifetimes;
+        if (lives.cap == 0) return lives.silence;
+        return begins ? lives.cap : left();
+    }
+    [[nodiscard]] std::uint16_t of_an_unknown(bool begins) const noexcept {
+        const bool may_last = asks_to_last() || method_ == Method::Notify;
+        return may_last ? message_.lifetimes.silence : of_a_call(begins);
+    }
+    [[nodiscard]] std::uint16_t of_seconds(std::uint32_t seconds) const noexcept {
+        return message_.lifetimes.of_seconds(seconds);
+    }
+    void keep_for(std::uint16_t units) noexcept { call_.deadline = message_.now.after(units); }
+    void keep_at_least(std::uint16_t units) noexcept { keep_for(std::max(left(), units)); }
+
+    // ---- what it is
+
+    [[nodiscard]] bool has_to_tag() const noexcept { return message_.digest.has_to_tag; }
+    [[nodiscard]] bool is_final_refusal() const noexcept {
+        return !is_request_ && message_.digest.status >= 300;
+    }
+    [[nodiscard]] bool is_success() const noexcept {
+        return !is_request_ && message_.digest.status >= 200 && message_.digest.status < 300;
+    }
+    /// Whether it asks for something that lasts for as long as it says, or answers that.
+    [[nodiscard]] bool asks_to_last() const noexcept {
+        return method_ == Method::Register || method_ == Method::Subscribe ||
+               method_ == Method::Publish ||
+               (method_ == Method::Refer && !(is_request_ && has_to_tag()));
+    }
+    [[nodiscard]] Mark branch() const noexcept {
+        const std::string_view branch = top_via_branch(message_.digest, message_.arrival.payload);
+        return branch.empty() ? Mark{} : Mark::of(sum_of(branch));
+    }
+    /// Of the dialog it is in, whichever side sent it (RFC 3261 §12).
+    [[nodiscard]] Mark dialog() const noexcept {
+        const DialogTags tags = dialog_tags(message_.digest, message_.arrival.payload);
+        if (tags.from.empty() || tags.to.empty()) return {};
+        return Mark::of(sum_of(tags.from) + sum_of(tags.to));
+    }
+    [[nodiscard]] bool ends_subscription() const noexcept {
+        return is_request_ && ends_a_subscription(message_.arrival.payload);
+    }
+
+    // ---- what becomes of it
+
+    void begin() noexcept;
+    void take_unknown() noexcept;
+    void take_invite() noexcept;
+    void take_cancel() noexcept;
+    void take_ack() noexcept;
+    void take_bye() noexcept;
+    void take_notify() noexcept;
+    void take_asking() noexcept;
+    void ask() noexcept;
+    void take_answer_to_asking() noexcept;
+    /// Of an INVITE without To-tag: by an ACK of its branch, or by the answer itself.
+    bool refuse(const Mark& branch) noexcept;
+    void answer() noexcept;
+
+    // ---- branches and dialogs besides the one in the call's word
+
+    /// Of an Ended call: it was Unknown before, and is again when something of it is seen.
+    static constexpr std::uint8_t kWasUnknown = Call::kSeveralDialogs;
+    static constexpr auto kBranches = CallTable::NoteClass::Branches;
+    static constexpr auto kDialogs = CallTable::NoteClass::Dialogs;
+    bool note(Note::Kind kind, std::uint16_t what, std::uint16_t units) noexcept {
+        return calls_.note(message_.hash, {kind, what}, message_.now.after(units), message_.now);
+    }
+    [[nodiscard]] std::optional<Note::Kind> noted(CallTable::NoteClass of,
+                                                  const Mark& mark) const noexcept {
+        return calls_.noted(message_.hash, of, mark.what, message_.now);
+    }
+    /// This very branch, and not one with the same few bits.
+    [[nodiscard]] bool is_noted(const Mark& branch) const noexcept {
+        const auto kind = noted(kBranches, branch);
+        return kind && *kind != Note::Kind::FewBranches;
+    }
+    [[nodiscard]] std::optional<Note> any(Note::Kind kind) const noexcept {
+        return calls_.any_note(message_.hash, kind, message_.now);
+    }
+
+    const CallMessage& message_;
+    const bool fresh_;
+    Call& call_;
+    CallTable calls_;
+    const bool is_request_;
+    const Method method_;
+};
+
+void Taking::run() noexcept {
+    if (fresh_) {
+        begin();
+        return;
+    }
+    if (call_.state == CallState::Unknown) {
+        take_unknown();
+        return;
+    }
+    if (method_ == Method::Notify) {
+        take_notify();
+        return;
+    }
+    if (asks_to_last()) {
+        take_asking();
+        return;
+    }
+    if (call_.state == CallState::Failed &&
+        (message_.role == MessageRole::OneShot || (!is_request_ && method_ != Method::Invite))) {
+        if (is_request_) keep_at_least(once()); // what a backend asks once, and its answer
+        return;
+    }
+    if (call_.state == CallState::Lasting) { // a call inside a subscription is not counted
+        if (call_.dialog == Call::kLastingGranted) keep_at_least(message_.lifetimes.silence);
+        return;
+    }
+    keep_for(of_a_call(false));
+    switch (method_) {
+    case Method::Invite:
+        take_invite();
+        return;
+    case Method::Ack:
+        take_ack();
+        return;
+    case Method::Bye:
+        take_bye();
+        return;
+    case Method::Cancel:
+        take_cancel();
+        return;
+    case Method::Update: // an early dialog has it, too (RFC 3311), but none that failed before
+        if (call_.state != CallState::Failed) return;
+        break;
+    case Method::Prack:
+    case Method::Register:
+    case Method::Subscribe:
+    case Method::Publish:
+    case Method::Notify:
+        return;
+    case Method::Refer:
+    case Method::Info:
+    case Method::Options:
+    case Method::Message:
+    case Method::Other:
+        break;
+    }
+    if (has_to_tag() && is_request_) answer();
+}
+
+/// The first that is known of it.
+void Taking::begin() noexcept {
+    call_.dialog = 0;
+    if (message_.role == MessageRole::OneShot ||
+        (method_ == Method::Notify && message_.is_backends)) {
+        // What a backend asks once, or tells though nobody is known to have subscribed: for its
+        // answer alone.
+        call_.state = CallState::Failed;
+        keep_for(once());
+        return;
+    }
+    if (message_.role == MessageRole::Starter) {
+        if (method_ != Method::Invite) {
+            ask();
+            return;
+        }
+        call_.state = CallState::Ringing;
+        call_.dialog = branch().few;
+        keep_for(of_a_call(true));
+        return;
+    }
+    // Its beginning was not seen. A stranger may have made it up, so it is no load.
+    call_.state = CallState::Unknown;
+    call_.dialog = message_.is_backends ? Call::kUnknownSaid : Call::kUnknownToAll;
+    if (method_ == Method::Bye || (method_ == Method::Notify && ends_subscription()))
+        keep_for(once());
+    else
+        keep_for(of_an_unknown(true));
+}
+
+void Taking::take_unknown() noexcept {
+    // The backend knows no such call (RFC 5057 §5.1), so somebody made it up, or it is over.
+    const bool is_denied =
+        !is_request_ && (message_.digest.status == 481 || message_.digest.status == 408);
+    if (is_denied && call_.dialog == Call::kUnknownToAll) {
+        keep_for(std::min(left(), once()));
+        return;
+    }
+    if (message_.is_backends && (is_request_ || is_success())) call_.dialog = Call::kUnknownSaid;
+    if (!is_request_) {
+        if (method_ != Method::Subscribe || !is_success()) return;
+        call_.state = CallState::Lasting; // its backend says so
+        call_.dialog = Call::kLastingAsked;
+        take_answer_to_asking();
+        return;
+    }
+    if (message_.role == MessageRole::Starter) {
+        begin();
+        return;
+    }
+    if (message_.role == MessageRole::OneShot || method_ == Method::Notify) {
+        keep_at_least(once());
+        return;
+    }
+    keep_for(of_an_unknown(false));
+    if (method_ == Method::Cancel) take_cancel();
+    if (method_ != Method::Bye) return;
+    call_.state = CallState::Ended;
+    call_.dialog = kWasUnknown;
+}
+
+// ---- calls
+
+void Taking::take_invite() noexcept {
+    if (!is_request_) {
+        if (is_success())
+            answer();
+        else if (is_final_refusal())
+            refuse(branch());
+        return;
+    }
+    if (has_to_tag()) {
+        answer();
+        return;
+    }
+    const Mark mine = branch();
+    switch (call_.state) {
+    case CallState::Failed: // unless it is a late one of those that were refused, another try
+        if (mine.few != 0 && is_noted(mine)) return;
+        call_.state = CallState::Ringing;
+        if (call_.dialog != Call::kSeveralDialogs) call_.dialog = mine.few;
+        return;
+    case CallState::Ringing:  // a fork, or the first one again: who can say
+    case CallState::Answered: // one that comes late: its failure is no second dialog's
+        break;
+    case CallState::Unknown:
+    case CallState::Ended:
+    case CallState::Lasting:
+    case CallState::Open:
+        return;
+    }
+    if (mine.few == 0 || is_noted(mine)) return;
+    // In nat a proxy's own legs pass, too: the client's say what becomes of the call.
+    const auto kind = message_.is_backends ? Note::Kind::PastBranch : Note::Kind::Branch;
+    const bool has_room = note(kind, mine.what, message_.lifetimes.ringing + 1U);
+    // The failure of what is not noted cannot be told from an ACK to a success.
+    if (!has_room && call_.state == CallState::Ringing && mine.few != call_.dialog)
+        call_.dialog = Call::kSeveralDialogs;
+}
+
+bool Taking::refuse(const Mark& branch) noexcept {
+    const std::optional<Note::Kind> before = noted(kBranches, branch);
+    const bool rings = call_.state == CallState::Ringing || call_.state == CallState::Failed;
+    const bool is_first = rings && branch.few == call_.dialog;
+    if (!before && !is_first) return false;
+    if (before == Note::Kind::PastBranch || before == Note::Kind::FewBranches) return true;
+    if (branch.few != 0) note(Note::Kind::PastBranch, branch.what, once());
+    if (!rings) return true;
+    const bool has_others = any(Note::Kind::Branch).has_value();
+    if (is_first) call_.dialog = 0;
+    // Or was it another one with these few bits, so that the first fails yet?
+    if (is_first && has_others)
+        note(Note::Kind::FewBranches, branch.few, message_.lifetimes.ringing + 1U);
+    if (call_.dialog == 0 && !has_others) call_.state = CallState::Failed;
+    return true;
+}
+
+/// It has the branch of its INVITE (RFC 3261 §9.1), which may have gone by before anything was
+/// remembered: what fails then is no answer.
+void Taking::take_cancel() noexcept {
+    if (!is_request_) return;
+    const Mark mine = branch();
+    const bool is_first = call_.state == CallState::Ringing && mine.few == call_.dialog;
+    if (mine.few == 0 || is_first || noted(kBranches, mine)) return;
+    note(Note::Kind::PastBranch, mine.what, once());
+}
+
+void Taking::take_ack() noexcept {
+    switch (call_.state) {
+    case CallState::Ringing:
+    case CallState::Failed: {
+        // An ACK to a failure has the branch of its INVITE (RFC 3261 §17.1.1.3), and says nothing
+        // of a call that has failed. Where not all branches are noted it may be one of those.
+        const bool says_nothing =
+            call_.state == CallState::Failed || call_.dialog == Call::kSeveralDialogs;
+        if (!refuse(branch()) && !says_nothing) answer();
+        return;
+    }
+    case CallState::Answered:
+    case CallState::Ended: {
+        const Mark mine = dialog();
+        if (mine.few == call_.dialog || mine.few == 0) {
+            answer();
+            return;
+        }
+        const Mark branch_of = branch();
+        if (branch_of.few == 0 || !refuse(branch_of)) answer();
+        return;
+    }
+    case CallState::Unknown:
+    case CallState::Lasting:
+    case CallState::Open:
+        break;
+    }
+    answer();
+}
+
+/// Something inside a dialog was seen.
+void Taking::answer() noexcept {
+    if (call_.state == CallState::Answered && call_.dialog == Call::kSeveralDialogs) return;
+    if (call_.state == CallState::Ended && call_.dialog == kWasUnknown) {
+        call_.state = CallState::Unknown;
+        call_.dialog = Call::kUnknownToAll;
+        return;
+    }
+    const Mark mine = dialog();
+    if (call_.state == CallState::Ended && mine.few == call_.dialog) return; // late
+    if ((call_.state == CallState::Answered || call_.state == CallState::Ended) && mine.few != 0 &&
+        mine.few != call_.dialog && noted(kDialogs, mine) == Note::Kind::PastDialog)
+        return; // late, too
+    if (call_.state == CallState::Answered && call_.dialog != 0) {
+        if (mine.few == 0 || mine.few == call_.dialog) return;
+        if (!note(Note::Kind::Dialog, mine.what, of_a_call(false)))
+            call_.dialog = Call::kSeveralDialogs;
+        return;
+    }
+    // Which of several branches was answered is not known: a failure of any is no second dialog's.
+    const bool is_lost = call_.dialog == Call::kSeveralDialogs;
+    const bool has_others = any(Note::Kind::Branch) || any(Note::Kind::PastBranch);
+    if (call_.state == CallState::Ringing && call_.dialog != 0 && (is_lost || has_others))
+        note(Note::Kind::FewBranches, call_.dialog, message_.lifetimes.ringing + 1U);
+    call_.state = CallState::Answered;
+    call_.dialog = mine.few;
+}
+
+/// Of several dialogs a BYE ends one only (RFC 3261 §15, forks: §12).
+void Taking::take_bye() noexcept {
+    const Mark mine = dialog();
+    const bool is_another = call_.state == CallState::Answered && call_.dialog != 0 &&
+                            mine.few != 0 && mine.few != call_.dialog;
+    if (is_another) {
+        note(Note::Kind::PastDialog, mine.what, once());
+        return;
+    }
+    if (call_.state == CallState::Answered && mine.few != 0 && any(Note::Kind::Dialog)) {
+        note(Note::Kind::PastDialog, mine.what, once());
+        if (const std::optional<Note> next = any(Note::Kind::Dialog)) {
+            call_.dialog = Note::few_of(next->what);
+            return;
+        }
+    }
+    if (call_.state == CallState::Ended && call_.dialog == kWasUnknown) return;
+    call_.state = CallState::Ended;
+    call_.dialog = mine.few;
+}
+
+// ---- what lasts
+
+void Taking::take_notify() noexcept {
+    if (call_.state == CallState::Lasting) {
+        if (!ends_subscription()) return;
+        call_.state = CallState::Ended; // RFC 6665 §4.4.1; another one of its call is found, too
+        call_.dialog = 0;
+        return;
+    }
+    if (call_.state == CallState::Ended) return;
+    if (call_.state != CallState::Failed)
+        keep_for(of_a_call(false));
+    else if (is_request_)
+        keep_at_least(once());
+}
+
+/// The call is to last: for as long as it asks, once somebody says so, where that is seen.
+void Taking::ask() noexcept {
+    const bool was_lasting = !fresh_ && call_.state == CallState::Lasting;
+    const bool says_how_long = method_ != Method::Refer && !message_.arrival.payload.empty();
+    const std::uint32_t seconds = says_how_long ? asked_seconds(message_.arrival.payload) : 0;
+    const bool ends = says_how_long && seconds == 0;
+    const std::uint16_t asked = says_how_long ? of_seconds(seconds) : message_.lifetimes.silence;
+    const bool was_granted = was_lasting && call_.dialog != Call::kLastingAsked;
+    // Who comes back later than a request is repeated was accepted before.
+    const bool comes_back = was_lasting && (has_to_tag() || asked - left() > once());
+    call_.state = CallState::Lasting;
+    if (message_.answers_pass) {
+        if (was_granted)
+            keep_at_least(once());
+        else
+            keep_for(once());
+        call_.dialog = ends          ? Call::kLastingEnding
+                       : was_granted ? Call::kLastingGranted
+                                     : Call::kLastingAsked;
+        return;
+    }
+    keep_for(says_how_long || !was_lasting ? asked : left());
+    call_.dialog = was_granted || comes_back ? Call::kLastingGranted : Call::kLastingAsked;
+}
+
+void Taking::take_answer_to_asking() noexcept {
+    if (is_success()) {
+        const auto granted = granted_seconds(message_.arrival.payload);
+        if (method_ == Method::Refer)
+            keep_for(message_.lifetimes.silence);
+        else if (granted)
+            keep_for(of_seconds(*granted));
+        else if (call_.dialog == Call::kLastingAsked)
+            keep_for(of_seconds(kUsualExpires));
+        else if (call_.dialog == Call::kLastingEnding)
+            keep_for(std::min(left(), once()));
+        call_.dialog = Call::kLastingGranted;
+    } else if (is_final_refusal() && call_.dialog == Call::kLastingAsked) {
+        call_.state = CallState::Failed; // perhaps it is asked again, with credentials
+        call_.dialog = 0;
+        keep_for(once());
+    }
+}
+
+void Taking::take_asking() noexcept {
+    // What an INVITE began goes on whatever else is asked in it.
+    const bool is_calls = call_.state == CallState::Ringing || call_.state == CallState::Answered ||
+                          (call_.state == CallState::Failed && has_to_tag());
+    if (is_calls)
+        keep_for(of_a_call(false));
+    else if (is_request_)
+        ask();
+    else if (call_.state == CallState::Lasting)
+        take_answer_to_asking();
+}
+
+} // namespace
+
+bool begins_anew(const CallMessage& message, const Call& call) noexcept {
+    if (message.role != MessageRole::Starter || call.state != CallState::Ended) return false;
+    if (message.digest.method != Method::Invite) return true;
+    const std::string_view branch = top_via_branch(message.digest, message.arrival.payload);
+    if (branch.empty()) return true;
+    return !message.calls.noted(
+        message.hash, CallTable::NoteClass::Branches, Mark::of(sum_of(branch)).what, message.now);
+}
+
+void take_message(const CallMessage& message, bool fresh, Call& call) noexcept {
+    Taking(message, fresh, call).run();
+}
+
+} // namespace viaduct

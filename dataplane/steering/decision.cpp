@@ -1,0 +1,540 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "steering/decision.hpp"
+
+#include "viaduct/steering/picker.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace viaduct {
+
+namespace {
+
+static_assert(count_of<MessageRole>() == 3, "decide(), look_closer() and takes() know three");
+
+/// So often a word that others change meanwhile is looked at again.
+constexpr int kTries = 4;
+
+/// Call::dialog of a word that leads answers: it is the work of no method.
+constexpr std::uint8_t kLeadsAnswers = Call::kSeveralDialogs;
+
+/// Requests of which only their answers are left when they have been sent on.
+bool is_asked_once(Method method) noexcept {
+    switch (method) {
+    case Method::Register:
+    case Method::Publish:
+    case Method::Options:
+    case Method::Message:
+    case Method::Notify:
+    case Method::Other:
+        return true;
+    case Method::Invite:
+    case Method::Ack:
+    case Method::Bye:
+    case Method::Cancel:
+    case Method::Prack:
+    case Method::Subscribe:
+    case Method::Info:
+    case Method::Refer:
+    case Method::Update:
+        break;
+    }
+    return false;
+}
+
+/// Of one transaction, as a proxy sends it on: Call-ID and CSeq stay (RFC 3261 §16.6).
+std::uint64_t answer_hash(const Pool& pool, std::uint64_t call_id_hash, const CSeq& cseq) noexcept {
+    std::array<char, sizeof(call_id_hash) + sizeof(cseq.number) + 1> key{};
+    std::memcpy(key.data(), &call_id_hash, sizeof(call_id_hash));
+    std::memcpy(key.data() + sizeof(call_id_hash), &cseq.number, sizeof(cseq.number));
+    key.back() = static_cast<char>(cseq.method);
+    return hash_key(pool.transaction_hash, {key.data(), key.size()});
+}
+
+} // namespace
+
+void Decision::decide(std::uint64_t hash, bool keeps_unknown) noexcept {
+    keeps_unknown_ = keeps_unknown;
+    result_.hash = call_id_hash_ = hash;
+    result_.slot = slot_of(hash);
+    result_.role = role_of(digest_);
+    if (result_.role == MessageRole::Belongs && is_unsolicited())
+        result_.role = MessageRole::OneShot;
+    if (result_.role != MessageRole::Belongs) read_more();
+    if (!pool_.has_verdict) {
+        result_.call = calls().find(result_.hash, view_.now);
+        result_.refusal = Outcome::NoVerdict;
+        return;
+    }
+    result_.is_unsettled = is_unsettled(result_.slot);
+    result_.is_marked = is_marked(result_.slot);
+    if (digest_.kind == PayloadKind::Response && go_to_asker()) return;
+    const bool asks = pool_.remembers_all || key_ || named_ || registers_;
+    if (is_settled() && !asks) [[likely]]
+        go_now(SteerRule::Settled);
+    else
+        look_closer();
+    await_answer();
+}
+
+void Decision::bind(std::uint64_t hash, BackendId backend, bool beside) noexcept {
+    is_beside_ = beside;
+    is_backends_ = true;
+    has_budget_ = false; // no stranger gets here, and no hash would lead back
+    result_.hash = hash;
+    result_.slot = slot_of(hash);
+    result_.role = role_of(digest_);
+    result_.is_unsettled = is_unsettled(result_.slot);
+    result_.is_marked = is_marked(result_.slot);
+    const bool by_hash = pool_.slots && (*pool_.slots)[result_.slot] == backend;
+    if (by_hash && is_settled() && !pool_.remembers_all && !beside) return;
+    if (digest_.kind == PayloadKind::Request && is_asked_once(digest_.method) && !beside)
+        if (const auto cseq = cseq_of(digest_, arrival_.payload))
+            if (const auto asker = calls().find(answer_hash(pool_, hash, *cseq), view_.now);
+                asker && asker->state == CallState::Open && asker->backend == backend)
+                return; // a client's request that is sent on: its answers find their way
+    result_.call = calls().find(hash, view_.now);
+    // A backend knows better than whoever made a call up.
+    const bool is_made_up = result_.call && result_.call->state == CallState::Unknown &&
+                            result_.call->dialog == Call::kUnknownToAll &&
+                            result_.call->backend != backend;
+    if (goes_on() && !is_made_up && takes(result_.call->backend)) {
+        if (result_.call->backend != backend) return;
+        go(backend, SteerRule::Caller);
+        touch(*result_.call);
+        return;
+    }
+    go(backend, SteerRule::Caller);
+    remember(SteerRule::Caller);
+}
+
+void Decision::hear(std::uint64_t hash, BackendId sender, bool by_key) noexcept {
+    is_backends_ = true;
+    result_.hash = hash;
+    result_.slot = slot_of(hash);
+    result_.role = role_of(digest_);
+    result_.call = calls().find(hash, view_.now);
+    if (!result_.call) return;
+    if (by_key) {
+        hear_registrar(sender);
+        return;
+    }
+    if (result_.call->backend != sender) return;
+    go(sender, SteerRule::Remembered);
+    switch (result_.call->state) {
+    case CallState::Ringing:
+    case CallState::Failed:
+    case CallState::Lasting:
+    case CallState::Unknown:
+        touch(*result_.call);
+        return;
+    case CallState::Answered: // nothing that is answered in it changes what it is
+    case CallState::Ended:
+    case CallState::Open:
+        return;
+    }
+}
+
+void Decision::hear_registrar(BackendId sender) noexcept {
+    const Call known = *result_.call;
+    // Who accepts it has it: the REGISTER went elsewhere because that one drains, or was down.
+    const bool moves = digest_.status < 300 && known.state == CallState::Lasting;
+    if (!writes() || (known.backend != sender && !moves)) return;
+    Call heard = known;
+    heard.backend = sender;
+    take_registrars_answer(digest_.status, arrival_.payload, pool_.lifetimes, view_.now, heard);
+    if (heard == known || !calls().update(result_.hash, known, heard)) return;
+    go(sender, SteerRule::Registered);
+    count(known, heard);
+    mark();
+}
+
+/// What is remembered by another key is not only this request's, and what is beside hears none.
+bool Decision::answers_pass() const noexcept {
+    return info_of(pool_.mode).returns_through_us && !by_key_ && !is_beside_;
+}
+
+void Decision::go_back(std::uint64_t hash, BackendId sender) noexcept {
+    result_.role = role_of(digest_);
+    const std::optional<Call> caller = calls().find(hash, view_.now);
+    const bool belongs = result_.role == MessageRole::Belongs;
+    if (belongs && caller) {
+        go(caller->backend, SteerRule::Caller);
+        if (takes(caller->backend)) return;
+        // Nobody else can go on with it, so what would be steered anew is as good as refused.
+        const bool is_dropped = pool_.on_dead_owner == OnDeadOwner::Drop;
+        result_.backend.reset();
+        result_.refusal = has_answer() && !is_dropped ? Outcome::Rejected : Outcome::DeadOwner;
+    } else if (belongs) {
+        result_.backend.reset();
+        result_.refusal = has_answer() ? Outcome::Rejected : Outcome::BackendToVip;
+    } else { // it calls itself
+        go(sender, SteerRule::Caller);
+    }
+}
+
+void Decision::read_more() noexcept {
+    const bool begins_dialog = digest_.method == Method::Invite ||
+                               digest_.method == Method::Subscribe ||
+                               digest_.method == Method::Refer;
+    if (begins_dialog && !calls().exists()) return;
+    if (begins_dialog && digest_.may_refer && may_name_call(arrival_.payload)) {
+        const std::string_view other = named_call(arrival_.payload);
+        if (!other.empty()) named_ = hash_key(pool_.call_id_hash, other);
+        result_.names_call = named_.has_value();
+        result_.knows_named = named_ && calls().find(*named_, view_.now);
+    }
+    if (!pool_.keys) return;
+    const KeyRule& rule = pool_.keys->by_method[static_cast<std::size_t>(digest_.method)];
+    const std::optional<std::uint64_t> key = key_hash(rule, arrival_);
+    if (!key) return;
+    if (begins_dialog) {
+        key_ = key;
+        return;
+    }
+    // Nothing follows that knows only the Call-ID: the key is all there is.
+    by_key_ = true;
+    result_.hash = *key;
+    result_.slot = slot_of(*key);
+    if (digest_.method != Method::Register || !calls().exists()) return;
+    registers_ = read_registration(arrival_.payload);
+    is_heard_ = info_of(pool_.mode).returns_through_us && is_in_answers(rule.type);
+    // Others of the same sender or header may have contacts besides.
+    const bool is_address = rule.type == KeyType::Aor || rule.type == KeyType::From;
+    if (registers_->asks == Registration::Asks::ToRemoveAll && !is_address)
+        registers_->asks = Registration::Asks::Nothing;
+}
+
+bool Decision::is_unsolicited() const noexcept {
+    if (!pool_.keys || digest_.kind != PayloadKind::Request || digest_.method != Method::Notify ||
+        digest_.has_to_tag)
+        return false;
+    const KeyRule& rule = pool_.keys->by_method[static_cast<std::size_t>(Method::Notify)];
+    return rule.type != KeyType::CallId && !calls().find(result_.hash, view_.now) &&
+           key_hash(rule, arrival_);
+}
+
+bool Decision::go_to_asker() noexcept {
+    if (!pool_.keys && !result_.is_unsettled && !view_.is_between) return false;
+    const std::optional<CSeq> cseq = cseq_of(digest_, arrival_.payload);
+    if (!cseq || !is_asked_once(cseq->method)) return false;
+    const auto asker = calls().find(answer_hash(pool_, call_id_hash_, *cseq), view_.now);
+    if (!asker || asker->state != CallState::Open) return false;
+    result_.call = asker;
+    go(asker->backend, SteerRule::Asker);
+    if (takes(asker->backend)) return true;
+    result_.backend.reset();
+    follow_dead_owner(asker->backend);
+    return true;
+}
+
+void Decision::await_answer() noexcept {
+    if (!result_.backend || digest_.kind != PayloadKind::Request ||
+        result_.role == MessageRole::Belongs || !is_asked_once(digest_.method) || !calls().exists())
+        return;
+    if (by_key_) { // not where its Call-ID says the same
+        const std::uint32_t slot = slot_of(call_id_hash_);
+        if (pool_.slots && (*pool_.slots)[slot] == *result_.backend && !is_unsettled(slot) &&
+            !is_marked(slot) && !view_.is_between)
+            return;
+    } else if (result_.role != MessageRole::OneShot || result_.call ||
+               (!result_.is_unsettled && !view_.is_between)) {
+        return; // remembered by its Call-ID, or nobody else's
+    }
+    const std::optional<CSeq> cseq = cseq_of(digest_, arrival_.payload);
+    if (!cseq) return;
+    const std::uint64_t hash = answer_hash(pool_, call_id_hash_, *cseq);
+    const auto known = calls().find(hash, view_.now);
+    // Repeated, it goes where it went first; by another key it may be on its way through two.
+    if (known && !by_key_ && takes(known->backend)) {
+        go(known->backend, SteerRule::Remembered);
+        return;
+    }
+    if (!writes() || (view_.budget != nullptr && *view_.budget == 0)) return;
+    const Call open{
+        *result_.backend, CallState::Open, kLeadsAnswers, view_.now.after(pool_.lifetimes.once())};
+    if (known)
+        static_cast<void>(calls().update(hash, *known, open));
+    else
+        static_cast<void>(calls().remember(hash, open, view_.now));
+}
+
+bool Decision::go_to_named() noexcept {
+    if (!named_) return false;
+    const std::uint32_t slot = slot_of(*named_);
+    const bool moved = is_unsettled(slot);
+    std::optional<BackendId> owner;
+    if (const auto other = calls().find(*named_, view_.now))
+        owner = other->backend;
+    else if (pool_.dealer)
+        return false; // a call that is not remembered is none
+    else if (moved && pool_.unsettled->old)
+        owner = (*pool_.unsettled->old)[slot];
+    else if (pool_.slots)
+        owner = (*pool_.slots)[slot];
+    if (!owner || !takes(*owner)) return false;
+    go(*owner, SteerRule::Named);
+    return true;
+}
+
+bool Decision::go_by_key() noexcept {
+    if (!key_) return false;
+    const std::uint32_t slot = slot_of(*key_);
+    if (is_unsettled(slot) || is_marked(slot) || pool_.remembers_all || !pool_.slots)
+        if (const auto known = calls().find(*key_, view_.now); known && takes(known->backend)) {
+            go(known->backend, SteerRule::Registered);
+            return true;
+        }
+    if (!pool_.slots) return false;
+    go((*pool_.slots)[slot], SteerRule::Key);
+    return true;
+}
+
+bool Decision::is_by_hash() const noexcept {
+    if (pool_.remembers_all || result_.rule != SteerRule::Key || !is_settled()) return false;
+    return !is_unsettled(slot_of(*key_)) && pool_.slots &&
+           (*pool_.slots)[result_.slot] == *result_.backend;
+}
+
+void Decision::look_closer() noexcept {
+    result_.call = calls().find(result_.hash, view_.now);
+    // One more branch of a call that is answered, or a late one: it begins nothing.
+    if (result_.role == MessageRole::Starter && digest_.method == Method::Invite && result_.call &&
+        result_.call->state == CallState::Answered)
+        result_.role = MessageRole::Belongs;
+    const bool starter = result_.role == MessageRole::Starter;
+    // A call that has ended begins anew like any other.
+    const bool leaves = result_.call && moves_on();
+    if (goes_on() && !leaves) {
+        if (takes(result_.call->backend)) {
+            go(result_.call->backend, by_key_ ? SteerRule::Registered : SteerRule::Remembered);
+            touch(*result_.call);
+            return;
+        }
+        if (result_.role == MessageRole::Belongs) {
+            // It goes on, or ends, though its backend does not hear of it: it is known, and a call
+            // that has ended is not counted, when that returns.
+            if (!pool_.shared_state) {
+                go(result_.call->backend, SteerRule::DeadOwner);
+                touch(*result_.call);
+                result_.backend.reset();
+            }
+            follow_dead_owner(result_.call->backend);
+            return;
+        }
+    }
+    if (result_.role != MessageRole::Belongs) {
+        // What leaves nothing behind goes by hash: repeated, it must go there again.
+        const bool chooses = starter && pool_.dealer && calls().exists();
+        if (!go_to_named() && !go_by_key()) {
+            if (chooses)
+                choose_new();
+            else
+                go_now(registers_ && is_settled() ? SteerRule::Settled : SteerRule::Now);
+        }
+        if (!result_.backend && leaves) { // all others are full
+            go(result_.call->backend, by_key_ ? SteerRule::Registered : SteerRule::Remembered);
+            touch(*result_.call);
+            return;
+        }
+        // What else is published under an address does not lead away from where it is registered.
+        const bool binds =
+            registers_ ? registers_->asks == Registration::Asks::ToBind : !by_key_ || !result_.call;
+        // A stranger moves nobody's binding: where the answer is heard, that says whether it moves.
+        const bool waits = is_heard_ && result_.call && result_.call->state == CallState::Lasting;
+        if (starter && result_.backend && binds && !waits && !is_by_hash()) remember(result_.rule);
+        return;
+    }
+    const BackendId old = old_owner();
+    if (old != kNoBackend && !takes(old)) {
+        follow_dead_owner(old);
+        return;
+    }
+    if (old == kNoBackend) {
+        go_now(SteerRule::Now);
+    } else {
+        go(old, is_settled() ? SteerRule::Settled : SteerRule::Old);
+    }
+    if (result_.backend && keeps_unknown()) remember(result_.rule);
+}
+
+bool Decision::keeps_unknown() const noexcept {
+    // A settled slot says where it is, however often it is asked: strangers leave nothing behind.
+    if (!result_.is_unsettled && !keeps_unknown_) return false;
+    // Nothing follows these.
+    return digest_.method != Method::Notify || digest_.has_to_tag;
+}
+
+bool Decision::moves_on() const noexcept {
+    const Call& call = *result_.call;
+    // To take a contact away, or to ask for them, is for where they are.
+    if (registers_ && registers_->asks != Registration::Asks::ToBind) return false;
+    return refreshes(digest_, result_.role, call) &&
+           index(call.backend) < view_.snapshot.backends.size() &&
+           view_.snapshot.backends[index(call.backend)].is_to_be_empty;
+}
+
+bool Decision::takes(BackendId id) const noexcept {
+    if (index(id) >= view_.snapshot.backends.size()) return false;
+    switch (view_.snapshot.backends[index(id)].life) {
+    case BackendLife::Serves:
+        return true;
+    case BackendLife::Silent: // new calls do not wait for it
+        return result_.role == MessageRole::Belongs && !pool_.shared_state;
+    case BackendLife::Dead:
+    case BackendLife::Disabled:
+        break;
+    }
+    return false;
+}
+
+BackendId Decision::old_owner() const noexcept {
+    if (result_.is_unsettled && pool_.unsettled->old) return (*pool_.unsettled->old)[result_.slot];
+    return pool_.slots ? (*pool_.slots)[result_.slot] : kNoBackend;
+}
+
+void Decision::go_now(SteerRule rule) noexcept {
+    result_.rule = rule;
+    result_.refusal = Outcome::NoBackend;
+    if (pool_.slots) result_.backend = (*pool_.slots)[result_.slot];
+}
+
+void Decision::choose_new() noexcept {
+    result_.rule = SteerRule::Chosen;
+    result_.backend = choose(*pool_.dealer, result_.hash, writes());
+    result_.refusal = pool_.dealer->members.empty() ? Outcome::NoBackend : Outcome::OverLimit;
+}
+
+void Decision::follow_dead_owner(BackendId owner) noexcept {
+    const bool is_disabled = index(owner) >= view_.snapshot.backends.size() ||
+                             view_.snapshot.backends[index(owner)].life == BackendLife::Disabled;
+    // Where any backend may go on with it, no call is lost with its own.
+    switch (pool_.shared_state ? OnDeadOwner::Resteer : pool_.on_dead_owner) {
+    case OnDeadOwner::Resteer:
+        // Whoever else gets a response does not know what it answers. It may be back already.
+        if (digest_.kind == PayloadKind::Response && !pool_.shared_state) {
+            if (is_disabled) break;
+            go(owner, SteerRule::DeadOwner);
+            return;
+        }
+        go_now(SteerRule::DeadOwner);
+        // Backends that share what they know of calls: it lives on where it goes now.
+        if (pool_.shared_state && result_.backend) remember(SteerRule::DeadOwner);
+        return;
+    case OnDeadOwner::Keep:
+        if (is_disabled) break;
+        go(owner, SteerRule::DeadOwner);
+        return;
+    case OnDeadOwner::Drop:
+    case OnDeadOwner::Reject:
+        break;
+    }
+    result_.rule = SteerRule::DeadOwner;
+    const bool is_rejected = pool_.on_dead_owner == OnDeadOwner::Reject && has_answer();
+    result_.refusal = is_rejected ? Outcome::Rejected : Outcome::DeadOwner;
+}
+
+void Decision::remember(SteerRule rule) noexcept {
+    if (!writes() || !calls().exists()) return;
+    const bool goes_on_elsewhere = result_.call && result_.role == MessageRole::Belongs &&
+                                   result_.call->state != CallState::Unknown;
+    Call before = result_.call.value_or(Call{});
+    before.backend = *result_.backend;
+    const Call fresh = after_this(before, !goes_on_elsewhere);
+    if (result_.call) { // its owner is dead, or it had ended
+        result_.remembered = calls().update(result_.hash, *result_.call, fresh);
+        if (result_.remembered) {
+            count(result_.call, fresh);
+            mark();
+        } else if (const auto bound = calls().find(result_.hash, view_.now);
+                   bound && takes(bound->backend)) {
+            go(bound->backend, SteerRule::Remembered); // by another worker, just now
+        }
+        return;
+    }
+    // A flood must not push out what is known: nothing new is, until it is over. What strangers may
+    // have made up pushes out nothing, and takes nothing from what begins.
+    std::uint32_t* const budget = has_budget_ ? view_.budget : nullptr;
+    result_.flooded = budget != nullptr && *budget == 0;
+    const CallTable::Remembered got = result_.flooded
+                                          ? CallTable::Remembered{}
+                                          : calls().remember(result_.hash, fresh, view_.now);
+    result_.table_full = !result_.flooded && got.result == CallTable::Result::Full;
+    result_.remembered = got.result == CallTable::Result::Added;
+    if (got.result == CallTable::Result::Found && takes(got.call.backend)) {
+        go(got.call.backend, SteerRule::Remembered);
+        return;
+    }
+    result_.rule = rule;
+    if (result_.remembered) {
+        if (budget != nullptr && fresh.state != CallState::Unknown) --*budget;
+        count(std::nullopt, fresh);
+        mark();
+        // It names a branch, which is noted beside the call now that that is there.
+        if (digest_.method == Method::Cancel) static_cast<void>(after_this(fresh, false));
+    }
+    // What cannot be remembered begins where what follows will go, which belongs to a call that
+    // nobody knows.
+    const bool begins = rule == SteerRule::Now || rule == SteerRule::Chosen ||
+                        rule == SteerRule::Key || rule == SteerRule::Named ||
+                        rule == SteerRule::Registered;
+    if (!result_.is_lost() || !begins) return;
+    if (registers_) return; // what asks for its address will not find it, and goes there, too
+    const BackendId old = old_owner();
+    if (result_.is_unsettled && takes(old))
+        go(old, SteerRule::Old);
+    else
+        go_now(SteerRule::Now);
+}
+
+void Decision::count(const std::optional<Call>& before, const Call& after) noexcept {
+    if (!pool_.dealer) return;
+    BackendLoads& loads = *pool_.dealer->loads;
+    const SeenByPass seen = loads.is_seen(calls().first_bucket(result_.hash));
+    const LoadKind from = before ? load_of(before->state) : LoadKind::None;
+    if (before && before->backend == after.backend) {
+        loads[index(after.backend)].change(from, load_of(after.state), seen);
+        return;
+    }
+    if (before) loads[index(before->backend)].change(from, LoadKind::None, seen);
+    loads[index(after.backend)].change(LoadKind::None, load_of(after.state), seen);
+}
+
+void Decision::mark() noexcept {
+    const bool by_hash = pool_.slots && (*pool_.slots)[result_.slot] == *result_.backend;
+    if (pool_.marks && !by_hash && !is_beside_) pool_.marks->mark(result_.slot);
+}
+
+Call Decision::after_this(Call call, bool fresh) const noexcept {
+    if (registers_) {
+        take_registration(*registers_, pool_.lifetimes, view_.now, fresh, is_heard_, call);
+        return call;
+    }
+    Call after = call;
+    take_message(message(), fresh, after);
+    if (!by_key_ || fresh) return after;
+    // What else is published under an address does not end what is registered there.
+    if (call.deadline.left(view_.now) < after.deadline.left(view_.now))
+        call.deadline = after.deadline;
+    return call;
+}
+
+void Decision::touch(Call seen) noexcept {
+    if (!writes() || (by_key_ && result_.role == MessageRole::OneShot)) return;
+    for (int tries = 0; tries < kTries; ++tries) {
+        const Call wanted = after_this(seen, false);
+        if (wanted == seen) return;
+        if (calls().update(result_.hash, seen, wanted)) {
+            count(seen, wanted);
+            break;
+        }
+        // Another message of the call was just seen by another worker: this one counts, too.
+        const std::optional<Call> now = calls().find(result_.hash, view_.now);
+        if (!now || now->backend != seen.backend) break;
+        seen = *now;
+    }
+    mark();
+}
+
+} // namespace viaduct

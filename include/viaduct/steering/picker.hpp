@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// picker: which backend takes a new call, where the hash does not say: by turn or by load.
+//
+// In:    what the control plane put into the pool's snapshot, and the numbers all workers share.
+// Out:   a backend below its limit, or none.
+// How:   a backend's load is what the last pass over the table of calls counted, and what workers
+//        have added and taken away behind its back. The pass is the truth: a call whose BYE was
+//        lost, or that was forgotten for want of room, leaves the count with it. docs/steering.md.
+// Cost:  one locked addition a call that begins or ends; a dealer reads at most 16 cache lines.
+#pragma once
+
+#include "viaduct/closed_set.hpp"
+#include "viaduct/net.hpp"
+#include "viaduct/sip/digest.hpp"
+#include "viaduct/steering/call_table.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace viaduct {
+
+/// How a pool chooses a backend for what begins.
+enum class SteerBy : std::uint8_t { Hash, RoundRobin, LeastCalls, LeastTransactions, LeastWork };
+
+inline constexpr std::array<std::string_view, count_of<SteerBy>()> kSteerByNames{
+    "hash", "round-robin", "least-calls", "least-transactions", "least-work"};
+static_assert(names_all<SteerBy>(kSteerByNames));
+[[nodiscard]] constexpr std::string_view name_of(SteerBy by) noexcept {
+    return kSteerByNames[static_cast<std::size_t>(by)];
+}
+
+/// How the slots of a table are filled.
+enum class TableKind : std::uint8_t { Rendezvous, Maglev };
+
+inline constexpr std::array<std::string_view, count_of<TableKind>()> kTableKindNames{"rendezvous",
+                                                                                     "maglev"};
+static_assert(names_all<TableKind>(kTableKindNames));
+[[nodiscard]] constexpr std::string_view name_of(TableKind kind) noexcept {
+    return kTableKindNames[static_cast<std::size_t>(kind)];
+}
+
+/// What counts: calls for `max_calls`; they and the rest for what is least.
+enum class LoadKind : std::uint8_t { None, Call, Other };
+
+[[nodiscard]] constexpr LoadKind load_of(CallState state) noexcept {
+    switch (state) {
+    case CallState::Ringing:
+    case CallState::Answered:
+        return LoadKind::Call;
+    case CallState::Lasting:
+        return LoadKind::Other;
+    case CallState::Unknown:
+    case CallState::Ended:
+    case CallState::Failed:
+    case CallState::Open:
+        break;
+    }
+    return LoadKind::None;
+}
+
+/// How much of the work of a backend one request of each method is, in quarters; by Method.
+using MethodWork = std::array<std::uint8_t, count_of<Method>()>;
+
+/// Whether a pass over the table of calls that goes on will see what changes, or was there before.
+enum class SeenByPass : std::uint8_t { Yes, No };
+
+/// The load of one backend, on a cache line of its own.
+class alignas(64) BackendLoad {
+public:
+    [[nodiscard]] std::uint64_t calls() const noexcept { return calls_.now(); }
+    [[nodiscard]] std::uint64_t all() const noexcept { return calls_.now() + others_.now(); }
+
+    /// Any worker: what it remembers changes from one kind to another.
+    void change(LoadKind from, LoadKind to, SeenByPass seen) noexcept;
+    /// Of the requests that it has not answered yet, in quarters; and a request more, or less.
+    [[nodiscard]] std::uint64_t work() const noexcept { return work_.now(); }
+    void add_work(std::uint32_t quarters, SeenByPass seen) noexcept;
+    void take_work(std::uint32_t quarters, SeenByPass seen) noexcept;
+
+    struct Numbers {
+        std::uint32_t calls = 0;
+        std::uint32_t others = 0;
+        std::uint32_t work = 0;
+    };
+    /// Control, before a pass: what passes before it did not see.
+    [[nodiscard]] Numbers unseen() const noexcept {
+        return {calls_.unseen.load(std::memory_order_relaxed),
+                others_.unseen.load(std::memory_order_relaxed),
+                work_.unseen.load(std::memory_order_relaxed)};
+    }
+    /// Control: a pass that began when unseen() were `before` found so many.
+    void set(const Numbers& found, const Numbers& before) noexcept {
+        calls_.set(found.calls, before.calls);
+        others_.set(found.others, before.others);
+        work_.set(found.work, before.work);
+    }
+
+private:
+    /// Sums wrap around; what they say lies below 2^31.
+    struct Number {
+        std::atomic<std::uint32_t> seen{0};   // writers: workers; readers: all
+        std::atomic<std::uint32_t> unseen{0}; // writers: workers; readers: all
+        std::atomic<std::uint32_t> base{0};   // writer: control; readers: all
+
+        void add(std::uint32_t amount, SeenByPass by_pass) noexcept {
+            (by_pass == SeenByPass::Yes ? seen : unseen)
+                .fetch_add(amount, std::memory_order_relaxed);
+        }
+        [[nodiscard]] std::uint64_t now() const noexcept {
+            const auto sum = static_cast<std::int32_t>(base.load(std::memory_order_relaxed) +
+                                                       seen.load(std::memory_order_relaxed) +
+                                                       unseen.load(std::memory_order_relaxed));
+            return sum > 0 ? static_cast<std::uint64_t>(sum) : 0;
+        }
+        void set(std::uint32_t found, std::uint32_t unseen_before) noexcept {
+            base.store(found - unseen_before - seen.load(std::memory_order_relaxed),
+                       std::memory_order_relaxed);
+        }
+    };
+    Number calls_;
+    Number others_;
+    Number work_;
+};
+static_assert(sizeof(BackendLoad) == 64);
+
+/// Of all backends, by BackendId; shared by all snapshots.
+class BackendLoads {
+public:
+    [[nodiscard]] BackendLoad& operator[](std::size_t id) noexcept { return loads_[id]; }
+    [[nodiscard]] const BackendLoad& operator[](std::size_t id) const noexcept {
+        return loads_[id];
+    }
+    /// Control: a pass is about to visit buckets up to `bucket`. 0: a pass is to begin, once no
+    /// worker goes by what was said before.
+    void reaches(std::size_t bucket) noexcept { reached_.store(bucket, std::memory_order_relaxed); }
+    /// Any worker, of a word that it has just changed; `first`: CallTable::first_bucket(). Wrong
+    /// where the pass visits that row of buckets at this moment: off by one until the next pass.
+    [[nodiscard]] SeenByPass is_seen(std::size_t first) const noexcept {
+        return first < reached_.load(std::memory_order_relaxed) ? SeenByPass::No : SeenByPass::Yes;
+    }
+
+private:
+    alignas(64) std::atomic<std::size_t> reached_{0}; // writer: control; readers: workers
+    std::array<BackendLoad, kMaxBackends> loads_;
+};
+
+/// How a pool chooses, as of one snapshot.
+struct Dealer {
+    static constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
+    struct Member {
+        BackendId id{};
+        unsigned weight = 1;
+        std::uint64_t max_calls = kNoLimit;
+
+        bool operator==(const Member&) const = default;
+    };
+    /// So many backends are all looked at; of more, two that the hash draws: the less loaded of two
+    /// is nearly as good as the least of all (Mitzenmacher, 2001), and costs two cache lines.
+    static constexpr std::size_t kMostScanned = 16;
+
+    SteerBy by = SteerBy::Hash;
+    std::vector<Member> members;         ///< who may take new calls
+    std::vector<std::uint16_t> sequence; ///< places in `members`, each as often as its weight says
+    std::shared_ptr<std::atomic<std::uint64_t>> turn; ///< of round-robin; outlives the snapshot
+    std::shared_ptr<BackendLoads> loads;
+    MethodWork work{}; ///< of least-transactions and least-work
+
+    /// Whether what is least is asked of requests that are not answered yet.
+    [[nodiscard]] bool counts_work() const noexcept {
+        return by == SteerBy::LeastTransactions || by == SteerBy::LeastWork;
+    }
+    [[nodiscard]] bool is_full(const Member& member) const noexcept {
+        return member.max_calls != kNoLimit &&
+               (*loads)[index(member.id)].calls() >= member.max_calls;
+    }
+};
+
+/// Empty: all are at their limit, or there is none. `takes_turn` false: nothing changes (explain).
+[[nodiscard]] std::optional<BackendId>
+choose(const Dealer& dealer, std::uint64_t hash, bool takes_turn) noexcept;
+
+} // namespace viaduct
