@@ -18,9 +18,9 @@ namespace viaduct::bench {
 
 inline constexpr CallTime kNow{100};
 
-/// What the daemon makes for so many calls (CallStore::words_for).
+/// What the daemon makes for so many calls (CallTableFile::words_for).
 [[nodiscard]] inline std::size_t words_for(std::size_t calls) noexcept {
-    return std::max(CallTable::kLeastWords, std::bit_ceil(calls + calls * 3 / 5));
+    return std::max(CallTable::kMinWords, std::bit_ceil(calls + calls * 3 / 5));
 }
 
 enum class Pages : std::uint8_t { Small, Huge };

@@ -74,7 +74,7 @@ void set_arriving_frame(Burst& burst, std::size_t i, Bytes& bytes) {
     set_frame(burst, i, bytes.data(), static_cast<std::uint32_t>(bytes.size()), PortId{0});
 }
 
-/// classify, parse, admit, steer, rewrite (dsr-l2).
+/// classify, digest, admit, steer, rewrite (dsr-l2).
 void run_stages(benchmark::State& state, const World& made, std::vector<Bytes> frames) {
     Burst burst;
     burst.count = kMaxBurst;
@@ -142,14 +142,14 @@ Reinvites make_reinvites(std::size_t count) {
 }
 
 void remember_all_calls(Pool& pool) {
-    auto dealer = std::make_shared<Dealer>();
-    dealer->by = SteerBy::RoundRobin;
-    dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
-    dealer->loads = std::make_shared<BackendLoads>();
-    dealer->members = {{kB1, 1}, {kB2, 1}, {kB3, 1}};
-    dealer->sequence = {0, 1, 2};
-    pool.dealer = std::move(dealer);
-    pool.remembers_all = pool.looks_closer = true;
+    auto picker = std::make_shared<Picker>();
+    picker->by = SteerBy::RoundRobin;
+    picker->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
+    picker->loads = std::make_shared<BackendLoads>();
+    picker->members = {{kB1, 1}, {kB2, 1}, {kB3, 1}};
+    picker->sequence = {0, 1, 2};
+    pool.picker = std::move(picker);
+    pool.tracks_all_calls = pool.always_looks_up = true;
 }
 
 /// Answered calls whose Call-IDs have the numbers below `count`, each in the dialog of `messages`.
@@ -189,14 +189,14 @@ void calls(benchmark::State& state) {
     if (!pool.marks) pool.marks = std::make_shared<SlotMarks>();
     remember_all_calls(pool);
     for (Vip& vip : made.snapshot.vips)
-        vip.read_rules.want = stateful ? kWantForCalls : Want::References;
+        vip.read_rules.want = stateful ? kWantForCalls : Want::CallReference;
     static std::array<std::unique_ptr<bench::FullTable>, 2> tables;
     std::unique_ptr<bench::FullTable>& full = tables[huge ? 1 : 0];
     if (!full)
         full = fill_table(count, huge ? bench::Pages::Huge : bench::Pages::Small, made, messages);
     if (!stateful) {
-        pool.dealer.reset();
-        pool.remembers_all = pool.looks_closer = false;
+        pool.picker.reset();
+        pool.tracks_all_calls = pool.always_looks_up = false;
     }
     bench::Shuffled order(count);
     const PipelineView view{made.snapshot, made.next_hops, made.ports, full->table(), bench::kNow};

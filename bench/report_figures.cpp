@@ -255,7 +255,7 @@ std::string stages_figures(const Measurement& from) {
     const double clock = cycles_per_ns();
     std::string description;
     for (const char* stage :
-         {"rx", "classify", "parse", "admit", "steer", "rewrite", "tx", "rest"}) {
+         {"rx", "classify", "digest", "admit", "steer", "rewrite", "tx", "rest"}) {
         const Sample* sample = from.find(stage, "rig1", "cycles_per_packet");
         if (sample == nullptr) continue;
         const double cycles = spread_of(sample->values).median;

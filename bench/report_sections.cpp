@@ -32,7 +32,7 @@ constexpr Section kSections[]{
     {"pipeline",
      "All stages of a packet",
      "scripts/bench --micro",
-     "Bursts of 32 packets go through everything that decides about a packet (classify, parse, "
+     "Bursts of 32 packets go through everything that decides about a packet (classify, digest, "
      "admit, steer, rewrite), without network driver, on one core. 100,000 messages do not fit "
      "into the caches, so that the packet itself must be fetched from memory. Shorter bars are "
      "better; bars of equal length for more pools or servers mean that size costs nothing.",

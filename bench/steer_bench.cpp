@@ -47,14 +47,14 @@ World make_world(Kind kind) {
         pool.unsettled = std::move(unsettled);
     }
     if (kind == Kind::Stateful) {
-        auto dealer = std::make_shared<Dealer>();
-        dealer->by = SteerBy::LeastCalls;
-        dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
-        dealer->loads = std::make_shared<BackendLoads>();
-        dealer->members = {{kB1, 1}, {kB2, 1}, {kB3, 1}};
-        dealer->sequence = {0, 1, 2};
-        pool.dealer = std::move(dealer);
-        pool.remembers_all = pool.looks_closer = true;
+        auto picker = std::make_shared<Picker>();
+        picker->by = SteerBy::LeastCalls;
+        picker->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
+        picker->loads = std::make_shared<BackendLoads>();
+        picker->members = {{kB1, 1}, {kB2, 1}, {kB3, 1}};
+        picker->sequence = {0, 1, 2};
+        pool.picker = std::move(picker);
+        pool.tracks_all_calls = pool.always_looks_up = true;
     }
     return made;
 }

@@ -18,7 +18,7 @@
 
 namespace viaduct::test {
 
-inline constexpr std::size_t kLeastCountedBytes = 512;
+inline constexpr std::size_t kMinCountedBytes = 512;
 
 struct ByteCost {
     const NamedMessage* message = nullptr;
@@ -44,7 +44,7 @@ ns_per_byte(const Read& read, const std::string& text, int rounds, double round_
     for (int i = 1; i < rounds; ++i)
         best = std::min(best, time(times));
     return best / static_cast<double>(times) /
-           static_cast<double>(std::max(text.size(), kLeastCountedBytes));
+           static_cast<double>(std::max(text.size(), kMinCountedBytes));
 }
 
 /// The dearest `count` messages, dearest first. `messages` must outlive the answer.

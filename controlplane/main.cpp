@@ -2,15 +2,15 @@
 //
 // main: READ FIRST. The only file that knows every part: what starts, in which order, and what the
 // loop does each tick. Stopping is the same list backwards, by destructors.
-#include "calls/call_copy.hpp"
-#include "calls/call_store.hpp"
+#include "calls/call_table_backup.hpp"
+#include "calls/call_table_file.hpp"
 #include "cli/cli.hpp"
 #include "cli/reference.hpp"
 #include "cli/replay_command.hpp"
 #include "config/config.hpp"
 #include "health/health.hpp"
+#include "host/host_network.hpp"
 #include "host/instance_lock.hpp"
-#include "host/kernel.hpp"
 #include "host/tx_audit.hpp"
 #include "log.hpp"
 #include "loop.hpp"
@@ -20,7 +20,7 @@
 #include "publish/publish.hpp"
 #include "publish/reload.hpp"
 #include "state/secret.hpp"
-#include "state/state_keeper.hpp"
+#include "state/state_writer.hpp"
 #include "totals.hpp"
 
 #include "viaduct/dataplane.hpp"
@@ -101,7 +101,7 @@ void log_library() {
 
 /// Stops the data plane when it goes, wherever start-up got to.
 struct RunningDataplane {
-    RunningDataplane(const DataplaneRequest& request, CallCopy& calls) : copy(calls) {
+    RunningDataplane(const DataplaneRequest& request, CallTableBackup& calls) : copy(calls) {
         for (const std::string& note : start_dataplane(request))
             spdlog::info("{}", note);
         log_library();
@@ -113,7 +113,7 @@ struct RunningDataplane {
     }
     RunningDataplane(const RunningDataplane&) = delete;
     RunningDataplane& operator=(const RunningDataplane&) = delete;
-    CallCopy& copy; ///< of the calls, for a reboot
+    CallTableBackup& copy; ///< of the calls, for a reboot
 };
 
 DataplaneRequest request_of(const Config& config) {
@@ -172,7 +172,7 @@ void log_changes(const PoolModel& model, std::uint64_t& logged) {
 }
 
 /// What the workers have to say, given to whom it concerns. False when there is more.
-bool take_events(HealthChecker& health, Kernel& kernel, TimePoint now) {
+bool take_events(HealthChecker& health, HostNetwork& kernel, TimePoint now) {
     const double ns_per_tick = 1e9 / static_cast<double>(tsc_hz());
     for (unsigned i = 0; i < kEventsPerTick; ++i) {
         const std::optional<Event> event = next_event();
@@ -240,15 +240,15 @@ int run(Config config) {
     PoolModel model = model_of(config, state.kept);
     Publisher publisher(config, secret, probe_port.number());
     take_up(state.kept, model, publisher, Clock::now());
-    StateKeeper keeper(config.state, secret, state.kept.lineage, model, publisher);
-    CallStore calls(calls_path(config),
-                    {CallStore::words_for(config.calls),
-                     publisher.call_unit(),
-                     hash_bytes(secret, "table of calls"),
-                     state.kept.lineage});
+    StateWriter keeper(config.state, secret, state.kept.lineage, model, publisher);
+    CallTableFile calls(calls_path(config),
+                        {CallTableFile::words_for(config.calls),
+                         publisher.call_unit(),
+                         hash_bytes(secret, "table of calls"),
+                         state.kept.lineage});
     if (!calls.refusal().empty())
         spdlog::warn("the table of calls {} is not used: {}", calls_path(config), calls.refusal());
-    CallCopy copy(config.state, secret, state.kept.lineage, calls);
+    CallTableBackup copy(config.state, secret, state.kept.lineage, calls);
     if (!calls.was_kept())
         if (const std::string refusal = copy.load(); !refusal.empty())
             spdlog::warn("the copy of the calls {} is not used: {}; {}",
@@ -256,7 +256,7 @@ int run(Config config) {
                          refusal,
                          set_aside(copy.path()));
     // What the copy has may be a little less than what there was.
-    if (!state.is_new || !state.refusal.empty()) publisher.had_calls(calls.was_kept());
+    if (!state.is_new || !state.refusal.empty()) publisher.calls_predate_us(calls.was_kept());
     request.calls = calls.table();
     CallSweeper sweeper(calls.table(), publisher);
     const RunningDataplane dataplane(request, copy);
@@ -269,7 +269,7 @@ int run(Config config) {
     sweeper.mark_kept(calls.now());
     publish(publisher.build(model));
     settle();
-    Kernel kernel(config, model.places(), twin_ports(config), loop);
+    HostNetwork kernel(config, model.places(), twin_ports(config), loop);
     LinkWatch links(config, model);
     links.look();
     HealthChecker health(config, model, kernel.next_hops(), probe_port.number());
@@ -291,8 +291,8 @@ int run(Config config) {
                        publisher,
                        health,
                        sweeper,
-                       [&](const Config& next, std::vector<PlacedBackend> places) {
-                           publish(publisher.expect_vips(next));
+                       [&](const Config& next, std::vector<BackendLocation> places) {
+                           publish(publisher.stage_vips(next));
                            settle(); // or SIP that waits for the kernel meets the address there
                            try {
                                kernel.reconfigure(next, std::move(places));

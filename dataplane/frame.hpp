@@ -26,19 +26,19 @@ struct PortView {
     bool any_destination = false;      ///< replay: take frames for any destination MAC
 };
 
-/// Where a frame that is ours comes from.
-enum class Origin : std::uint8_t {
-    Client,
-    NatBackend,  ///< on its way out
-    BackendCall, ///< from a nat backend to the VIP of a nat pool
-    ProbeTarget
+/// From whom to whom a frame goes that Viaduct handles.
+enum class Leg : std::uint8_t {
+    ClientToVip,
+    BackendToClient, ///< nat: returns through Viaduct
+    BackendToVip,    ///< nat: a backend calls a VIP of its like
+    ProbeReply
 };
 
 struct Frame {
     std::byte* bytes = nullptr; ///< Ethernet header first; rewritten in place
     std::uint32_t length = 0;   ///< bytes from there that may be touched
     PortId rx_port{};
-    Origin origin = Origin::Client; // by classify, as are the offsets below
+    Leg leg = Leg::ClientToVip; // by classify, as are the offsets below
     std::uint16_t udp_offset = 0;
     std::uint16_t payload_length = 0; ///< by the UDP header; the frame may be padded beyond it
     std::optional<VipId> vip;         ///< whose VIP it is for, or leaves from

@@ -55,7 +55,7 @@ bool is_final_answer(std::span<const std::byte> payload) noexcept {
 /// Whether it matters what backends have answered.
 bool counts_work(const Snapshot& snapshot, PoolId id) noexcept {
     const Pool& pool = snapshot.pools[index(id)];
-    return pool.dealer && pool.dealer->counts_work();
+    return pool.picker && pool.picker->counts_work();
 }
 
 /// Fills in what later stages need of the message. Of a nat backend's answers they need nothing.
@@ -63,17 +63,17 @@ void parse(const Snapshot& snapshot, Frame& frame) noexcept {
     // Probes go out with a Call-ID and a branch that nobody else knows: an answer has to match
     // both.
     constexpr ReadRules kProbeRules{Want::TopVia | Want::FirstLine, true};
-    switch (frame.origin) {
-    case Origin::Client:
+    switch (frame.leg) {
+    case Leg::ClientToVip:
         read_digest(frame.payload(), snapshot.vips[index(*frame.vip)].read_rules, frame.digest);
         break;
-    case Origin::ProbeTarget:
+    case Leg::ProbeReply:
         read_digest(frame.payload(), kProbeRules, frame.digest);
         break;
-    case Origin::BackendCall:
+    case Leg::BackendToVip:
         frame.digest = read_all(snapshot, frame);
         break;
-    case Origin::NatBackend:
+    case Leg::BackendToClient:
         if (may_be_request(frame.payload()) ||
             (hears_answers(snapshot.pools[index(*frame.pool)]) && is_final_answer(frame.payload())))
             frame.digest = read_all(snapshot, frame);
@@ -83,14 +83,14 @@ void parse(const Snapshot& snapshot, Frame& frame) noexcept {
 
 /// Whether the table of calls or the slots are asked about it.
 bool is_steered(const Frame& frame) noexcept {
-    switch (frame.origin) {
-    case Origin::Client:
-    case Origin::BackendCall:
+    switch (frame.leg) {
+    case Leg::ClientToVip:
+    case Leg::BackendToVip:
         return true;
-    case Origin::NatBackend:
+    case Leg::BackendToClient:
         return frame.digest.kind == PayloadKind::Request && !frame.digest.call_id.empty() &&
                frame.digest.defect == Defect::None;
-    case Origin::ProbeTarget:
+    case Leg::ProbeReply:
         break;
     }
     return false;
@@ -131,7 +131,7 @@ std::optional<Outcome> choose_backend(const PipelineView& view,
         if (frame.digest.kind == PayloadKind::Response && counts_work(view.snapshot, pool))
             note_answer(view.steering(), pool, frame.digest, {frame.payload(), {}});
     };
-    if (frame.origin == Origin::NatBackend && frame.digest.kind == PayloadKind::Response) {
+    if (frame.leg == Leg::BackendToClient && frame.digest.kind == PayloadKind::Response) {
         take_answer(*frame.pool);
         hear_answer(
             view.steering(), *frame.pool, frame.digest, {frame.payload(), {}}, *frame.backend);
@@ -140,38 +140,38 @@ std::optional<Outcome> choose_backend(const PipelineView& view,
     const Pool& pool = view.snapshot.pools[index(*frame.pool)];
     const std::uint64_t hash = keys.of(at);
     frame.slot = slot_of(hash);
-    const bool settled = pool.has_verdict && pool.slots && is_settled(pool, frame.slot);
-    const bool may_name = frame.digest.may_refer && may_name_call(frame.payload());
-    if (frame.origin == Origin::Client && settled && !may_name) [[likely]] {
+    const bool settled = pool.health_known && pool.slots && is_settled(pool, frame.slot);
+    const bool may_name = frame.digest.may_reference_call && may_reference_call(frame.payload());
+    if (frame.leg == Leg::ClientToVip && settled && !may_name) [[likely]] {
         frame.backend = (*pool.slots)[frame.slot]; // as steer() has it
         return std::nullopt;
     }
     const Want read = view.snapshot.vips[index(*frame.vip)].read_rules.want;
-    if (frame.origin == Origin::Client && read != kWantForCalls) // so far only for its Call-ID
+    if (frame.leg == Leg::ClientToVip && read != kWantForCalls) // so far only for its Call-ID
         frame.digest = read_all(view.snapshot, frame);
     const Ipv4Addr source{frame.header_at<Ipv4Header>(Frame::kIpOffset).source.host()};
-    const Arrival arrival{frame.payload(), source};
+    const ReceivedMessage received{frame.payload(), source};
     const SteerView by = view.steering();
     const auto steer_frame = [&] {
-        switch (frame.origin) {
-        case Origin::NatBackend:
-            return note_outgoing(by, *frame.pool, frame.digest, hash, arrival, *frame.backend);
-        case Origin::BackendCall:
-            return steer_backend_call(by, *frame.vip, frame.digest, hash, arrival, *frame.backend);
-        case Origin::Client:
-        case Origin::ProbeTarget:
+        switch (frame.leg) {
+        case Leg::BackendToClient:
+            return note_outgoing(by, *frame.pool, frame.digest, hash, received, *frame.backend);
+        case Leg::BackendToVip:
+            return steer_backend_call(by, *frame.vip, frame.digest, hash, received, *frame.backend);
+        case Leg::ClientToVip:
+        case Leg::ProbeReply:
             break;
         }
-        return steer_vip(by, *frame.vip, frame.digest, hash, arrival);
+        return steer_vip(by, *frame.vip, frame.digest, hash, received);
     };
     const Steering steering = steer_frame();
     burst.calls.remembered += steering.remembered ? 1 : 0;
     burst.calls.table_full += steering.table_full ? 1 : 0;
     burst.calls.flooded += steering.flooded ? 1 : 0;
-    if (frame.origin == Origin::NatBackend) return std::nullopt; // its way is known
+    if (frame.leg == Leg::BackendToClient) return std::nullopt; // its way is known
     frame.pool = steering.pool;
     frame.slot = steering.slot;
-    if (frame.origin == Origin::BackendCall) take_answer(steering.pool);
+    if (frame.leg == Leg::BackendToVip) take_answer(steering.pool);
     if (steering.backend) {
         // By value: what was stored in parts just now and is loaded whole waits for the stores.
         frame.backend = *steering.backend;
@@ -209,14 +209,14 @@ void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
 
     run_stage(burst, Stage::Classify, [&](Frame& frame) noexcept {
         const auto end = classify(snapshot, view.ports[index(frame.rx_port)], frame);
-        if (!end && frame.origin != Origin::NatBackend) prefetch_payload(frame);
+        if (!end && frame.leg != Leg::BackendToClient) prefetch_payload(frame);
         return end;
     });
     Keys keys;
     const auto place_of = [&](const Frame& frame) {
         return static_cast<std::size_t>(&frame - burst.frames.data());
     };
-    run_stage(burst, Stage::Parse, [&](Frame& frame) noexcept {
+    run_stage(burst, Stage::Digest, [&](Frame& frame) noexcept {
         parse(snapshot, frame);
         keys.add(snapshot, frame, place_of(frame));
         return std::optional<Outcome>{};

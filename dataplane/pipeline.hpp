@@ -5,7 +5,7 @@
 //   classify  whose is it?          -> punted, foreign_mac, bad_ip, fragment, ...
 //   parse     the SIP fields        (decides nothing)
 //   admit     may it go on?         -> keepalive, not_sip, ambiguous_call_id, ...
-//   steer     call -> backend       -> no_verdict, no_backend, dead_owner
+//   steer     call -> backend       -> health_unknown, no_backend, dead_owner
 //   rewrite   the frame that leaves -> too_big, next_hop_unresolved, ttl_expired, ...
 //
 // Each stage runs over the whole burst before the next begins, so that its code and the memory it
@@ -47,7 +47,7 @@ void run_pipeline(const PipelineView& view, Burst& burst) noexcept;
 /// The outcome of a live frame once its port took it.
 [[nodiscard]] constexpr Outcome sent_outcome(const Frame& frame) noexcept {
     if (frame.is_rejected) return Outcome::Rejected;
-    return frame.origin == Origin::NatBackend ? Outcome::Returned : Outcome::Forwarded;
+    return frame.leg == Leg::BackendToClient ? Outcome::Returned : Outcome::Forwarded;
 }
 
 } // namespace viaduct

@@ -26,7 +26,7 @@ MemoryKind     include/viaduct/dataplane.hpp            controlplane/config/sett
 MessageRole    include/viaduct/steering/steer.hpp       dataplane/steering/decision.cpp
 Method         include/viaduct/sip/digest.hpp           dataplane/sip/digest.cpp
 OnDeadOwner    include/viaduct/snapshot.hpp             controlplane/config/settings.cpp
-Origin         dataplane/frame.hpp                      dataplane/pipeline.cpp
+Leg            dataplane/frame.hpp                      dataplane/pipeline.cpp
 Outcome        include/viaduct/counters.hpp             dataplane/wire/classify.cpp
 PayloadKind    include/viaduct/sip/digest.hpp           dataplane/steering/admit.cpp
 ProbeKind      controlplane/config/config.hpp           controlplane/config/settings.cpp
@@ -35,7 +35,7 @@ Stage          include/viaduct/counters.hpp             dataplane/wire/classify.
 SteerBy        include/viaduct/steering/picker.hpp      dataplane/steering/picker.cpp
 SteerRule      include/viaduct/steering/steer.hpp       dataplane/steering/steer.cpp
 TableKind      include/viaduct/steering/picker.hpp      controlplane/config/settings.cpp
-Tenure         controlplane/model/pool.hpp              controlplane/model/pool.cpp
+Membership         controlplane/model/pool.hpp              controlplane/model/pool.cpp
 WorkerCounter  include/viaduct/counters.hpp             dataplane/wire/classify.cpp
 END
 

@@ -19,7 +19,7 @@ bench/sip_mix.hpp:core_fields                         a table: one row for each 
 controlplane/config/check.cpp                         one rule after another, each a few lines; nothing is shared but the report
 controlplane/config/settings.cpp                      a table: one row for each setting
 controlplane/health/health.cpp                        one state machine
-controlplane/host/kernel.cpp                          to be divided: addresses, routes and the publishing of both
+controlplane/host/host_network.cpp                    to be divided: addresses, routes and the publishing of both
 controlplane/main.cpp                                 to be divided: the parts of the daemon become members of a class
 controlplane/main.cpp:run                             to be divided, with its file
 controlplane/model/pool.cpp:arrange                   to be divided: find the known backends, then install the new set
@@ -29,7 +29,7 @@ dataplane/sip/scan_x86.cpp                            one scan in three widths, 
 dataplane/sip/value.cpp                               one parser for each kind of value
 dataplane/steering/call_state.cpp                     one state machine
 dataplane/steering/decision.cpp                       to be divided: look up, decide, write
-dataplane/steering/decision.cpp:look_closer           to be divided, with its file
+dataplane/steering/decision.cpp:look_up               to be divided, with its file
 scripts/lab.sh                                        one rig: namespaces, peers, SIPp and what tests ask of them
 tests/controlplane/cli/replay_command_test.cpp        one promise a test, one fixture
 tests/controlplane/cli/verbs_calls_test.cpp           one promise a test, one fixture

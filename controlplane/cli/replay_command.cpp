@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/replay_command.hpp"
 
-#include "calls/call_store.hpp"
+#include "calls/call_table_file.hpp"
 #include "cli/text.hpp"
 #include "config/config.hpp"
-#include "host/kernel.hpp"
+#include "host/host_network.hpp"
 #include "model/pool.hpp"
 #include "publish/call_sweeper.hpp"
 #include "publish/publish.hpp"
@@ -84,13 +84,13 @@ class ReplaySite {
 public:
     explicit ReplaySite(const Config& config)
         : model_(config), publisher_(config, config.secret.value_or(kReplaySecret), 0),
-          memory_(CallStore::words_for(config.calls)), calls_(memory_.table()),
+          memory_(CallTableFile::words_for(config.calls)), calls_(memory_.table()),
           sweeper_(calls_, publisher_) {
         for (const BackendState& backend : model_.backends())
             model_.set_health(backend.id, Health::Up, "replay: all backends are up", kBegin);
         snapshot_ = publisher_.build(model_, kBegin);
         counts_ = std::ranges::any_of(snapshot_->pools,
-                                      [](const Pool& pool) { return pool.dealer != nullptr; });
+                                      [](const Pool& pool) { return pool.picker != nullptr; });
     }
 
     ReplayMoment at(std::chrono::nanoseconds at) {
@@ -112,7 +112,7 @@ private:
 
     /// Deadlines are counted in whole units: in between nothing is forgotten.
     void pass(std::uint64_t units, TimePoint now) {
-        if (CallStore::is_all_past(std::exchange(units_, units), units)) calls_.clear();
+        if (CallTableFile::is_all_past(std::exchange(units_, units), units)) calls_.clear();
         if (!counts_) return; // nobody asks for numbers
         for (const std::uint64_t passes = sweeper_.passes(); sweeper_.passes() == passes;)
             sweeper_.tick(CallTime(units), now);

@@ -5,7 +5,7 @@
 // In:    Control and checked-by-count arguments from a local client. Hostile.
 // Out:   Reply, or Error with what exists and what to do.
 // Cost:  control thread; a change publishes a snapshot before it is answered.
-#include "calls/call_store.hpp"
+#include "calls/call_table_file.hpp"
 #include "cli/text.hpp"
 #include "cli/verbs_config.hpp"
 #include "cli/verbs_drain.hpp"

@@ -126,7 +126,7 @@ void show_calls(Control& control, Arguments arguments, Reply& reply) {
                         {"ended", counts.ended},
                         {"silent", counts.silent},
                         {"unknown", counts.unknown},
-                        {"all_counted", control.publisher.counts_all(pool)}});
+                        {"all_counted", control.publisher.tracks_every_call(pool)}});
     }
     const std::uint64_t used = control.sweeper.used();
     const std::uint64_t words = control.calls.words();

@@ -178,7 +178,7 @@ BackendConfig& backend_in(Config& config, const BackendState& backend) {
 /// Throws Error also for one that leaves.
 const BackendState& find_member(const Control& control, Arguments arguments) {
     const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
-    if (backend.tenure != Tenure::Member)
+    if (backend.membership != Membership::Configured)
         throw Error(backend.config.name + " of pool " + backend.pool_name +
                     " leaves: it is in the configuration no more");
     return backend;

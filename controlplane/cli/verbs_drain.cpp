@@ -35,7 +35,7 @@ std::string stand_in(const Control& control, const PoolState& pool) {
     if (name.empty()) return {};
     const PoolState& other = control.model.find_pool(name);
     const bool takes =
-        control.model.has_verdict(other.id) && !elect(control.model, other.id).candidates.empty();
+        control.model.health_known(other.id) && !elect(control.model, other.id).candidates.empty();
     return takes ? name : std::string();
 }
 
@@ -44,9 +44,9 @@ std::string stand_in(const Control& control, const PoolState& pool) {
 std::string bad_news(const Control& control, const PoolState& pool) {
     const std::string other = stand_in(control, pool);
     const std::string begins = "what begins goes to pool " + other + ".";
-    if (!control.model.has_verdict(pool.id))
+    if (!control.model.health_known(pool.id))
         return "Pool " + pool.config.name + " still waits for its first verdicts: until then " +
-               (other.empty() ? "its traffic ends as no_verdict." : begins);
+               (other.empty() ? "its traffic ends as health_unknown." : begins);
     if (elect(control.model, pool.id).candidates.empty())
         return "Pool " + pool.config.name + " now has no backend that may take calls: " +
                (other.empty() ? "its traffic ends as no_backend." : begins);
@@ -197,7 +197,7 @@ void set_admin(Control& control,
 /// `undrain` and `drain` must not give packets to what somebody disabled, nor `enable` end a drain.
 void refuse(const Control& control, Arguments arguments, Admin state, const std::string& instead) {
     const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
-    if (backend.tenure == Tenure::Leaving)
+    if (backend.membership == Membership::Leaving)
         throw Error(backend.config.name + " leaves pool " + backend.pool_name +
                     ": it is in the configuration no more; put it back and reload");
     if (backend.admin == state)
@@ -208,10 +208,10 @@ void refuse(const Control& control, Arguments arguments, Admin state, const std:
 } // namespace
 
 Json calls_left(const Control& control, const BackendState& backend) {
-    const bool all_counted = control.publisher.counts_all(control.model.pool(backend.pool));
+    const bool all_counted = control.publisher.tracks_every_call(control.model.pool(backend.pool));
     if (!all_counted || control.sweeper.passes() == 0) return nullptr;
     const CallCounts& counts = control.sweeper.counts()[index(backend.id)];
-    return counts.living();
+    return counts.active();
 }
 
 Json calls_refused(const Control& control, const BackendState& backend) {

@@ -33,7 +33,7 @@ void refuse_last(const Control& control,
 /// How many calls the backend has; null where they are not counted, or not yet.
 [[nodiscard]] nlohmann::ordered_json calls_left(const Control& control,
                                                 const BackendState& backend);
-/// As many more may live: their INVITE was refused, or seems to be (CallCounts::living).
+/// As many more may live: their INVITE was refused, or seems to be (CallCounts::active).
 [[nodiscard]] nlohmann::ordered_json calls_refused(const Control& control,
                                                    const BackendState& backend);
 /// From when on new calls go by what is announced, in a sentence; empty: nothing is.

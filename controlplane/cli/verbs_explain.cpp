@@ -68,7 +68,7 @@ std::string states_of(const PoolModel& model, const PoolState& pool) {
 
 std::string reason_of(Outcome outcome, const Control& control, const PoolState& pool) {
     std::string reason(kOutcomes[static_cast<std::size_t>(outcome)].help);
-    if (outcome == Outcome::NoVerdict || outcome == Outcome::NoBackend)
+    if (outcome == Outcome::HealthUnknown || outcome == Outcome::NoBackend)
         reason += ": " + states_of(control.model, pool);
     return reason;
 }
@@ -108,7 +108,7 @@ std::string reason_of(const Steering& steering,
                " picks slot " +
                (key && key->slot ? std::to_string(*key->slot) : std::string("unknown")) + ", and " +
                backend.name + " holds it; what follows is remembered by its Call-ID";
-    case SteerRule::Named:
+    case SteerRule::Referenced:
         return "it names another call (Replaces, Join or Target-Dialog), and that is at " +
                backend.name;
     case SteerRule::Caller:
@@ -216,20 +216,20 @@ void add_new_call(const SteerView& view, VipId vip, const SipDigest& asked, Json
 /// What the pool that decided hashes of this message besides its Call-ID.
 std::optional<ExplainedKey>
 key_of(const Pool& pool, const Question& asked, const Steering& steering) {
-    if (!asked.has_message || steering.role == MessageRole::Belongs) return std::nullopt;
+    if (!asked.has_message || steering.role == MessageRole::InCall) return std::nullopt;
     const KeyRule* const rule = key_rule(pool, asked.digest.method);
     if (rule == nullptr) return std::nullopt;
     if (rule->type == KeyType::Source && !asked.source)
         throw Error("pool \"" + pool.name + "\" steers this by its sender: add --source ADDRESS");
     ExplainedKey key{name_of(*rule)};
-    const Arrival arrival{asked.message, asked.source.value_or(Ipv4Addr{})};
-    const auto hash = key_hash(*rule, arrival);
+    const ReceivedMessage received{asked.message, asked.source.value_or(Ipv4Addr{})};
+    const auto hash = key_hash(*rule, received);
     if (!hash) return key;
     key.slot = slot_of(*hash);
     std::array<char, 512> text{};
-    const std::size_t size = key_text(*rule, arrival, text);
+    const std::size_t size = key_text(*rule, received, text);
     key.value =
-        rule->type == KeyType::Source ? to_string(arrival.source) : to_utf8({text.data(), size});
+        rule->type == KeyType::Source ? to_string(received.source) : to_utf8({text.data(), size});
     return key;
 }
 
@@ -249,9 +249,9 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
     const Backend* backend = nullptr;
     const SteerView view{*snapshot, control.calls, control.sweeper.now(), nullptr, true};
     if (has_call_id) {
-        const Arrival arrival{asked.message, asked.source.value_or(Ipv4Addr{})};
+        const ReceivedMessage received{asked.message, asked.source.value_or(Ipv4Addr{})};
         const std::uint64_t hash = steering_hash(snapshot->pools[index(vip.pool)], digest);
-        steering = steer_vip(view, vip_id, digest, hash, arrival);
+        steering = steer_vip(view, vip_id, digest, hash, received);
         key = key_of(snapshot->pools[index(steering->pool)], asked, *steering);
     }
     if (!end && steering->backend) backend = &snapshot->backends[index(*steering->backend)];

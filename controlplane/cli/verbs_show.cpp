@@ -103,8 +103,8 @@ Json share_percent(const Control& control, const BackendState& backend) {
 
 /// The operator's: by a verb, or by the file.
 std::string_view wish_for(const BackendState& backend) {
-    return backend.tenure == Tenure::Leaving && backend.admin != Admin::Disabled
-               ? name_of(backend.tenure)
+    return backend.membership == Membership::Leaving && backend.admin != Admin::Disabled
+               ? name_of(backend.membership)
                : name_of(backend.admin);
 }
 
@@ -127,14 +127,14 @@ Json before_move(const Control& control, const std::string& vip) {
         std::uint64_t refused = 0;
         for (const BackendId id : pool.backends) {
             // What began before the move was announced is unknown, for nobody saw it begin.
-            living += control.sweeper.counts()[index(id)].living() +
+            living += control.sweeper.counts()[index(id)].active() +
                       control.sweeper.counts()[index(id)].unknown;
             refused += control.sweeper.counts()[index(id)].failed;
         }
         before["calls_left"] = living;
         before["calls_refused"] = refused;
     }
-    before["all_counted"] = control.publisher.counts_all(pool);
+    before["all_counted"] = control.publisher.tracks_every_call(pool);
     if (!move->has_moved)
         before["moves_in_s"] = seconds_until(Publisher::due(*move, control.model));
     return before;
@@ -164,7 +164,7 @@ void show_vips(Control& control, Arguments, Reply& reply) {
             others += (others.empty() ? "" : ", ") + describe(other, control.model);
         row["on_twin"] = view.is_here;
         row["also_at"] = null_if_empty(others);
-        row["has_verdict"] = control.model.has_verdict(pool);
+        row["health_known"] = control.model.health_known(pool);
         row["eligible"] = control.publisher.elect(control.model, pool).candidates.size();
         vips.push_back(std::move(row));
     }
@@ -185,7 +185,7 @@ void show_pools(Control& control, Arguments, Reply& reply) {
              {"up", up},
              {"eligible", election.candidates.size()},
              {"tier", election.candidates.empty() ? Json() : Json(election.tier)},
-             {"has_verdict", control.model.has_verdict(pool.id)},
+             {"health_known", control.model.health_known(pool.id)},
              {"table", control.publisher.digest(pool.id)},
              {"announced", control.publisher.generations(pool.id).announced().has_value()},
              {"gathered", control.publisher.generations(pool.id).has_gathered()},

@@ -253,8 +253,8 @@ void Checker::check_call_times(const PoolConfig& pool, const PoolSource& source)
     for (const std::string_view key : {"t1", "b", "f", "c"})
         if (!timers.good(key)) return;
     const std::chrono::milliseconds repeated = transaction_time(config_);
-    const bool by_b = timers.has("b") && config_.b == repeated;
-    const bool by_f = timers.has("f") && config_.f == repeated;
+    const bool by_b = timers.has("b") && config_.timer_b == repeated;
+    const bool by_f = timers.has("f") && config_.timer_f == repeated;
     const std::string_view longest = by_b ? "b" : by_f ? "f" : "t1";
     const auto demand = [&](std::string_view key,
                             std::chrono::milliseconds value,
@@ -274,7 +274,8 @@ void Checker::check_call_times(const PoolConfig& pool, const PoolSource& source)
     const std::string why = "for which requests are repeated";
     demand("t_settle", pool.t_settle, longest, repeated, why);
     if (!demand("call_lifetime", pool.call_lifetime, longest, repeated, why))
-        demand("call_lifetime", pool.call_lifetime, "c", config_.c, "for which a call may ring");
+        demand(
+            "call_lifetime", pool.call_lifetime, "c", config_.timer_c, "for which a call may ring");
 }
 
 /// The end of a call is one moment: of its silence, or, with max_call, of its longest time. So that
@@ -283,9 +284,9 @@ void Checker::check_cap() {
     const Source& source = sources_.steering;
     if (!config_.max_call || !source.good("max_call")) return;
     const std::string cap = "max_call (" + std::to_string(config_.max_call->count()) + "ms) is ";
-    if (sources_.timers.good("c") && *config_.max_call < config_.c)
+    if (sources_.timers.good("c") && *config_.max_call < config_.timer_c)
         mistakes_.add(source.at("max_call"),
-                      cap + "shorter than timer c (" + std::to_string(config_.c.count()) +
+                      cap + "shorter than timer c (" + std::to_string(config_.timer_c.count()) +
                           "ms), for which a call may ring");
     for (std::size_t i = 0; i < config_.pools.size(); ++i) {
         const PoolConfig& pool = config_.pools[i];

@@ -137,11 +137,12 @@ struct Config {
     std::vector<PoolConfig> pools;
     unsigned calls = 1'000'000;                        ///< how many can be remembered at once
     std::optional<std::chrono::milliseconds> max_call; ///< empty: no cap
-    std::optional<unsigned> new_calls;          ///< remembered in a second at most; empty: all
-    std::chrono::milliseconds t1{500};          ///< RFC 3261 §17.1.1.1
-    std::optional<std::chrono::milliseconds> b; ///< of an INVITE (§17.1.1.2); empty: 64*T1
-    std::optional<std::chrono::milliseconds> f; ///< of another request (§17.1.2.2); empty: 64*T1
-    std::chrono::milliseconds c{180'000};       ///< a proxy's, for ringing (§16.6)
+    std::optional<unsigned> new_calls; ///< remembered in a second at most; empty: all
+    std::chrono::milliseconds t1{500}; ///< RFC 3261 §17.1.1.1
+    std::optional<std::chrono::milliseconds> timer_b; ///< of an INVITE (§17.1.1.2); empty: 64*T1
+    std::optional<std::chrono::milliseconds>
+        timer_f;                                ///< of another request (§17.1.2.2); empty: 64*T1
+    std::chrono::milliseconds timer_c{180'000}; ///< a proxy's, for ringing (§16.6)
     std::optional<SteeringSecret> secret;       ///< empty: made and kept in the state folder
     std::string socket = "/run/viaduct/viaduct.sock";
     std::string state = "/var/lib/viaduct";
@@ -155,7 +156,7 @@ struct Config {
 /// §17.1.1.2, §17.1.2.2).
 [[nodiscard]] inline std::chrono::milliseconds transaction_time(const Config& config) {
     const std::chrono::milliseconds usual = 64 * config.t1;
-    return std::max(config.b.value_or(usual), config.f.value_or(usual));
+    return std::max(config.timer_b.value_or(usual), config.timer_f.value_or(usual));
 }
 
 /// What replay uses when the file names no secret. Documented, and therefore no secret at all.

@@ -145,7 +145,7 @@ constexpr std::array<std::string_view, 14> kWorkMethods{"INVITE",
                                                         "MESSAGE",
                                                         "UPDATE",
                                                         "other"};
-constexpr double kMostWork = 50;
+constexpr double kMaxWork = 50;
 
 std::string in_wholes(unsigned quarters) {
     std::array<char, 16> text{};
@@ -178,7 +178,7 @@ bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, WorkByMe
         const std::string method(name.str());
         if (std::ranges::find(kWorkMethods, method) == kWorkMethods.end())
             good = wrong(name.source().begin, '"' + method + '"');
-        else if (!number || quarters < 1 || quarters > kMostWork * 4 ||
+        else if (!number || quarters < 1 || quarters > kMaxWork * 4 ||
                  std::floor(quarters) != quarters)
             good = wrong(value.source().begin,
                          method + " = " +

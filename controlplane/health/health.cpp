@@ -112,7 +112,7 @@ Health Damper::add(ProbeResult result) noexcept {
 
 HealthChecker::HealthChecker(const Config& config,
                              PoolModel& model,
-                             const NextHopSource& next_hops,
+                             const HostPaths& next_hops,
                              std::uint16_t probe_udp_port,
                              std::uint64_t seed)
     : config_(config), model_(model), next_hops_(next_hops), probe_udp_port_(probe_udp_port),

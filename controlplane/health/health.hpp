@@ -9,7 +9,7 @@
 
 #include "config/config.hpp"
 #include "health/probe.hpp"
-#include "host/kernel.hpp"
+#include "host/host_network.hpp"
 #include "loop.hpp"
 #include "model/pool.hpp"
 
@@ -65,7 +65,7 @@ public:
     /// Keeps references to all three. `seed` is for the intervals alone, not for identifiers.
     HealthChecker(const Config& config,
                   PoolModel& model,
-                  const NextHopSource& next_hops,
+                  const HostPaths& next_hops,
                   std::uint16_t probe_udp_port,
                   std::uint64_t seed = std::random_device{}());
 
@@ -154,7 +154,7 @@ private:
 
     const Config& config_;
     PoolModel& model_;
-    const NextHopSource& next_hops_;
+    const HostPaths& next_hops_;
     std::uint16_t probe_udp_port_;
     std::mt19937_64 random_;
     bool clock_started_ = false;

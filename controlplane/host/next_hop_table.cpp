@@ -3,7 +3,7 @@
 // next_hop_table: flattening nested prefixes into ranges, and the table replay uses.
 #include "host/next_hop_table.hpp"
 
-#include "host/kernel.hpp"
+#include "host/host_network.hpp"
 
 #include <algorithm>
 #include <array>
@@ -105,15 +105,16 @@ decltype(NextHops::port_gateways) port_gateways(const std::vector<PortRoute>& ro
     return gateways;
 }
 
-std::vector<PlacedBackend> backends_in_order(const Config& config) {
-    std::vector<PlacedBackend> backends;
+std::vector<BackendLocation> backends_in_order(const Config& config) {
+    std::vector<BackendLocation> backends;
     for (const PoolConfig& pool : config.pools)
         for (const BackendConfig& backend : pool.backends)
             backends.push_back({backend.endpoint.address, backend.mac, pool.mode});
     return backends;
 }
 
-Station station_for(const PlacedBackend& backend, const Config& config, const NextHops& next_hops) {
+Station
+station_for(const BackendLocation& backend, const Config& config, const NextHops& next_hops) {
     const Ipv4Addr address = backend.address;
     std::optional<Station> on_link;
     int longest = -1;
@@ -135,7 +136,7 @@ Station station_for(const PlacedBackend& backend, const Config& config, const Ne
 NextHops replay_next_hops(const Config& config) {
     NextHops result;
     result.fallback = kReplayMac;
-    const std::vector<PlacedBackend> backends = backends_in_order(config);
+    const std::vector<BackendLocation> backends = backends_in_order(config);
     result.hops.resize(kMaxBackends);
 
     std::vector<PortRoute> routes;

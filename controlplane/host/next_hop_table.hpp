@@ -44,17 +44,17 @@ struct Station {
 };
 
 /// What decides how a backend is reached.
-struct PlacedBackend {
+struct BackendLocation {
     Ipv4Addr address;           ///< 0.0.0.0: there is none
     std::optional<MacAddr> mac; ///< given by the operator
     ForwardMode mode{};
 };
 /// As in the file, which is the order of BackendId where nothing else is known.
-[[nodiscard]] std::vector<PlacedBackend> backends_in_order(const Config& config);
+[[nodiscard]] std::vector<BackendLocation> backends_in_order(const Config& config);
 
 /// Which station leads to a backend: itself when a port's prefix covers it or its pool is dsr-l2,
 /// else what `next_hops` routes it to, else itself on the first port.
 [[nodiscard]] Station
-station_for(const PlacedBackend& backend, const Config& config, const NextHops& next_hops);
+station_for(const BackendLocation& backend, const Config& config, const NextHops& next_hops);
 
 } // namespace viaduct

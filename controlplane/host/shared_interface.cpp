@@ -2,7 +2,7 @@
 #include "host/shared_interface.hpp"
 
 #include "config/config.hpp"
-#include "host/kernel.hpp"
+#include "host/host_network.hpp"
 
 #include <algorithm>
 #include <array>

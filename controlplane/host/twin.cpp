@@ -5,7 +5,7 @@
 #include "host/twin.hpp"
 
 #include "config/config.hpp"
-#include "host/kernel.hpp"
+#include "host/host_network.hpp"
 #include "host/next_hop_table.hpp"
 
 #include "viaduct/error.hpp"

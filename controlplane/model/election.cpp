@@ -12,7 +12,7 @@ namespace {
 constexpr unsigned kSteps = 5;
 
 /// A backend that may take calls.
-struct Taker {
+struct Eligible {
     const BackendState* backend;
     bool is_ready;  ///< it has been so for hold_down
     unsigned steps; ///< of its share, 1..kSteps
@@ -23,23 +23,23 @@ TimePoint after(TimePoint from, Clock::duration span) {
     return from > TimePoint::max() - span ? TimePoint::max() : from + span;
 }
 
-class Clerk {
+class TierElection {
 public:
-    Clerk(const PoolModel& model, const PoolState& pool, TimePoint now)
+    TierElection(const PoolModel& model, const PoolState& pool, TimePoint now)
         : pool_(pool.config), now_(now) {
         for (const BackendId id : pool.backends)
             if (const BackendState& backend = model.backend(id); backend.takes_calls())
-                tiers_[backend.config.tier].push_back(look_at(backend));
+                tiers_[backend.config.tier].push_back(eligibility_of(backend));
         for (auto& [tier, takers] : tiers_) // the order in the file means nothing
-            std::ranges::sort(takers, {}, [](const Taker& one) { return one.backend->id; });
+            std::ranges::sort(takers, {}, [](const Eligible& one) { return one.backend->id; });
     }
 
     Election elect(const PoolModel& model, const std::vector<Candidate>& present) {
         Election result;
         if (tiers_.empty()) return result;
-        auto tier = first_tier(&Clerk::has_enough_ready);
-        if (tier == tiers_.end()) tier = first_tier(&Clerk::has_any_ready);
-        if (tier == tiers_.end()) tier = first_tier(&Clerk::has_enough);
+        auto tier = first_tier(&TierElection::has_enough_ready);
+        if (tier == tiers_.end()) tier = first_tier(&TierElection::has_any_ready);
+        if (tier == tiers_.end()) tier = first_tier(&TierElection::has_enough);
         if (tier == tiers_.end()) tier = tiers_.begin();
         result.best_tier = tier->first;
         if (const auto kept = kept_tier(model, present); kept > tier->first)
@@ -51,9 +51,9 @@ public:
     }
 
 private:
-    using Tiers = std::map<unsigned, std::vector<Taker>>;
+    using Tiers = std::map<unsigned, std::vector<Eligible>>;
 
-    Taker look_at(const BackendState& backend) {
+    Eligible eligibility_of(const BackendState& backend) {
         if (!backend.takes_since) return {&backend, true, kSteps};
         const TimePoint ready = after(*backend.takes_since, pool_.hold_down);
         if (now_ < ready) {
@@ -71,17 +71,17 @@ private:
     }
     void note_change(TimePoint at) { changes_at_ = std::min(changes_at_.value_or(at), at); }
 
-    [[nodiscard]] bool has_enough(const std::vector<Taker>& takers) const {
+    [[nodiscard]] bool has_enough(const std::vector<Eligible>& takers) const {
         return takers.size() >= pool_.min_up;
     }
-    [[nodiscard]] bool has_enough_ready(const std::vector<Taker>& takers) const {
-        return static_cast<std::size_t>(std::ranges::count_if(takers, &Taker::is_ready)) >=
+    [[nodiscard]] bool has_enough_ready(const std::vector<Eligible>& takers) const {
+        return static_cast<std::size_t>(std::ranges::count_if(takers, &Eligible::is_ready)) >=
                pool_.min_up;
     }
-    [[nodiscard]] bool has_any_ready(const std::vector<Taker>& takers) const {
-        return std::ranges::any_of(takers, &Taker::is_ready);
+    [[nodiscard]] bool has_any_ready(const std::vector<Eligible>& takers) const {
+        return std::ranges::any_of(takers, &Eligible::is_ready);
     }
-    Tiers::iterator first_tier(bool (Clerk::*enough)(const std::vector<Taker>&) const) {
+    Tiers::iterator first_tier(bool (TierElection::*enough)(const std::vector<Eligible>&) const) {
         return std::ranges::find_if(tiers_,
                                     [&](const auto& tier) { return (this->*enough)(tier.second); });
     }
@@ -101,11 +101,11 @@ private:
     }
 
     [[nodiscard]] std::vector<Candidate> share_out(Tiers::iterator tier) const {
-        const std::vector<Taker>& takers = tier->second;
+        const std::vector<Eligible>& takers = tier->second;
         const bool all = !has_any_ready(takers); // nobody else is there: those that wait, too
         std::vector<Candidate> candidates;
         std::vector<unsigned> steps;
-        for (const Taker& one : takers) {
+        for (const Eligible& one : takers) {
             if (!all && !one.is_ready) continue;
             candidates.push_back(candidate_of(*one.backend, one.steps));
             steps.push_back(one.steps);
@@ -119,7 +119,7 @@ private:
                 return has_enough_ready(other.second);
             });
         if (strength < kSteps && stand_in != end) {
-            for (const Taker& one : stand_in->second)
+            for (const Eligible& one : stand_in->second)
                 if (one.is_ready)
                     candidates.push_back(candidate_of(*one.backend, kSteps - strength));
         } else if (steps.front() == steps.back()) { // all alike: their plain weights
@@ -143,7 +143,7 @@ private:
 
 Election
 elect(const PoolModel& model, PoolId pool, const std::vector<Candidate>& present, TimePoint now) {
-    return Clerk(model, model.pool(pool), now).elect(model, present);
+    return TierElection(model, model.pool(pool), now).elect(model, present);
 }
 
 } // namespace viaduct

@@ -17,9 +17,9 @@ static_assert(names_all<Health>(kHealthNames));
 constexpr std::array<std::string_view, count_of<Admin>()> kAdminNames{
     "enabled", "drain", "disabled"};
 static_assert(names_all<Admin>(kAdminNames));
-constexpr std::array<std::string_view, count_of<Tenure>()> kTenureNames{
+constexpr std::array<std::string_view, count_of<Membership>()> kTenureNames{
     "member", "leaving", "gone", "free"};
-static_assert(names_all<Tenure>(kTenureNames));
+static_assert(names_all<Membership>(kTenureNames));
 
 /// "a, b, c" of the names in a row of things that have a config.name.
 template <typename Range, typename NameOf>
@@ -49,10 +49,10 @@ std::string find_clash(const std::vector<PoolState>& pools,
     };
     std::multimap<Ipv4Addr, const BackendState*> leaving;
     for (const BackendState& one : backends)
-        if (is_nat(one) && one.tenure == Tenure::Leaving)
+        if (is_nat(one) && one.membership == Membership::Leaving)
             leaving.emplace(one.config.endpoint.address, &one);
     for (const BackendState& one : backends) {
-        if (!is_nat(one) || one.tenure != Tenure::Member) continue;
+        if (!is_nat(one) || one.membership != Membership::Configured) continue;
         const auto [first, last] = leaving.equal_range(one.config.endpoint.address);
         for (auto found = first; found != last; ++found) {
             const BackendState& other = *found->second;
@@ -81,24 +81,24 @@ std::string_view name_of(Admin admin) noexcept {
     return kAdminNames[static_cast<std::size_t>(admin)];
 }
 
-std::string_view name_of(Tenure tenure) noexcept {
-    return kTenureNames[static_cast<std::size_t>(tenure)];
+std::string_view name_of(Membership membership) noexcept {
+    return kTenureNames[static_cast<std::size_t>(membership)];
 }
 
 PoolModel::PoolModel(const Config& config, const std::vector<KnownBackend>& known, std::size_t ids)
-    : patience_(transaction_time(config)) {
+    : transaction_time_(transaction_time(config)) {
     for (const KnownBackend& one : known)
         ids = std::max(ids, index(one.id) + 1);
     std::vector<BackendState> before(ids);
     for (std::size_t i = 0; i < ids; ++i) {
         before[i].id = static_cast<BackendId>(i);
-        before[i].tenure = Tenure::Gone; // calls may be remembered of whoever that was
+        before[i].membership = Membership::Removed; // calls may be remembered of whoever that was
     }
     for (const KnownBackend& one : known) {
         BackendState& backend = before[index(one.id)];
         backend.config = one.config;
         backend.pool_name = one.pool;
-        backend.tenure = Tenure::Leaving;
+        backend.membership = Membership::Leaving;
         backend.evidence = "no verdict yet";
     }
     arrange(config, std::move(before), true);
@@ -109,12 +109,13 @@ void PoolModel::reconfigure(const Config& config, TimePoint now) {
     arrange(config, before, false);
     for (std::size_t i = 0; i < backends_.size(); ++i) {
         BackendState& backend = backends_[i];
-        const Tenure then = i < before.size() ? before[i].tenure : Tenure::Free;
+        const Membership then = i < before.size() ? before[i].membership : Membership::Unused;
         note_return(backend, i < before.size() && before[i].takes_calls(), now);
-        if (backend.tenure == then) continue;
-        backend.evidence = backend.tenure == Tenure::Member ? "in the configuration"
-                                                            : "not in the configuration any more";
-        record(backend, name_of(then), name_of(backend.tenure));
+        if (backend.membership == then) continue;
+        backend.evidence = backend.membership == Membership::Configured
+                               ? "in the configuration"
+                               : "not in the configuration any more";
+        record(backend, name_of(then), name_of(backend.membership));
     }
     ++version_;
 }
@@ -128,8 +129,8 @@ void PoolModel::arrange(const Config& config, std::vector<BackendState> before, 
     std::set<std::string_view> worked; // pools that had backends before
     for (BackendState& backend : before) {
         if (!backend.exists()) continue;
-        if (backend.tenure == Tenure::Leaving) leaving.insert(backend.id);
-        backend.tenure = Tenure::Gone; // until it is found below
+        if (backend.membership == Membership::Leaving) leaving.insert(backend.id);
+        backend.membership = Membership::Removed; // until it is found below
         places[{backend.pool_name, backend.config.name}] = index(backend.id);
         worked.insert(backend.pool_name);
     }
@@ -139,7 +140,7 @@ void PoolModel::arrange(const Config& config, std::vector<BackendState> before, 
             after.emplace_back();
             return after.size() - 1;
         }
-        const auto free = std::ranges::find(after, Tenure::Free, &BackendState::tenure);
+        const auto free = std::ranges::find(after, Membership::Unused, &BackendState::membership);
         if (free != after.end()) return static_cast<std::size_t>(free - after.begin());
         throw Error("there are " + std::to_string(kMaxBackends) +
                     " backends with those that leave or left and may have calls: too many; "
@@ -171,18 +172,19 @@ void PoolModel::arrange(const Config& config, std::vector<BackendState> before, 
                 backend.changed = now;
                 backend.evidence =
                     is_elsewhere ? "no verdict yet at its new address" : "no verdict yet";
-                backend.is_newcomer = worked.contains(pool_config.name);
+                backend.joined_running_pool = worked.contains(pool_config.name);
             }
             backend.config = backend_config;
             backend.pool = pool.id;
-            backend.tenure = Tenure::Member;
+            backend.membership = Membership::Configured;
             pool.backends.push_back(backend.id);
         }
         for (const auto& [name, place] : places) {
             BackendState& backend = after[place];
-            if (name.first != pool_config.name || backend.tenure != Tenure::Gone) continue;
+            if (name.first != pool_config.name || backend.membership != Membership::Removed)
+                continue;
             backend.pool = pool.id;
-            backend.tenure = Tenure::Leaving;
+            backend.membership = Membership::Leaving;
             pool.backends.push_back(backend.id);
         }
         pools.push_back(std::move(pool));
@@ -194,19 +196,19 @@ void PoolModel::arrange(const Config& config, std::vector<BackendState> before, 
     backends_ = std::move(after);
 }
 
-void PoolModel::count_from(BackendId id, std::uint64_t forwarded, std::uint64_t returned) {
+void PoolModel::set_counter_base(BackendId id, std::uint64_t forwarded, std::uint64_t returned) {
     backends_[index(id)].forwarded_before = forwarded;
     backends_[index(id)].returned_before = returned;
 }
 
 void PoolModel::release(BackendId id) {
     BackendState& backend = backends_[index(id)];
-    if (backend.tenure == Tenure::Leaving) {
+    if (backend.membership == Membership::Leaving) {
         backend.evidence = "no call is remembered of it any more";
-        record(backend, name_of(backend.tenure), name_of(Tenure::Gone));
+        record(backend, name_of(backend.membership), name_of(Membership::Removed));
         std::erase(pools_[index(backend.pool)].backends, id);
     }
-    backend.tenure = Tenure::Free;
+    backend.membership = Membership::Unused;
     backend.drain_deadline.reset();
     ++version_;
 }
@@ -244,8 +246,8 @@ bool PoolModel::set_health(BackendId id, Health health, std::string evidence, Ti
     if (backend.health == health) return false;
     if (health == Health::Down) backend.down_since = now;
     // In a pool that begins, nobody comes back.
-    const bool took_calls =
-        backend.takes_calls() || (backend.health == Health::Unknown && !backend.is_newcomer);
+    const bool took_calls = backend.takes_calls() ||
+                            (backend.health == Health::Unknown && !backend.joined_running_pool);
     const Health before = std::exchange(backend.health, health);
     note_return(backend, took_calls, now);
     backend.evidence = std::move(evidence);
@@ -294,11 +296,11 @@ BackendLife PoolModel::life(BackendId id, TimePoint now) const {
     const BackendState& state = backend(id);
     if (!state.exists() || state.admin == Admin::Disabled) return BackendLife::Disabled;
     if (state.health != Health::Down) return BackendLife::Serves;
-    return now - state.down_since < patience_ ? BackendLife::Silent : BackendLife::Dead;
+    return now - state.down_since < transaction_time_ ? BackendLife::Silent : BackendLife::Dead;
 }
 
-std::vector<PlacedBackend> PoolModel::places() const {
-    std::vector<PlacedBackend> places(backends_.size());
+std::vector<BackendLocation> PoolModel::places() const {
+    std::vector<BackendLocation> places(backends_.size());
     for (std::size_t i = 0; i < places.size(); ++i)
         if (const BackendState& backend = backends_[i]; backend.exists())
             places[i] = {backend.config.endpoint.address,
@@ -307,12 +309,12 @@ std::vector<PlacedBackend> PoolModel::places() const {
     return places;
 }
 
-bool PoolModel::has_verdict(PoolId id) const {
+bool PoolModel::health_known(PoolId id) const {
     const std::vector<BackendId>& members = pool(id).backends;
     return std::all_of(members.begin(), members.end(), [this](BackendId member) {
         const BackendState& state = backend(member);
         return state.health != Health::Unknown || state.admin == Admin::Disabled ||
-               state.is_newcomer || state.tenure == Tenure::Leaving;
+               state.joined_running_pool || state.membership == Membership::Leaving;
     });
 }
 

@@ -29,14 +29,15 @@ enum class Admin : std::uint8_t { Enabled, Drain, Disabled };
 [[nodiscard]] std::string_view name_of(Admin admin) noexcept;   ///< "enabled", "drain", "disabled"
 
 /// Where a backend stands in its life. Its id means it, and nobody else, until it is Free.
-enum class Tenure : std::uint8_t {
-    Member,  ///< in the configuration
-    Leaving, ///< no longer: it gets no new calls, but those it has stay until they end
-    Gone,    ///< its pool is no longer, either; its calls are not known any more
-    Free,    ///< no call is remembered of it: another may have its id
+enum class Membership : std::uint8_t {
+    Configured, ///< in the configuration
+    Leaving,    ///< no longer: it gets no new calls, but those it has stay until they end
+    Removed,    ///< its pool is no longer, either; its calls are not known any more
+    Unused,     ///< no call is remembered of it: another may have its id
 };
 
-[[nodiscard]] std::string_view name_of(Tenure tenure) noexcept; ///< "member", "leaving", ...
+[[nodiscard]] std::string_view
+name_of(Membership membership) noexcept; ///< "member", "leaving", ...
 
 /// A backend that another process knew.
 struct KnownBackend {
@@ -50,8 +51,9 @@ struct BackendState {
     std::string pool_name;
     BackendId id{};
     PoolId pool{}; ///< Member, Leaving
-    Tenure tenure = Tenure::Member;
-    bool is_newcomer = false; ///< its pool takes calls already, and does not wait for its verdict
+    Membership membership = Membership::Configured;
+    bool joined_running_pool =
+        false; ///< its pool takes calls already, and does not wait for its verdict
     Health health = Health::Unknown;
     Admin admin = Admin::Enabled;
     std::chrono::system_clock::time_point changed; ///< when health or admin last changed
@@ -67,12 +69,12 @@ struct BackendState {
 
     /// Whether packets may go there: false where the id is nobody's.
     [[nodiscard]] bool exists() const noexcept {
-        return tenure == Tenure::Member || tenure == Tenure::Leaving;
+        return membership == Membership::Configured || membership == Membership::Leaving;
     }
     /// Whether it may take new calls. Which of them do: election.hpp.
     [[nodiscard]] bool takes_calls() const noexcept {
-        return health == Health::Up && admin == Admin::Enabled && tenure == Tenure::Member &&
-               config.weight > 0;
+        return health == Health::Up && admin == Admin::Enabled &&
+               membership == Membership::Configured && config.weight > 0;
     }
 };
 
@@ -110,7 +112,7 @@ public:
     /// no id left; then nothing has changed.
     void reconfigure(const Config& config, TimePoint now = Clock::now());
     /// Its id was another's, of whom so much was counted.
-    void count_from(BackendId id, std::uint64_t forwarded, std::uint64_t returned);
+    void set_counter_base(BackendId id, std::uint64_t forwarded, std::uint64_t returned);
     /// Of a backend that leaves or is gone, when no call is remembered of it.
     void release(BackendId id);
 
@@ -135,7 +137,9 @@ public:
     /// Health that somebody else found so earlier.
     void date_health(BackendId id, TimePoint seen) { backends_[index(id)].health_seen = seen; }
     /// BackendState::takes_since, when somebody else saw it begin.
-    void date_takes(BackendId id, TimePoint since) { backends_[index(id)].takes_since = since; }
+    void restore_eligible_since(BackendId id, TimePoint since) {
+        backends_[index(id)].takes_since = since;
+    }
     bool set_admin(BackendId id, Admin admin, std::string evidence, TimePoint now = Clock::now());
     /// Of a backend that drains: then it becomes Disabled. Ends with the drain; empty: none.
     void set_drain_deadline(BackendId id, std::optional<TimePoint> deadline);
@@ -147,9 +151,9 @@ public:
     /// What becomes of the calls a backend has. A change by time alone raises no version.
     [[nodiscard]] BackendLife life(BackendId id, TimePoint now) const;
     /// Where they are, by BackendId.
-    [[nodiscard]] std::vector<PlacedBackend> places() const;
+    [[nodiscard]] std::vector<BackendLocation> places() const;
     /// True when every backend that is not disabled, new or leaving is up, busy or down.
-    [[nodiscard]] bool has_verdict(PoolId id) const;
+    [[nodiscard]] bool health_known(PoolId id) const;
 
     /// Grows with every change that can alter what is published.
     [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
@@ -162,7 +166,7 @@ private:
     void record(const BackendState& backend, std::string_view from, std::string_view to);
     static void note_return(BackendState& backend, bool took_calls, TimePoint now);
 
-    std::chrono::milliseconds patience_; ///< 64*T1
+    std::chrono::milliseconds transaction_time_; ///< 64*T1
     std::vector<PoolState> pools_;
     std::vector<BackendState> backends_;
     std::deque<StateChange> history_;

@@ -34,7 +34,7 @@ void CallSweeper::tick(CallTime now, TimePoint clock) {
 
 bool CallSweeper::found_none(BackendId id) const noexcept {
     const CallCounts& counts = counts_[index(id)];
-    return counts.living() + counts.silent + counts.unknown + counts.ended + counts.failed +
+    return counts.active() + counts.silent + counts.unknown + counts.ended + counts.failed +
                counts.open ==
            0;
 }
@@ -49,7 +49,7 @@ void CallSweeper::mark_kept(CallTime now) {
     table_.sweep(0, table_.buckets(), now, [&](std::size_t slot, const Call& call) {
         if (call.is_note()) return true;
         if (is_nobody(snapshot, call.backend)) return false;
-        if (call.state == CallState::Open) return true;
+        if (call.state == CallState::PendingRequest) return true;
         const PoolId pool = snapshot.backends[index(call.backend)].pool;
         const auto& slots = snapshot.pools[index(pool)].slots;
         if (!slots || (*slots)[slot] != call.backend)
@@ -100,8 +100,8 @@ namespace {
 /// How much of its backend's work an open request is.
 std::uint64_t work_of(const Snapshot& snapshot, const Call& call) {
     const PoolId pool = snapshot.backends[index(call.backend)].pool;
-    const auto& dealer = snapshot.pools[index(pool)].dealer;
-    return dealer && call.dialog < dealer->work.size() ? dealer->work[call.dialog] : 0;
+    const auto& picker = snapshot.pools[index(pool)].picker;
+    return picker && call.dialog < picker->work.size() ? picker->work[call.dialog] : 0;
 }
 
 } // namespace
@@ -126,23 +126,23 @@ void CallSweeper::sweep_piece(CallTime now) {
         case CallState::Answered:
             ++counts.answered;
             break;
-        case CallState::Lasting:
+        case CallState::SoftState:
             ++counts.lasting;
             break;
         case CallState::Ended:
             ++counts.ended;
             break;
-        case CallState::Failed:
+        case CallState::Refused:
             ++counts.failed;
             break;
-        case CallState::Open:
+        case CallState::PendingRequest:
             ++counts.open;
             counts.work += work_of(snapshot, call);
             return true; // no slot's
         }
         const PoolId pool = snapshot.backends[index(call.backend)].pool;
         const auto& slots = snapshot.pools[index(pool)].slots;
-        const bool is_dealt_out = snapshot.pools[index(pool)].dealer != nullptr; // found anyway
+        const bool is_dealt_out = snapshot.pools[index(pool)].picker != nullptr; // found anyway
         if (is_dealt_out || (slots && (*slots)[slot] == call.backend)) return true;
         // It may have begun by the hash of then, and generations may be forgotten, or agree again.
         publisher_.marks(pool).mark(static_cast<std::uint32_t>(slot));

@@ -34,7 +34,7 @@ struct CallCounts {
 
     /// Calls and registrations that live. As many as `failed` more may: one in 14 answered calls is
     /// taken for a refused one until its next message.
-    [[nodiscard]] std::uint64_t living() const noexcept { return ringing + answered + lasting; }
+    [[nodiscard]] std::uint64_t active() const noexcept { return ringing + answered + lasting; }
 };
 
 /// Goes over the table again and again, a piece a tick: forgets what is past, counts, and finds the

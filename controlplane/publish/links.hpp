@@ -2,13 +2,13 @@
 //
 // links: what happens to ports on the outside: their links, and stations that use our addresses.
 //
-// In:    the data plane's word on links, asked for now and then; what Kernel has heard.
+// In:    the data plane's word on links, asked for now and then; what HostNetwork has heard.
 // Out:   an event per change; the twins' carrier follows the links (follow_links()), so that
 //        routing and VRRP daemons notice.
 // Cost:  a look asks every device once, at most some hundred microseconds.
 #pragma once
 
-#include "host/kernel.hpp"
+#include "host/host_network.hpp"
 #include "loop.hpp"
 #include "model/pool.hpp"
 

@@ -42,18 +42,18 @@ void add_vips(Snapshot& snapshot, const Config& config) {
         if (vip.previous_pool) { // what is remembered in one of both tells whose a call is
             const PoolId before = pool_by_name(config, *vip.previous_pool);
             for (const PoolId one : {pool, before}) {
-                snapshot.pools[index(one)].remembers_all = true;
-                snapshot.pools[index(one)].looks_closer = true;
+                snapshot.pools[index(one)].tracks_all_calls = true;
+                snapshot.pools[index(one)].always_looks_up = true;
             }
             if (Pool& old = snapshot.pools[index(before)]; info_of(old.mode).returns_through_us)
                 old.nat_vip = VipId{id};
         }
         Pool& serving = snapshot.pools[index(pool)];
         // On a day without changes the Call-ID says all.
-        const bool settled =
-            !serving.looks_closer && !serving.unsettled && !(serving.marks && serving.marks->any());
+        const bool settled = !serving.always_looks_up && !serving.unsettled &&
+                             !(serving.marks && serving.marks->any());
         const ReadRules rules{
-            settled ? Want::References : kWantForCalls, vip.lenient, vip.max_header_lines};
+            settled ? Want::CallReference : kWantForCalls, vip.lenient, vip.max_header_lines};
         snapshot.vips.push_back({vip.name,
                                  vip.endpoint,
                                  pool,
@@ -98,9 +98,9 @@ void add_backends(Snapshot& snapshot, const PoolModel& model, TimePoint now) {
         snapshot.probe_sources.insert({backend.config.endpoint.address, 0}, 0);
     }
     // Of two names for one server the answers are of the one that stays.
-    for (const Tenure tenure : {Tenure::Member, Tenure::Leaving})
+    for (const Membership membership : {Membership::Configured, Membership::Leaving})
         for (const BackendState& backend : model.backends()) {
-            if (backend.tenure != tenure) continue;
+            if (backend.membership != membership) continue;
             const PoolConfig& pool = model.pool(backend.pool).config;
             if (!info_of(pool.mode).returns_through_us) continue;
             const auto id = static_cast<std::uint16_t>(index(backend.id));
@@ -187,10 +187,10 @@ void Publisher::update_dealer(PoolParts& parts,
                               const PoolModel& model,
                               const PoolState& pool) const {
     if (pool.config.steering == SteerBy::Hash) {
-        parts.dealer.reset();
+        parts.picker.reset();
         return;
     }
-    auto next = std::make_shared<Dealer>();
+    auto next = std::make_shared<Picker>();
     next->by = pool.config.steering;
     next->turn = parts.turn;
     next->loads = loads_;
@@ -200,14 +200,14 @@ void Publisher::update_dealer(PoolParts& parts,
         for (const Candidate& candidate : parts.generations.all().back().candidates) {
             const std::optional<unsigned> limit = model.backend(candidate.id).config.max_calls;
             next->members.push_back(
-                {candidate.id, candidate.weight, limit ? *limit : Dealer::kNoLimit});
+                {candidate.id, candidate.weight, limit ? *limit : Picker::kNoLimit});
             weights.push_back(candidate.weight);
         }
-    if (parts.dealer && parts.dealer->by == next->by && parts.dealer->members == next->members &&
-        parts.dealer->work == next->work)
+    if (parts.picker && parts.picker->by == next->by && parts.picker->members == next->members &&
+        parts.picker->work == next->work)
         return;
     next->sequence = weighted_sequence(weights);
-    parts.dealer = std::move(next);
+    parts.picker = std::move(next);
 }
 
 namespace {
@@ -215,7 +215,7 @@ namespace {
 bool waits_for_newcomers(const PoolModel& model, const PoolState& pool) {
     return std::ranges::any_of(pool.backends, [&](BackendId id) {
         const BackendState& backend = model.backend(id);
-        return backend.is_newcomer && backend.tenure == Tenure::Member &&
+        return backend.joined_running_pool && backend.membership == Membership::Configured &&
                backend.health == Health::Unknown && backend.admin == Admin::Enabled;
     });
 }
@@ -224,9 +224,9 @@ bool waits_for_newcomers(const PoolModel& model, const PoolState& pool) {
 
 Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePoint now) {
     PoolParts& parts = pools_[index(pool.id)];
-    const bool has_verdict = model.has_verdict(pool.id);
+    const bool health_known = model.health_known(pool.id);
     parts.changes_at.reset();
-    if (has_verdict) { // a set that grows verdict by verdict would move calls
+    if (health_known) { // a set that grows verdict by verdict would move calls
         Generations::Wish wish;
         parts.wants_build = false;
         Election election = elect(model, pool.id, now);
@@ -262,16 +262,16 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
     Pool made;
     made.name = pool.config.name;
     made.mode = pool.config.mode;
-    made.has_verdict = has_verdict;
+    made.health_known = health_known;
     made.call_id_hash = hash_prefix(secret_, hash_bytes({}, pool.config.name), KeyType::CallId);
     made.slots = parts.generations.slots();
     made.unsettled = parts.generations.unsettled();
     made.marks = parts.marks;
     update_dealer(parts, model, pool);
-    made.dealer = parts.dealer;
+    made.picker = parts.picker;
     made.keys = keys_of(pool.config, secret_);
-    made.remembers_all = made.dealer != nullptr || pool.config.count_calls;
-    made.looks_closer = made.remembers_all || made.keys;
+    made.tracks_all_calls = made.picker != nullptr || pool.config.count_calls;
+    made.always_looks_up = made.tracks_all_calls || made.keys;
     made.on_dead_owner = pool.config.on_dead_owner;
     made.shared_state = pool.config.shared_state;
     made.lifetimes.silence = static_cast<std::uint16_t>(pool.config.call_lifetime / call_unit_ + 1);
@@ -279,7 +279,7 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool, TimePo
         made.lifetimes.cap = static_cast<std::uint16_t>(*config_.max_call / call_unit_ + 1);
     made.transaction_hash =
         hash_prefix(secret_, hash_bytes({}, pool.config.name), KeyType::Transaction);
-    made.lifetimes.ringing = static_cast<std::uint16_t>(config_.c / call_unit_ + 1);
+    made.lifetimes.ringing = static_cast<std::uint16_t>(config_.timer_c / call_unit_ + 1);
     made.lifetimes.transaction =
         static_cast<std::uint16_t>(transaction_time(config_) / call_unit_ + 1);
     made.lifetimes.unit_seconds = static_cast<std::uint32_t>(call_unit_.count());
@@ -305,7 +305,7 @@ TimePoint Publisher::due(const Move& move, const PoolModel& model) {
 bool Publisher::may_move(const Move& move, const PoolModel& model, TimePoint now) const {
     if (move.has_moved || now < due(move, model)) return false;
     const PoolState* const pool = find_pool(model, move.pool);
-    return pool != nullptr && model.has_verdict(pool->id) &&
+    return pool != nullptr && model.health_known(pool->id) &&
            generations(pool->id).slots() != nullptr;
 }
 
@@ -325,7 +325,7 @@ Move Publisher::move_of(const VipConfig& vip, TimePoint now) const {
         move.moved_at = goes_on ? one.moved_at : now;
         // Back it goes at once: both remember what they took since.
         move.has_moved = goes_back || one.has_moved;
-        move.has_unknown = one.has_unknown != goes_back;
+        move.owns_untracked = one.owns_untracked != goes_back;
     }
     return move;
 }
@@ -342,24 +342,24 @@ void Publisher::update_moves(Snapshot& snapshot, const PoolModel& model, TimePoi
         }
         snapshot.vips[i].previous = pool_by_name(config_, *config.previous_pool);
         snapshot.vips[i].has_moved = move.has_moved;
-        snapshot.vips[i].has_unknown = move.has_unknown;
+        snapshot.vips[i].owns_untracked = move.owns_untracked;
         moves.push_back(std::move(move));
     }
     moves_ = std::move(moves);
 }
 
-void Publisher::had_calls(bool remembered) {
+void Publisher::calls_predate_us(bool remembered) {
     had_calls_ = true;
     if (remembered) return;
     for (PoolParts& parts : pools_)
         parts.counts_since.reset();
 }
 
-void Publisher::note_counting(const Snapshot& snapshot, const PoolModel& model, TimePoint now) {
+void Publisher::note_tracking(const Snapshot& snapshot, const PoolModel& model, TimePoint now) {
     for (const PoolState& pool : model.pools()) {
         PoolParts& parts = pools_[index(pool.id)];
         const bool begins = pools_seen_.insert(parts.name).second && !had_calls_;
-        if (!snapshot.pools[index(pool.id)].remembers_all)
+        if (!snapshot.pools[index(pool.id)].tracks_all_calls)
             parts.counts_since.reset();
         else if (!parts.counts_since) // who begins has no calls of before
             parts.counts_since = begins ? now - pool.config.call_lifetime : now;
@@ -367,7 +367,7 @@ void Publisher::note_counting(const Snapshot& snapshot, const PoolModel& model, 
     had_calls_ = false; // pools of a reload begin
 }
 
-bool Publisher::counts_all(const PoolState& pool, TimePoint now) const {
+bool Publisher::tracks_every_call(const PoolState& pool, TimePoint now) const {
     const std::optional<TimePoint> since = counts_since(pool.id);
     return since && *since + pool.config.call_lifetime <= now;
 }
@@ -384,19 +384,19 @@ std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model, TimePoi
     }
     add_vips(*snapshot, config_);
     update_moves(*snapshot, model, now);
-    note_counting(*snapshot, model, now);
+    note_tracking(*snapshot, model, now);
     add_own_addresses(*snapshot, config_, probe_udp_port_);
     add_backends(*snapshot, model, now);
     lives_.clear();
     for (Backend& backend : snapshot->backends) {
         lives_.push_back(backend.life);
-        backend.is_to_be_empty = is_to_be_empty(model.backends()[lives_.size() - 1]);
+        backend.is_evacuating = is_evacuating(model.backends()[lives_.size() - 1]);
     }
     current_ = std::make_unique<const Snapshot>(*snapshot);
     return snapshot;
 }
 
-std::unique_ptr<const Snapshot> Publisher::expect_vips(const Config& next) {
+std::unique_ptr<const Snapshot> Publisher::stage_vips(const Config& next) {
     auto snapshot = std::make_unique<Snapshot>(*current_);
     snapshot->number = ++number_;
     for (const VipConfig& vip : next.vips) {
@@ -414,7 +414,7 @@ std::unique_ptr<const Snapshot> Publisher::expect_vips(const Config& next) {
 bool Publisher::is_stale(const PoolModel& model, TimePoint now) {
     for (const PoolState& pool : model.pools()) {
         PoolParts& parts = pools_[index(pool.id)];
-        if ((parts.at_once || parts.wants_build) && model.has_verdict(pool.id)) return true;
+        if ((parts.at_once || parts.wants_build) && model.health_known(pool.id)) return true;
         if (parts.changes_at && *parts.changes_at <= now) return true;
         const std::optional<Generation>& announced = parts.generations.announced();
         if (announced && announced->since <= now) return true;
@@ -436,10 +436,10 @@ Election Publisher::elect(const PoolModel& model, PoolId pool, TimePoint now) co
     return viaduct::elect(model, pool, parts.generations.promised(), now);
 }
 
-bool Publisher::is_to_be_empty(const BackendState& backend) const {
+bool Publisher::is_evacuating(const BackendState& backend) const {
     if (!backend.exists()) return false;
-    const bool is_wanted = backend.admin == Admin::Drain || backend.tenure == Tenure::Leaving ||
-                           backend.config.weight == 0;
+    const bool is_wanted = backend.admin == Admin::Drain ||
+                           backend.membership == Membership::Leaving || backend.config.weight == 0;
     const std::deque<Generation>& all = generations(backend.pool).all();
     return is_wanted && !all.empty() &&
            std::ranges::find(all.back().candidates, backend.id, &Candidate::id) ==

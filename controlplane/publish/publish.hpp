@@ -30,7 +30,7 @@ struct Move {
     bool has_moved = false; ///< what begins goes to the new pool
     Endpoint endpoint{};    ///< of the VIP: under another name it is the same
     /// Both pools were the other way round at first: what nobody remembers began in `pool`.
-    bool has_unknown = false;
+    bool owns_untracked = false;
 };
 
 class Publisher {
@@ -44,7 +44,7 @@ public:
 
     /// The last snapshot with the VIPs of another configuration besides, still switched off:
     /// workers must know an address before the kernel has it, or the kernel answers SIP with ICMP.
-    [[nodiscard]] std::unique_ptr<const Snapshot> expect_vips(const Config& next);
+    [[nodiscard]] std::unique_ptr<const Snapshot> stage_vips(const Config& next);
 
     /// True when time alone, or what workers marked, made the last snapshot stale: an announced
     /// change is due, a backend is silent for too long.
@@ -75,14 +75,14 @@ public:
     }
     /// There were calls before the first build(). Unless they are `remembered`, or where no moment
     /// was restored, a pool that remembers every call does so from then on; else always.
-    void had_calls(bool remembered);
+    void calls_predate_us(bool remembered);
     /// Since when the pool remembers every call; empty: it does not.
     [[nodiscard]] std::optional<TimePoint> counts_since(PoolId pool) const {
         return pools_[index(pool)].counts_since;
     }
     /// Whether every living call of the pool is remembered: it has remembered what it sees for
     /// as long as a call may be silent.
-    [[nodiscard]] bool counts_all(const PoolState& pool, TimePoint now = Clock::now()) const;
+    [[nodiscard]] bool tracks_every_call(const PoolState& pool, TimePoint now = Clock::now()) const;
     /// When it is due: what began before has been repeated for the last time.
     [[nodiscard]] static TimePoint due(const Move& move, const PoolModel& model);
 
@@ -100,7 +100,9 @@ public:
     /// How long a unit of CallTime is: the same for all pools, as long as viaductd runs.
     [[nodiscard]] std::chrono::seconds call_unit() const noexcept { return call_unit_; }
     /// Timer C.
-    [[nodiscard]] std::chrono::milliseconds longest_ringing() const noexcept { return config_.c; }
+    [[nodiscard]] std::chrono::milliseconds longest_ringing() const noexcept {
+        return config_.timer_c;
+    }
     /// What it would be with this configuration.
     [[nodiscard]] static std::chrono::seconds call_unit(const Config& config);
 
@@ -111,7 +113,7 @@ private:
         std::string name;
         Generations generations;
         std::shared_ptr<SlotMarks> marks = std::make_shared<SlotMarks>();
-        std::shared_ptr<const Dealer> dealer; ///< null: by hash
+        std::shared_ptr<const Picker> picker; ///< null: by hash
         std::shared_ptr<std::atomic<std::uint64_t>> turn =
             std::make_shared<std::atomic<std::uint64_t>>(0);
         bool at_once = false;
@@ -128,8 +130,8 @@ private:
     [[nodiscard]] Move move_of(const VipConfig& vip, TimePoint now) const;
     void update_moves(Snapshot& snapshot, const PoolModel& model, TimePoint now);
     [[nodiscard]] bool may_move(const Move& move, const PoolModel& model, TimePoint now) const;
-    [[nodiscard]] bool is_to_be_empty(const BackendState& backend) const;
-    void note_counting(const Snapshot& snapshot, const PoolModel& model, TimePoint now);
+    [[nodiscard]] bool is_evacuating(const BackendState& backend) const;
+    void note_tracking(const Snapshot& snapshot, const PoolModel& model, TimePoint now);
 
     const Config& config_;
     SteeringSecret secret_;

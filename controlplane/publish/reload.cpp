@@ -72,19 +72,19 @@ Config load_for_reload(const std::string& file) {
 }
 
 std::uint64_t Reloader::remembered_of(BackendId id) const {
-    return parts_.sweeper.counts()[index(id)].living();
+    return parts_.sweeper.counts()[index(id)].active();
 }
 
 ConfigChange::PoolEffect Reloader::effect_on(const PoolState& pool, const PoolModel& after) const {
     ConfigChange::PoolEffect effect;
     effect.pool = pool.config.name;
-    effect.all_counted = parts_.publisher.counts_all(pool);
+    effect.all_counted = parts_.publisher.tracks_every_call(pool);
     const auto next = std::ranges::find(
         after.pools(), pool.config.name, [](const PoolState& one) { return one.config.name; });
     effect.goes = next == after.pools().end();
     for (const BackendId id : pool.backends) {
-        const bool leaves = parts_.model.backend(id).tenure == Tenure::Member &&
-                            after.backend(id).tenure != Tenure::Member;
+        const bool leaves = parts_.model.backend(id).membership == Membership::Configured &&
+                            after.backend(id).membership != Membership::Configured;
         if (effect.goes || leaves) effect.remembered += remembered_of(id);
     }
     if (!effect.goes && pool.config.steering == SteerBy::Hash) {
@@ -106,7 +106,7 @@ std::vector<ConfigChange::Departure> Reloader::departures(const Config& next) co
             if (after->pool == name || after->previous_pool == name) continue;
             ConfigChange::Departure departure{before.name, name};
             const PoolState& pool = parts_.model.find_pool(name);
-            departure.all_counted = parts_.publisher.counts_all(pool);
+            departure.all_counted = parts_.publisher.tracks_every_call(pool);
             for (const BackendId id : pool.backends)
                 departure.remembered += remembered_of(id);
             made.push_back(std::move(departure));
@@ -145,7 +145,7 @@ ConfigChange Reloader::preview(const Config& next) const {
     PoolModel after = parts_.model;
     after.reconfigure(next);
     for (const BackendState& backend : after.backends())
-        if (backend.exists() && backend.is_newcomer && backend.health == Health::Unknown)
+        if (backend.exists() && backend.joined_running_pool && backend.health == Health::Unknown)
             after.set_health(backend.id, Health::Up, "supposed");
     for (const PoolState& pool : parts_.model.pools()) {
         ConfigChange::PoolEffect effect = effect_on(pool, after);
@@ -163,9 +163,10 @@ ConfigChange Reloader::apply(Config next, TimePoint now) {
     PoolModel model = parts_.model;
     model.reconfigure(next, now);
     for (const BackendState& backend : model.backends())
-        if (index(backend.id) < ids && parts_.model.backend(backend.id).tenure == Tenure::Free &&
-            backend.tenure == Tenure::Member)
-            model.count_from(backend.id, forwarded_to(backend.id), returned_from(backend.id));
+        if (index(backend.id) < ids &&
+            parts_.model.backend(backend.id).membership == Membership::Unused &&
+            backend.membership == Membership::Configured)
+            model.set_counter_base(backend.id, forwarded_to(backend.id), returned_from(backend.id));
     parts_.set_addresses(next, model.places()); // the last that can fail
     parts_.model = std::move(model);
     before_ = std::exchange(parts_.config, std::move(next));
@@ -207,8 +208,8 @@ void Reloader::tick(TimePoint now) {
     if (std::exchange(passes_, parts_.sweeper.passes()) == parts_.sweeper.passes()) return;
     std::vector<BackendId> free;
     for (const BackendState& backend : parts_.model.backends()) {
-        const bool leaves = backend.tenure == Tenure::Leaving;
-        const bool is_used = (!leaves && backend.tenure != Tenure::Gone) ||
+        const bool leaves = backend.membership == Membership::Leaving;
+        const bool is_used = (!leaves && backend.membership != Membership::Removed) ||
                              (leaves && parts_.publisher.generations(backend.pool).has(backend.id));
         if (is_used) { // or again
             unused_.erase(backend.id);

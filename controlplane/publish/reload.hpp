@@ -69,7 +69,7 @@ public:
         CallSweeper& sweeper;
         /// Gives the kernel the addresses of VIPs and backends; may throw Error, and then nothing
         /// has changed.
-        std::function<void(const Config&, std::vector<PlacedBackend>)> set_addresses;
+        std::function<void(const Config&, std::vector<BackendLocation>)> set_addresses;
         /// Keeps what new ids mean, before any call is remembered with them. Returns what went
         /// wrong; empty: nothing.
         std::function<std::string()> keep_state;

@@ -107,7 +107,7 @@ BackendId parse_id(const Json& value) {
 }
 
 Generation parse_generation(const Json& object, const Moment& moment) {
-    constexpr unsigned kMostWeight = 1'000'000;
+    constexpr unsigned kMaxWeight = 1'000'000;
     Generation generation;
     generation.number = object.at("number").get<std::uint64_t>();
     generation.since = from_wall(object.at("since"), moment);
@@ -123,7 +123,7 @@ Generation parse_generation(const Json& object, const Moment& moment) {
             candidate.name = one.at(0).get<std::string>();
             candidate.id = parse_id(one.at(1));
             candidate.weight = one.at(2).get<unsigned>();
-            if (candidate.weight < 1 || candidate.weight > kMostWeight ||
+            if (candidate.weight < 1 || candidate.weight > kMaxWeight ||
                 !ids.insert(candidate.id).second)
                 throw Error("it holds an impossible generation");
             to.push_back(std::move(candidate));
@@ -191,7 +191,7 @@ Move parse_move(const Json& object, const Moment& moment) {
     move.has_moved = object.contains("moved_at");
     if (move.has_moved) move.moved_at = past(object.at("moved_at"), moment);
     move.endpoint = parse_endpoint(object);
-    move.has_unknown = object.at("has_unknown").get<bool>();
+    move.owns_untracked = object.at("owns_untracked").get<bool>();
     return move;
 }
 
@@ -266,7 +266,7 @@ print_state(const KeptState& state, const SteeringSecret& secret, const Moment& 
                        {"since", to_wall(move.since, moment)},
                        {"address", to_string(move.endpoint.address)},
                        {"port", move.endpoint.udp_port},
-                       {"has_unknown", move.has_unknown}};
+                       {"owns_untracked", move.owns_untracked}};
         if (move.has_moved) object["moved_at"] = to_wall(move.moved_at, moment);
         body["moves"].push_back(std::move(object));
     }
@@ -313,7 +313,7 @@ void take_up(const KeptState& state, PoolModel& model, Publisher& publisher, Tim
         }
         model.set_admin(id, kept.admin, "as it was before the restart", now);
         if (model.backend(id).takes_calls() && kept.takes_since)
-            model.date_takes(id, *kept.takes_since);
+            model.restore_eligible_since(id, *kept.takes_since);
         if (kept.admin == Admin::Drain) model.set_drain_deadline(id, kept.deadline);
     }
     for (const KeptPool& kept : state.pools)

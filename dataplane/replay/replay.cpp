@@ -221,7 +221,7 @@ std::vector<PortView> make_ports(const NextHops& next_hops, std::uint32_t mtu) {
 /// Also of a message whose sender told the pipeline enough, so that it was never read.
 std::string_view call_id_of(const Snapshot& snapshot, const Frame& frame) {
     if (frame.is_rejected) return read_digest(frame.payload()).call_id; // the answer's, the same
-    if (frame.origin != Origin::NatBackend || !frame.vip) return frame.digest.call_id;
+    if (frame.leg != Leg::BackendToClient || !frame.vip) return frame.digest.call_id;
     return read_digest(frame.payload(), snapshot.vips[index(*frame.vip)].read_rules).call_id;
 }
 

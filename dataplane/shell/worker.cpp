@@ -133,13 +133,13 @@ void Worker::process(const RxQueue& queue,
         burst.outcomes.fill(Outcome::Punted);
     }
 
-    if (burst.live_count < count) end_others(queue, mbufs, rx_tsc);
-    send_live(mbufs);
+    if (burst.live_count < count) finish_unsent(queue, mbufs, rx_tsc);
+    transmit(mbufs);
     burst.clock.charge(Stage::Rest);
 }
 
 /// What is not to be sent: to the kernel, or free again.
-void Worker::end_others(const RxQueue& queue, rte_mbuf** mbufs, std::uint64_t rx_tsc) noexcept {
+void Worker::finish_unsent(const RxQueue& queue, rte_mbuf** mbufs, std::uint64_t rx_tsc) noexcept {
     std::array<bool, kMaxBurst> live{};
     for (std::size_t i = 0; i < burst.live_count; ++i)
         live[burst.live[i]] = true;
@@ -150,14 +150,14 @@ void Worker::end_others(const RxQueue& queue, rte_mbuf** mbufs, std::uint64_t rx
         Outcome outcome = burst.outcomes[i];
         if (outcome == Outcome::Punted) outcome = punt(queue.port, mbufs[i], rx_tsc);
         if (outcome == Outcome::ProbeAnswer || outcome == Outcome::NextHopUnresolved)
-            tell(burst.frames[i], outcome, rx_tsc);
+            emit_event(burst.frames[i], outcome, rx_tsc);
         counters[outcome].add(1);
         if (is_ours_to_free(outcome)) dropped[dropped_count++] = mbufs[i];
     }
     if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), dropped_count);
 }
 
-void Worker::send_live(rte_mbuf** mbufs) noexcept {
+void Worker::transmit(rte_mbuf** mbufs) noexcept {
     for (std::size_t port = 0; port < shared->ports.size(); ++port) {
         TxBatch batch;
         for (std::size_t i = 0; i < burst.live_count; ++i) {
@@ -193,7 +193,7 @@ void Worker::send_batch(PortId port, TxBatch& batch) noexcept {
         }
         const bool is_returned = sent_outcome(frame) == Outcome::Returned;
         if (is_returned && frame.is_guess) [[unlikely]]
-            tell(frame, Outcome::NextHopUnresolved, rte_rdtsc());
+            emit_event(frame, Outcome::NextHopUnresolved, rte_rdtsc());
         returned += is_returned ? 1U : 0U;
         (is_returned ? counters.returned : counters.forwarded)[index(*frame.backend)].add(1);
     }
@@ -231,7 +231,7 @@ bool Worker::may_tell(std::uint64_t& told_tsc, std::uint64_t rx_tsc) const noexc
     return true;
 }
 
-void Worker::tell(const Frame& frame, Outcome outcome, std::uint64_t rx_tsc) noexcept {
+void Worker::emit_event(const Frame& frame, Outcome outcome, std::uint64_t rx_tsc) noexcept {
     Event event;
     event.rx_tsc = rx_tsc;
     if (outcome == Outcome::NextHopUnresolved) {

@@ -81,11 +81,11 @@ private:
                  rte_mbuf** mbufs,
                  std::uint16_t count,
                  std::uint64_t rx_tsc) noexcept;
-    void end_others(const RxQueue& queue, rte_mbuf** mbufs, std::uint64_t rx_tsc) noexcept;
-    void send_live(rte_mbuf** mbufs) noexcept;
+    void finish_unsent(const RxQueue& queue, rte_mbuf** mbufs, std::uint64_t rx_tsc) noexcept;
+    void transmit(rte_mbuf** mbufs) noexcept;
     void send_batch(PortId port, TxBatch& batch) noexcept;
     [[nodiscard]] Outcome punt(PortId port, rte_mbuf* mbuf, std::uint64_t tsc) noexcept;
-    void tell(const Frame& frame, Outcome outcome, std::uint64_t rx_tsc) noexcept;
+    void emit_event(const Frame& frame, Outcome outcome, std::uint64_t rx_tsc) noexcept;
     [[nodiscard]] bool may_tell(std::uint64_t& told_tsc, std::uint64_t rx_tsc) const noexcept;
     std::uint16_t forward_ring(rte_ring* ring, WorkerCounter sent, WorkerCounter unsent) noexcept;
 };

@@ -108,8 +108,8 @@ public:
         list.lines_left = rules_.max_header_lines;
         list.wanted = wanted_;
         list.done = first_line_end >= text_.size();
-        list.wants_references = wants(rules_.want, Want::References);
-        const auto lines = list.wants_references ? ops_.lines_and_references : ops_.lines;
+        list.wants_references = wants(rules_.want, Want::CallReference);
+        const auto lines = list.wants_references ? ops_.lines_and_call_references : ops_.lines;
         while (!list.done) {
             constexpr std::size_t kLenientStep = 256;
             list.pause = rules_.lenient ? list.next + kLenientStep : text_.size();
@@ -135,7 +135,7 @@ public:
             if (list.too_many_lines) digest_.defect = Defect::TooManyHeaderLines;
         }
         const bool read_all = list.done && !list.too_many_lines;
-        digest_.may_refer = !list.wants_references || !read_all || list.may_refer;
+        digest_.may_reference_call = !list.wants_references || !read_all || list.may_reference_call;
         take_fields();
     }
 

@@ -156,7 +156,8 @@ void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
     Scan scan(text, size, list);
     // The line feed before it may have been the last place of a block.
     if (list.wants_references && list.next > 0 && text[list.next - 1] == '\n')
-        list.may_refer = list.may_refer || may_be_reference(text, size, list.next);
+        list.may_reference_call =
+            list.may_reference_call || may_be_reference(text, size, list.next);
     for (std::size_t base = list.next; base < size && base < list.pause; base += Scan::kBlock) {
         std::uint64_t line_feeds = 0;
         std::uint64_t candidates = 0;
@@ -176,7 +177,7 @@ void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
             if ((line & list.wanted) != 0) candidates |= std::uint64_t{1} << i;
             if ((line & line_class::kEmpty) != 0) empty |= std::uint64_t{1} << i;
             if (list.wants_references && may_be_reference(text, size, at + 1))
-                list.may_refer = true;
+                list.may_reference_call = true;
         }
         scan.set_block(base, Scan::kBlock);
         if (!scan.take_and_count(line_feeds, candidates, empty)) break;
@@ -200,7 +201,7 @@ void scan_strictly(const ScanOps& ops,
                    LineList& list) noexcept {
     // The longest name, its colon and the line feed before it fit in what a block looks ahead.
     constexpr std::size_t kPlaces = Scan::kBlock - 8;
-    list.may_refer = true; // who is that odd is read closer
+    list.may_reference_call = true; // who is that odd is read closer
     const bool with_from = (list.wanted & line_class::kFrom) != 0;
     Scan scan(text, size, list);
     NameMasks block;

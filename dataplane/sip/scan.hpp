@@ -48,7 +48,7 @@ struct LineList {
     /// With `wants_references`: a line behind a line feed that was scanned may be a Replaces, Join
     /// or Target-Dialog, or one behind the header does. Of those names the first letter comes one
     /// or two behind the third in the alphabet, and of hardly another that is in many messages.
-    bool may_refer = false;
+    bool may_reference_call = false;
     std::size_t count = 0;
     // Blocks of 64 bytes with such lines; not initialised, the first `count` are valid.
     std::array<std::uint64_t, kEnough + 4> line_feeds; ///< before them: bit i is byte base + i
@@ -103,8 +103,8 @@ struct LineEnds {
 struct ScanOps {
     /// Scans on from `list.next`.
     void (*lines)(const char* text, std::size_t size, LineList& list) noexcept;
-    /// The same, and says `may_refer`.
-    void (*lines_and_references)(const char* text, std::size_t size, LineList& list) noexcept;
+    /// The same, and says `may_reference_call`.
+    void (*lines_and_call_references)(const char* text, std::size_t size, LineList& list) noexcept;
     /// These look at 64 bytes, which must all be readable.
     std::uint64_t (*line_feeds)(const char* bytes) noexcept;
     ValueMarks (*marks)(const char* bytes) noexcept;

@@ -100,7 +100,7 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
         if (!scan.take_and_count(line_feeds, line_feeds & ~other, empty & line_feeds)) break;
     }
     const bool more = scan.finish();
-    list.may_refer = list.may_refer || references != 0;
+    list.may_reference_call = list.may_reference_call || references != 0;
     if (more) lines_scalar(text, size, list);
 }
 
@@ -317,7 +317,7 @@ lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
         if (!scan.take(scan.unseen() & ~other, empty & scan.unseen())) break;
     }
     const bool more = scan.finish();
-    list.may_refer = list.may_refer || references != 0;
+    list.may_reference_call = list.may_reference_call || references != 0;
     if (!count_lines(before, sum256(lines) - seen_twice, list))
         return lines_sse42<kReferences>(text, size, list);
     if (more) lines_scalar(text, size, list);
@@ -480,7 +480,7 @@ lines_avx512(const char* text, std::size_t size, LineList& list) noexcept {
         if (!scan.take(candidates, empty)) break;
     }
     const bool more = scan.finish();
-    list.may_refer = list.may_refer || references != 0;
+    list.may_reference_call = list.may_reference_call || references != 0;
     if (!count_lines(before, sum512(lines), list))
         return lines_sse42<kReferences>(text, size, list);
     if (more) lines_scalar(text, size, list);

@@ -6,13 +6,13 @@
 namespace viaduct {
 
 std::optional<Outcome> admit(const Snapshot& snapshot, const Frame& frame) noexcept {
-    switch (frame.origin) {
-    case Origin::Client:
-    case Origin::BackendCall:
+    switch (frame.leg) {
+    case Leg::ClientToVip:
+    case Leg::BackendToVip:
         return admit_message(snapshot.vips[index(*frame.vip)], frame.digest);
-    case Origin::NatBackend:
+    case Leg::BackendToClient:
         return std::nullopt;
-    case Origin::ProbeTarget:
+    case Leg::ProbeReply:
         break;
     }
     switch (frame.digest.kind) {

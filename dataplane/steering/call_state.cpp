@@ -8,7 +8,7 @@ namespace viaduct {
 
 namespace {
 
-std::uint64_t sum_of(std::string_view text) noexcept {
+std::uint64_t hash_of_text(std::string_view text) noexcept {
     constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15U;
     std::uint64_t sum = text.size();
     const char* at = text.data();
@@ -49,7 +49,8 @@ public:
           is_request_(message.digest.kind != PayloadKind::Response),
           method_(is_request_
                       ? message.digest.method
-                      : cseq_of(message.digest, message.arrival.payload).value_or(CSeq{}).method) {}
+                      : cseq_of(message.digest, message.received.payload).value_or(CSeq{}).method) {
+    }
 
     void run() noexcept;
 
@@ -92,17 +93,17 @@ private:
                (method_ == Method::Refer && !(is_request_ && has_to_tag()));
     }
     [[nodiscard]] Mark branch() const noexcept {
-        const std::string_view branch = top_via_branch(message_.digest, message_.arrival.payload);
-        return branch.empty() ? Mark{} : Mark::of(sum_of(branch));
+        const std::string_view branch = top_via_branch(message_.digest, message_.received.payload);
+        return branch.empty() ? Mark{} : Mark::of(hash_of_text(branch));
     }
     /// Of the dialog it is in, whichever side sent it (RFC 3261 §12).
     [[nodiscard]] Mark dialog() const noexcept {
-        const DialogTags tags = dialog_tags(message_.digest, message_.arrival.payload);
+        const DialogTags tags = dialog_tags(message_.digest, message_.received.payload);
         if (tags.from.empty() || tags.to.empty()) return {};
-        return Mark::of(sum_of(tags.from) + sum_of(tags.to));
+        return Mark::of(hash_of_text(tags.from) + hash_of_text(tags.to));
     }
     [[nodiscard]] bool ends_subscription() const noexcept {
-        return is_request_ && ends_a_subscription(message_.arrival.payload);
+        return is_request_ && ends_a_subscription(message_.received.payload);
     }
 
     // ---- what becomes of it
@@ -168,12 +169,12 @@ void Taking::run() noexcept {
         take_asking();
         return;
     }
-    if (call_.state == CallState::Failed &&
-        (message_.role == MessageRole::OneShot || (!is_request_ && method_ != Method::Invite))) {
+    if (call_.state == CallState::Refused &&
+        (message_.role == MessageRole::Standalone || (!is_request_ && method_ != Method::Invite))) {
         if (is_request_) keep_at_least(once()); // what a backend asks once, and its answer
         return;
     }
-    if (call_.state == CallState::Lasting) { // a call inside a subscription is not counted
+    if (call_.state == CallState::SoftState) { // a call inside a subscription is not counted
         if (call_.dialog == Call::kLastingGranted) keep_at_least(message_.lifetimes.silence);
         return;
     }
@@ -192,7 +193,7 @@ void Taking::run() noexcept {
         take_cancel();
         return;
     case Method::Update: // an early dialog has it, too (RFC 3311), but none that failed before
-        if (call_.state != CallState::Failed) return;
+        if (call_.state != CallState::Refused) return;
         break;
     case Method::Prack:
     case Method::Register:
@@ -213,15 +214,15 @@ void Taking::run() noexcept {
 /// The first that is known of it.
 void Taking::begin() noexcept {
     call_.dialog = 0;
-    if (message_.role == MessageRole::OneShot ||
+    if (message_.role == MessageRole::Standalone ||
         (method_ == Method::Notify && message_.is_backends)) {
         // What a backend asks once, or tells though nobody is known to have subscribed: for its
         // answer alone.
-        call_.state = CallState::Failed;
+        call_.state = CallState::Refused;
         keep_for(once());
         return;
     }
-    if (message_.role == MessageRole::Starter) {
+    if (message_.role == MessageRole::Initial) {
         if (method_ != Method::Invite) {
             ask();
             return;
@@ -251,16 +252,16 @@ void Taking::take_unknown() noexcept {
     if (message_.is_backends && (is_request_ || is_success())) call_.dialog = Call::kUnknownSaid;
     if (!is_request_) {
         if (method_ != Method::Subscribe || !is_success()) return;
-        call_.state = CallState::Lasting; // its backend says so
+        call_.state = CallState::SoftState; // its backend says so
         call_.dialog = Call::kLastingAsked;
         take_answer_to_asking();
         return;
     }
-    if (message_.role == MessageRole::Starter) {
+    if (message_.role == MessageRole::Initial) {
         begin();
         return;
     }
-    if (message_.role == MessageRole::OneShot || method_ == Method::Notify) {
+    if (message_.role == MessageRole::Standalone || method_ == Method::Notify) {
         keep_at_least(once());
         return;
     }
@@ -287,7 +288,7 @@ void Taking::take_invite() noexcept {
     }
     const Mark mine = branch();
     switch (call_.state) {
-    case CallState::Failed: // unless it is a late one of those that were refused, another try
+    case CallState::Refused: // unless it is a late one of those that were refused, another try
         if (mine.few != 0 && is_noted(mine)) return;
         call_.state = CallState::Ringing;
         if (call_.dialog != Call::kSeveralDialogs) call_.dialog = mine.few;
@@ -297,8 +298,8 @@ void Taking::take_invite() noexcept {
         break;
     case CallState::Unknown:
     case CallState::Ended:
-    case CallState::Lasting:
-    case CallState::Open:
+    case CallState::SoftState:
+    case CallState::PendingRequest:
         return;
     }
     if (mine.few == 0 || is_noted(mine)) return;
@@ -312,7 +313,7 @@ void Taking::take_invite() noexcept {
 
 bool Taking::refuse(const Mark& branch) noexcept {
     const std::optional<Note::Kind> before = noted(kBranches, branch);
-    const bool rings = call_.state == CallState::Ringing || call_.state == CallState::Failed;
+    const bool rings = call_.state == CallState::Ringing || call_.state == CallState::Refused;
     const bool is_first = rings && branch.few == call_.dialog;
     if (!before && !is_first) return false;
     if (before == Note::Kind::PastBranch || before == Note::Kind::FewBranches) return true;
@@ -323,7 +324,7 @@ bool Taking::refuse(const Mark& branch) noexcept {
     // Or was it another one with these few bits, so that the first fails yet?
     if (is_first && has_others)
         note(Note::Kind::FewBranches, branch.few, message_.lifetimes.ringing + 1U);
-    if (call_.dialog == 0 && !has_others) call_.state = CallState::Failed;
+    if (call_.dialog == 0 && !has_others) call_.state = CallState::Refused;
     return true;
 }
 
@@ -340,11 +341,11 @@ void Taking::take_cancel() noexcept {
 void Taking::take_ack() noexcept {
     switch (call_.state) {
     case CallState::Ringing:
-    case CallState::Failed: {
+    case CallState::Refused: {
         // An ACK to a failure has the branch of its INVITE (RFC 3261 §17.1.1.3), and says nothing
         // of a call that has failed. Where not all branches are noted it may be one of those.
         const bool says_nothing =
-            call_.state == CallState::Failed || call_.dialog == Call::kSeveralDialogs;
+            call_.state == CallState::Refused || call_.dialog == Call::kSeveralDialogs;
         if (!refuse(branch()) && !says_nothing) answer();
         return;
     }
@@ -360,8 +361,8 @@ void Taking::take_ack() noexcept {
         return;
     }
     case CallState::Unknown:
-    case CallState::Lasting:
-    case CallState::Open:
+    case CallState::SoftState:
+    case CallState::PendingRequest:
         break;
     }
     answer();
@@ -419,14 +420,14 @@ void Taking::take_bye() noexcept {
 // ---- what lasts
 
 void Taking::take_notify() noexcept {
-    if (call_.state == CallState::Lasting) {
+    if (call_.state == CallState::SoftState) {
         if (!ends_subscription()) return;
         call_.state = CallState::Ended; // RFC 6665 §4.4.1; another one of its call is found, too
         call_.dialog = 0;
         return;
     }
     if (call_.state == CallState::Ended) return;
-    if (call_.state != CallState::Failed)
+    if (call_.state != CallState::Refused)
         keep_for(of_a_call(false));
     else if (is_request_)
         keep_at_least(once());
@@ -434,15 +435,15 @@ void Taking::take_notify() noexcept {
 
 /// The call is to last: for as long as it asks, once somebody says so, where that is seen.
 void Taking::ask() noexcept {
-    const bool was_lasting = !fresh_ && call_.state == CallState::Lasting;
-    const bool says_how_long = method_ != Method::Refer && !message_.arrival.payload.empty();
-    const std::uint32_t seconds = says_how_long ? asked_seconds(message_.arrival.payload) : 0;
+    const bool was_lasting = !fresh_ && call_.state == CallState::SoftState;
+    const bool says_how_long = method_ != Method::Refer && !message_.received.payload.empty();
+    const std::uint32_t seconds = says_how_long ? asked_seconds(message_.received.payload) : 0;
     const bool ends = says_how_long && seconds == 0;
     const std::uint16_t asked = says_how_long ? of_seconds(seconds) : message_.lifetimes.silence;
     const bool was_granted = was_lasting && call_.dialog != Call::kLastingAsked;
     // Who comes back later than a request is repeated was accepted before.
     const bool comes_back = was_lasting && (has_to_tag() || asked - left() > once());
-    call_.state = CallState::Lasting;
+    call_.state = CallState::SoftState;
     if (message_.answers_pass) {
         if (was_granted)
             keep_at_least(once());
@@ -459,7 +460,7 @@ void Taking::ask() noexcept {
 
 void Taking::take_answer_to_asking() noexcept {
     if (is_success()) {
-        const auto granted = granted_seconds(message_.arrival.payload);
+        const auto granted = granted_seconds(message_.received.payload);
         if (method_ == Method::Refer)
             keep_for(message_.lifetimes.silence);
         else if (granted)
@@ -470,7 +471,7 @@ void Taking::take_answer_to_asking() noexcept {
             keep_for(std::min(left(), once()));
         call_.dialog = Call::kLastingGranted;
     } else if (is_final_refusal() && call_.dialog == Call::kLastingAsked) {
-        call_.state = CallState::Failed; // perhaps it is asked again, with credentials
+        call_.state = CallState::Refused; // perhaps it is asked again, with credentials
         call_.dialog = 0;
         keep_for(once());
     }
@@ -479,27 +480,29 @@ void Taking::take_answer_to_asking() noexcept {
 void Taking::take_asking() noexcept {
     // What an INVITE began goes on whatever else is asked in it.
     const bool is_calls = call_.state == CallState::Ringing || call_.state == CallState::Answered ||
-                          (call_.state == CallState::Failed && has_to_tag());
+                          (call_.state == CallState::Refused && has_to_tag());
     if (is_calls)
         keep_for(of_a_call(false));
     else if (is_request_)
         ask();
-    else if (call_.state == CallState::Lasting)
+    else if (call_.state == CallState::SoftState)
         take_answer_to_asking();
 }
 
 } // namespace
 
 bool begins_anew(const CallMessage& message, const Call& call) noexcept {
-    if (message.role != MessageRole::Starter || call.state != CallState::Ended) return false;
+    if (message.role != MessageRole::Initial || call.state != CallState::Ended) return false;
     if (message.digest.method != Method::Invite) return true;
-    const std::string_view branch = top_via_branch(message.digest, message.arrival.payload);
+    const std::string_view branch = top_via_branch(message.digest, message.received.payload);
     if (branch.empty()) return true;
-    return !message.calls.noted(
-        message.hash, CallTable::NoteClass::Branches, Mark::of(sum_of(branch)).what, message.now);
+    return !message.calls.noted(message.hash,
+                                CallTable::NoteClass::Branches,
+                                Mark::of(hash_of_text(branch)).what,
+                                message.now);
 }
 
-void take_message(const CallMessage& message, bool fresh, Call& call) noexcept {
+void apply(const CallMessage& message, bool fresh, Call& call) noexcept {
     Taking(message, fresh, call).run();
 }
 

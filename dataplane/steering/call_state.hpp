@@ -20,8 +20,8 @@ namespace viaduct {
 /// A message as its call sees it.
 struct CallMessage {
     const CallLifetimes& lifetimes;
-    const SipDigest& digest; ///< read for everything, at once or with kWantForCalls
-    const Arrival& arrival;  ///< then with the payload
+    const SipDigest& digest;         ///< read for everything, at once or with kWantForCalls
+    const ReceivedMessage& received; ///< then with the payload
     MessageRole role;
     CallTime now;
     CallTable calls{}; ///< where branches and dialogs are noted, beside the call of `hash`
@@ -33,8 +33,8 @@ struct CallMessage {
 /// Whether the message refreshes a registration: by what would begin it (RFC 3261 §10.2.4).
 [[nodiscard]] inline bool
 refreshes(const SipDigest& digest, MessageRole role, const Call& call) noexcept {
-    return digest.method == Method::Register && role == MessageRole::Starter &&
-           call.state == CallState::Lasting;
+    return digest.method == Method::Register && role == MessageRole::Initial &&
+           call.state == CallState::SoftState;
 }
 
 /// Whether a call that has ended begins once more with this message, and not with a late one of a
@@ -43,6 +43,6 @@ refreshes(const SipDigest& digest, MessageRole role, const Call& call) noexcept 
 
 /// Makes `call` what it is after the message. `fresh`: it is remembered for the first time, or
 /// anew.
-void take_message(const CallMessage& message, bool fresh, Call& call) noexcept;
+void apply(const CallMessage& message, bool fresh, Call& call) noexcept;
 
 } // namespace viaduct

@@ -42,16 +42,16 @@ int worth(const Call& call, CallTime now) noexcept {
     if (left < 0) return kWorthOfPast;
     switch (call.state) {
     case CallState::Ended:
-    case CallState::Open:
+    case CallState::PendingRequest:
         return kWorthOfPast + 1 + left;
     case CallState::Unknown:
         if (call.dialog == Call::kUnknownToAll) return kWorthOfPast + 1 + left;
         // Without what is noted beside a call its refusals would be taken for answers.
         return call.is_note() ? kWorthOfRinging : kWorthOfAsked + 1 + left;
     case CallState::Ringing:
-    case CallState::Failed:
+    case CallState::Refused:
         return kWorthOfAsked + 1 + left;
-    case CallState::Lasting:
+    case CallState::SoftState:
         return call.is_accepted() ? -1 : kWorthOfEnded + 1 + left;
     case CallState::Answered:
         break;
@@ -70,10 +70,10 @@ int most_for(const Call& fresh) noexcept {
     switch (fresh.state) {
     case CallState::Unknown:
         return fresh.dialog == Call::kUnknownToAll ? kWorthOfPast : kWorthOfAsked;
-    case CallState::Open:
+    case CallState::PendingRequest:
         return kWorthOfEnded;
-    case CallState::Lasting:
-    case CallState::Failed: // what a backend asks once
+    case CallState::SoftState:
+    case CallState::Refused: // what a backend asks once
         return kWorthOfAsked;
     case CallState::Ringing:
     case CallState::Answered:

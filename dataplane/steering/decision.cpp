@@ -11,7 +11,7 @@ namespace viaduct {
 
 namespace {
 
-static_assert(count_of<MessageRole>() == 3, "decide(), look_closer() and takes() know three");
+static_assert(count_of<MessageRole>() == 3, "decide(), look_up() and takes() know three");
 
 /// So often a word that others change meanwhile is looked at again.
 constexpr int kTries = 4;
@@ -59,22 +59,22 @@ void Decision::decide(std::uint64_t hash, bool keeps_unknown) noexcept {
     result_.hash = call_id_hash_ = hash;
     result_.slot = slot_of(hash);
     result_.role = role_of(digest_);
-    if (result_.role == MessageRole::Belongs && is_unsolicited())
-        result_.role = MessageRole::OneShot;
-    if (result_.role != MessageRole::Belongs) read_more();
-    if (!pool_.has_verdict) {
+    if (result_.role == MessageRole::InCall && is_unsolicited())
+        result_.role = MessageRole::Standalone;
+    if (result_.role != MessageRole::InCall) read_more();
+    if (!pool_.health_known) {
         result_.call = calls().find(result_.hash, view_.now);
-        result_.refusal = Outcome::NoVerdict;
+        result_.refusal = Outcome::HealthUnknown;
         return;
     }
     result_.is_unsettled = is_unsettled(result_.slot);
     result_.is_marked = is_marked(result_.slot);
     if (digest_.kind == PayloadKind::Response && go_to_asker()) return;
-    const bool asks = pool_.remembers_all || key_ || named_ || registers_;
+    const bool asks = pool_.tracks_all_calls || key_ || referenced_ || registers_;
     if (is_settled() && !asks) [[likely]]
         go_now(SteerRule::Settled);
     else
-        look_closer();
+        look_up();
     await_answer();
 }
 
@@ -88,11 +88,11 @@ void Decision::bind(std::uint64_t hash, BackendId backend, bool beside) noexcept
     result_.is_unsettled = is_unsettled(result_.slot);
     result_.is_marked = is_marked(result_.slot);
     const bool by_hash = pool_.slots && (*pool_.slots)[result_.slot] == backend;
-    if (by_hash && is_settled() && !pool_.remembers_all && !beside) return;
+    if (by_hash && is_settled() && !pool_.tracks_all_calls && !beside) return;
     if (digest_.kind == PayloadKind::Request && is_asked_once(digest_.method) && !beside)
-        if (const auto cseq = cseq_of(digest_, arrival_.payload))
+        if (const auto cseq = cseq_of(digest_, received_.payload))
             if (const auto asker = calls().find(answer_hash(pool_, hash, *cseq), view_.now);
-                asker && asker->state == CallState::Open && asker->backend == backend)
+                asker && asker->state == CallState::PendingRequest && asker->backend == backend)
                 return; // a client's request that is sent on: its answers find their way
     result_.call = calls().find(hash, view_.now);
     // A backend knows better than whoever made a call up.
@@ -124,14 +124,14 @@ void Decision::hear(std::uint64_t hash, BackendId sender, bool by_key) noexcept 
     go(sender, SteerRule::Remembered);
     switch (result_.call->state) {
     case CallState::Ringing:
-    case CallState::Failed:
-    case CallState::Lasting:
+    case CallState::Refused:
+    case CallState::SoftState:
     case CallState::Unknown:
         touch(*result_.call);
         return;
     case CallState::Answered: // nothing that is answered in it changes what it is
     case CallState::Ended:
-    case CallState::Open:
+    case CallState::PendingRequest:
         return;
     }
 }
@@ -139,11 +139,11 @@ void Decision::hear(std::uint64_t hash, BackendId sender, bool by_key) noexcept 
 void Decision::hear_registrar(BackendId sender) noexcept {
     const Call known = *result_.call;
     // Who accepts it has it: the REGISTER went elsewhere because that one drains, or was down.
-    const bool moves = digest_.status < 300 && known.state == CallState::Lasting;
+    const bool moves = digest_.status < 300 && known.state == CallState::SoftState;
     if (!writes() || (known.backend != sender && !moves)) return;
     Call heard = known;
     heard.backend = sender;
-    take_registrars_answer(digest_.status, arrival_.payload, pool_.lifetimes, view_.now, heard);
+    take_registrars_answer(digest_.status, received_.payload, pool_.lifetimes, view_.now, heard);
     if (heard == known || !calls().update(result_.hash, known, heard)) return;
     go(sender, SteerRule::Registered);
     count(known, heard);
@@ -158,7 +158,7 @@ bool Decision::answers_pass() const noexcept {
 void Decision::go_back(std::uint64_t hash, BackendId sender) noexcept {
     result_.role = role_of(digest_);
     const std::optional<Call> caller = calls().find(hash, view_.now);
-    const bool belongs = result_.role == MessageRole::Belongs;
+    const bool belongs = result_.role == MessageRole::InCall;
     if (belongs && caller) {
         go(caller->backend, SteerRule::Caller);
         if (takes(caller->backend)) return;
@@ -179,15 +179,15 @@ void Decision::read_more() noexcept {
                                digest_.method == Method::Subscribe ||
                                digest_.method == Method::Refer;
     if (begins_dialog && !calls().exists()) return;
-    if (begins_dialog && digest_.may_refer && may_name_call(arrival_.payload)) {
-        const std::string_view other = named_call(arrival_.payload);
-        if (!other.empty()) named_ = hash_key(pool_.call_id_hash, other);
-        result_.names_call = named_.has_value();
-        result_.knows_named = named_ && calls().find(*named_, view_.now);
+    if (begins_dialog && digest_.may_reference_call && may_reference_call(received_.payload)) {
+        const std::string_view other = referenced_call(received_.payload);
+        if (!other.empty()) referenced_ = hash_key(pool_.call_id_hash, other);
+        result_.references_call = referenced_.has_value();
+        result_.knows_referenced_call = referenced_ && calls().find(*referenced_, view_.now);
     }
     if (!pool_.keys) return;
     const KeyRule& rule = pool_.keys->by_method[static_cast<std::size_t>(digest_.method)];
-    const std::optional<std::uint64_t> key = key_hash(rule, arrival_);
+    const std::optional<std::uint64_t> key = key_hash(rule, received_);
     if (!key) return;
     if (begins_dialog) {
         key_ = key;
@@ -198,7 +198,7 @@ void Decision::read_more() noexcept {
     result_.hash = *key;
     result_.slot = slot_of(*key);
     if (digest_.method != Method::Register || !calls().exists()) return;
-    registers_ = read_registration(arrival_.payload);
+    registers_ = read_registration(received_.payload);
     is_heard_ = info_of(pool_.mode).returns_through_us && is_in_answers(rule.type);
     // Others of the same sender or header may have contacts besides.
     const bool is_address = rule.type == KeyType::Aor || rule.type == KeyType::From;
@@ -212,15 +212,15 @@ bool Decision::is_unsolicited() const noexcept {
         return false;
     const KeyRule& rule = pool_.keys->by_method[static_cast<std::size_t>(Method::Notify)];
     return rule.type != KeyType::CallId && !calls().find(result_.hash, view_.now) &&
-           key_hash(rule, arrival_);
+           key_hash(rule, received_);
 }
 
 bool Decision::go_to_asker() noexcept {
     if (!pool_.keys && !result_.is_unsettled && !view_.is_between) return false;
-    const std::optional<CSeq> cseq = cseq_of(digest_, arrival_.payload);
+    const std::optional<CSeq> cseq = cseq_of(digest_, received_.payload);
     if (!cseq || !is_asked_once(cseq->method)) return false;
     const auto asker = calls().find(answer_hash(pool_, call_id_hash_, *cseq), view_.now);
-    if (!asker || asker->state != CallState::Open) return false;
+    if (!asker || asker->state != CallState::PendingRequest) return false;
     result_.call = asker;
     go(asker->backend, SteerRule::Asker);
     if (takes(asker->backend)) return true;
@@ -231,18 +231,18 @@ bool Decision::go_to_asker() noexcept {
 
 void Decision::await_answer() noexcept {
     if (!result_.backend || digest_.kind != PayloadKind::Request ||
-        result_.role == MessageRole::Belongs || !is_asked_once(digest_.method) || !calls().exists())
+        result_.role == MessageRole::InCall || !is_asked_once(digest_.method) || !calls().exists())
         return;
     if (by_key_) { // not where its Call-ID says the same
         const std::uint32_t slot = slot_of(call_id_hash_);
         if (pool_.slots && (*pool_.slots)[slot] == *result_.backend && !is_unsettled(slot) &&
             !is_marked(slot) && !view_.is_between)
             return;
-    } else if (result_.role != MessageRole::OneShot || result_.call ||
+    } else if (result_.role != MessageRole::Standalone || result_.call ||
                (!result_.is_unsettled && !view_.is_between)) {
         return; // remembered by its Call-ID, or nobody else's
     }
-    const std::optional<CSeq> cseq = cseq_of(digest_, arrival_.payload);
+    const std::optional<CSeq> cseq = cseq_of(digest_, received_.payload);
     if (!cseq) return;
     const std::uint64_t hash = answer_hash(pool_, call_id_hash_, *cseq);
     const auto known = calls().find(hash, view_.now);
@@ -252,36 +252,38 @@ void Decision::await_answer() noexcept {
         return;
     }
     if (!writes() || (view_.budget != nullptr && *view_.budget == 0)) return;
-    const Call open{
-        *result_.backend, CallState::Open, kLeadsAnswers, view_.now.after(pool_.lifetimes.once())};
+    const Call open{*result_.backend,
+                    CallState::PendingRequest,
+                    kLeadsAnswers,
+                    view_.now.after(pool_.lifetimes.once())};
     if (known)
         static_cast<void>(calls().update(hash, *known, open));
     else
         static_cast<void>(calls().remember(hash, open, view_.now));
 }
 
-bool Decision::go_to_named() noexcept {
-    if (!named_) return false;
-    const std::uint32_t slot = slot_of(*named_);
+bool Decision::go_to_referenced() noexcept {
+    if (!referenced_) return false;
+    const std::uint32_t slot = slot_of(*referenced_);
     const bool moved = is_unsettled(slot);
     std::optional<BackendId> owner;
-    if (const auto other = calls().find(*named_, view_.now))
+    if (const auto other = calls().find(*referenced_, view_.now))
         owner = other->backend;
-    else if (pool_.dealer)
+    else if (pool_.picker)
         return false; // a call that is not remembered is none
     else if (moved && pool_.unsettled->old)
         owner = (*pool_.unsettled->old)[slot];
     else if (pool_.slots)
         owner = (*pool_.slots)[slot];
     if (!owner || !takes(*owner)) return false;
-    go(*owner, SteerRule::Named);
+    go(*owner, SteerRule::Referenced);
     return true;
 }
 
 bool Decision::go_by_key() noexcept {
     if (!key_) return false;
     const std::uint32_t slot = slot_of(*key_);
-    if (is_unsettled(slot) || is_marked(slot) || pool_.remembers_all || !pool_.slots)
+    if (is_unsettled(slot) || is_marked(slot) || pool_.tracks_all_calls || !pool_.slots)
         if (const auto known = calls().find(*key_, view_.now); known && takes(known->backend)) {
             go(known->backend, SteerRule::Registered);
             return true;
@@ -292,18 +294,18 @@ bool Decision::go_by_key() noexcept {
 }
 
 bool Decision::is_by_hash() const noexcept {
-    if (pool_.remembers_all || result_.rule != SteerRule::Key || !is_settled()) return false;
+    if (pool_.tracks_all_calls || result_.rule != SteerRule::Key || !is_settled()) return false;
     return !is_unsettled(slot_of(*key_)) && pool_.slots &&
            (*pool_.slots)[result_.slot] == *result_.backend;
 }
 
-void Decision::look_closer() noexcept {
+void Decision::look_up() noexcept {
     result_.call = calls().find(result_.hash, view_.now);
     // One more branch of a call that is answered, or a late one: it begins nothing.
-    if (result_.role == MessageRole::Starter && digest_.method == Method::Invite && result_.call &&
+    if (result_.role == MessageRole::Initial && digest_.method == Method::Invite && result_.call &&
         result_.call->state == CallState::Answered)
-        result_.role = MessageRole::Belongs;
-    const bool starter = result_.role == MessageRole::Starter;
+        result_.role = MessageRole::InCall;
+    const bool starter = result_.role == MessageRole::Initial;
     // A call that has ended begins anew like any other.
     const bool leaves = result_.call && moves_on();
     if (goes_on() && !leaves) {
@@ -312,7 +314,7 @@ void Decision::look_closer() noexcept {
             touch(*result_.call);
             return;
         }
-        if (result_.role == MessageRole::Belongs) {
+        if (result_.role == MessageRole::InCall) {
             // It goes on, or ends, though its backend does not hear of it: it is known, and a call
             // that has ended is not counted, when that returns.
             if (!pool_.shared_state) {
@@ -324,12 +326,12 @@ void Decision::look_closer() noexcept {
             return;
         }
     }
-    if (result_.role != MessageRole::Belongs) {
+    if (result_.role != MessageRole::InCall) {
         // What leaves nothing behind goes by hash: repeated, it must go there again.
-        const bool chooses = starter && pool_.dealer && calls().exists();
-        if (!go_to_named() && !go_by_key()) {
+        const bool chooses = starter && pool_.picker && calls().exists();
+        if (!go_to_referenced() && !go_by_key()) {
             if (chooses)
-                choose_new();
+                pick_new();
             else
                 go_now(registers_ && is_settled() ? SteerRule::Settled : SteerRule::Now);
         }
@@ -342,7 +344,7 @@ void Decision::look_closer() noexcept {
         const bool binds =
             registers_ ? registers_->asks == Registration::Asks::ToBind : !by_key_ || !result_.call;
         // A stranger moves nobody's binding: where the answer is heard, that says whether it moves.
-        const bool waits = is_heard_ && result_.call && result_.call->state == CallState::Lasting;
+        const bool waits = is_heard_ && result_.call && result_.call->state == CallState::SoftState;
         if (starter && result_.backend && binds && !waits && !is_by_hash()) remember(result_.rule);
         return;
     }
@@ -372,7 +374,7 @@ bool Decision::moves_on() const noexcept {
     if (registers_ && registers_->asks != Registration::Asks::ToBind) return false;
     return refreshes(digest_, result_.role, call) &&
            index(call.backend) < view_.snapshot.backends.size() &&
-           view_.snapshot.backends[index(call.backend)].is_to_be_empty;
+           view_.snapshot.backends[index(call.backend)].is_evacuating;
 }
 
 bool Decision::takes(BackendId id) const noexcept {
@@ -381,7 +383,7 @@ bool Decision::takes(BackendId id) const noexcept {
     case BackendLife::Serves:
         return true;
     case BackendLife::Silent: // new calls do not wait for it
-        return result_.role == MessageRole::Belongs && !pool_.shared_state;
+        return result_.role == MessageRole::InCall && !pool_.shared_state;
     case BackendLife::Dead:
     case BackendLife::Disabled:
         break;
@@ -400,10 +402,10 @@ void Decision::go_now(SteerRule rule) noexcept {
     if (pool_.slots) result_.backend = (*pool_.slots)[result_.slot];
 }
 
-void Decision::choose_new() noexcept {
+void Decision::pick_new() noexcept {
     result_.rule = SteerRule::Chosen;
-    result_.backend = choose(*pool_.dealer, result_.hash, writes());
-    result_.refusal = pool_.dealer->members.empty() ? Outcome::NoBackend : Outcome::OverLimit;
+    result_.backend = pick(*pool_.picker, result_.hash, !writes());
+    result_.refusal = pool_.picker->members.empty() ? Outcome::NoBackend : Outcome::OverLimit;
 }
 
 void Decision::follow_dead_owner(BackendId owner) noexcept {
@@ -437,7 +439,7 @@ void Decision::follow_dead_owner(BackendId owner) noexcept {
 
 void Decision::remember(SteerRule rule) noexcept {
     if (!writes() || !calls().exists()) return;
-    const bool goes_on_elsewhere = result_.call && result_.role == MessageRole::Belongs &&
+    const bool goes_on_elsewhere = result_.call && result_.role == MessageRole::InCall &&
                                    result_.call->state != CallState::Unknown;
     Call before = result_.call.value_or(Call{});
     before.backend = *result_.backend;
@@ -477,7 +479,7 @@ void Decision::remember(SteerRule rule) noexcept {
     // What cannot be remembered begins where what follows will go, which belongs to a call that
     // nobody knows.
     const bool begins = rule == SteerRule::Now || rule == SteerRule::Chosen ||
-                        rule == SteerRule::Key || rule == SteerRule::Named ||
+                        rule == SteerRule::Key || rule == SteerRule::Referenced ||
                         rule == SteerRule::Registered;
     if (!result_.is_lost() || !begins) return;
     if (registers_) return; // what asks for its address will not find it, and goes there, too
@@ -489,8 +491,8 @@ void Decision::remember(SteerRule rule) noexcept {
 }
 
 void Decision::count(const std::optional<Call>& before, const Call& after) noexcept {
-    if (!pool_.dealer) return;
-    BackendLoads& loads = *pool_.dealer->loads;
+    if (!pool_.picker) return;
+    BackendLoads& loads = *pool_.picker->loads;
     const SeenByPass seen = loads.is_seen(calls().first_bucket(result_.hash));
     const LoadKind from = before ? load_of(before->state) : LoadKind::None;
     if (before && before->backend == after.backend) {
@@ -512,7 +514,7 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
         return call;
     }
     Call after = call;
-    take_message(message(), fresh, after);
+    apply(message(), fresh, after);
     if (!by_key_ || fresh) return after;
     // What else is published under an address does not end what is registered there.
     if (call.deadline.left(view_.now) < after.deadline.left(view_.now))
@@ -521,7 +523,7 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
 }
 
 void Decision::touch(Call seen) noexcept {
-    if (!writes() || (by_key_ && result_.role == MessageRole::OneShot)) return;
+    if (!writes() || (by_key_ && result_.role == MessageRole::Standalone)) return;
     for (int tries = 0; tries < kTries; ++tries) {
         const Call wanted = after_this(seen, false);
         if (wanted == seen) return;

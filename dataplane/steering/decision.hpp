@@ -24,9 +24,9 @@ public:
     Decision(const SteerView& view,
              const Pool& pool,
              const SipDigest& digest,
-             const Arrival& arrival,
+             const ReceivedMessage& received,
              Steering& result) noexcept
-        : view_(view), pool_(pool), digest_(digest), arrival_(arrival), result_(result) {}
+        : view_(view), pool_(pool), digest_(digest), received_(received), result_(result) {}
 
     /// `keeps_unknown`: so is what belongs to a call whose beginning was not seen, on every slot.
     void decide(std::uint64_t hash, bool keeps_unknown = false) noexcept;
@@ -42,7 +42,7 @@ public:
 
 private:
     [[nodiscard]] CallTable calls() const noexcept { return view_.calls; }
-    [[nodiscard]] bool writes() const noexcept { return !view_.only_asks; }
+    [[nodiscard]] bool writes() const noexcept { return !view_.dry_run; }
     [[nodiscard]] bool is_settled() const noexcept {
         return !result_.is_unsettled && !result_.is_marked;
     }
@@ -60,7 +60,7 @@ private:
     /// none of it: it needs a table in which the call is remembered.
     void read_more() noexcept;
     /// To the owner of the call that is named; false: nobody knows it, or it is dead.
-    [[nodiscard]] bool go_to_named() noexcept;
+    [[nodiscard]] bool go_to_referenced() noexcept;
     /// By the key: where its address is registered, else by its slot.
     [[nodiscard]] bool go_by_key() noexcept;
     /// Whether it is a NOTIFY outside of any dialog, as of waiting messages: it goes by its key.
@@ -72,7 +72,7 @@ private:
     void await_answer() noexcept;
     /// Whether its Call-ID alone says all of it, now and when it is repeated.
     [[nodiscard]] bool is_by_hash() const noexcept;
-    void look_closer() noexcept;
+    void look_up() noexcept;
     /// A phone registers again under its Call-ID for as long as it lives: it leaves a backend that
     /// is to be empty, when another one takes it.
     [[nodiscard]] bool moves_on() const noexcept;
@@ -92,7 +92,7 @@ private:
     /// The answer to a REGISTER that went by its address.
     void hear_registrar(BackendId sender) noexcept;
     void go_now(SteerRule rule) noexcept;
-    void choose_new() noexcept;
+    void pick_new() noexcept;
     void follow_dead_owner(BackendId owner) noexcept;
     /// Binds the call to the backend this message goes to, unless another worker has just bound it.
     void remember(SteerRule rule) noexcept;
@@ -104,7 +104,7 @@ private:
     [[nodiscard]] CallMessage message() const noexcept {
         return {pool_.lifetimes,
                 digest_,
-                arrival_,
+                received_,
                 result_.role,
                 view_.now,
                 view_.calls,
@@ -118,10 +118,10 @@ private:
     const SteerView& view_;
     const Pool& pool_;
     const SipDigest& digest_;
-    const Arrival& arrival_;
-    std::optional<std::uint64_t> key_;      ///< of what begins a dialog by another key
-    std::optional<std::uint64_t> named_;    ///< the call that it names
-    std::optional<Registration> registers_; ///< what a REGISTER by another key asks for
+    const ReceivedMessage& received_;
+    std::optional<std::uint64_t> key_;        ///< of what begins a dialog by another key
+    std::optional<std::uint64_t> referenced_; ///< the call that it names
+    std::optional<Registration> registers_;   ///< what a REGISTER by another key asks for
     std::uint64_t call_id_hash_ = 0;
     bool by_key_ = false;      ///< another key takes the place of the Call-ID
     bool is_heard_ = false;    ///< the answer to the REGISTER passes, and is read

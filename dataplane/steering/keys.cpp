@@ -144,15 +144,15 @@ bool add_address(const std::optional<NameAddr>& address, KeyText& to) noexcept {
 }
 
 /// False: the message does not have that key.
-bool read_key(const KeyRule& rule, const Arrival& arrival, KeyText& to) noexcept {
+bool read_key(const KeyRule& rule, const ReceivedMessage& received, KeyText& to) noexcept {
     if (rule.type == KeyType::Source) {
-        const std::uint32_t address = arrival.source.value;
+        const std::uint32_t address = received.source.value;
         for (unsigned i = 0; i < sizeof(address); ++i)
             to.add(static_cast<char>(address >> (8 * i) & 0xff));
         return address != 0; // or nobody knows it
     }
-    if (rule.type == KeyType::CallId || arrival.payload.empty()) return false;
-    const SipMessage message(arrival.payload);
+    if (rule.type == KeyType::CallId || received.payload.empty()) return false;
+    const SipMessage message(received.payload);
     switch (rule.type) {
     case KeyType::Aor:
         return add_address(message.to(), to);
@@ -191,19 +191,21 @@ constexpr std::uint32_t word_of(std::string_view chars) noexcept {
 
 } // namespace
 
-std::optional<std::uint64_t> key_hash(const KeyRule& rule, const Arrival& arrival) noexcept {
+std::optional<std::uint64_t> key_hash(const KeyRule& rule,
+                                      const ReceivedMessage& received) noexcept {
     KeyText key;
-    if (!read_key(rule, arrival, key)) return std::nullopt;
+    if (!read_key(rule, received, key)) return std::nullopt;
     return hash_key(rule.prefix, key.text());
 }
 
-std::size_t key_text(const KeyRule& rule, const Arrival& arrival, std::span<char> into) noexcept {
+std::size_t
+key_text(const KeyRule& rule, const ReceivedMessage& received, std::span<char> into) noexcept {
     KeyText key;
-    if (!read_key(rule, arrival, key)) return 0;
+    if (!read_key(rule, received, key)) return 0;
     return key.text().copy(into.data(), into.size());
 }
 
-bool may_name_call(std::span<const std::byte> payload) noexcept {
+bool may_reference_call(std::span<const std::byte> payload) noexcept {
     const char* const text = reinterpret_cast<const char*>(payload.data());
     const std::size_t size = payload.size();
     std::size_t at = 0;
@@ -248,7 +250,7 @@ bool ends_a_subscription(std::span<const std::byte> payload) noexcept {
     return sip_text::equals_ignoring_case(state, kEnd);
 }
 
-std::string_view named_call(std::span<const std::byte> payload) noexcept {
+std::string_view referenced_call(std::span<const std::byte> payload) noexcept {
     const SipMessage message(payload);
     for (const auto& reference : {message.replaces(), message.join(), message.target_dialog()})
         if (reference && !reference->call_id.empty()) return reference->call_id;

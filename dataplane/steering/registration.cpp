@@ -70,7 +70,7 @@ void take_registration(const Registration& registration,
         call.deadline = now.after(static_cast<std::uint16_t>(units));
     };
     if (fresh) {
-        call.state = CallState::Lasting;
+        call.state = CallState::SoftState;
         call.dialog = 0;
     }
     const std::uint8_t known = contacts_of(call);
@@ -81,12 +81,12 @@ void take_registration(const Registration& registration,
         const int asked = is_heard ? over : lifetimes.of_seconds(registration.seconds);
         // Later than a request is repeated: a stranger who sends one twice confirms nothing.
         const bool comes_back =
-            call.state == CallState::Lasting && known != 0 && asked - left > over;
+            call.state == CallState::SoftState && known != 0 && asked - left > over;
         const bool confirmed = is_confirmed(call) || comes_back;
         const std::uint8_t contacts = known == 0 || known == registration.contact
                                           ? registration.contact
                                           : Registration::kSeveralContacts;
-        call.state = CallState::Lasting;
+        call.state = CallState::SoftState;
         call.dialog =
             static_cast<std::uint8_t>(contacts + (confirmed ? Registration::kContacts : 0));
         const bool keeps = confirmed || contacts == Registration::kSeveralContacts;
@@ -114,7 +114,7 @@ void take_registrars_answer(std::uint16_t status,
     const auto set = [&](int units) {
         call.deadline = now.after(static_cast<std::uint16_t>(units));
     };
-    if (call.state != CallState::Lasting || call.dialog == 0) return;
+    if (call.state != CallState::SoftState || call.dialog == 0) return;
     if (status < 300) { // it names all that are bound (§10.3), in seconds that the registrar chose
         const int granted = lifetimes.of_seconds(granted_seconds(payload).value_or(kUsualExpires));
         set(std::max(left, granted));
@@ -124,7 +124,7 @@ void take_registrars_answer(std::uint16_t status,
     }
     if (is_confirmed(call)) return;
     set(std::min<int>(left, lifetimes.once())); // the next try is the first
-    call.state = CallState::Failed;
+    call.state = CallState::Refused;
     call.dialog = 0;
 }
 

@@ -30,7 +30,7 @@ struct Registration {
     std::uint32_t seconds = 0; ///< ToBind: the longest that is asked for
     std::uint8_t contact = 0;  ///< tells contacts apart: 1 to kSeveralContacts
 
-    static constexpr std::uint8_t kContacts = Call::kMostAsked;
+    static constexpr std::uint8_t kContacts = Call::kMaxQueries;
     static constexpr std::uint8_t kSeveralContacts = kContacts;
 };
 

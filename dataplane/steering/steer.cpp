@@ -52,14 +52,14 @@ std::optional<Outcome> admit_message(const Vip& vip, const SipDigest& digest) no
 }
 
 MessageRole role_of(const SipDigest& digest) noexcept {
-    if (digest.kind == PayloadKind::Response || digest.has_to_tag) return MessageRole::Belongs;
+    if (digest.kind == PayloadKind::Response || digest.has_to_tag) return MessageRole::InCall;
     switch (digest.method) {
     case Method::Invite:
     case Method::Subscribe:
     case Method::Refer:
     case Method::Register:
     case Method::Publish:
-        return MessageRole::Starter;
+        return MessageRole::Initial;
     case Method::Ack:
     case Method::Cancel:
     case Method::Bye:
@@ -67,13 +67,13 @@ MessageRole role_of(const SipDigest& digest) noexcept {
     case Method::Update:
     case Method::Info:
     case Method::Notify:
-        return MessageRole::Belongs;
+        return MessageRole::InCall;
     case Method::Options:
     case Method::Message:
     case Method::Other:
         break;
     }
-    return MessageRole::OneShot;
+    return MessageRole::Standalone;
 }
 
 std::uint64_t steering_hash(const Pool& pool, const SipDigest& digest) noexcept {
@@ -94,47 +94,47 @@ transaction_hash(const Pool& pool, std::string_view branch, Method method) noexc
 /// A request that its backend has to answer. One that is repeated is known already.
 void note_request(const SteerView& view,
                   const SipDigest& digest,
-                  const Arrival& arrival,
+                  const ReceivedMessage& received,
                   const Steering& steering) noexcept {
     const Pool& pool = view.snapshot.pools[index(steering.pool)];
-    if (view.only_asks || !steering.backend) return;
-    if (!pool.dealer || !pool.dealer->counts_work()) return;
+    if (view.dry_run || !steering.backend) return;
+    if (!pool.picker || !pool.picker->counts_work()) return;
     if (digest.kind != PayloadKind::Request || digest.method == Method::Ack) return;
     if (view.budget != nullptr && *view.budget == 0) return;
-    const std::string_view branch = top_via_branch(digest, arrival.payload);
+    const std::string_view branch = top_via_branch(digest, received.payload);
     const auto hash = transaction_hash(pool, branch, digest.method);
     if (!hash) return;
     CallTable calls = view.calls;
     const CallLifetimes& lives = pool.lifetimes;
     const std::uint16_t units = digest.method == Method::Invite ? lives.ringing : lives.transaction;
     const Call open{*steering.backend,
-                    CallState::Open,
+                    CallState::PendingRequest,
                     static_cast<std::uint8_t>(digest.method),
                     view.now.after(units)};
     if (calls.remember(*hash, open, view.now).result != CallTable::Result::Added) return;
-    const Dealer& dealer = *pool.dealer;
-    (*dealer.loads)[index(open.backend)].add_work(
-        dealer.work[static_cast<std::size_t>(digest.method)],
-        dealer.loads->is_seen(calls.first_bucket(*hash)));
+    const Picker& picker = *pool.picker;
+    (*picker.loads)[index(open.backend)].add_work(
+        picker.work[static_cast<std::size_t>(digest.method)],
+        picker.loads->is_seen(calls.first_bucket(*hash)));
 }
 
 Steering decide(const SteerView& view,
                 PoolId pool,
                 const SipDigest& digest,
                 std::uint64_t hash,
-                const Arrival& arrival,
+                const ReceivedMessage& received,
                 bool keeps_unknown = false) noexcept {
     Steering result;
     result.pool = pool;
     const Pool& by = view.snapshot.pools[index(pool)];
-    Decision(view, by, digest, arrival, result).decide(hash, keeps_unknown);
+    Decision(view, by, digest, received, result).decide(hash, keeps_unknown);
     return result;
 }
 
 /// A call that has ended begins anew like any other.
 bool is_known(const Steering& steering) noexcept {
     return steering.call &&
-           !(steering.role == MessageRole::Starter && steering.call->state == CallState::Ended);
+           !(steering.role == MessageRole::Initial && steering.call->state == CallState::Ended);
 }
 
 /// Between the pool of a VIP and the one before. Each remembers all its calls meanwhile.
@@ -142,17 +142,17 @@ Steering decide_between(const SteerView& of,
                         const Vip& vip,
                         const SipDigest& digest,
                         std::uint64_t hash,
-                        const Arrival& arrival) noexcept {
+                        const ReceivedMessage& received) noexcept {
     SteerView view = of;
     view.is_between = true;
     SteerView asking = view;
-    asking.only_asks = true;
+    asking.dry_run = true;
     const auto in_new = [&](const SteerView& by) {
-        return decide(by, vip.pool, digest, hash, arrival, true);
+        return decide(by, vip.pool, digest, hash, received, true);
     };
     const auto in_old = [&](const SteerView& by) {
         const Pool& pool = view.snapshot.pools[index(*vip.previous)];
-        return decide(by, *vip.previous, digest, steering_hash(pool, digest), arrival, true);
+        return decide(by, *vip.previous, digest, steering_hash(pool, digest), received, true);
     };
     const Steering would = in_new(asking);
     if (is_known(would)) return in_new(view);
@@ -161,14 +161,14 @@ Steering decide_between(const SteerView& of,
     // wait for a pool in which nobody is left.
     const bool moves_on = is_known(known) && vip.has_moved && would.backend &&
                           refreshes(digest, known.role, *known.call) &&
-                          (arrival.payload.empty() ||
-                           read_registration(arrival.payload).asks == Registration::Asks::ToBind);
-    if (is_known(known) && !moves_on && (known.backend || would.role == MessageRole::Belongs))
+                          (received.payload.empty() ||
+                           read_registration(received.payload).asks == Registration::Asks::ToBind);
+    if (is_known(known) && !moves_on && (known.backend || would.role == MessageRole::InCall))
         return in_old(view);
-    const auto where_unknown = [&] { return vip.has_unknown ? in_new(view) : in_old(view); };
-    if (would.role == MessageRole::Belongs) return where_unknown();
-    if (would.knows_named) return in_new(view);
-    if (would.names_call) // all that began in the other pool are remembered there
+    const auto where_unknown = [&] { return vip.owns_untracked ? in_new(view) : in_old(view); };
+    if (would.role == MessageRole::InCall) return where_unknown();
+    if (would.knows_referenced_call) return in_new(view);
+    if (would.references_call) // all that began in the other pool are remembered there
         if (const Steering named = where_unknown(); named.backend) return named;
     // What begins for an address that is registered in either.
     if (would.rule == SteerRule::Registered) return in_new(view);
@@ -181,7 +181,7 @@ Steering decide_between(const SteerView& of,
         CallTable calls = view.calls;
         calls.forget(known.hash, *known.call);
     }
-    if (now.backend && (vip.has_unknown || !now.is_lost())) return now;
+    if (now.backend && (vip.owns_untracked || !now.is_lost())) return now;
     const Steering old = in_old(view);
     return old.backend ? old : now;
 }
@@ -190,11 +190,11 @@ Steering decide_for(const SteerView& view,
                     VipId vip_id,
                     const SipDigest& digest,
                     std::uint64_t hash,
-                    const Arrival& arrival) noexcept {
+                    const ReceivedMessage& received) noexcept {
     const Vip& vip = view.snapshot.vips[index(vip_id)];
     if (vip.previous) [[unlikely]]
-        return decide_between(view, vip, digest, hash, arrival);
-    return decide(view, vip.pool, digest, hash, arrival);
+        return decide_between(view, vip, digest, hash, received);
+    return decide(view, vip.pool, digest, hash, received);
 }
 
 /// Of the backend that began a call through the VIP, beside the one it is at: another word.
@@ -208,9 +208,9 @@ Steering steer(const SteerView& view,
                PoolId pool,
                const SipDigest& digest,
                std::uint64_t hash,
-               const Arrival& arrival) noexcept {
-    const Steering result = decide(view, pool, digest, hash, arrival);
-    note_request(view, digest, arrival, result);
+               const ReceivedMessage& received) noexcept {
+    const Steering result = decide(view, pool, digest, hash, received);
+    note_request(view, digest, received, result);
     return result;
 }
 
@@ -218,9 +218,9 @@ Steering steer_vip(const SteerView& view,
                    VipId vip,
                    const SipDigest& digest,
                    std::uint64_t hash,
-                   const Arrival& arrival) noexcept {
-    const Steering result = decide_for(view, vip, digest, hash, arrival);
-    note_request(view, digest, arrival, result);
+                   const ReceivedMessage& received) noexcept {
+    const Steering result = decide_for(view, vip, digest, hash, received);
+    note_request(view, digest, received, result);
     return result;
 }
 
@@ -228,20 +228,20 @@ Steering steer_backend_call(const SteerView& view,
                             VipId vip,
                             const SipDigest& digest,
                             std::uint64_t hash,
-                            const Arrival& arrival,
+                            const ReceivedMessage& received,
                             BackendId sender) noexcept {
-    Steering result = decide_for(view, vip, digest, hash, arrival);
+    Steering result = decide_for(view, vip, digest, hash, received);
     if (!result.backend) return result;
     const Pool& pool = view.snapshot.pools[index(result.pool)];
     const std::uint64_t caller = caller_hash(steering_hash(pool, digest));
     if (*result.backend == sender)
-        Decision(view, pool, digest, arrival, result).go_back(caller, sender);
-    note_request(view, digest, arrival, result);
+        Decision(view, pool, digest, received, result).go_back(caller, sender);
+    note_request(view, digest, received, result);
     if (digest.kind != PayloadKind::Request || !result.backend) return result;
     // Whichever end the request comes from, the call lives at both.
     const BackendId began = result.rule == SteerRule::Caller ? *result.backend : sender;
     Steering noted;
-    Decision(view, pool, digest, arrival, noted).bind(caller, began, true);
+    Decision(view, pool, digest, received, noted).bind(caller, began, true);
     result.remembered = result.remembered || noted.remembered;
     result.table_full = result.table_full || noted.table_full;
     result.flooded = result.flooded || noted.flooded;
@@ -252,11 +252,11 @@ Steering note_outgoing(const SteerView& view,
                        PoolId pool,
                        const SipDigest& digest,
                        std::uint64_t hash,
-                       const Arrival& arrival,
+                       const ReceivedMessage& received,
                        BackendId sender) noexcept {
     Steering result;
     result.pool = pool;
-    Decision(view, view.snapshot.pools[index(pool)], digest, arrival, result)
+    Decision(view, view.snapshot.pools[index(pool)], digest, received, result)
         .bind(hash, sender, false);
     return result;
 }
@@ -264,41 +264,42 @@ Steering note_outgoing(const SteerView& view,
 void hear_answer(const SteerView& view,
                  PoolId pool_id,
                  const SipDigest& digest,
-                 const Arrival& arrival,
+                 const ReceivedMessage& received,
                  BackendId sender) noexcept {
     const Pool& pool = view.snapshot.pools[index(pool_id)];
     if (digest.status < 200 || digest.call_id.empty() || digest.defect != Defect::None) return;
     std::uint64_t hash = steering_hash(pool, digest);
     bool by_key = false;
     if (pool.keys) {
-        const Method method = cseq_of(digest, arrival.payload).value_or(CSeq{}).method;
+        const Method method = cseq_of(digest, received.payload).value_or(CSeq{}).method;
         const KeyRule& rule = pool.keys->by_method[static_cast<std::size_t>(method)];
         by_key = rule.type != KeyType::CallId &&
                  (method == Method::Register || method == Method::Publish);
         // What was published under an address says nothing of who registered there.
         if (by_key && (method == Method::Publish || !is_in_answers(rule.type))) return;
-        if (by_key) hash = key_hash(rule, arrival).value_or(hash);
+        if (by_key) hash = key_hash(rule, received).value_or(hash);
     }
     Steering heard;
-    Decision(view, pool, digest, arrival, heard).hear(hash, sender, by_key);
+    Decision(view, pool, digest, received, heard).hear(hash, sender, by_key);
 }
 
 void note_answer(const SteerView& view,
                  PoolId pool_id,
                  const SipDigest& digest,
-                 const Arrival& arrival) noexcept {
+                 const ReceivedMessage& received) noexcept {
     const Pool& pool = view.snapshot.pools[index(pool_id)];
-    if (digest.status < 200 || !pool.dealer) return;
-    const std::optional<CSeq> cseq = cseq_of(digest, arrival.payload);
+    if (digest.status < 200 || !pool.picker) return;
+    const std::optional<CSeq> cseq = cseq_of(digest, received.payload);
     if (!cseq) return;
-    const auto hash = transaction_hash(pool, top_via_branch(digest, arrival.payload), cseq->method);
+    const auto hash =
+        transaction_hash(pool, top_via_branch(digest, received.payload), cseq->method);
     if (!hash) return;
     CallTable calls = view.calls;
     const std::optional<Call> open = calls.find(*hash, view.now);
-    if (!open || open->state != CallState::Open || !calls.forget(*hash, *open)) return;
-    BackendLoads& loads = *pool.dealer->loads;
+    if (!open || open->state != CallState::PendingRequest || !calls.forget(*hash, *open)) return;
+    BackendLoads& loads = *pool.picker->loads;
     loads[index(open->backend)].take_work(
-        pool.dealer->work[open->dialog % pool.dealer->work.size()],
+        pool.picker->work[open->dialog % pool.picker->work.size()],
         loads.is_seen(calls.first_bucket(*hash)));
 }
 

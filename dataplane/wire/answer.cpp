@@ -131,7 +131,7 @@ std::uint16_t put_answer(Writer& out,
 }
 
 /// RFC 1071, over an even beginning of a datagram.
-std::uint32_t sum_of(std::span<const std::byte> bytes) noexcept {
+std::uint32_t hash_of_text(std::span<const std::byte> bytes) noexcept {
     std::uint32_t sum = 0;
     for (std::size_t i = 0; i < bytes.size(); ++i)
         sum += std::to_integer<std::uint32_t>(bytes[i]) << (i % 2 == 0 ? 8U : 0U);
@@ -174,7 +174,8 @@ bool answer_gone(const Snapshot& snapshot, const PortView& rx_port, Frame& frame
               .source = Be32(vip.address.value),
               .destination = Be32(source.address.value)};
     const std::span<std::byte> bytes(frame.bytes, frame.length);
-    ip_out.checksum = Be16(folded(sum_of(bytes.subspan(Frame::kIpOffset, sizeof(Ipv4Header)))));
+    ip_out.checksum =
+        Be16(folded(hash_of_text(bytes.subspan(Frame::kIpOffset, sizeof(Ipv4Header)))));
     frame.udp_offset = Frame::kIpOffset + sizeof(Ipv4Header);
     frame.payload_length = static_cast<std::uint16_t>(text.size());
     auto& udp_out = frame.header_at<UdpHeader>(frame.udp_offset);
@@ -183,8 +184,8 @@ bool answer_gone(const Snapshot& snapshot, const PortView& rx_port, Frame& frame
     constexpr std::size_t kAddresses =
         8; // of the pseudo-header (RFC 768), with protocol and length
     const std::uint16_t sum =
-        folded(sum_of(bytes.subspan(Frame::kIpOffset + 12, kAddresses)) + kIpProtocolUdp +
-               udp_bytes + sum_of(bytes.subspan(frame.udp_offset, udp_bytes)));
+        folded(hash_of_text(bytes.subspan(Frame::kIpOffset + 12, kAddresses)) + kIpProtocolUdp +
+               udp_bytes + hash_of_text(bytes.subspan(frame.udp_offset, udp_bytes)));
     udp_out.checksum = Be16(sum == 0 ? std::uint16_t{0xffff} : sum);
     frame.length = static_cast<std::uint32_t>(kHeaders + text.size());
     frame.tx_port = frame.rx_port;

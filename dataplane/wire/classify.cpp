@@ -45,7 +45,7 @@ Outcome classify_icmp(const Snapshot& snapshot,
     const auto& udp = frame.header_at<UdpHeader>(quoted_offset + header_bytes);
     if (!snapshot.probe_endpoints.find({Ipv4Addr{quoted.source.host()}, udp.source_port.host()}))
         return Outcome::Punted;
-    frame.origin = Origin::ProbeTarget;
+    frame.leg = Leg::ProbeReply;
     frame.udp_offset = static_cast<std::uint16_t>(quoted_offset + header_bytes);
     return Outcome::ProbeAnswer;
 }
@@ -65,19 +65,19 @@ find_owner(const Snapshot& snapshot, Endpoint source, Endpoint destination, Fram
         };
         const std::optional<PoolId> previous = snapshot.vips[*vip].previous;
         const bool nat = is_nat(*frame.pool) || (previous && is_nat(*previous));
-        frame.origin = sender && nat ? Origin::BackendCall : Origin::Client;
+        frame.leg = sender && nat ? Leg::BackendToVip : Leg::ClientToVip;
         if (sender && nat) frame.backend = BackendId{*sender};
         return std::nullopt;
     }
     if (snapshot.probe_endpoints.find(destination)) { // from wherever: health says what is wrong
-        frame.origin = Origin::ProbeTarget;
+        frame.leg = Leg::ProbeReply;
         frame.is_stranger = !snapshot.probe_sources.find({source.address, 0});
         return std::nullopt;
     }
     if (!sender || snapshot.own_addresses.find({destination.address, 0}) ||
         snapshot.vip_addresses.find({destination.address, 0}))
         return Outcome::Punted;
-    frame.origin = Origin::NatBackend;
+    frame.leg = Leg::BackendToClient;
     frame.backend = BackendId{*sender};
     frame.pool = snapshot.backends[*sender].pool;
     frame.vip = snapshot.pools[index(*frame.pool)].nat_vip;

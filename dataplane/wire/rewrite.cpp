@@ -89,14 +89,14 @@ std::optional<Outcome> rewrite(const Snapshot& snapshot,
         const bool done = index(frame.rx_port) < ports.size() &&
                           answer_gone(snapshot, ports[index(frame.rx_port)], frame);
         if (done) return std::nullopt;
-        return frame.origin == Origin::BackendCall ? Outcome::BackendToVip : Outcome::DeadOwner;
+        return frame.leg == Leg::BackendToVip ? Outcome::BackendToVip : Outcome::DeadOwner;
     }
     if (!frame.backend || !frame.pool || !frame.vip) return Outcome::Internal;
     const ForwardModeInfo& mode = info_of(snapshot.pools[index(*frame.pool)].mode);
     auto& ip = frame.header_at<Ipv4Header>(Frame::kIpOffset);
 
     Hop hop;
-    if (frame.origin == Origin::NatBackend) {
+    if (frame.leg == Leg::BackendToClient) {
         const auto found = client_hop(
             next_hops, snapshot.vips[index(*frame.vip)].port, Ipv4Addr{ip.destination.host()});
         if (!found) return Outcome::NoRoute;
@@ -112,7 +112,7 @@ std::optional<Outcome> rewrite(const Snapshot& snapshot,
     if (frame.length > port.max_frame_bytes) return Outcome::TooBig;
     const MacAddr* mac = hop.mac;
     std::optional<MacAddr> met;
-    if (mac == nullptr && frame.origin == Origin::NatBackend && clients.macs != nullptr) {
+    if (mac == nullptr && frame.leg == Leg::BackendToClient && clients.macs != nullptr) {
         met = clients.macs->find(hop.port, hop.address, clients.now);
         frame.is_guess = met.has_value();
         if (met) mac = &*met;
@@ -120,7 +120,7 @@ std::optional<Outcome> rewrite(const Snapshot& snapshot,
     if (mac == nullptr && next_hops.fallback) mac = &*next_hops.fallback;
     if (mac == nullptr) return Outcome::NextHopUnresolved;
 
-    if (mode.returns_through_us && frame.origin == Origin::Client && clients.macs != nullptr)
+    if (mode.returns_through_us && frame.leg == Leg::ClientToVip && clients.macs != nullptr)
         note_client(next_hops, frame, clients);
     auto& ether = frame.header_at<EtherHeader>(0);
     ether.destination = *mac;
@@ -129,9 +129,9 @@ std::optional<Outcome> rewrite(const Snapshot& snapshot,
     auto& udp = frame.header_at<UdpHeader>(frame.udp_offset);
     // A backend answers who called it through us, so that it is seen from the VIP, too.
     if (mode.returns_through_us &&
-        (frame.origin == Origin::NatBackend || frame.origin == Origin::BackendCall))
+        (frame.leg == Leg::BackendToClient || frame.leg == Leg::BackendToVip))
         translate(frame, ip.source, udp.source_port, snapshot.vips[index(*frame.vip)].endpoint);
-    if (!mode.backend_owns_vip && frame.origin != Origin::NatBackend)
+    if (!mode.backend_owns_vip && frame.leg != Leg::BackendToClient)
         translate(frame,
                   ip.destination,
                   udp.destination_port,

@@ -37,7 +37,7 @@ enum class Outcome : std::uint8_t {
     AmbiguousCallId,
     TooManyHeaderLines,
     VipDisabled,
-    NoVerdict,
+    HealthUnknown,
     NoBackend,
     OverLimit,
     DeadOwner,
@@ -93,7 +93,9 @@ inline constexpr std::array<OutcomeInfo, kOutcomeCount> kOutcomes{{
      "too_many_header_lines",
      "more header lines than the VIP's max_header_lines"},
     {Outcome::VipDisabled, "vip_disabled", "for a VIP that is switched off"},
-    {Outcome::NoVerdict, "no_verdict", "the pool still waits for the first verdict on a backend"},
+    {Outcome::HealthUnknown,
+     "health_unknown",
+     "the pool still waits for the first verdict on a backend"},
     {Outcome::NoBackend, "no_backend", "no backend of the pool may take it"},
     {Outcome::OverLimit,
      "over_limit",
@@ -176,11 +178,11 @@ static_assert(rows_in_order(kWorkerCounters, &WorkerCounterInfo::counter),
 }
 
 /// Whose ticks are stamped in a build with -Dstage_tsc=true, in the order of a packet's way.
-enum class Stage : std::uint8_t { Rx, Classify, Parse, Admit, Steer, Rewrite, Tx, Rest };
+enum class Stage : std::uint8_t { Rx, Classify, Digest, Admit, Steer, Rewrite, Tx, Rest };
 
 inline constexpr std::size_t kStageCount = count_of<Stage>();
 inline constexpr std::array<std::string_view, kStageCount> kStageNames{
-    "rx", "classify", "parse", "admit", "steer", "rewrite", "tx", "rest"};
+    "rx", "classify", "digest", "admit", "steer", "rewrite", "tx", "rest"};
 static_assert(names_all<Stage>(kStageNames));
 
 #ifdef VIADUCT_STAGE_TSC

@@ -108,9 +108,9 @@ public:
         any_.store(Any::Yes, std::memory_order_seq_cst);
     }
 
-    /// Control (call_store.cpp), around a sweep of the table of calls: marks from before it count
-    /// as old from now on. Let every worker end its burst before the sweep begins, or its word is
-    /// not seen.
+    /// Control (call_table_file.cpp), around a sweep of the table of calls: marks from before it
+    /// count as old from now on. Let every worker end its burst before the sweep begins, or its
+    /// word is not seen.
     void begin_sweep() noexcept;
     /// Control: old marks of slots that the sweep did not find go. No other is out of sight
     /// meanwhile.
@@ -138,7 +138,7 @@ struct Backend {
     PoolId pool{};
     HopId hop{}; ///< how to reach it, in NextHops
     BackendLife life = BackendLife::Serves;
-    bool is_to_be_empty = false; ///< it drains, leaves or has weight 0, and takes no new calls
+    bool is_evacuating = false; ///< it drains, leaves or has weight 0, and takes no new calls
 };
 
 /// What becomes of a message inside a call whose backend is dead.
@@ -173,8 +173,8 @@ struct CallLifetimes {
 struct Pool {
     std::string name;
     ForwardMode mode = ForwardMode::DsrL2;
-    bool has_verdict = false; ///< every backend that may be used was seen up, busy or down once
-    HashPrefix call_id_hash;  ///< of the secret, a group derived from the pool's name, the key type
+    bool health_known = false; ///< every backend that may be used was seen up, busy or down once
+    HashPrefix call_id_hash; ///< of the secret, a group derived from the pool's name, the key type
     std::shared_ptr<const SlotTable> slots; ///< owners of new calls; null: no backend is eligible
     std::optional<VipId> nat_vip;           ///< nat: what clients see as the source of answers
     std::shared_ptr<const Unsettled> unsettled{}; ///< null: all slots are settled
@@ -182,12 +182,12 @@ struct Pool {
     OnDeadOwner on_dead_owner = OnDeadOwner::Resteer;
     bool shared_state = false; ///< any backend may go on with a call whose backend is down
     CallLifetimes lifetimes{};
-    std::shared_ptr<const Dealer> dealer{}; ///< null: the hash chooses
+    std::shared_ptr<const Picker> picker{}; ///< null: the hash chooses
     std::shared_ptr<const PoolKeys> keys{}; ///< null: the Call-ID, whatever begins
-    HashPrefix transaction_hash{};          ///< of a dealer that counts work
-    bool remembers_all = false;             ///< every call, wherever the hash has it
+    HashPrefix transaction_hash{};          ///< of a picker that counts work
+    bool tracks_all_calls = false;          ///< every call, wherever the hash has it
     /// No slot's owner is all there is to know: each message is looked at closer.
-    bool looks_closer = false;
+    bool always_looks_up = false;
 };
 
 struct Vip {
@@ -197,12 +197,13 @@ struct Vip {
     bool enabled = true;
     /// For what clients send. Workers, explain and replay read by them. A hash pool needs the
     /// Call-ID only.
-    ReadRules read_rules{Want::References};
+    ReadRules read_rules{Want::CallReference};
     PortId port{}; ///< which carries it: answers to clients leave by this port's gateway
     /// The pool that its calls began in before.
     std::optional<PoolId> previous{};
-    bool has_moved = false;   ///< with `previous`: what begins goes to `pool` now
-    bool has_unknown = false; ///< calls that neither pool remembers began in `pool`, not `previous`
+    bool has_moved = false; ///< with `previous`: what begins goes to `pool` now
+    bool owns_untracked =
+        false; ///< calls that neither pool remembers began in `pool`, not `previous`
 };
 
 /// (address, UDP port) -> a 16-bit number. UDP port 0 stands for the address alone. Open

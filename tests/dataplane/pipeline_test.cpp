@@ -46,7 +46,7 @@ run(const World& here, const std::vector<Bytes>& frames, PortId rx_port = PortId
     for (std::size_t i = 0; i < burst.live_count; ++i) {
         const std::size_t at = burst.live[i];
         EXPECT_LT(at, burst.count);
-        EXPECT_TRUE(i == 0 || burst.live[i - 1] < at) << "the order of arrival is kept";
+        EXPECT_TRUE(i == 0 || burst.live[i - 1] < at) << "the order of received is kept";
         EXPECT_EQ(burst.outcomes[at], kNoOutcome) << "a frame to send has not ended";
         ended[at].sent = true;
         ended[at].tx_port = burst.frames[at].tx_port;
@@ -149,7 +149,7 @@ std::vector<Case> forwarded_cases() {
          Outcome::Forwarded,
          at_b2().sip(bye()),
          PortId{0},
-         [](World& here) { here.snapshot.pools[index(kInside)].has_verdict = false; }},
+         [](World& here) { here.snapshot.pools[index(kInside)].health_known = false; }},
         {"nat: a backend that calls the VIP and is chosen itself is called from the VIP",
          n1_to_vip().sip(invite()),
          Outcome::Forwarded,
@@ -323,10 +323,10 @@ std::vector<Case> refused_cases() {
          [](World& here) { here.snapshot.vips[index(kSipVip)].enabled = false; }},
         {"no verdict yet",
          to_dsr().sip(invite()),
-         Outcome::NoVerdict,
+         Outcome::HealthUnknown,
          std::nullopt,
          PortId{0},
-         [](World& here) { here.snapshot.pools[index(kProxies)].has_verdict = false; }},
+         [](World& here) { here.snapshot.pools[index(kProxies)].health_known = false; }},
         {"no backend up",
          to_dsr().sip(invite()),
          Outcome::NoBackend,
@@ -340,15 +340,15 @@ std::vector<Case> refused_cases() {
          PortId{0},
          [](World& here) {
              here.give_call_table();
-             auto dealer = std::make_shared<Dealer>();
-             dealer->by = SteerBy::LeastCalls;
-             dealer->members = {{kB1, 1, 0}, {kB2, 1, 0}};
-             dealer->sequence = {0, 1};
-             dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
-             dealer->loads = std::make_shared<BackendLoads>();
-             here.snapshot.pools[index(kProxies)].dealer = std::move(dealer);
-             here.snapshot.pools[index(kProxies)].remembers_all = true;
-             here.snapshot.pools[index(kProxies)].looks_closer = true;
+             auto picker = std::make_shared<Picker>();
+             picker->by = SteerBy::LeastCalls;
+             picker->members = {{kB1, 1, 0}, {kB2, 1, 0}};
+             picker->sequence = {0, 1};
+             picker->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
+             picker->loads = std::make_shared<BackendLoads>();
+             here.snapshot.pools[index(kProxies)].picker = std::move(picker);
+             here.snapshot.pools[index(kProxies)].tracks_all_calls = true;
+             here.snapshot.pools[index(kProxies)].always_looks_up = true;
              here.snapshot.vips[index(kSipVip)].read_rules.want = kWantForCalls;
          }},
         {"a message inside the call of a dead backend ends where on_dead_owner says so",
@@ -417,7 +417,7 @@ std::vector<Case> all_cases() {
 }
 
 Ended run_one(const Case& one) {
-    World here = narrow_world();
+    World here = small_world();
     one.change(here);
     return run(here, {one.in.build()}).at(0);
 }
@@ -448,7 +448,7 @@ TEST(Pipeline, HasACaseForEveryForwardingMode) {
     std::set<ForwardMode> seen;
     for (const Case& one : forwarded_cases()) {
         const Ended ended = run_one(one);
-        const Snapshot snapshot = narrow_world().snapshot;
+        const Snapshot snapshot = small_world().snapshot;
         if (ended.outcome != Outcome::Forwarded) continue;
         const PoolId pool = snapshot.backends[index(ended.backend.value())].pool;
         seen.insert(snapshot.pools[index(pool)].mode);
@@ -457,7 +457,7 @@ TEST(Pipeline, HasACaseForEveryForwardingMode) {
 }
 
 TEST(Pipeline, EndsEveryCutOfAFrame) {
-    const World here = narrow_world();
+    const World here = small_world();
     const Bytes whole = to_nat().sip(invite()).build();
     for (std::size_t length = 0; length < whole.size(); ++length) {
         const Bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
@@ -648,7 +648,7 @@ TEST(BackendsCalls, WhatTheyAskOnceIsRememberedForItsAnswerAlone) {
         if (!call) continue; // the slots say so anyway
         ++remembered;
         ASSERT_LE(call->deadline.left(CallTime(1)), 4);
-        ASSERT_EQ(call->state, CallState::Failed) << "it is no call";
+        ASSERT_EQ(call->state, CallState::Refused) << "it is no call";
     }
     EXPECT_GT(remembered, 10U);
 }
@@ -789,18 +789,18 @@ TEST(BackendsCalls, AreRefusedWhereTheOtherEndIsDead) {
 
 TEST(LeastTransactions, SeesWhatNatBackendsAnswer) {
     World here = nat_world();
-    auto dealer = std::make_shared<Dealer>();
-    dealer->by = SteerBy::LeastTransactions;
-    dealer->members = {{kN1, 1}, {kN2, 1}};
-    dealer->sequence = {0, 1};
-    dealer->loads = std::make_shared<BackendLoads>();
-    dealer->work.fill(4);
+    auto picker = std::make_shared<Picker>();
+    picker->by = SteerBy::LeastTransactions;
+    picker->members = {{kN1, 1}, {kN2, 1}};
+    picker->sequence = {0, 1};
+    picker->loads = std::make_shared<BackendLoads>();
+    picker->work.fill(4);
     Pool& pool = here.snapshot.pools[index(kInside)];
-    pool.dealer = dealer;
-    pool.remembers_all = pool.looks_closer = true;
+    pool.picker = picker;
+    pool.tracks_all_calls = pool.always_looks_up = true;
     pool.transaction_hash = hash_prefix(here.snapshot.secret, 0x2222, KeyType::Transaction);
     here.snapshot.vips[index(kNattedVip)].read_rules.want = kWantForCalls;
-    const auto work = [&](BackendId id) { return (*dealer->loads)[index(id)].work(); };
+    const auto work = [&](BackendId id) { return (*picker->loads)[index(id)].work(); };
     const std::string via = "SIP/2.0/UDP 192.0.2.7:40000;branch=z9hG4bK-";
     for (int call = 0; call < 60; ++call) {
         const std::string id = std::to_string(call);

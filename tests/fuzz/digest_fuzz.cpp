@@ -69,8 +69,10 @@ void check_digest(const SipDigest& digest, std::span<const std::byte> payload, R
         require(digest.from_tag.empty() && digest.to_tag.empty(), "no unwanted tags");
         if (!wants(rules.want, Want::ToTag)) require(!digest.has_to_tag, "no unwanted To-tag");
     }
-    require(digest.may_refer || wants(rules.want, Want::References), "nothing is said unasked");
-    require(digest.may_refer || named_call(payload).empty(), "a message that refers may");
+    require(digest.may_reference_call || wants(rules.want, Want::CallReference),
+            "nothing is said unasked");
+    require(digest.may_reference_call || referenced_call(payload).empty(),
+            "a message that refers may");
     if (!wants(rules.want, Want::CSeq)) require(!digest.cseq, "no unwanted CSeq");
     if (!wants(rules.want, Want::TopVia))
         require(digest.top_via_branch.empty(), "no unwanted branch");

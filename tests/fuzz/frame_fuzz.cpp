@@ -97,7 +97,7 @@ void check_sent(const test::World& world, Frame& frame, const Bytes& before, con
     const Snapshot& snapshot = world.snapshot;
     const Backend& backend = snapshot.backends[index(*frame.backend)];
     require(backend.pool == *frame.pool, "the backend is one of the pool's");
-    if (frame.origin == Origin::Client) {
+    if (frame.leg == Leg::ClientToVip) {
         require(frame.digest.kind != PayloadKind::KeepAlive &&
                     frame.digest.kind != PayloadKind::Stun,
                 "keep-alives and STUN are not forwarded");

@@ -52,7 +52,7 @@ for side in caller callee; do
     done
     expect "a hundred calls arrived at one backend each ($total)" is "$total == 100"
 done
-expect "no message was for nobody" is "$(outcome backend_to_vip) + $(outcome no_backend) + $(outcome no_verdict) == 0"
+expect "no message was for nobody" is "$(outcome backend_to_vip) + $(outcome no_backend) + $(outcome health_unknown) == 0"
 expect "received is the sum of outcomes" lab_conserved
 
 # Inside a client's call the VIP is no way to the client: its owner is told so, whatever it asks; from another backend it

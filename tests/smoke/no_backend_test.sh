@@ -12,7 +12,7 @@ counted_when_sent() { # OUTCOME
     send_invite "$RANDOM-$1"
     outcome_over "$1" 0
 }
-lab_wait 5 counted_when_sent no_verdict || fail "before the first verdict calls end as no_verdict"
+lab_wait 5 counted_when_sent health_unknown || fail "before the first verdict calls end as health_unknown"
 lab_stop_viaductd 5 || fail "SIGTERM ends viaductd"
 
 cp "$LAB_DIR/quick.toml" "$LAB_DIR/viaduct.toml"

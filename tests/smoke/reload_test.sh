@@ -46,7 +46,7 @@ wait "$caller" || fail "SIPp ends well"
 audit sipp 1200
 expect "received is the sum of outcomes" lab_conserved
 expect "nothing was dropped by the driver" is "$(lab_unseen) == $unseen"
-expect "no SIP ended anywhere but at a backend" is "$(outcome no_backend) + $(outcome no_verdict) + $(outcome dead_owner) == 0"
+expect "no SIP ended anywhere but at a backend" is "$(outcome no_backend) + $(outcome health_unknown) + $(outcome dead_owner) == 0"
 lab_wait_settled || fail "the last reload is announced, and then done"
 expect "many changes make few generations" is "$(lab_ctl --json show generations | jq '.generations | length') < 40"
 

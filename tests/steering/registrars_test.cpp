@@ -113,7 +113,7 @@ private:
         PoolModel model;
         Publisher publisher;
         CallSweeper sweeper;
-        NextHopSource next_hops;
+        HostPaths next_hops;
         HealthChecker health;
         Reloader reloader;
     };

@@ -161,7 +161,7 @@ private:
         Publisher publisher;
         CallSweeper sweeper;
         Reloader reloader;
-        NextHopSource next_hops;
+        HostPaths next_hops;
         HealthChecker health;
     };
     using CallPtr = std::shared_ptr<Call>;
@@ -287,7 +287,7 @@ private:
                     std::chrono::duration_cast<std::chrono::system_clock::duration>(
                         kSomeYear + now_.time_since_epoch()))};
     }
-    /// As StateKeeper does: a second after the last time at the earliest.
+    /// As StateWriter does: a second after the last time at the earliest.
     void keep_state() {
         if (now_ < state_written_ + std::chrono::seconds(1) ||
             (state_of_ == std::pair(model().version(), publisher().current()->number) &&
@@ -392,20 +392,20 @@ private:
         const SteerView view{some_snapshot(), table_, call_time()};
         const std::string text = text_of(*call, message);
         // The caller's address; what comes from the callee has another one.
-        const Arrival arrival{
+        const ReceivedMessage received{
             std::as_bytes(std::span(text)),
             Ipv4Addr{static_cast<std::uint32_t>(std::hash<std::string>{}(message.from_tag))}};
-        const Steering expected = would_steer(view, kPool, digest, arrival);
+        const Steering expected = would_steer(view, kPool, digest, received);
         const std::uint64_t hash = steering_hash(view.snapshot.pools[index(kPool)], digest);
-        const Steering steering = steer(view, kPool, digest, hash, arrival);
+        const Steering steering = steer(view, kPool, digest, hash, received);
         result_.unequal += steering.backend != expected.backend;
-        if (result_.messages % (options_.messages / kTwins) == 0) ask_twin(digest, arrival);
-        if (!steering.backend && steering.refusal == Outcome::NoVerdict) return; // as lost
+        if (result_.messages % (options_.messages / kTwins) == 0) ask_twin(digest, received);
+        if (!steering.backend && steering.refusal == Outcome::HealthUnknown) return; // as lost
         result_.remembered += steering.remembered;
         if (!call->is_made_up) note(*call, message, steering);
         judge(*call, steering, view.snapshot, message.status);
         const bool arrives = steering.backend && runs(*steering.backend) && !happens(options_.loss);
-        if (arrives && !call->owner && steering.role == MessageRole::Starter)
+        if (arrives && !call->owner && steering.role == MessageRole::Initial)
             take(*call, *steering.backend);
         if (!arrives || call->owner != steering.backend || message.method != Method::Subscribe)
             return;
@@ -437,7 +437,7 @@ private:
         const auto count = [this] {
             result_.left = result_.load = 0;
             for (std::size_t id = 0; id < kBackends; ++id) {
-                result_.left += sweeper().counts()[id].living();
+                result_.left += sweeper().counts()[id].active();
                 result_.load += publisher().loads()[id].all();
             }
         };
@@ -455,7 +455,7 @@ private:
     }
 
     /// Another balancer with the same configuration, state and table decides the same.
-    void ask_twin(const SipDigest& digest, const Arrival& arrival) {
+    void ask_twin(const SipDigest& digest, const ReceivedMessage& received) {
         if (published_ != model().version() || publisher().is_stale(model(), now_)) return;
         const KeptState kept = parse_state(
             print_state(state_of(model(), publisher(), 0), kSecret, moment()), kSecret, moment());
@@ -466,10 +466,10 @@ private:
         twin->sweeper.mark_kept(call_time());
         const SteerView here{*snapshots_.back(), table_, call_time()};
         const SteerView there{*twin->publisher.current(), table_, call_time()};
-        const Steering said = would_steer(there, kPool, digest, arrival);
-        if (said.refusal == Outcome::NoVerdict && !said.backend) return; // too long ago
+        const Steering said = would_steer(there, kPool, digest, received);
+        if (said.refusal == Outcome::HealthUnknown && !said.backend) return; // too long ago
         ++result_.twins;
-        result_.unequal += said.backend != would_steer(here, kPool, digest, arrival).backend;
+        result_.unequal += said.backend != would_steer(here, kPool, digest, received).backend;
     }
 
     void
@@ -489,11 +489,11 @@ private:
         if (steering.backend == call.owner) return;
         // For so long nobody waits; the call is still its owner's, who may come back.
         const bool is_dead = snapshot.backends[index(*call.owner)].life == BackendLife::Dead;
-        if (is_dead && steering.role == MessageRole::Belongs && status == 0) {
+        if (is_dead && steering.role == MessageRole::InCall && status == 0) {
             ++result_.resteered;
             return;
         }
-        if (steering.role != MessageRole::Belongs && waits(*call.owner, snapshot) &&
+        if (steering.role != MessageRole::InCall && waits(*call.owner, snapshot) &&
             !call.answered) {
             call.owner.reset(); // it begins anew
             return;

@@ -91,7 +91,7 @@ struct ControlDesk {
     Peer root{0, 0, 1, {}};
     Config config;
     PoolModel model{config};
-    NextHopSource next_hops;
+    HostPaths next_hops;
     HealthChecker health{config, model, next_hops, 5099};
     Publisher publisher{config, kReplaySecret, 5099};
     CallSweeper sweeper{CallTable{}, publisher};
@@ -106,7 +106,7 @@ struct ControlDesk {
                        publisher,
                        health,
                        sweeper,
-                       [this](const Config&, const std::vector<PlacedBackend>&) {
+                       [this](const Config&, const std::vector<BackendLocation>&) {
                            if (!address_failure.empty()) throw Error(address_failure);
                        },
                        [this] { return keep_state(); }}};

@@ -68,7 +68,7 @@ inline PoolConfig pool_of(std::size_t backends, ForwardMode mode = ForwardMode::
 /// One port, one VIP, one pool, and a clock that moves only when told to.
 struct Site {
     Config config;
-    NextHopSource next_hops;
+    HostPaths next_hops;
     std::unique_ptr<PoolModel> model;
     std::unique_ptr<HealthChecker> checker;
     const TimePoint started = TimePoint{} + 1000h;

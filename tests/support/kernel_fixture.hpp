@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kernel_fixture: a configuration, and a Kernel's surroundings in a network namespace.
+// kernel_fixture: a configuration, and a HostNetwork's surroundings in a network namespace.
 #pragma once
 
-#include "host/kernel.hpp"
+#include "host/host_network.hpp"
 #include "wire.hpp"
 
 #include <functional>
@@ -52,7 +52,7 @@ inline TwinPort twin(const char* name, const char* interface = "") {
     return {name, interface, kPortMac, 1400};
 }
 
-/// All that a Kernel could leave behind.
+/// All that a HostNetwork could leave behind.
 inline std::string state() {
     return shell("ip rule; ip -4 -o addr | awk '{print $2, $4}'; ip -4 route show table all;"
                  "ip -4 neigh; ip -o link | awk '{print $2, $3}'; for i in lb0 lb1; do echo $i:"
@@ -84,7 +84,7 @@ protected:
     /// The text of the Error that a start gives; empty when it starts.
     std::string start_error(const Config& config, const std::vector<TwinPort>& ports) {
         try {
-            const Kernel kernel(config, backends_in_order(config), ports, loop);
+            const HostNetwork kernel(config, backends_in_order(config), ports, loop);
         } catch (const Error& error) {
             return error.what();
         }

@@ -21,18 +21,18 @@ namespace viaduct::test {
 
 struct Site {
     explicit Site(SteerBy by, const std::vector<unsigned>& weights = {1, 1, 1}) {
-        dealer->by = by;
-        dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
-        dealer->loads = std::make_shared<BackendLoads>();
+        picker->by = by;
+        picker->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
+        picker->loads = std::make_shared<BackendLoads>();
         for (std::uint16_t i = 0; const unsigned weight : weights) {
-            dealer->members.push_back({BackendId{i}, weight});
+            picker->members.push_back({BackendId{i}, weight});
             for (unsigned n = 0; n < weight; ++n)
-                dealer->sequence.push_back(i);
+                picker->sequence.push_back(i);
             ++i;
         }
         Pool& pool = here.snapshot.pools[index(kProxies)];
-        pool.dealer = dealer;
-        pool.remembers_all = pool.looks_closer = true;
+        pool.picker = picker;
+        pool.tracks_all_calls = pool.always_looks_up = true;
         pool.lifetimes.silence = 900;
     }
 
@@ -46,13 +46,13 @@ struct Site {
         return steer(view(), kProxies, digest, hash);
     }
     Steering begin(const std::string& call_id) { return send(message(Method::Invite, call_id)); }
-    [[nodiscard]] BackendLoad& load(std::uint16_t id) const { return (*dealer->loads)[id]; }
+    [[nodiscard]] BackendLoad& load(std::uint16_t id) const { return (*picker->loads)[id]; }
 
     World here = world();
     OwnTable own;
     CallTable table = own.table;
     CallTime time{5};
-    std::shared_ptr<Dealer> dealer = std::make_shared<Dealer>();
+    std::shared_ptr<Picker> picker = std::make_shared<Picker>();
 };
 
 /// A call at another backend than its slot's.

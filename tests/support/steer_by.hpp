@@ -9,11 +9,13 @@
 
 namespace viaduct::test {
 
-[[nodiscard]] inline Steering
-would_steer(SteerView view, PoolId pool, const SipDigest& digest, const Arrival& arrival = {}) {
-    view.only_asks = true;
+[[nodiscard]] inline Steering would_steer(SteerView view,
+                                          PoolId pool,
+                                          const SipDigest& digest,
+                                          const ReceivedMessage& received = {}) {
+    view.dry_run = true;
     const std::uint64_t hash = steering_hash(view.snapshot.pools[index(pool)], digest);
-    return steer(view, pool, digest, hash, arrival);
+    return steer(view, pool, digest, hash, received);
 }
 
 [[nodiscard]] inline Steering

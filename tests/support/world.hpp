@@ -149,7 +149,7 @@ struct WorldOptions {
 }
 
 /// All calls of "proxies" go to b2 and all of "inside" to n1.
-[[nodiscard]] inline World narrow_world() {
+[[nodiscard]] inline World small_world() {
     World here = world();
     here.deal_slots(kProxies, {kB2});
     here.deal_slots(kInside, {kN1});

@@ -74,7 +74,7 @@ enum class Want : std::uint8_t {
     /// What the first line says: kind, method, status. A message without a Call-ID gives them
     /// always.
     FirstLine = 16,
-    References = 32, ///< what may_refer says
+    CallReference = 32, ///< what may_reference_call says
     Everything = 63,
     /// With Everything. Of tags, branch and CSeq only where they begin: dialog_tags() and its like
     /// read them when they are asked for. Of To it is known whether there is a tag.
@@ -113,7 +113,7 @@ struct SipDigest {
     bool has_to_tag = false;
     /// A header field may be a Replaces, Join or Target-Dialog: two characters of its name say so.
     /// False only where it was asked, and true where the header was not read to its end.
-    bool may_refer = true;
+    bool may_reference_call = true;
     std::optional<CSeq> cseq; ///< empty when absent or unreadable
     /// The value byte for byte, white space around it dropped; empty when absent. A fold inside it
     /// stays as it is: no legal Call-ID has one.

@@ -40,14 +40,14 @@ enum class CallState : std::uint8_t {
     Ended = 4, ///< a BYE for its only dialog was seen: kept for late messages while there is room
     /// A registration, subscription or publication: until its Expires. `dialog` is a kLasting
     /// value.
-    Lasting = 5,
+    SoftState = 5,
     /// Like Ringing, but it was refused: it may be tried again (RFC 3261 §22). Or a backend asked
     /// for it once.
-    Failed = 6,
-    Open = 7, ///< no call, but a request that is not answered yet; `dialog` is its method
+    Refused = 6,
+    PendingRequest = 7, ///< no call, but a request that is not answered yet; `dialog` is its method
 };
 inline constexpr auto kFirstCallState = CallState::Ringing; ///< but for Unknown
-inline constexpr auto kLastCallState = CallState::Open;
+inline constexpr auto kLastCallState = CallState::PendingRequest;
 
 [[nodiscard]] constexpr std::string_view name_of(CallState state) noexcept {
     constexpr auto kFirst = static_cast<std::size_t>(kFirstCallState);
@@ -105,9 +105,9 @@ struct Call {
     static constexpr std::uint8_t kLastingAsked = 1;   ///< Lasting: nobody said so yet
     static constexpr std::uint8_t kLastingEnding = 2;  ///< Lasting: and is asked to end
     /// Lasting: up to here it is not known to be accepted. Of an address: registration.hpp.
-    static constexpr std::uint8_t kMostAsked = 7;
+    static constexpr std::uint8_t kMaxQueries = 7;
     [[nodiscard]] constexpr bool is_accepted() const noexcept {
-        return dialog == kLastingGranted || dialog > kMostAsked;
+        return dialog == kLastingGranted || dialog > kMaxQueries;
     }
 
     /// No call, but what is noted beside one.
@@ -147,19 +147,19 @@ public:
     static constexpr unsigned kSlotBits = 16;      ///< the lowest of a hash: its slot
     /// The lines of a slot are neighbours, and as many as fit a page: with fewer, slots that have
     /// many calls by chance would be full too soon. So slots share lines in all but large tables.
-    static constexpr unsigned kLeastRowBits = 6;
-    static constexpr std::size_t kLeastWords = kBucketWords << kLeastRowBits;
-    static constexpr std::size_t kMostWords = std::size_t{1} << 29;
+    static constexpr unsigned kMinRowBits = 6;
+    static constexpr std::size_t kMinWords = kBucketWords << kMinRowBits;
+    static constexpr std::size_t kMaxWords = std::size_t{1} << 29;
     using Word = std::atomic<std::uint64_t>;
     static_assert(Word::is_always_lock_free && sizeof(Word) == 8);
 
     /// No table: finds nothing and is full.
     CallTable() noexcept = default;
-    /// `words`: zeros, or what a table left there; a power of two of them from kLeastWords on,
+    /// `words`: zeros, or what a table left there; a power of two of them from kMinWords on,
     /// aligned to 64 bytes.
     explicit CallTable(std::span<Word> words) noexcept : words_(words.data()) {
         const auto bits = static_cast<unsigned>(std::countr_zero(words.size() / kBucketWords));
-        row_bits_ = bits > kSlotBits + kLeastRowBits ? bits - kSlotBits : kLeastRowBits;
+        row_bits_ = bits > kSlotBits + kMinRowBits ? bits - kSlotBits : kMinRowBits;
         shared_bits_ = kSlotBits - (bits - row_bits_);
         shared_mask_ = ((std::uint64_t{1} << shared_bits_) - 1) << kTagShift;
     }

@@ -54,7 +54,7 @@ struct PoolKeys {
 };
 
 /// What steering may have to read besides the digest.
-struct Arrival {
+struct ReceivedMessage {
     std::span<const std::byte> payload{};
     Ipv4Addr source{};
 };
@@ -65,9 +65,10 @@ struct Arrival {
 /// in lower case: RFC 3966 §4 has it so for tel, and the numbers of sip URIs are written by the
 /// same devices (RFC 3261 §19.1.6). Two that are not equal may have one key, and so one backend.
 [[nodiscard]] std::optional<std::uint64_t> key_hash(const KeyRule& rule,
-                                                    const Arrival& arrival) noexcept;
+                                                    const ReceivedMessage& received) noexcept;
 /// The text that it is the hash of, as much as fits; its size. 0: the message does not have it.
-std::size_t key_text(const KeyRule& rule, const Arrival& arrival, std::span<char> into) noexcept;
+std::size_t
+key_text(const KeyRule& rule, const ReceivedMessage& received, std::span<char> into) noexcept;
 
 /// Whether an answer has the key of its request.
 [[nodiscard]] constexpr bool is_in_answers(KeyType type) noexcept {
@@ -75,7 +76,7 @@ std::size_t key_text(const KeyRule& rule, const Arrival& arrival, std::span<char
 }
 
 /// Whether a message may begin something and name another call. Never false when it does.
-[[nodiscard]] bool may_name_call(std::span<const std::byte> payload) noexcept;
+[[nodiscard]] bool may_reference_call(std::span<const std::byte> payload) noexcept;
 
 /// For how many seconds a REGISTER, SUBSCRIBE or PUBLISH asks: the longest `expires` of its
 /// Contacts, else Expires, else 3600, what RFC 3261 §10.2.1.1, RFC 6665 §4.1.2.1 and RFC 3903 §4
@@ -91,6 +92,6 @@ granted_seconds(std::span<const std::byte> payload) noexcept;
 [[nodiscard]] bool ends_a_subscription(std::span<const std::byte> payload) noexcept;
 
 /// The Call-ID in its Replaces, Join or Target-Dialog; empty: there is none.
-[[nodiscard]] std::string_view named_call(std::span<const std::byte> payload) noexcept;
+[[nodiscard]] std::string_view referenced_call(std::span<const std::byte> payload) noexcept;
 
 } // namespace viaduct

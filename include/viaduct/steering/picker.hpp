@@ -7,7 +7,7 @@
 // How:   a backend's load is what the last pass over the table of calls counted, and what workers
 //        have added and taken away behind its back. The pass is the truth: a call whose BYE was
 //        lost, or that was forgotten for want of room, leaves the count with it. docs/steering.md.
-// Cost:  one locked addition a call that begins or ends; a dealer reads at most 16 cache lines.
+// Cost:  one locked addition a call that begins or ends; a picker reads at most 16 cache lines.
 #pragma once
 
 #include "viaduct/closed_set.hpp"
@@ -55,12 +55,12 @@ enum class LoadKind : std::uint8_t { None, Call, Other };
     case CallState::Ringing:
     case CallState::Answered:
         return LoadKind::Call;
-    case CallState::Lasting:
+    case CallState::SoftState:
         return LoadKind::Other;
     case CallState::Unknown:
     case CallState::Ended:
-    case CallState::Failed:
-    case CallState::Open:
+    case CallState::Refused:
+    case CallState::PendingRequest:
         break;
     }
     return LoadKind::None;
@@ -153,7 +153,7 @@ private:
 };
 
 /// How a pool chooses, as of one snapshot.
-struct Dealer {
+struct Picker {
     static constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
     struct Member {
         BackendId id{};
@@ -164,7 +164,7 @@ struct Dealer {
     };
     /// So many backends are all looked at; of more, two that the hash draws: the less loaded of two
     /// is nearly as good as the least of all (Mitzenmacher, 2001), and costs two cache lines.
-    static constexpr std::size_t kMostScanned = 16;
+    static constexpr std::size_t kMaxScanned = 16;
 
     SteerBy by = SteerBy::Hash;
     std::vector<Member> members;         ///< who may take new calls
@@ -183,8 +183,8 @@ struct Dealer {
     }
 };
 
-/// Empty: all are at their limit, or there is none. `takes_turn` false: nothing changes (explain).
+/// Empty: all are at their limit, or there is none. With `dry_run` nothing changes (explain).
 [[nodiscard]] std::optional<BackendId>
-choose(const Dealer& dealer, std::uint64_t hash, bool takes_turn) noexcept;
+pick(const Picker& picker, std::uint64_t hash, bool dry_run) noexcept;
 
 } // namespace viaduct

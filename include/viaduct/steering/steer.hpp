@@ -31,9 +31,9 @@ hash_prefix(const SteeringSecret& secret, std::uint64_t group, KeyType type) noe
 
 /// What a message does to a call, by its method and tags.
 enum class MessageRole : std::uint8_t {
-    Starter, ///< INVITE, SUBSCRIBE, REFER, REGISTER, PUBLISH without To-tag: a call begins
-    OneShot, ///< any other request without To-tag that is not in the next list
-    Belongs, ///< all with a To-tag; ACK, CANCEL, BYE, PRACK, UPDATE, INFO, NOTIFY; responses
+    Initial,    ///< INVITE, SUBSCRIBE, REFER, REGISTER, PUBLISH without To-tag: a call begins
+    Standalone, ///< any other request without To-tag that is not in the next list
+    InCall,     ///< all with a To-tag; ACK, CANCEL, BYE, PRACK, UPDATE, INFO, NOTIFY; responses
 };
 [[nodiscard]] MessageRole role_of(const SipDigest& digest) noexcept;
 
@@ -46,7 +46,7 @@ enum class SteerRule : std::uint8_t {
     DeadOwner,  ///< the owner is dead: what `on_dead_owner` says
     Chosen,     ///< it begins something: by turn or by load (`steering`)
     Key,        ///< it begins something: by another key than the Call-ID (`key`)
-    Named,      ///< it begins something and names another call: where that one is
+    Referenced, ///< it begins something and names another call: where that one is
     Caller,     ///< from a nat backend to a VIP: the other end of the call, or itself
     Registered, ///< its key is remembered: where its address is registered
     Asker,      ///< an answer to a request that its Call-ID does not lead to: to who sent that on
@@ -60,7 +60,7 @@ enum class SteerRule : std::uint8_t {
                                                                          "dead_owner",
                                                                          "chosen",
                                                                          "key",
-                                                                         "named",
+                                                                         "referenced",
                                                                          "caller",
                                                                          "registered",
                                                                          "asker"};
@@ -73,17 +73,17 @@ struct Steering {
     std::uint64_t hash = 0;
     std::uint32_t slot = 0;              ///< 0..kSlots-1
     std::optional<BackendId> backend;    ///< empty: see `refusal`
-    Outcome refusal = Outcome::Internal; ///< why there is none: NoVerdict, NoBackend, ...
+    Outcome refusal = Outcome::Internal; ///< why there is none: HealthUnknown, NoBackend, ...
     SteerRule rule = SteerRule::Settled;
-    MessageRole role = MessageRole::OneShot;
-    bool is_unsettled = false; ///< generations disagree about the slot
-    bool is_marked = false;    ///< the slot has a call that is not where the hash says
-    std::optional<Call> call;  ///< what was remembered before this message
-    bool remembered = false;   ///< this message left something behind
-    bool table_full = false;   ///< or would have, had there been room
-    bool flooded = false;      ///< or would have, had fewer calls begun just now
-    bool names_call = false;   ///< it has a Replaces, Join or Target-Dialog
-    bool knows_named = false;  ///< and the call that it names is remembered in this pool
+    MessageRole role = MessageRole::Standalone;
+    bool is_unsettled = false;          ///< generations disagree about the slot
+    bool is_marked = false;             ///< the slot has a call that is not where the hash says
+    std::optional<Call> call;           ///< what was remembered before this message
+    bool remembered = false;            ///< this message left something behind
+    bool table_full = false;            ///< or would have, had there been room
+    bool flooded = false;               ///< or would have, had fewer calls begun just now
+    bool references_call = false;       ///< it has a Replaces, Join or Target-Dialog
+    bool knows_referenced_call = false; ///< and the call that it names is remembered in this pool
 
     /// It was to be remembered, and is not.
     [[nodiscard]] bool is_lost() const noexcept { return table_full || flooded; }
@@ -95,7 +95,7 @@ struct SteerView {
     CallTable calls; ///< no table: nothing is remembered, and generations alone decide
     CallTime now;
     std::uint32_t* budget = nullptr; ///< calls that may yet begin to be remembered; null: all
-    bool only_asks = false;          ///< it is decided alike, and nothing changes: for `explain`
+    bool dry_run = false;            ///< it is decided alike, and nothing changes: for `explain`
     bool is_between = false; ///< of two pools: what one does not remember may be the other's
 };
 
@@ -115,30 +115,29 @@ struct SteerView {
 /// Whether the slot's owner is all there is to know: no change has moved it, and no call of it is
 /// elsewhere.
 [[nodiscard]] inline bool is_settled(const Pool& pool, std::uint32_t slot) noexcept {
-    return !pool.looks_closer && !(pool.unsettled && pool.unsettled->contains(slot)) &&
+    return !pool.always_looks_up && !(pool.unsettled && pool.unsettled->contains(slot)) &&
            !(pool.marks && pool.marks->any() && pool.marks->contains(slot));
 }
 
 /// Decides by the hash of the message's key, and remembers what docs/steering.md says is to be
 /// remembered.
-/// `arrival`: the same message; without it there is no other key and no other call, and what its
+/// `received`: the same message; without it there is no other key and no other call, and what its
 /// digest left for later (Want::Later) counts as absent.
 [[nodiscard]] Steering steer(const SteerView& view,
                              PoolId pool,
                              const SipDigest& digest,
                              std::uint64_t hash,
-                             const Arrival& arrival = {}) noexcept;
+                             const ReceivedMessage& received = {}) noexcept;
 
 /// For a VIP, which may have a pool before (Vip::previous): calls that are known in one of both
-/// stay there; what else belongs to a call began in the one before (Vip::has_unknown: in its own);
-/// what begins goes to the one before until the VIP has moved, and from then on to its own, if
-/// anybody takes it there.
-/// `hash`: of the VIP's own pool.
+/// stay there; what else belongs to a call began in the one before (Vip::owns_untracked: in its
+/// own); what begins goes to the one before until the VIP has moved, and from then on to its own,
+/// if anybody takes it there. `hash`: of the VIP's own pool.
 [[nodiscard]] Steering steer_vip(const SteerView& view,
                                  VipId vip,
                                  const SipDigest& digest,
                                  std::uint64_t hash,
-                                 const Arrival& arrival = {}) noexcept;
+                                 const ReceivedMessage& received = {}) noexcept;
 
 /// A message that a nat backend sends to a VIP of a nat pool, in a call with another backend or
 /// with itself: to the backend that the call is at, or from there to the one that began it.
@@ -147,7 +146,7 @@ struct SteerView {
                                           VipId vip,
                                           const SipDigest& digest,
                                           std::uint64_t hash,
-                                          const Arrival& arrival,
+                                          const ReceivedMessage& received,
                                           BackendId sender) noexcept;
 
 /// A request that a nat backend sends to somebody outside: what comes to its VIP in the same call
@@ -156,13 +155,13 @@ Steering note_outgoing(const SteerView& view,
                        PoolId pool,
                        const SipDigest& digest,
                        std::uint64_t hash,
-                       const Arrival& arrival,
+                       const ReceivedMessage& received,
                        BackendId sender) noexcept;
 
 /// Whether answers of the pool's nat backends are to be read for hear_answer(): something may be
 /// remembered there.
 [[nodiscard]] inline bool hears_answers(const Pool& pool) noexcept {
-    return pool.looks_closer || pool.unsettled || (pool.marks && pool.marks->any());
+    return pool.always_looks_up || pool.unsettled || (pool.marks && pool.marks->any());
 }
 
 /// A final answer of a nat backend: what was refused is remembered no longer, what was granted for
@@ -170,14 +169,14 @@ Steering note_outgoing(const SteerView& view,
 void hear_answer(const SteerView& view,
                  PoolId pool,
                  const SipDigest& digest,
-                 const Arrival& arrival,
+                 const ReceivedMessage& received,
                  BackendId sender) noexcept;
 
 /// An answer of a nat backend to a request that was steered to it: what is final ends the work that
-/// the request was. For pools whose dealer counts that.
+/// the request was. For pools whose picker counts that.
 void note_answer(const SteerView& view,
                  PoolId pool,
                  const SipDigest& digest,
-                 const Arrival& arrival) noexcept;
+                 const ReceivedMessage& received) noexcept;
 
 } // namespace viaduct

@@ -161,7 +161,7 @@ TEST(Permission, NamesTheAdminThatDoesNotExist) {
 TEST(Show, TellsTheStateOfTheModel) {
     ControlDesk desk;
     const auto id = [&](const char* name) { return desk.model.find_backend("proxies", name).id; };
-    EXPECT_EQ(desk.ask_json("show pools")["pools"][0]["has_verdict"], false);
+    EXPECT_EQ(desk.ask_json("show pools")["pools"][0]["health_known"], false);
     desk.all_up();
     desk.model.set_health(id("b2"), Health::Down, "no answer in 300 ms");
     EXPECT_TRUE(is_ok(desk.ask("drain proxies b3")));
@@ -341,7 +341,7 @@ TEST(Explain, SaysWhyThereIsNoBackend) {
     EXPECT_TRUE(is_error(desk.ask("explain sip a@b"))) << "nothing is published yet";
     desk.control.apply();
     const Json waiting = desk.ask_json("explain sip a@b");
-    EXPECT_EQ(waiting["outcome"], "no_verdict");
+    EXPECT_EQ(waiting["outcome"], "health_unknown");
     EXPECT_TRUE(waiting["backend"].is_null());
     EXPECT_TRUE(contains(waiting["reason"].get<std::string>(), "b2 (unknown, enabled)"));
     desk.all_up();

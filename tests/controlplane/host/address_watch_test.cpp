@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// address_watch: by a Kernel, in network namespaces of its own. Needs root.
+// address_watch: by a HostNetwork, in network namespaces of its own. Needs root.
 #include "host/address_watch.hpp"
 #include "kernel_fixture.hpp"
 #include "publish/links.hpp"
@@ -28,7 +28,7 @@ TEST_F(AddressTest, AreAnnouncedAtTheStartAndWhenTheyAreNew) {
     wire.live_on(loop);
     Config config = one_port();
     config.vips[2].announce = false;
-    Kernel kernel(config, backends_in_order(config), {twin("vd-p0")}, loop);
+    HostNetwork kernel(config, backends_in_order(config), {twin("vd-p0")}, loop);
     EXPECT_TRUE(becomes([&] { return wire.announced[kVip] == 2 && wire.announced[kOwn] == 2; }));
     EXPECT_TRUE(kernel.view(kVip).is_here);
     const Ipv4Addr other = config.vips[2].endpoint.address;
@@ -50,7 +50,7 @@ TEST_F(AddressTest, AreAnnouncedAgainWhenTheLinkIsBackAndSoAreTheNeighboursAsked
     Wire wire("vd-p0");
     wire.live_on(loop);
     wire.stations[kFirst] = kFirstMac;
-    const Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    const HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     const auto knows = [&] { return kernel.next_hops().next_hops.hops[0].mac == kFirstMac; };
     ASSERT_TRUE(becomes([&] { return wire.announced[kVip] == 2 && knows(); }));
     run("ip link set vd-p0 carrier off");
@@ -64,7 +64,7 @@ TEST_F(AddressTest, OfOursAreFoundAtABackendUntilItIsSilent) {
     wire.live_on(loop);
     wire.stations[kFirst] = kFirstMac;
     wire.stations[kVip] = kFirstMac; // no arp_ignore there
-    Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     ASSERT_TRUE(becomes([&] { return kernel.view(kVip).others.size() == 1; }));
     EXPECT_EQ(kernel.view(kVip).others[0].mac, kFirstMac);
     EXPECT_EQ(kernel.view(kVip).others[0].backend, BackendId{0});
@@ -94,7 +94,7 @@ TEST_F(AddressTest, ThatLeaveUsWhileAnotherHasThemAreNotCalledOurs) { // keepali
     Config config = one_port();
     config.vips[2].announce = false;
     const Ipv4Addr lent = config.vips[2].endpoint.address;
-    Kernel kernel(config, backends_in_order(config), {twin("vd-p0")}, loop);
+    HostNetwork kernel(config, backends_in_order(config), {twin("vd-p0")}, loop);
     run("ip addr add " + to_string(lent) + "/32 dev vd-p0");
     ASSERT_TRUE(becomes([&] { return kernel.view(lent).is_here; }));
     wire.announce(lent, kFirstMac);
@@ -114,7 +114,7 @@ TEST_F(AddressTest, OfOursAreDisputedByWhomeverSaysSoOnlyWhileWeHaveThem) {
     wire.live_on(loop);
     Config config = one_port();
     config.vips[2].announce = false;
-    Kernel kernel(config, backends_in_order(config), {twin("vd-p0")}, loop);
+    HostNetwork kernel(config, backends_in_order(config), {twin("vd-p0")}, loop);
     const Ipv4Addr lent = config.vips[2].endpoint.address;
     wire.announce(lent, kFirstMac); // the active one of two balancers
     wire.announce(kOwn, kPortMac);  // an echo of ours

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // next_hop_table: the ranges workers search agree with a plain longest-prefix match.
-#include "host/kernel.hpp"
+#include "host/host_network.hpp"
 #include "host/next_hop_table.hpp"
 
 #include <gtest/gtest.h>

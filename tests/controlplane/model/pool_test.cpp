@@ -33,12 +33,12 @@ PoolModel all_up(const Config& config) {
 
 TEST(Pool, HasNoVerdictUntilEveryBackendHasOne) {
     PoolModel model(desk_config());
-    EXPECT_FALSE(model.has_verdict(kProxies));
+    EXPECT_FALSE(model.health_known(kProxies));
     model.set_health(BackendId{0}, Health::Up, "");
     model.set_health(BackendId{1}, Health::Down, "");
-    EXPECT_FALSE(model.has_verdict(kProxies));
+    EXPECT_FALSE(model.health_known(kProxies));
     model.set_health(BackendId{2}, Health::Busy, "");
-    EXPECT_TRUE(model.has_verdict(kProxies));
+    EXPECT_TRUE(model.health_known(kProxies));
 }
 
 TEST(Pool, WaitsForNoVerdictOnADisabledBackend) {
@@ -46,7 +46,7 @@ TEST(Pool, WaitsForNoVerdictOnADisabledBackend) {
     model.set_health(BackendId{0}, Health::Up, "");
     model.set_health(BackendId{1}, Health::Up, "");
     model.set_admin(BackendId{2}, Admin::Disabled, "");
-    EXPECT_TRUE(model.has_verdict(kProxies));
+    EXPECT_TRUE(model.health_known(kProxies));
 }
 
 TEST(Pool, GivesNewCallsOnlyToBackendsThatAreUpEnabledAndHaveWeight) {

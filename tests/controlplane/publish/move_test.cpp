@@ -99,13 +99,13 @@ struct Site {
     std::string send(const std::string& text) {
         const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
         const SipDigest digest = read_digest(bytes, {.want = kWantForCalls});
-        const Arrival arrival{bytes, *parse_ipv4("192.0.2.7")};
+        const ReceivedMessage received{bytes, *parse_ipv4("192.0.2.7")};
         const SteerView view{*snapshot, table, CallTime(5)};
         const SteerView asking{*snapshot, table, CallTime(5), nullptr, true};
         const Pool& pool = snapshot->pools[index(snapshot->vips[index(kSip)].pool)];
         const std::uint64_t hash = steering_hash(pool, digest);
-        const Steering said = steer_vip(asking, kSip, digest, hash, arrival);
-        const Steering done = steer_vip(view, kSip, digest, hash, arrival);
+        const Steering said = steer_vip(asking, kSip, digest, hash, received);
+        const Steering done = steer_vip(view, kSip, digest, hash, received);
         EXPECT_EQ(said.backend, done.backend) << text;
         return done.backend ? snapshot->backends[index(*done.backend)].name : std::string();
     }
@@ -346,9 +346,9 @@ TEST(Move, CallsOfTheNewPoolAreNotTheOldOnesWhileVerdictsAreMissing) {
     const std::string owner = site.begin("call");
     ASSERT_EQ(owner.front(), 'b');
     Snapshot waiting = *site.snapshot; // as behind a restart
-    waiting.pools[index(kNew)].has_verdict = false;
+    waiting.pools[index(kNew)].health_known = false;
     site.snapshot = std::make_unique<const Snapshot>(waiting);
-    EXPECT_EQ(site.send(Method::Bye, "call", true), "") << "it ends as no_verdict";
+    EXPECT_EQ(site.send(Method::Bye, "call", true), "") << "it ends as health_unknown";
     EXPECT_EQ(site.begin("another").front(), 'a');
 }
 
@@ -390,8 +390,8 @@ TEST(Move, IsOverWhenThePreviousPoolIsTakenOut) {
     site.publish(kStart + 50s);
     EXPECT_TRUE(site.publisher.moves().empty());
     EXPECT_EQ(site.send(Method::Bye, "call", true), owner);
-    EXPECT_FALSE(site.snapshot->pools[index(kOld)].looks_closer);
-    EXPECT_FALSE(site.snapshot->pools[index(kNew)].looks_closer);
+    EXPECT_FALSE(site.snapshot->pools[index(kOld)].always_looks_up);
+    EXPECT_FALSE(site.snapshot->pools[index(kNew)].always_looks_up);
 }
 
 TEST(Move, BackTakesEveryCallAlongWhereItIs) {
@@ -469,14 +469,14 @@ TEST(Move, OfAVipThatGetsAnotherNameGoesOn) {
 TEST(Move, TheOldPoolIsCountedWhenEverybodyHasBeenHeardOf) {
     Site site;
     const auto counted = [&](TimePoint now) {
-        return site.publisher.counts_all(site.model.pool(kOld), now);
+        return site.publisher.tracks_every_call(site.model.pool(kOld), now);
     };
     const auto lifetime = site.config.pools[0].call_lifetime;
     EXPECT_FALSE(counted(kStart)) << "it does not count";
     site.move(kStart);
     EXPECT_FALSE(counted(kStart + lifetime - 1s));
     EXPECT_TRUE(counted(kStart + lifetime));
-    EXPECT_TRUE(site.publisher.counts_all(site.model.pool(kNew), kStart + lifetime));
+    EXPECT_TRUE(site.publisher.tracks_every_call(site.model.pool(kNew), kStart + lifetime));
     // A restart knows since when, unless what was remembered is lost.
     const Moment moment{kStart + 1s, std::chrono::system_clock::time_point(1'000'000s)};
     const KeptState kept = parse_state(
@@ -485,10 +485,10 @@ TEST(Move, TheOldPoolIsCountedWhenEverybodyHasBeenHeardOf) {
         PoolModel model = model_of(site.config, kept);
         Publisher publisher(site.config, kSecret, 0);
         take_up(kept, model, publisher, kStart + 2s);
-        publisher.had_calls(remembered);
+        publisher.calls_predate_us(remembered);
         static_cast<void>(publisher.build(model, kStart + 2s));
-        EXPECT_EQ(publisher.counts_all(model.pool(kOld), kStart + lifetime), remembered);
-        EXPECT_TRUE(publisher.counts_all(model.pool(kOld), kStart + lifetime + 2s));
+        EXPECT_EQ(publisher.tracks_every_call(model.pool(kOld), kStart + lifetime), remembered);
+        EXPECT_TRUE(publisher.tracks_every_call(model.pool(kOld), kStart + lifetime + 2s));
     }
 }
 
@@ -547,7 +547,7 @@ TEST(Move, NobodyIsToldThatTrafficEndsWhichThePreviousPoolTakes) {
         return text.find(part) != std::string::npos;
     };
     std::string answer = desk.ask("drain v1 a1");
-    EXPECT_FALSE(has(answer, "no_verdict")) << answer;
+    EXPECT_FALSE(has(answer, "health_unknown")) << answer;
     const BackendState& newcomer = desk.model.backend(desk.model.find_pool("v2").backends[0]);
     answer = desk.ask("drain v2 " + newcomer.config.name);
     EXPECT_TRUE(has(answer,

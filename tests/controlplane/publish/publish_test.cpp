@@ -64,7 +64,7 @@ TEST(Publish, TellsWorkersHowTheMessagesOfEachVipAreRead) {
     EXPECT_EQ(rules(1).max_header_lines, kMaxHeaderLines);
     EXPECT_EQ(rules(2).max_header_lines, 16);
     for (const Vip& vip : snapshot->vips)
-        EXPECT_EQ(vip.read_rules.want, Want::References) << "a hash pool needs the Call-ID only";
+        EXPECT_EQ(vip.read_rules.want, Want::CallReference) << "a hash pool needs the Call-ID only";
 }
 
 TEST(Publish, KnowsOnlyNatBackendsAsSenders) {
@@ -111,7 +111,7 @@ TEST(Publish, SteersNothingBeforeTheVerdict) {
     const auto snapshot = office.publisher.build(office.model);
     const Steering steering = steer_by(*snapshot, kProxies, "a@b");
     EXPECT_FALSE(steering.backend);
-    EXPECT_EQ(steering.refusal, Outcome::NoVerdict);
+    EXPECT_EQ(steering.refusal, Outcome::HealthUnknown);
 }
 
 TEST(Publish, SaysNoBackendWhenAllAreDown) {

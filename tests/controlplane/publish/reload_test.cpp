@@ -86,7 +86,7 @@ TEST(Reload, ANewBackendIsAnnouncedWhenItIsUpAndStopsNothingBefore) {
     EXPECT_EQ(office.id("b4"), BackendId{4});
     EXPECT_EQ(office.id("b1"), BackendId{0});
     auto now = office.snapshot();
-    EXPECT_TRUE(now->pools[0].has_verdict) << "of those it had";
+    EXPECT_TRUE(now->pools[0].health_known) << "of those it had";
     EXPECT_EQ(now->pools[0].slots, old->pools[0].slots);
     EXPECT_FALSE(now->pools[0].unsettled);
     office.model.set_health(office.id("b4"), Health::Up, "200");
@@ -104,7 +104,7 @@ TEST(Reload, WhoIsRemovedLeavesAndKeepsItsCallsAndItsId) {
     next.pools[0].backends.erase(next.pools[0].backends.begin());
     ASSERT_EQ(office.refusal(next), "");
     const BackendState& b1 = office.model.backend(BackendId{0});
-    EXPECT_EQ(b1.tenure, Tenure::Leaving);
+    EXPECT_EQ(b1.membership, Membership::Leaving);
     EXPECT_EQ(b1.health, Health::Up);
     auto now = office.snapshot();
     EXPECT_EQ(now->backends[0].life, BackendLife::Serves);
@@ -124,7 +124,7 @@ TEST(Reload, WhoIsRemovedLeavesAndKeepsItsCallsAndItsId) {
     next.file = office.config.file;
     ASSERT_EQ(office.refusal(next), "");
     EXPECT_EQ(office.id("b1"), BackendId{0});
-    EXPECT_EQ(office.model.backend(BackendId{0}).tenure, Tenure::Member);
+    EXPECT_EQ(office.model.backend(BackendId{0}).membership, Membership::Configured);
     EXPECT_EQ(office.model.backend(BackendId{0}).health, Health::Up);
 }
 
@@ -138,14 +138,14 @@ TEST(Reload, AnIdIsFreeWhenNoGenerationNamesItAndNoCallIsRemembered) {
                        office.publisher,
                        office.health,
                        sweeper,
-                       [](const Config&, const std::vector<PlacedBackend>&) {},
+                       [](const Config&, const std::vector<BackendLocation>&) {},
                        [] { return std::string(); }});
     const CallTime now(100);
     const auto pass = [&] {
         sweep(sweeper, now);
         reloader.tick(Clock::now());
     };
-    const auto tenure = [&] { return office.model.backend(BackendId{0}).tenure; };
+    const auto membership = [&] { return office.model.backend(BackendId{0}).membership; };
     Config next = office.config;
     next.pools[0].backends.erase(next.pools[0].backends.begin());
     reloader.apply(next);
@@ -155,14 +155,14 @@ TEST(Reload, AnIdIsFreeWhenNoGenerationNamesItAndNoCallIsRemembered) {
     static_cast<void>(table.remember(7, call, now));
     for (int i = 0; i < 3; ++i)
         pass();
-    EXPECT_EQ(tenure(), Tenure::Leaving) << "a generation names it";
+    EXPECT_EQ(membership(), Membership::Leaving) << "a generation names it";
     static_cast<void>(office.snapshot(std::chrono::hours(5)));
     for (int i = 0; i < 3; ++i)
         pass();
-    EXPECT_EQ(tenure(), Tenure::Leaving) << "a call is remembered";
+    EXPECT_EQ(membership(), Membership::Leaving) << "a call is remembered";
     static_cast<void>(table.update(7, call, {BackendId{1}, CallState::Answered, 3, now.after(50)}));
     pass();
-    EXPECT_EQ(tenure(), Tenure::Free);
+    EXPECT_EQ(membership(), Membership::Unused);
     EXPECT_EQ(office.ask("show backends").find("b1"), std::string::npos);
     static_cast<void>(office.snapshot(std::chrono::hours(5)));
 
@@ -173,12 +173,12 @@ TEST(Reload, AnIdIsFreeWhenNoGenerationNamesItAndNoCallIsRemembered) {
     static_cast<void>(table.remember(9, lost, now));
     reloader.apply(next);
     static_cast<void>(office.snapshot(std::chrono::hours(5)));
-    EXPECT_EQ(office.model.backend(BackendId{3}).tenure, Tenure::Gone);
+    EXPECT_EQ(office.model.backend(BackendId{3}).membership, Membership::Removed);
     pass();
-    EXPECT_EQ(office.model.backend(BackendId{3}).tenure, Tenure::Gone)
+    EXPECT_EQ(office.model.backend(BackendId{3}).membership, Membership::Removed)
         << "it may have begun before";
     pass();
-    EXPECT_EQ(office.model.backend(BackendId{3}).tenure, Tenure::Free);
+    EXPECT_EQ(office.model.backend(BackendId{3}).membership, Membership::Unused);
     EXPECT_EQ(table.find(9, now), std::nullopt);
 }
 
@@ -317,7 +317,8 @@ TEST(Reload, PreviewSaysWhenAVipLeavesItsCalls) {
 TEST(Reload, CallsAreAllCountedOnlyWhenNoneCanBeUnknown) {
     Office office;
     const auto counted = [&](std::chrono::seconds later) {
-        return office.publisher.counts_all(office.model.pool(kProxies), Clock::now() + later);
+        return office.publisher.tracks_every_call(office.model.pool(kProxies),
+                                                  Clock::now() + later);
     };
     Config next = office.config;
     next.pools[0].count_calls = true;
@@ -339,7 +340,7 @@ TEST(Reload, CallsAreAllCountedOnlyWhenNoneCanBeUnknown) {
     next.vips[1].pool = "fresh";
     ASSERT_EQ(office.refusal(next), "");
     static_cast<void>(office.snapshot());
-    EXPECT_TRUE(office.publisher.counts_all(office.model.find_pool("fresh")));
+    EXPECT_TRUE(office.publisher.tracks_every_call(office.model.find_pool("fresh")));
     // Of one that comes back, some may have.
     const Config both = next;
     next.pools.pop_back();
@@ -348,7 +349,7 @@ TEST(Reload, CallsAreAllCountedOnlyWhenNoneCanBeUnknown) {
     static_cast<void>(office.snapshot());
     ASSERT_EQ(office.refusal(both), "");
     static_cast<void>(office.snapshot());
-    EXPECT_FALSE(office.publisher.counts_all(office.model.find_pool("fresh")));
+    EXPECT_FALSE(office.publisher.tracks_every_call(office.model.find_pool("fresh")));
 }
 
 TEST(Reload, AServerOfOneNatPoolIsAnothersWhenItsCallsHaveEnded) {
@@ -393,7 +394,7 @@ TEST(Reload, WorkersKnowAVipBeforeTheKernelDoes) {
     Config next = office.config;
     next.vips.push_back({"new", endpoint("198.51.100.14", 5060), "proxies"});
     const auto before = office.snapshot();
-    const auto expecting = office.publisher.expect_vips(next);
+    const auto expecting = office.publisher.stage_vips(next);
     ASSERT_EQ(expecting->vips.size(), before->vips.size() + 1);
     const auto id = expecting->vip_by_endpoint.find(endpoint("198.51.100.14", 5060));
     ASSERT_TRUE(id);
@@ -417,7 +418,8 @@ TEST(Reload, AnotherAddressIsAnotherMachineAndWantsAnotherName) {
     EXPECT_EQ(office.everything(), before);
     b1.name = "b1b";
     ASSERT_EQ(office.refusal(next), "");
-    EXPECT_EQ(office.model.backend(BackendId{0}).tenure, Tenure::Leaving) << "with its calls";
+    EXPECT_EQ(office.model.backend(BackendId{0}).membership, Membership::Leaving)
+        << "with its calls";
     const auto now = office.snapshot(seconds(60));
     EXPECT_EQ(std::ranges::count(*now->pools[0].slots, office.id("b1b")), 0) << "no verdict yet";
 }
@@ -458,8 +460,8 @@ TEST(Reload, ReplacingAllBackendsLeavesNoMomentWithoutOne) {
         const auto before = office.snapshot();
         ASSERT_TRUE(before->pools[0].slots);
         EXPECT_FALSE(office.publisher.generations(kProxies).announced()) << "it waits for verdicts";
-        if (before->pools[0].dealer) {
-            EXPECT_EQ(before->pools[0].dealer->members.size(), 3U);
+        if (before->pools[0].picker) {
+            EXPECT_EQ(before->pools[0].picker->members.size(), 3U);
         }
         for (const char* const name : {"c1", "c2"})
             office.model.set_health(office.id(name), Health::Up, "200");
@@ -516,7 +518,7 @@ TEST(Reload, APoolThatGoesTakesItsBackendsAlong) {
     ASSERT_EQ(change.pools.size(), 1U);
     EXPECT_TRUE(change.pools[0].goes);
     ASSERT_EQ(office.refusal(next), "");
-    EXPECT_EQ(office.model.backend(BackendId{3}).tenure, Tenure::Gone);
+    EXPECT_EQ(office.model.backend(BackendId{3}).membership, Membership::Removed);
     const auto now = office.snapshot();
     EXPECT_EQ(now->backends[3].name, "") << "whoever is remembered there is forgotten";
     EXPECT_FALSE(now->nat_backends.find(endpoint("203.0.113.21", 5060)));

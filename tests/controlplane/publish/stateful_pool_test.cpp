@@ -77,27 +77,27 @@ TEST(StatefulPool, HasWorkersRememberEveryCall) {
     Office office(SteerBy::RoundRobin);
     const auto snapshot = office.publisher.build(office.model);
     const Pool& pool = snapshot->pools[index(kProxies)];
-    ASSERT_TRUE(pool.dealer);
-    EXPECT_TRUE(pool.looks_closer);
-    EXPECT_EQ(pool.dealer->by, SteerBy::RoundRobin);
-    EXPECT_EQ(pool.dealer->members.size(), 3U);
-    EXPECT_EQ(pool.dealer->sequence.size(), 4U);
-    EXPECT_EQ(pool.dealer->members[1].max_calls, 50U);
-    EXPECT_EQ(pool.dealer->members[2].max_calls, Dealer::kNoLimit);
+    ASSERT_TRUE(pool.picker);
+    EXPECT_TRUE(pool.always_looks_up);
+    EXPECT_EQ(pool.picker->by, SteerBy::RoundRobin);
+    EXPECT_EQ(pool.picker->members.size(), 3U);
+    EXPECT_EQ(pool.picker->sequence.size(), 4U);
+    EXPECT_EQ(pool.picker->members[1].max_calls, 50U);
+    EXPECT_EQ(pool.picker->members[2].max_calls, Picker::kNoLimit);
     EXPECT_EQ(snapshot->vips[0].read_rules.want, kWantForCalls);
-    EXPECT_FALSE(snapshot->pools[1].dealer) << "the other pool goes by hash";
-    EXPECT_EQ(snapshot->vips[2].read_rules.want, Want::References);
+    EXPECT_FALSE(snapshot->pools[1].picker) << "the other pool goes by hash";
+    EXPECT_EQ(snapshot->vips[2].read_rules.want, Want::CallReference);
 }
 
 TEST(StatefulPool, LetsChangesCountAtOnceAndKeepsWhatIsAsItWas) {
     Office office(SteerBy::LeastCalls);
     const auto first = office.publisher.build(office.model);
     const auto second = office.publisher.build(office.model);
-    EXPECT_EQ(first->pools[0].dealer, second->pools[0].dealer);
+    EXPECT_EQ(first->pools[0].picker, second->pools[0].picker);
     office.model.set_admin(BackendId{2}, Admin::Drain, "");
     const auto drained = office.publisher.build(office.model);
-    EXPECT_EQ(drained->pools[0].dealer->members.size(), 2U);
-    EXPECT_EQ(drained->pools[0].dealer->turn, first->pools[0].dealer->turn);
+    EXPECT_EQ(drained->pools[0].picker->members.size(), 2U);
+    EXPECT_EQ(drained->pools[0].picker->turn, first->pools[0].picker->turn);
     EXPECT_FALSE(office.publisher.generations(kProxies).announced());
 }
 
@@ -266,7 +266,7 @@ TEST(PoolKeys, AreReadPrintedAndPublished) {
     const auto snapshot = publisher.build(model);
     const Pool& pool = snapshot->pools[0];
     ASSERT_TRUE(pool.keys);
-    EXPECT_TRUE(pool.looks_closer);
+    EXPECT_TRUE(pool.always_looks_up);
     EXPECT_EQ(snapshot->vips[0].read_rules.want, kWantForCalls);
     const auto type = [&](Method method) {
         return pool.keys->by_method[static_cast<std::size_t>(method)].type;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control_desk.hpp"
 #include "state/state_file.hpp"
-#include "state/state_keeper.hpp"
+#include "state/state_writer.hpp"
 
 #include "viaduct/error.hpp"
 
@@ -102,7 +102,7 @@ TEST(StateFile, BringsBackGenerationsAnnouncementHealthAndWishes) {
     EXPECT_EQ(after.model.backend(after.id("b1")).admin, Admin::Drain);
     EXPECT_EQ(after.model.backend(after.id("b1")).drain_deadline, now.steady + seconds(520));
     EXPECT_EQ(after.model.backend(after.id("b2")).health, Health::Up);
-    EXPECT_TRUE(after.model.has_verdict(kProxies)) << "traffic flows at once";
+    EXPECT_TRUE(after.model.health_known(kProxies)) << "traffic flows at once";
     EXPECT_EQ(text_of(after, now), text) << "but for health none of it changed";
 }
 
@@ -111,7 +111,7 @@ TEST(StateFile, HealthOfLongerAgoIsNoVerdict) {
     for (const int age : {60, 61}) {
         const Moment now = rebooted(seconds(70 + age));
         Life after(desk_config(), parse_state(text, kSecret, now), now.steady);
-        EXPECT_EQ(after.model.has_verdict(kProxies), age == 60) << age;
+        EXPECT_EQ(after.model.health_known(kProxies), age == 60) << age;
         EXPECT_EQ(after.publisher.generations(kProxies).all().size(), 3U);
     }
 }
@@ -144,7 +144,7 @@ TEST(StateFile, IdsFollowNamesNotPlaces) {
     EXPECT_EQ(after.id("b4"), BackendId{4}) << "a new one";
     EXPECT_EQ(after.model.backend(BackendId{4}).config.name, "b4");
     // So do the hops of backends, which workers find by id.
-    const std::vector<PlacedBackend> places = after.model.places();
+    const std::vector<BackendLocation> places = after.model.places();
     for (const BackendState& backend : after.model.backends())
         EXPECT_EQ(places[index(backend.id)].address, backend.config.endpoint.address);
     EXPECT_EQ(places[0].address, *parse_ipv4("198.51.100.21"));
@@ -159,13 +159,13 @@ TEST(StateFile, WhoIsInTheConfigurationNoMoreKeepsItsCallsAndItsId) {
     config.pools[0].backends.back().name = "b4";
     Life after(config, parse_state(text, kSecret, now), now.steady);
     const BackendState& b2 = after.model.backend(after.id("b2"));
-    EXPECT_EQ(b2.tenure, Tenure::Leaving);
+    EXPECT_EQ(b2.membership, Membership::Leaving);
     EXPECT_EQ(b2.config.endpoint, endpoint("198.51.100.22", 5060));
     EXPECT_EQ(after.model.life(b2.id, now.steady), BackendLife::Serves);
     EXPECT_EQ(after.id("b4"), BackendId{4});
     for (const auto& [id, name, weight] : elect(after.model, kProxies).candidates)
         EXPECT_NE(id, b2.id) << "no new calls";
-    EXPECT_TRUE(after.model.has_verdict(kProxies)) << "b4 is new: nobody waits for it";
+    EXPECT_TRUE(after.model.health_known(kProxies)) << "b4 is new: nobody waits for it";
 
     // With its pool it is gone, and its id is still nobody's.
     config = desk_config();
@@ -173,11 +173,11 @@ TEST(StateFile, WhoIsInTheConfigurationNoMoreKeepsItsCallsAndItsId) {
     config.vips.erase(config.vips.begin(), config.vips.begin() + 2);
     const Life third(config, parse_state(text, kSecret, now), now.steady);
     ASSERT_EQ(third.model.backends().size(), 4U);
-    EXPECT_EQ(third.model.backend(BackendId{1}).tenure, Tenure::Gone);
+    EXPECT_EQ(third.model.backend(BackendId{1}).membership, Membership::Removed);
     EXPECT_EQ(third.model.find_backend("borders", "n1").id, BackendId{3});
     const KeptState next = parse_state(text_of(third, now), kSecret, now);
     EXPECT_EQ(next.ids, 4U);
-    EXPECT_EQ(model_of(config, next).backend(BackendId{1}).tenure, Tenure::Gone);
+    EXPECT_EQ(model_of(config, next).backend(BackendId{1}).membership, Membership::Removed);
 }
 
 TEST(StateFile, AnotherAddressIsAnotherMachineThatHasNoneOfTheCalls) {
@@ -186,7 +186,8 @@ TEST(StateFile, AnotherAddressIsAnotherMachineThatHasNoneOfTheCalls) {
     Config config = desk_config();
     config.pools[0].backends[1].endpoint = endpoint("198.51.100.99", 5060);
     const Life after(config, parse_state(text, kSecret, now), now.steady);
-    EXPECT_EQ(after.model.backend(BackendId{1}).tenure, Tenure::Gone) << "its calls are nobody's";
+    EXPECT_EQ(after.model.backend(BackendId{1}).membership, Membership::Removed)
+        << "its calls are nobody's";
     EXPECT_EQ(after.model.find_backend("proxies", "b2").id, BackendId{4});
     EXPECT_EQ(after.model.backend(BackendId{4}).health, Health::Unknown);
     EXPECT_EQ(after.model.backend(BackendId{4}).evidence, "no verdict yet at its new address");
@@ -208,7 +209,7 @@ TEST(StateFile, TheLastBackendMayBeGone) {
         ASSERT_LT(index(owner), snapshot->backends.size()) << "it gets no call from now on";
     EXPECT_TRUE(snapshot->pools[1].unsettled);
     const KeptState next = parse_state(text_of(after, now), kSecret, now);
-    EXPECT_EQ(model_of(config, next).find_backend("proxies", "b3").tenure, Tenure::Leaving)
+    EXPECT_EQ(model_of(config, next).find_backend("proxies", "b3").membership, Membership::Leaving)
         << "nobody else gets its id";
 }
 
@@ -258,7 +259,7 @@ struct Folder {
     }
 };
 
-TEST(StateKeeper, WritesAtOnceOnChangeAndAtTheEnd) {
+TEST(StateWriter, WritesAtOnceOnChangeAndAtTheEnd) {
     const Folder folder;
     Life life;
     EXPECT_TRUE(read_state(folder.path, life.config, kSecret).is_new);
@@ -268,7 +269,7 @@ TEST(StateKeeper, WritesAtOnceOnChangeAndAtTheEnd) {
     };
     const TimePoint start = Clock::now();
     {
-        StateKeeper keeper(folder.path, kSecret, 42, life.model, life.publisher);
+        StateWriter keeper(folder.path, kSecret, 42, life.model, life.publisher);
         EXPECT_EQ(read_state(folder.path, life.config, kSecret).kept.lineage, 42U);
         struct stat status {};
         ASSERT_EQ(stat((folder.path + "/state.json").c_str(), &status), 0);
@@ -288,16 +289,16 @@ TEST(StateKeeper, WritesAtOnceOnChangeAndAtTheEnd) {
     EXPECT_FALSE(read_state(folder.path, life.config, kSecret).is_new);
 }
 
-TEST(StateKeeper, KeepsWhatItRefuses) {
+TEST(StateWriter, KeepsWhatItRefuses) {
     const Folder folder;
     Life life;
-    { const StateKeeper keeper(folder.path, kSecret, 42, life.model, life.publisher); }
+    { const StateWriter keeper(folder.path, kSecret, 42, life.model, life.publisher); }
     const std::string path = folder.path + "/state.json";
     const std::string text = read_file(path, 1U << 20);
     const StateAtStart refused = read_state(folder.path, life.config, SteeringSecret{8});
     EXPECT_EQ(refused.refusal, "it is of another secret");
     EXPECT_TRUE(refused.is_new);
-    { const StateKeeper keeper(folder.path, SteeringSecret{8}, 43, life.model, life.publisher); }
+    { const StateWriter keeper(folder.path, SteeringSecret{8}, 43, life.model, life.publisher); }
     EXPECT_NE(read_file(path, 1U << 20), text) << "of the other secret";
     // The secret was the wrong one: the file is put back.
     ASSERT_EQ(rename((path + ".refused").c_str(), path.c_str()), 0);
@@ -307,9 +308,9 @@ TEST(StateKeeper, KeepsWhatItRefuses) {
     EXPECT_EQ(again.kept.lineage, 42U);
 }
 
-TEST(StateKeeper, SurvivesAFolderThatCannotBe) {
+TEST(StateWriter, SurvivesAFolderThatCannotBe) {
     Life life;
-    StateKeeper keeper("/dev/null/state", kSecret, 42, life.model, life.publisher);
+    StateWriter keeper("/dev/null/state", kSecret, 42, life.model, life.publisher);
     keeper.tick(Clock::now());
 }
 

@@ -249,16 +249,16 @@ TEST_F(Replay, NeedsNobodyToTell) {
 
 /// A pool that deals out in turn, and remembers what it dealt.
 void deal_in_turn(World& here) {
-    auto dealer = std::make_shared<Dealer>();
-    dealer->by = SteerBy::RoundRobin;
-    dealer->members = {{kB1, 1}, {kB2, 1}, {kB3, 1}};
-    dealer->sequence = {0, 1, 2};
-    dealer->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
-    dealer->loads = std::make_shared<BackendLoads>();
+    auto picker = std::make_shared<Picker>();
+    picker->by = SteerBy::RoundRobin;
+    picker->members = {{kB1, 1}, {kB2, 1}, {kB3, 1}};
+    picker->sequence = {0, 1, 2};
+    picker->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
+    picker->loads = std::make_shared<BackendLoads>();
     Pool& pool = here.snapshot.pools[index(kProxies)];
-    pool.dealer = std::move(dealer);
+    pool.picker = std::move(picker);
     pool.marks = std::make_shared<SlotMarks>();
-    pool.remembers_all = pool.looks_closer = true;
+    pool.tracks_all_calls = pool.always_looks_up = true;
     pool.lifetimes = {100, 0, 20, 4, 0};
     here.snapshot.vips[index(kSipVip)].read_rules.want = kWantForCalls;
     here.give_call_table();

@@ -125,7 +125,7 @@ TEST(DeadOwner, IsRememberedForAsLongAsItsCallSpeaks) {
 TEST(Registration, LeavesABackendThatIsToBeEmptyWhenItIsRefreshed) {
     for (const SteerBy by : {SteerBy::Hash, SteerBy::RoundRobin}) {
         Site site(SteerBy::RoundRobin);
-        if (by == SteerBy::Hash) site.here.snapshot.pools[index(kProxies)].dealer.reset();
+        if (by == SteerBy::Hash) site.here.snapshot.pools[index(kProxies)].picker.reset();
         std::vector<std::string> phones;
         for (int i = 0; i < 60; ++i) {
             const std::string id = "phone-" + std::to_string(i);
@@ -138,12 +138,12 @@ TEST(Registration, LeavesABackendThatIsToBeEmptyWhenItIsRefreshed) {
         for (const std::string& id : phones)
             EXPECT_EQ(refreshed(id), kB1);
         // As it is behind the switch of a drain.
-        site.here.snapshot.backends[index(kB1)].is_to_be_empty = true;
+        site.here.snapshot.backends[index(kB1)].is_evacuating = true;
         auto slots = std::make_shared<SlotTable>(*site.here.snapshot.pools[index(kProxies)].slots);
         std::ranges::replace(*slots, kB1, kB2);
         site.here.snapshot.pools[index(kProxies)].slots = std::move(slots);
-        std::erase_if(site.dealer->members, [](const auto& one) { return one.id == kB1; });
-        site.dealer->sequence = {0, 1};
+        std::erase_if(site.picker->members, [](const auto& one) { return one.id == kB1; });
+        site.picker->sequence = {0, 1};
         for (const std::string& id : phones) {
             const BackendId now = refreshed(id);
             EXPECT_NE(now, kB1);
@@ -295,7 +295,7 @@ TEST(CallLife, AnUpdateOfACallThatWasTakenForRefusedSaysThatItLives) {
         static_cast<void>(send(Method::Update, "early"));
         static_cast<void>(send(Method::Ack, "ack"));
         const Steering update = send(Method::Update, "update"); // sees what was before it
-        taken_for_refused += update.call->state == CallState::Failed ? 1 : 0;
+        taken_for_refused += update.call->state == CallState::Refused ? 1 : 0;
         ASSERT_EQ(send(Method::Info, "info").call->state, CallState::Answered) << i;
     }
     EXPECT_GT(taken_for_refused, 0);
@@ -305,7 +305,7 @@ TEST(CallLife, AnUpdateOfACallThatWasTakenForRefusedSaysThatItLives) {
 /// In nat the legs of a proxy pass here, too, under the same Call-ID.
 TEST(CallLife, ARefusedCallThroughAProxyIsNoLivingOne) {
     Site site(SteerBy::LeastCalls);
-    for (Dealer::Member& member : site.dealer->members)
+    for (Picker::Member& member : site.picker->members)
         member.max_calls = 50;
     for (int i = 0; i < 500; ++i) {
         const std::string id = "refused-" + std::to_string(i);
@@ -327,7 +327,7 @@ TEST(CallLife, ARefusedCallThroughAProxyIsNoLivingOne) {
         goes_out(of(Method::Invite, proxy));
         goes_out(of(Method::Ack, proxy)); // to a 486 from outside
         static_cast<void>(site.send(of(Method::Ack, client)));
-        EXPECT_EQ(site.send(Site::message(Method::Ack, id, true)).call->state, CallState::Failed);
+        EXPECT_EQ(site.send(Site::message(Method::Ack, id, true)).call->state, CallState::Refused);
     }
     EXPECT_EQ(site.load(0).calls() + site.load(1).calls() + site.load(2).calls(), 0U);
 }
@@ -370,14 +370,14 @@ TEST(CallLife, IsTheSameWhetherAMessageIsReadAtOnceOrLater) {
     std::mt19937_64 random(11);
     std::array<Site, 2> sites{Site(SteerBy::LeastTransactions), Site(SteerBy::LeastTransactions)};
     for (Site& site : sites)
-        site.dealer->work.fill(4);
+        site.picker->work.fill(4);
     std::map<CallState, int> seen;
     int work_done = 0;
     for (int i = 0; i < 20'000; ++i) {
         const auto first_call = static_cast<std::uint64_t>(i) / 10; // so that many ring yet
         const std::string text = any_message(random, first_call);
         const auto bytes = std::as_bytes(std::span(text));
-        const Arrival arrival{bytes, {}};
+        const ReceivedMessage received{bytes, {}};
         std::array<std::optional<Call>, 2> calls;
         const auto all_work = [&] {
             std::uint64_t all = 0;
@@ -392,9 +392,9 @@ TEST(CallLife, IsTheSameWhetherAMessageIsReadAtOnceOrLater) {
                 read_digest(bytes, {.want = late == 0 ? Want::Everything : kWantForCalls});
             const Pool& pool = site.here.snapshot.pools[index(kProxies)];
             const std::uint64_t hash = steering_hash(pool, digest);
-            const Steering steering = steer(site.view(), kProxies, digest, hash, arrival);
+            const Steering steering = steer(site.view(), kProxies, digest, hash, received);
             if (digest.kind == PayloadKind::Response)
-                note_answer(site.view(), kProxies, digest, arrival);
+                note_answer(site.view(), kProxies, digest, received);
             ASSERT_TRUE(steering.backend);
             calls[late] = site.table.find(hash, site.view().now);
         }
@@ -405,7 +405,7 @@ TEST(CallLife, IsTheSameWhetherAMessageIsReadAtOnceOrLater) {
             ASSERT_EQ(sites[0].load(backend).work(), sites[1].load(backend).work()) << text;
     }
     for (const CallState state :
-         {CallState::Ringing, CallState::Answered, CallState::Ended, CallState::Failed})
+         {CallState::Ringing, CallState::Answered, CallState::Ended, CallState::Refused})
         EXPECT_GT(seen[state], 100) << name_of(state);
     EXPECT_GT(work_done, 100);
 }

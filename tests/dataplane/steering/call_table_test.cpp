@@ -34,7 +34,7 @@ constexpr Call ringing(unsigned number, CallTime deadline) {
 
 /// Hashes of one bucket pair that differ in nothing but their tags, and so share the home bucket.
 std::uint64_t in_bucket(std::uint64_t bucket, std::uint64_t tag) {
-    constexpr std::uint64_t kRows = std::uint64_t{1} << CallTable::kLeastRowBits;
+    constexpr std::uint64_t kRows = std::uint64_t{1} << CallTable::kMinRowBits;
     constexpr std::uint64_t kGroups = kManyWords / CallTable::kBucketWords / kRows;
     constexpr std::uint64_t kShared = (std::uint64_t{1} << CallTable::kSlotBits) / kGroups;
     return tag << 33 | (bucket % kRows) << CallTable::kSlotBits | bucket / kRows * kShared;
@@ -57,7 +57,7 @@ TEST(CallTime, KnowsWhatHasPassedAcrossTheWrap) {
 
 TEST(CallTable, FindsWhatWasRememberedUntilItsDeadlineHasPassed) {
     OwnTable own;
-    const Call call{backend(4095), CallState::Lasting, 9, kNow.after(3)};
+    const Call call{backend(4095), CallState::SoftState, 9, kNow.after(3)};
     EXPECT_EQ(own.table.remember(42, call, kNow).result, CallTable::Result::Added);
     EXPECT_EQ(own.table.find(42, kNow), call);
     EXPECT_EQ(own.table.find(42, kNow.after(3)), call);
@@ -224,7 +224,7 @@ TEST(CallTable, HoldsFiveEighthsOfItsWordsAndRefusesHardlyAny) {
 
 /// Slots share lines where there are few, and yet each is told by its words.
 TEST(CallTable, OfAnySizeKnowsTheSlotOfEachWordAndHoldsFiveEighths) {
-    for (std::size_t words = CallTable::kLeastWords; words <= 2 * kManyWords; words *= 4) {
+    for (std::size_t words = CallTable::kMinWords; words <= 2 * kManyWords; words *= 4) {
         OwnTable own(words);
         ASSERT_EQ(own.table.words(), words);
         std::mt19937_64 random(words);
@@ -263,7 +263,7 @@ TEST(CallTable, OfAnySizeKnowsTheSlotOfEachWordAndHoldsFiveEighths) {
 /// Beside a call, in its lines: told from calls, from each other, and from those of other calls.
 TEST(CallTable, NotesWhatACallHasMoreThanOneOf) {
     using Class = CallTable::NoteClass;
-    OwnTable own(CallTable::kLeastWords);
+    OwnTable own(CallTable::kMinWords);
     std::mt19937_64 random(4);
     for (int round = 0; round < 200; ++round) {
         own.table.clear();

@@ -104,7 +104,7 @@ TEST_P(Forks, RingUntilTheLastBranchHasFailed) {
             fork.refused(branch);
         ringing += fork.now()->state == CallState::Ringing ? 1 : 0;
         fork.refused(0);
-        ASSERT_EQ(fork.now()->state, CallState::Failed) << i;
+        ASSERT_EQ(fork.now()->state, CallState::Refused) << i;
     }
     // One branch in 14 is taken for the first.
     const double others = GetParam() - 1;
@@ -187,7 +187,7 @@ TEST(Forks, InTurnWithEachTryRefusedCountForNothing) {
         }
         fork.refused(5);
         fork.refused(4);
-        ASSERT_EQ(fork.now()->state, CallState::Failed) << i;
+        ASSERT_EQ(fork.now()->state, CallState::Refused) << i;
     }
     EXPECT_EQ(site.calls(), 0U);
 }
@@ -205,7 +205,7 @@ TEST(Forks, ACanceledBranchThatNobodySawBeginIsKnownByItsCancel) {
         fork.invite(1);
         fork.refused(0);
         fork.refused(1);
-        ASSERT_EQ(fork.now()->state, CallState::Failed) << i;
+        ASSERT_EQ(fork.now()->state, CallState::Refused) << i;
     }
     EXPECT_EQ(site.calls(), 0U);
 }
@@ -243,7 +243,7 @@ TEST(Forks, ByAProxyBehindTheVipCountForNothingWhenTheClientIsRefused) {
             goes_out(Method::Ack, leg, "busy" + std::to_string(leg));
         if (i % 2 == 0) {
             fork.refused(0);
-            ASSERT_EQ(fork.now()->state, CallState::Failed) << i;
+            ASSERT_EQ(fork.now()->state, CallState::Refused) << i;
             continue;
         }
         fork.answered("callee");
@@ -259,7 +259,7 @@ TEST(Forks, ByAProxyBehindTheVipCountForNothingWhenTheClientIsRefused) {
 /// Then nothing says which ACK is one to a success.
 TEST(Forks, WhoseBranchesFindNoRoomAreNotTakenForAnswered) {
     ForkSite site;
-    site.own = OwnTable(CallTable::kLeastWords);
+    site.own = OwnTable(CallTable::kMinWords);
     site.table = site.own.table;
     std::mt19937_64 random(1);
     const Call answered{kB1, CallState::Answered, 3, CallTime(900)};
@@ -285,7 +285,7 @@ TEST(Forks, WhoseBranchesFindNoRoomAreNotTakenForAnswered) {
 /// Else their refusals would be taken for answers.
 TEST(Forks, KeepWhatIsKnownOfTheirBranchesWhenNewCallsNeedRoom) {
     ForkSite site;
-    site.own = OwnTable(CallTable::kLeastWords);
+    site.own = OwnTable(CallTable::kMinWords);
     site.table = site.own.table;
     std::vector<Fork> forks;
     for (int i = 0; i < 40; ++i) {
@@ -314,7 +314,7 @@ TEST(Forks, ATryAfterAllHaveFailedIsACallAgain) {
         fork.invite_all();
         fork.refused(0);
         fork.refused(1);
-        ASSERT_EQ(fork.now()->state, CallState::Failed) << i;
+        ASSERT_EQ(fork.now()->state, CallState::Refused) << i;
         fork.send(Method::Invite, "z9hG4bK-voicemail-" + std::to_string(i), "");
         ASSERT_EQ(fork.now()->state, CallState::Ringing) << i;
         fork.answered("voicemail");

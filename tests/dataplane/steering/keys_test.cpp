@@ -49,14 +49,15 @@ struct Site {
         auto keys = std::make_shared<PoolKeys>();
         keys->by_method.fill(rule(type, std::move(header)));
         pool().keys = std::move(keys);
-        pool().looks_closer = true;
+        pool().always_looks_up = true;
     }
     Steering send(const std::string& message, std::string_view source = "192.0.2.7") {
         const SipDigest digest = read_digest(bytes_of(message));
         const SteerView view{here.snapshot, table, CallTime(7)};
-        const Arrival arrival{bytes_of(message), ip(source)};
-        const Steering said = would_steer(view, kProxies, digest, arrival);
-        const Steering done = steer(view, kProxies, digest, steering_hash(pool(), digest), arrival);
+        const ReceivedMessage received{bytes_of(message), ip(source)};
+        const Steering said = would_steer(view, kProxies, digest, received);
+        const Steering done =
+            steer(view, kProxies, digest, steering_hash(pool(), digest), received);
         EXPECT_EQ(said.backend, done.backend) << message;
         return done;
     }
@@ -288,7 +289,7 @@ TEST(Expires, IsTheLongestThatIsAskedFor) {
 
 TEST(Expires, IsHowLongARegistrationIsRemembered) {
     Site site;
-    site.pool().remembers_all = site.pool().looks_closer = true;
+    site.pool().tracks_all_calls = site.pool().always_looks_up = true;
     site.pool().lifetimes.unit_seconds = 15;
     site.pool().lifetimes.transaction = 3;
     const auto send = [&](const std::string& method, const std::string& expires, bool inside) {
@@ -329,7 +330,7 @@ TEST(Expires, IsHowLongARegistrationIsRemembered) {
 
 TEST(MaxCall, EndsCallsHoweverLivelyAndNoRegistration) {
     Site site;
-    site.pool().remembers_all = site.pool().looks_closer = true;
+    site.pool().tracks_all_calls = site.pool().always_looks_up = true;
     site.pool().lifetimes.unit_seconds = 15;
     site.pool().lifetimes.transaction = 3;
     site.pool().lifetimes.cap = 100;
@@ -337,9 +338,9 @@ TEST(MaxCall, EndsCallsHoweverLivelyAndNoRegistration) {
         const std::string message = builder.text();
         const SipDigest digest = read_digest(bytes_of(message));
         const SteerView view{site.here.snapshot, site.table, CallTime(now)};
-        const Arrival arrival{bytes_of(message), ip("192.0.2.7")};
+        const ReceivedMessage received{bytes_of(message), ip("192.0.2.7")};
         const std::uint64_t hash = steering_hash(site.pool(), digest);
-        static_cast<void>(steer(view, kProxies, digest, hash, arrival));
+        static_cast<void>(steer(view, kProxies, digest, hash, received));
         const auto call = site.table.find(hash, CallTime(now));
         return call ? call->deadline.left(CallTime(now)) : -1;
     };
@@ -377,10 +378,10 @@ TEST(Named, SendsTheCallToTheOwnerOfTheOneItNames) {
                     .set("Call-ID", id)
                     .set(header, other + ";to-tag=a;from-tag=b;local-tag=a;remote-tag=b")
                     .text();
-            ASSERT_TRUE(may_name_call(bytes_of(message))) << message;
+            ASSERT_TRUE(may_reference_call(bytes_of(message))) << message;
             const Steering first = site.send(message);
             EXPECT_EQ(first.backend, named.backend) << message;
-            EXPECT_EQ(first.rule, SteerRule::Named);
+            EXPECT_EQ(first.rule, SteerRule::Referenced);
             EXPECT_EQ(site.send(message).backend, named.backend);
             const Steering bye = site.send(
                 made("BYE").set("Call-ID", id).set("To", "<sip:b@example.com>;tag=x").text());
@@ -412,10 +413,10 @@ TEST(Named, IsForWhatBeginsOnly) {
                                    .set("To", "<sip:b@example.com>;tag=7")
                                    .set("Replaces", "other;to-tag=a;from-tag=b")
                                    .text();
-    EXPECT_NE(site.send(inside).rule, SteerRule::Named);
+    EXPECT_NE(site.send(inside).rule, SteerRule::Referenced);
     const std::string message =
         made("MESSAGE").set("Call-ID", "x").set("Replaces", "other;to-tag=a;from-tag=b").text();
-    EXPECT_FALSE(may_name_call(bytes_of(message)));
+    EXPECT_FALSE(may_reference_call(bytes_of(message)));
 }
 
 TEST(Named, WorkersOfASettledPoolSeeIt) {
@@ -454,7 +455,7 @@ TEST(Named, WorkersOfASettledPoolSeeIt) {
 
 TEST(Named, WorkersOfASettledPoolTellWhatBeginsFromWhatIsInside) {
     World here = world();
-    here.snapshot.vips[0].read_rules.want = Want::References;
+    here.snapshot.vips[0].read_rules.want = Want::CallReference;
     const auto go = [&](const std::string& message) {
         Bytes bytes = frame().ipv4(kClient, kDsrVip).udp(5060, 5060).payload(message).build();
         auto burst = std::make_unique<Burst>();
@@ -488,9 +489,10 @@ TEST(Named, ReadsNothingOutsideAndMissesNothing) {
         const auto bytes = guarded(text);
         for (const ScanLevel level : kScanLevels) {
             if (!has_scan_level(level)) continue;
-            const SipDigest digest = read_digest_at(level, bytes, {.want = Want::References});
-            EXPECT_TRUE(digest.may_refer || named_call(bytes).empty()) << name_of(level) << "\n"
-                                                                       << text;
+            const SipDigest digest = read_digest_at(level, bytes, {.want = Want::CallReference});
+            EXPECT_TRUE(digest.may_reference_call || referenced_call(bytes).empty())
+                << name_of(level) << "\n"
+                << text;
         }
     }
     for (std::size_t length = 0; length < 300; ++length) { // wherever in a block it stands
@@ -502,8 +504,10 @@ TEST(Named, ReadsNothingOutsideAndMissesNothing) {
             for (const ScanLevel level : kScanLevels) {
                 if (!has_scan_level(level)) continue;
                 // Require is the one that looks like them.
-                const SipDigest digest = read_digest_at(level, bytes, {.want = Want::References});
-                EXPECT_EQ(digest.may_refer, name != "To") << name_of(level) << " " << length;
+                const SipDigest digest =
+                    read_digest_at(level, bytes, {.want = Want::CallReference});
+                EXPECT_EQ(digest.may_reference_call, name != "To")
+                    << name_of(level) << " " << length;
             }
         }
     }
@@ -511,9 +515,9 @@ TEST(Named, ReadsNothingOutsideAndMissesNothing) {
         const std::string filler(length, 'x');
         const std::string message = "INVITE sip:b@e SIP/2.0\r\nX: " + filler +
                                     "\r\nreplaces: other;to-tag=a;from-tag=b\r\n\r\n";
-        EXPECT_TRUE(may_name_call(bytes_of(message))) << length;
-        EXPECT_EQ(named_call(bytes_of(message)), "other");
-        static_cast<void>(may_name_call(bytes_of(message).first(length)));
+        EXPECT_TRUE(may_reference_call(bytes_of(message))) << length;
+        EXPECT_EQ(referenced_call(bytes_of(message)), "other");
+        static_cast<void>(may_reference_call(bytes_of(message).first(length)));
     }
 }
 

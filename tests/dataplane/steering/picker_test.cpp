@@ -93,7 +93,7 @@ TEST(Flood, DoesNotSplitCallsOfSlotsThatAChangeMoved) {
     for (const bool by_hash : {true, false}) {
         Site site(SteerBy::RoundRobin);
         Pool& pool = site.here.snapshot.pools[index(kProxies)];
-        if (by_hash) pool.dealer.reset();
+        if (by_hash) pool.picker.reset();
         auto unsettled = std::make_shared<Unsettled>();
         auto old = std::make_shared<SlotTable>(*pool.slots);
         std::rotate(
@@ -131,9 +131,9 @@ TEST(Flood, DoesNotSplitCallsOfSlotsThatAChangeMoved) {
 
 TEST(RoundRobin, PassesOverWhoHasItsLimitAndRefusesWhenAllHave) {
     Site site(SteerBy::RoundRobin);
-    site.dealer->members[0].max_calls = 5;
-    site.dealer->members[1].max_calls = 7;
-    site.dealer->members[2].max_calls = 9;
+    site.picker->members[0].max_calls = 5;
+    site.picker->members[1].max_calls = 7;
+    site.picker->members[2].max_calls = 9;
     const auto dealt = deal(site, 21);
     EXPECT_EQ(dealt.at(kB1), 5);
     EXPECT_EQ(dealt.at(kB2), 7);
@@ -196,7 +196,7 @@ TEST(LeastCalls, FindsTheOnlyOneOfManyWithRoom) {
     Site site(SteerBy::LeastCalls, std::vector<unsigned>(kCount, 1));
     site.here.snapshot.backends.resize(kCount);
     for (std::size_t i = 0; i < kCount; ++i) {
-        site.dealer->members[i].max_calls = 10;
+        site.picker->members[i].max_calls = 10;
         site.load(static_cast<std::uint16_t>(i)).set({i == 77 ? 9U : 10U, 0}, {});
     }
     EXPECT_EQ(site.begin("last place").backend, BackendId{77});
@@ -235,9 +235,9 @@ TEST(Loads, FollowACallThatMovesToAnotherBackend) {
     Site site(SteerBy::RoundRobin);
     const BackendId first = site.begin("a").backend.value();
     site.here.snapshot.backends[index(first)].life = BackendLife::Dead;
-    site.dealer->members.erase(site.dealer->members.begin() +
+    site.picker->members.erase(site.picker->members.begin() +
                                static_cast<std::ptrdiff_t>(index(first)));
-    site.dealer->sequence = {0, 1};
+    site.picker->sequence = {0, 1};
     const Steering moved = site.begin("a");
     ASSERT_TRUE(moved.backend);
     EXPECT_NE(moved.backend, first);
@@ -250,8 +250,8 @@ namespace {
 /// A site whose backends answer, as a test says.
 struct AnsweringSite : Site {
     explicit AnsweringSite(SteerBy by) : Site(by) {
-        dealer->work.fill(4);
-        if (by == SteerBy::LeastWork) dealer->work[static_cast<std::size_t>(Method::Invite)] = 7;
+        picker->work.fill(4);
+        if (by == SteerBy::LeastWork) picker->work[static_cast<std::size_t>(Method::Invite)] = 7;
         Pool& pool = here.snapshot.pools[index(kProxies)];
         pool.transaction_hash = hash_prefix(here.snapshot.secret, 0x1111, KeyType::Transaction);
         pool.lifetimes.ringing = 13;

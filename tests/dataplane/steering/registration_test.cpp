@@ -40,16 +40,17 @@ struct Site {
         auto keys = std::make_shared<PoolKeys>();
         keys->by_method.fill({type, hash_prefix(here.snapshot.secret, 0x1111, hashed), "X-Tenant"});
         pool().keys = std::move(keys);
-        pool().looks_closer = true;
+        pool().always_looks_up = true;
     }
     [[nodiscard]] Pool& pool() { return here.snapshot.pools[index(kProxies)]; }
 
     Steering send(const std::string& message) {
         const SipDigest digest = read_digest(bytes_of(message), {.want = kWantForCalls});
         const SteerView view{here.snapshot, table, now};
-        const Arrival arrival{bytes_of(message), ip("192.0.2.7")};
-        const Steering said = would_steer(view, kProxies, digest, arrival);
-        const Steering done = steer(view, kProxies, digest, steering_hash(pool(), digest), arrival);
+        const ReceivedMessage received{bytes_of(message), ip("192.0.2.7")};
+        const Steering said = would_steer(view, kProxies, digest, received);
+        const Steering done =
+            steer(view, kProxies, digest, steering_hash(pool(), digest), received);
         EXPECT_EQ(said.backend, done.backend) << message;
         EXPECT_EQ(said.rule == SteerRule::Registered, done.rule == SteerRule::Registered);
         return done;
@@ -65,7 +66,7 @@ struct Site {
         pool().unsettled = std::move(unsettled);
         pool().slots = std::move(next);
     }
-    void drain(BackendId id) { here.snapshot.backends[index(id)].is_to_be_empty = true; }
+    void drain(BackendId id) { here.snapshot.backends[index(id)].is_evacuating = true; }
     /// Units for which an address is remembered; -1: it is not.
     [[nodiscard]] int left(const std::string& user) {
         const std::string message = request_for(user, "OPTIONS").text();
@@ -182,7 +183,7 @@ TEST(Registered, IsFoundThroughEveryChangeByAllThatAsksForIt) {
 TEST(Registered, MovesFromABackendThatDrainsWithItsNextRefreshAndNotSooner) {
     Site site;
     for (const std::string& user : some_users()) {
-        site.here.snapshot.backends[index(kB1)].is_to_be_empty = false;
+        site.here.snapshot.backends[index(kB1)].is_evacuating = false;
         const BackendId before = site.registers(user).backend.value();
         site.change();
         site.drain(before);
@@ -195,7 +196,7 @@ TEST(Registered, MovesFromABackendThatDrainsWithItsNextRefreshAndNotSooner) {
         const Steering moved = site.registers(user);
         EXPECT_NE(moved.backend, before);
         EXPECT_EQ(site.send(Site::request_for(user, "MESSAGE").text()).backend, moved.backend);
-        site.here.snapshot.backends[index(before)].is_to_be_empty = false;
+        site.here.snapshot.backends[index(before)].is_evacuating = false;
         EXPECT_EQ(site.registers(user).backend, moved.backend) << "and stays there";
     }
 }
@@ -317,7 +318,7 @@ TEST(Registered, LeavesItsBackendOnlyForOneThatAcceptsIt) {
 
         if (dies) leaves.life = BackendLife::Dead;
         EXPECT_EQ(site.registers("alice").backend, next);
-        leaves.is_to_be_empty = false; // meanwhile
+        leaves.is_evacuating = false; // meanwhile
         leaves.life = BackendLife::Serves;
         site.hear("alice", next, 200);
         EXPECT_EQ(asked(), next) << dies;
@@ -388,7 +389,7 @@ TEST(Registered, InAFloodGoesToWhereItIsLookedFor) {
 /// Those who registered again stay; strangers push out each other, and neither calls nor them.
 TEST(Registered, StaysThroughAFloodOfRegistrationsAndSoDoCalls) {
     Site site;
-    const OwnTable small(CallTable::kLeastWords);
+    const OwnTable small(CallTable::kMinWords);
     site.table = small.table;
     std::vector<BackendId> at;
     const std::vector<std::string> users = some_users(60);

@@ -197,12 +197,12 @@ TEST(Steer, DependsOnEveryBitOfTheSecret) {
 
 TEST(Steer, SteersNothingBeforeTheVerdict) {
     World here = world();
-    here.snapshot.pools[index(kProxies)].has_verdict = false;
+    here.snapshot.pools[index(kProxies)].health_known = false;
     const Steering steering = steer_by(here.snapshot, kProxies, "a@b");
     EXPECT_EQ(steering.backend, std::nullopt);
-    EXPECT_EQ(steering.refusal, Outcome::NoVerdict);
+    EXPECT_EQ(steering.refusal, Outcome::HealthUnknown);
     here.snapshot.pools[index(kProxies)].slots = nullptr;
-    EXPECT_EQ(steer_by(here.snapshot, kProxies, "a@b").refusal, Outcome::NoVerdict);
+    EXPECT_EQ(steer_by(here.snapshot, kProxies, "a@b").refusal, Outcome::HealthUnknown);
     EXPECT_TRUE(steer_by(here.snapshot, kInside, "a@b").backend); // the other pool has its own
 }
 

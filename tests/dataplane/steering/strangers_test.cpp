@@ -25,7 +25,7 @@ struct Crowd : Site {
         pool().lifetimes.ringing = 13;
         pool().lifetimes.transaction = 3;
         pool().lifetimes.unit_seconds = 15;
-        for (Dealer::Member& member : dealer->members)
+        for (Picker::Member& member : picker->members)
             member.max_calls = 1'000;
     }
     Pool& pool() { return here.snapshot.pools[index(kProxies)]; }
@@ -268,10 +268,10 @@ TEST(Strangers, ANotifyThatTerminatesEndsItsSubscription) {
     const BackendId owner =
         site.hear(made("SUBSCRIBE", "s").line("Expires: 3600").text()).backend.value();
     site.answers(answered(200, "SUBSCRIBE", "s").to_tag("n").line("Expires: 3600").text(), owner);
-    EXPECT_EQ(site.known("s")->state, CallState::Lasting);
+    EXPECT_EQ(site.known("s")->state, CallState::SoftState);
     site.goes_out(
         made("NOTIFY", "s").to_tag("a").line("Subscription-State: active;expires=9").text(), owner);
-    EXPECT_EQ(site.known("s")->state, CallState::Lasting);
+    EXPECT_EQ(site.known("s")->state, CallState::SoftState);
     site.goes_out(made("NOTIFY", "s").to_tag("a").line("Subscription-State: Terminated").text(),
                   owner);
     EXPECT_EQ(site.known("s")->state, CallState::Ended);
@@ -292,18 +292,18 @@ TEST_P(Refusals, FreeWhatWasAskedWhereAnswersPass) {
         EXPECT_LE(site.left("r"), 4) << "nobody has granted it";
         site.answers(answered(100, GetParam(), "r").text(), owner);
         site.answers(answered(status, GetParam(), "r").to_tag("b").text(), owner);
-        EXPECT_EQ(site.known("r")->state, CallState::Failed);
+        EXPECT_EQ(site.known("r")->state, CallState::Refused);
         EXPECT_LE(site.left("r"), 4);
         EXPECT_EQ(site.load(0).all() + site.load(1).all() + site.load(2).all(), 0U);
         // With credentials it goes there again, and is granted.
         EXPECT_EQ(site.hear(ask).backend, owner);
         site.answers(answered(200, GetParam(), "r").to_tag("b").line("Expires: 600").text(), owner);
-        EXPECT_EQ(site.known("r")->state, CallState::Lasting);
+        EXPECT_EQ(site.known("r")->state, CallState::SoftState);
         EXPECT_EQ(site.left("r"), GetParam() == "REFER" ? 900 : 600 / 15 + 1 + 3);
         // A refresh that is refused, or not answered, ends nothing that was granted.
         site.hear(ask);
         site.answers(answered(status, GetParam(), "r").to_tag("b").text(), owner);
-        EXPECT_EQ(site.known("r")->state, CallState::Lasting);
+        EXPECT_EQ(site.known("r")->state, CallState::SoftState);
         EXPECT_GE(site.left("r"), 600 / 15);
     }
 }
@@ -314,11 +314,11 @@ TEST_P(Refusals, ByABackendOfSomebodyOutsideAreHeardToo) {
     site.goes_out(ask, kB2);
     EXPECT_LE(site.left("out"), 4);
     EXPECT_EQ(site.hear(answered(403, GetParam(), "out").to_tag("x").text()).backend, kB2);
-    EXPECT_EQ(site.known("out")->state, CallState::Failed);
+    EXPECT_EQ(site.known("out")->state, CallState::Refused);
     EXPECT_LE(site.left("out"), 4);
     site.goes_out(ask, kB2);
     site.hear(answered(200, GetParam(), "out").to_tag("x").line("Expires: 3600").text());
-    EXPECT_EQ(site.known("out")->state, CallState::Lasting);
+    EXPECT_EQ(site.known("out")->state, CallState::SoftState);
     EXPECT_GE(site.left("out"), 3600 / 15);
 }
 
@@ -354,7 +354,7 @@ TEST(Refusals, OfAnInviteAreHeardThoughNobodyAcknowledgesThem) {
         const std::string via = "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK" + id;
         const BackendId owner = site.hear(made("INVITE", id).via(via).text()).backend.value();
         site.answers(answered(403, "INVITE", id).via(via).to_tag("no").text(), owner);
-        ASSERT_EQ(site.known(id)->state, CallState::Failed);
+        ASSERT_EQ(site.known(id)->state, CallState::Refused);
     }
     EXPECT_EQ(site.calls(), 0U);
 }
@@ -382,9 +382,9 @@ TEST(Refusals, AGrantIsReadFromTheAnswer) {
 /// A table under living calls: they stay, and their numbers are true.
 TEST(FullTable, KeepsItsCallsAndTheirNumbers) {
     Crowd site;
-    for (Dealer::Member& member : site.dealer->members)
-        member.max_calls = Dealer::kNoLimit;
-    site.use_small_table(CallTable::kLeastWords);
+    for (Picker::Member& member : site.picker->members)
+        member.max_calls = Picker::kNoLimit;
+    site.use_small_table(CallTable::kMinWords);
     const auto id_of = [](int call) { return "living-" + std::to_string(call); };
     const auto ack = [&](const std::string& id) {
         site.hear(made("ACK", id).to_tag("b").via("SIP/2.0/UDP a;branch=z9hG4bKack" + id).text());
@@ -402,7 +402,7 @@ TEST(FullTable, KeepsItsCallsAndTheirNumbers) {
         living.emplace_back(id_of(i), begun.backend.value());
         ack(id_of(i));
     }
-    ASSERT_EQ(living.size(), CallTable::kLeastWords) << "all words are calls";
+    ASSERT_EQ(living.size(), CallTable::kMinWords) << "all words are calls";
     EXPECT_EQ(full, 3'000 - static_cast<int>(living.size()));
     EXPECT_EQ(site.calls(), living.size());
     for (const std::string& method : kInDialog) // strangers, and what begins

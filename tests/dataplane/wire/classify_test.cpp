@@ -44,7 +44,7 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 TEST(Classify, KnowsAFrameForAVip) {
     const Classified found = classify(world(), to_vip());
     EXPECT_EQ(found.end, std::nullopt);
-    EXPECT_EQ(found.frame.origin, Origin::Client);
+    EXPECT_EQ(found.frame.leg, Leg::ClientToVip);
     EXPECT_EQ(found.frame.vip, kSipVip);
     EXPECT_EQ(found.frame.pool, kProxies);
     EXPECT_EQ(found.frame.backend, std::nullopt);
@@ -184,7 +184,7 @@ TEST(Classify, KnowsANatBackendByAddressAndServicePort) {
     };
     const Classified found = classify(world(), from("203.0.113.22", kNatUdpPort));
     EXPECT_EQ(found.end, std::nullopt);
-    EXPECT_EQ(found.frame.origin, Origin::NatBackend);
+    EXPECT_EQ(found.frame.leg, Leg::BackendToClient);
     EXPECT_EQ(found.frame.backend, kN2);
     EXPECT_EQ(found.frame.pool, kInside);
     EXPECT_EQ(found.frame.vip, kNattedVip);
@@ -216,11 +216,11 @@ TEST(Classify, KnowsABackendThatCallsAVip) {
     };
     const Classified to_nat = classified(kNatVip);
     EXPECT_EQ(to_nat.end, std::nullopt);
-    EXPECT_EQ(to_nat.frame.origin, Origin::BackendCall);
+    EXPECT_EQ(to_nat.frame.leg, Leg::BackendToVip);
     EXPECT_EQ(to_nat.frame.backend, kN1);
     EXPECT_EQ(to_nat.frame.vip, kNattedVip);
     const Classified to_dsr = classified(kDsrVip);
-    EXPECT_EQ(to_dsr.frame.origin, Origin::Client) << "who answers it himself";
+    EXPECT_EQ(to_dsr.frame.leg, Leg::ClientToVip) << "who answers it himself";
     EXPECT_EQ(to_dsr.frame.backend, std::nullopt);
 }
 
@@ -228,10 +228,10 @@ TEST(Classify, KnowsTheAnswersToProbes) {
     const auto answer = [](std::string_view from) {
         return frame().ipv4(from, kOwnAddress).udp(5060, kProbeUdpPort).sip(response(200, "OK"));
     };
-    EXPECT_EQ(classify(world(), answer(kDsrVip)).frame.origin, Origin::ProbeTarget);
+    EXPECT_EQ(classify(world(), answer(kDsrVip)).frame.leg, Leg::ProbeReply);
     EXPECT_EQ(end_of(answer(kDsrVip)), std::nullopt);
     const auto nat = frame().ipv4("203.0.113.21", kOwnAddress).udp(kNatUdpPort, kProbeUdpPort);
-    EXPECT_EQ(classify(world(), nat).frame.origin, Origin::ProbeTarget);
+    EXPECT_EQ(classify(world(), nat).frame.leg, Leg::ProbeReply);
     EXPECT_EQ(end_of(nat), std::nullopt);
     EXPECT_EQ(end_of(answer("198.51.100.21")), std::nullopt)
         << "from a backend's own address: the control plane says what is wrong with it";
@@ -239,7 +239,7 @@ TEST(Classify, KnowsTheAnswersToProbes) {
         EXPECT_FALSE(classify(world(), answer(known)).frame.is_stranger);
     const Classified stranger = classify(world(), answer(kClient));
     EXPECT_EQ(stranger.end, std::nullopt) << "a server's second address, which nobody configured";
-    EXPECT_EQ(stranger.frame.origin, Origin::ProbeTarget);
+    EXPECT_EQ(stranger.frame.leg, Leg::ProbeReply);
     EXPECT_TRUE(stranger.frame.is_stranger);
 }
 
@@ -249,7 +249,7 @@ TEST(Classify, TakesTheFirstFragmentForAnAnswerToAProbe) {
     const auto first = FrameBuilder(answer).sip(response(200, "OK")).fragment(0, true);
     const Classified found = classify(world(), first);
     EXPECT_EQ(found.end, std::nullopt);
-    EXPECT_EQ(found.frame.origin, Origin::ProbeTarget);
+    EXPECT_EQ(found.frame.leg, Leg::ProbeReply);
     EXPECT_EQ(text_of(found.frame.payload()), response(200, "OK").text());
     EXPECT_EQ(end_of(FrameBuilder(first).fragment(185, true)), Outcome::Punted);
     EXPECT_EQ(end_of(FrameBuilder(first).udp(5060, 9).udp_length(3000)), Outcome::Punted);

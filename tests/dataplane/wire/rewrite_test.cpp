@@ -29,8 +29,8 @@ rewrite(const World& here, const Bytes& in, BackendId backend = kN1, const Clien
     result.frame.bytes = bytes.data();
     result.frame.length = static_cast<std::uint32_t>(bytes.size());
     EXPECT_EQ(classify(here.snapshot, PortView{{}, 0, true}, result.frame), std::nullopt);
-    if (result.frame.origin == Origin::Client) result.frame.backend = backend;
-    result.frame.rx_port = PortId{result.frame.origin == Origin::NatBackend};
+    if (result.frame.leg == Leg::ClientToVip) result.frame.backend = backend;
+    result.frame.rx_port = PortId{result.frame.leg == Leg::BackendToClient};
     result.end = rewrite(here.snapshot, here.next_hops, here.ports, result.frame, clients);
     result.bytes.assign(bytes.begin(), bytes.end());
     return result;

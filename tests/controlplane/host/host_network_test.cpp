@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kernel: what it sets up and sees, in network namespaces of its own. Needs root.
-#include "host/kernel.hpp"
+// host_network: what it sets up and sees, in network namespaces of its own. Needs root.
+#include "host/host_network.hpp"
 #include "host/neighbours.hpp"
 #include "kernel_fixture.hpp"
 
@@ -19,7 +19,7 @@ constexpr HopId kFirstBackend{0};
 
 TEST_F(KernelTest, GivesTheTwinItsMacMtuAddressesAndArpManners) {
     const Wire wire("vd-p0");
-    const Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    const HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     const std::string link = shell("ip link show vd-p0");
     EXPECT_TRUE(contains(link, "02:00:00:00:00:02")) << link;
     EXPECT_TRUE(contains(link, "mtu 1400")) << link;
@@ -39,7 +39,8 @@ TEST_F(KernelTest, PutsAVipOnTheTwinWhosePrefixCoversIt) {
     config.ports.resize(2);
     config.ports[1].name = "p1";
     config.ports[1].addresses = {{ip("203.0.113.2"), 24}};
-    const Kernel kernel(config, backends_in_order(config), {twin("vd-p0"), twin("vd-p1")}, loop);
+    const HostNetwork kernel(
+        config, backends_in_order(config), {twin("vd-p0"), twin("vd-p1")}, loop);
     EXPECT_TRUE(contains(shell("ip -4 addr show vd-p1"), "203.0.113.10/32"));
     EXPECT_FALSE(contains(shell("ip -4 addr show vd-p0"), "203.0.113.10"));
 }
@@ -53,7 +54,7 @@ TEST_F(KernelTest, LeavesTheAddressOfAVipToAnotherProgram) {
     };
     const auto rules = [] { return shell("ip rule | grep -c 'from 198.51.100.10 .*22016'"); };
     {
-        Kernel kernel(config, backends_in_order(config), {twin("vd-p0")}, loop);
+        HostNetwork kernel(config, backends_in_order(config), {twin("vd-p0")}, loop);
         EXPECT_EQ(addresses(), "198.51.100.2/24 203.0.113.10/32\n");
         // Its packets leave as those of any VIP once somebody has put it there.
         run("ip addr add 198.51.100.10/32 dev vd-p0");
@@ -94,7 +95,8 @@ TEST_F(KernelTest, LeadsAnswersAsTheKernelsRuleForTheVipDoes) {
     config.ports[1].name = "p1";
     config.ports[1].addresses = {{ip("203.0.113.2"), 24}};
     config.ports[1].gateway = ip("203.0.113.1");
-    const Kernel kernel(config, backends_in_order(config), {twin("vd-p0"), twin("vd-p1")}, loop);
+    const HostNetwork kernel(
+        config, backends_in_order(config), {twin("vd-p0"), twin("vd-p1")}, loop);
     const NextHops& table = kernel.next_hops().next_hops;
     const auto gateway_of = [&](std::size_t vip, const char* client) {
         const Route* route = table.route_to(ip(client));
@@ -120,7 +122,7 @@ TEST_F(KernelTest, LeadsAnswersAsTheKernelsRuleForTheVipDoes) {
 
 TEST_F(KernelTest, UsesTheGatewayForItsOwnAddressesAndNeverForTheHost) {
     const Wire wire("vd-p0");
-    const Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    const HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     for (const char* source : {"198.51.100.2", "198.51.100.10", "203.0.113.10"}) {
         const std::string from = std::string(" from ") + source;
         EXPECT_TRUE(
@@ -135,7 +137,7 @@ TEST_F(KernelTest, LearnsTheMacOfABackendAndThatItChanged) {
     Wire wire("vd-p0");
     wire.live_on(loop);
     wire.stations[ip("198.51.100.21")] = kFirstMac;
-    const Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    const HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     const auto mac = [&] { return kernel.next_hops().next_hops.hops[index(kFirstBackend)].mac; };
     const std::uint64_t before = kernel.version();
     EXPECT_EQ(mac(), std::nullopt);
@@ -151,7 +153,7 @@ TEST_F(KernelTest, ForgetsTheMacOfABackendThatIsGone) {
     Wire wire("vd-p0");
     wire.live_on(loop);
     wire.stations[ip("198.51.100.21")] = kFirstMac;
-    const Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    const HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     const auto mac = [&] { return kernel.next_hops().next_hops.hops[index(kFirstBackend)].mac; };
     ASSERT_TRUE(becomes([&] { return mac().has_value(); }));
     wire.stations.clear();
@@ -166,7 +168,7 @@ TEST_F(KernelTest, NeverAsksForABackendWithAStaticMac) {
     Wire wire("vd-p0");
     wire.live_on(loop);
     wire.stations[ip("198.51.100.21")] = kFirstMac;
-    const Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    const HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     const std::vector<NextHop>& hops = kernel.next_hops().next_hops.hops;
     EXPECT_EQ(hops[1], (NextHop{PortId{0}, ip("198.51.100.22"), kSecondMac}));
     EXPECT_TRUE(becomes([&] { return hops[0].mac.has_value(); }));
@@ -177,7 +179,7 @@ TEST_F(KernelTest, ReachesAFarNatBackendByTheGateway) {
     Wire wire("vd-p0");
     wire.live_on(loop);
     wire.stations[ip("198.51.100.1")] = kFirstMac;
-    const Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    const HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     const NextHop expected{PortId{0}, ip("198.51.100.1"), kFirstMac};
     EXPECT_TRUE(becomes([&] { return kernel.next_hops().next_hops.hops[2] == expected; }));
     EXPECT_EQ(wire.asked.count(ip("192.0.2.23")), 0U);
@@ -187,7 +189,7 @@ TEST_F(KernelTest, SeesRoutesComeAndGoAndKeepsTheirHopIds) {
     Wire wire("vd-p0");
     wire.live_on(loop);
     wire.stations[ip("198.51.100.7")] = kFirstMac;
-    const Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    const HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     const auto hop_to = [&](const char* address) -> std::optional<HopId> {
         const Route* route = kernel.next_hops().next_hops.route_to(ip(address));
         return route == nullptr ? std::nullopt : route->gateway;
@@ -216,7 +218,7 @@ TEST_F(KernelTest, RecoversWhenTheTwinWasDown) {
     Wire wire("vd-p0");
     wire.live_on(loop);
     wire.stations[ip("198.51.100.21")] = kFirstMac;
-    const Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    const HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     const NextHops& table = kernel.next_hops().next_hops;
     const auto whole = [&] {
         return table.hops[0].mac == kFirstMac && table.route_to(ip("192.0.2.77")) != nullptr;
@@ -231,7 +233,7 @@ TEST_F(KernelTest, RecoversWhenTheTwinWasDown) {
 
 TEST_F(KernelTest, SaysOnceThatSomebodyRemovedATwin) {
     const Wire wire("vd-p0");
-    const Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    const HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     const auto kept = std::make_shared<spdlog::sinks::ringbuffer_sink_st>(100);
     const auto usual = spdlog::default_logger();
     spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", kept));
@@ -251,7 +253,7 @@ TEST_F(KernelTest, SaysOnceThatSomebodyRemovedATwin) {
 
 TEST_F(KernelTest, SeesTheLastStateAfterTheKernelDroppedMessages) {
     Wire wire("vd-p0");
-    const Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    const HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     run("seq 0 39999 | awk '{r = \"203.0.113.\" $1 % 100 \"/32 dev vd-p0\";"
         "print \"route add \" r; print \"route del \" r}' | ip -batch -");
     run("ip neigh replace 198.51.100.77 lladdr 02:00:00:00:01:01 dev vd-p0 nud permanent");
@@ -270,7 +272,7 @@ TEST_F(KernelTest, ResolvesAClientOnTheLink) {
     Wire wire("vd-p0");
     wire.live_on(loop);
     wire.stations[ip("198.51.100.77")] = kFirstMac;
-    Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     kernel.resolve(PortId{0}, ip("198.51.100.77"), Clock::now());
     EXPECT_TRUE(becomes([&] {
         const MacAddr* mac =
@@ -281,7 +283,7 @@ TEST_F(KernelTest, ResolvesAClientOnTheLink) {
 
 TEST_F(KernelTest, ResolvesAnAddressAtMostOnceASecondAndOnlyOnTheLink) {
     const Wire wire("vd-p0");
-    Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     const auto asks_at = [&](TimePoint now) {
         (void)shell("ip neigh del 198.51.100.77 dev vd-p0");
         kernel.resolve(PortId{0}, ip("198.51.100.77"), now);
@@ -357,7 +359,7 @@ TEST_F(KernelTest, KeepsABackendThatAFullTableOfTheKernelLost) {
 TEST_F(KernelTest, HasAStaleClientConfirmed) {
     Wire wire("vd-p0");
     wire.live_on(loop);
-    const Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
+    const HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     run("echo 1 > /proc/sys/net/ipv4/neigh/vd-p0/delay_first_probe_time");
     run("ip neigh replace 198.51.100.77 lladdr 02:00:00:00:01:01 dev vd-p0 nud stale");
     EXPECT_TRUE(becomes([&] { return wire.asked_at[ip("198.51.100.77")] == kFirstMac; }));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// call_store: the memory behind the table of calls, and what the control plane does with it.
+// call_table_file: the memory behind the table of calls, and what the control plane does with it.
 //
 // The table lies in a file that is mapped by all: when viaductd is killed it stays, and the next
 // one goes on with it. A file that is damaged, or of other settings, another secret or another
@@ -21,7 +21,7 @@
 
 namespace viaduct {
 
-class CallStore {
+class CallTableFile {
 public:
     struct Shape {
         std::size_t words = std::size_t{1} << 21;
@@ -33,10 +33,10 @@ public:
     [[nodiscard]] static std::size_t words_for(std::size_t calls) noexcept;
 
     /// Maps `path`, as it is if it fits, else anew. Throws Error when it cannot be made.
-    CallStore(const std::string& path, const Shape& shape);
-    ~CallStore(); ///< the file stays
-    CallStore(const CallStore&) = delete;
-    CallStore& operator=(const CallStore&) = delete;
+    CallTableFile(const std::string& path, const Shape& shape);
+    ~CallTableFile(); ///< the file stays
+    CallTableFile(const CallTableFile&) = delete;
+    CallTableFile& operator=(const CallTableFile&) = delete;
 
     [[nodiscard]] CallTable table() const noexcept { return table_; }
     /// Whether what another process had remembered is there.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kernel: what the kernel knows and does for us: addresses of the TAP twins, routes, next-hop MACs,
-// the drop filter on interfaces that net_af_packet reads.
+// host_network: what the kernel knows and does for us: addresses of the TAP twins, routes, next-hop
+// MACs, the drop filter on interfaces that net_af_packet reads.
 //
 // rtnetlink messages by libnl (netlink.hpp); libnl-route-3 lacks NTF_EXT_MANAGED and the bpf
 // filter. Everything it adds it removes again in the destructor; what a killed predecessor left is
@@ -23,8 +23,8 @@
 namespace viaduct {
 
 /// How to reach a backend or a client, and the address we send from. What the rest of the control
-/// plane needs of Kernel; replay and tests make one from the configuration alone.
-struct NextHopSource {
+/// plane needs of HostNetwork; replay and tests make one from the configuration alone.
+struct HostPaths {
     std::vector<MacAddr> port_macs;       ///< by PortId
     std::vector<Ipv4Addr> port_addresses; ///< by PortId: first address of the port; 0.0.0.0: none
     NextHops next_hops;                   ///< backend b has HopId b
@@ -67,7 +67,7 @@ struct TwinPort {
     bool kernel_hears = true; ///< `interface` gives its frames to the kernel, too (net_af_packet)
 };
 
-class Kernel {
+class HostNetwork {
 public:
     /// `backends` by BackendId. Cleans up after a killed predecessor, then configures the twins:
     /// MAC, MTU, up, addresses of the port and of the VIPs, arp_ignore, gateway in a routing table
@@ -75,20 +75,20 @@ public:
     /// net_af_packet interfaces the ingress drop filter, with IPv6 off. Watches routes and
     /// neighbours on `loop`. Throws Error naming the port and what failed, or an address that the
     /// host has elsewhere; then everything is undone.
-    Kernel(const Config& config,
-           std::vector<PlacedBackend> backends,
-           const std::vector<TwinPort>& ports,
-           Loop& loop);
-    ~Kernel(); ///< removes everything it added; never throws
-    Kernel(const Kernel&) = delete;
-    Kernel& operator=(const Kernel&) = delete;
+    HostNetwork(const Config& config,
+                std::vector<BackendLocation> backends,
+                const std::vector<TwinPort>& ports,
+                Loop& loop);
+    ~HostNetwork(); ///< removes everything it added; never throws
+    HostNetwork(const HostNetwork&) = delete;
+    HostNetwork& operator=(const HostNetwork&) = delete;
 
     /// Takes up the VIPs of another configuration with the same ports, and other backends. Throws
     /// Error naming what failed; then nothing has changed.
-    void reconfigure(const Config& config, std::vector<PlacedBackend> backends);
+    void reconfigure(const Config& config, std::vector<BackendLocation> backends);
 
     /// Current view; `version()` grows when it changes.
-    [[nodiscard]] const NextHopSource& next_hops() const noexcept;
+    [[nodiscard]] const HostPaths& next_hops() const noexcept;
     [[nodiscard]] std::uint64_t version() const noexcept;
 
     /// True once after the kernel told of a change of any network interface.

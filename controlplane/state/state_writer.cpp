@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "state/state_keeper.hpp"
+#include "state/state_writer.hpp"
 
 #include "log.hpp"
 
@@ -12,7 +12,7 @@ namespace viaduct {
 
 namespace {
 
-constexpr std::size_t kMostBytes = 64U << 20;
+constexpr std::size_t kMaxBytes = 64U << 20;
 
 std::uint64_t draw_lineage() {
     std::random_device random;
@@ -36,7 +36,7 @@ read_state(const std::string& folder, const Config& config, const SteeringSecret
     const std::string path = path_in(folder);
     StateAtStart state;
     try {
-        const std::string text = read_file(path, kMostBytes);
+        const std::string text = read_file(path, kMaxBytes);
         if (!text.empty()) {
             KeptState kept = parse_state(text, secret);
             static_cast<void>(model_of(config, kept)); // whether it fits
@@ -55,7 +55,7 @@ read_state(const std::string& folder, const Config& config, const SteeringSecret
     return state;
 }
 
-StateKeeper::StateKeeper(const std::string& folder,
+StateWriter::StateWriter(const std::string& folder,
                          const SteeringSecret& secret,
                          std::uint64_t lineage,
                          const PoolModel& model,
@@ -65,21 +65,21 @@ StateKeeper::StateKeeper(const std::string& folder,
     static_cast<void>(write_now());
 }
 
-StateKeeper::~StateKeeper() {
+StateWriter::~StateWriter() {
     static_cast<void>(write_now());
 }
 
-std::string StateKeeper::text() const {
+std::string StateWriter::text() const {
     return print_state(state_of(model_, publisher_, lineage_), secret_);
 }
 
 /// Once for the same thing.
-void StateKeeper::complain(const std::string& complaint) {
+void StateWriter::complain(const std::string& complaint) {
     if (std::exchange(complaint_, complaint) == complaint || complaint.empty()) return;
     spdlog::warn("{}; the calls of now will not be known after a restart", complaint);
 }
 
-std::string StateKeeper::write_now() {
+std::string StateWriter::write_now() {
     errand_.finish();
     std::string complaint;
     try {
@@ -91,7 +91,7 @@ std::string StateKeeper::write_now() {
     return complaint;
 }
 
-void StateKeeper::tick(TimePoint now) {
+void StateWriter::tick(TimePoint now) {
     if (now < written_ + kBetween || errand_.is_busy()) return;
     const Snapshot* const snapshot = publisher_.current();
     const std::uint64_t number = snapshot == nullptr ? 0 : snapshot->number;

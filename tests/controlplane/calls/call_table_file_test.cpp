@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The mapped table of calls and its copy: kept when it fits, refused whole when anything differs.
-#include "calls/call_copy.hpp"
-#include "calls/call_store.hpp"
+#include "calls/call_table_backup.hpp"
+#include "calls/call_table_file.hpp"
 #include "control_desk.hpp"
 #include "own_table.hpp"
 
@@ -23,7 +23,7 @@ namespace {
 using std::chrono::seconds;
 constexpr SteeringSecret kSecret{7};
 constexpr std::uint64_t kHash = 0x0123'4567'89ab'cdef;
-constexpr CallStore::Shape kShape{std::size_t{1} << 22, seconds(15), 77, 42};
+constexpr CallTableFile::Shape kShape{std::size_t{1} << 22, seconds(15), 77, 42};
 
 struct Folder {
     std::string path = testing::TempDir() + "calls" + std::to_string(getpid());
@@ -39,16 +39,16 @@ struct Folder {
     [[nodiscard]] std::string copy() const { return path + "/calls.copy"; }
 };
 
-Call some_call(const CallStore& store, std::uint16_t units = 100) {
+Call some_call(const CallTableFile& store, std::uint16_t units = 100) {
     return {BackendId{3}, CallState::Answered, 5, store.now().after(units)};
 }
 void leave_a_call(const std::string& path) {
-    const CallStore store(path, kShape);
+    const CallTableFile store(path, kShape);
     ASSERT_EQ(store.table().words(), kShape.words);
     CallTable table = store.table();
     std::ignore = table.remember(kHash, some_call(store), store.now());
 }
-bool knows_it(const CallStore& store) {
+bool knows_it(const CallTableFile& store) {
     return store.table().find(kHash, store.now()).has_value();
 }
 void put(const std::string& path, off_t at, char byte) {
@@ -69,21 +69,21 @@ off_t size_of(const std::string& path) {
     return stat(path.c_str(), &status) == 0 ? status.st_size : -1;
 }
 
-TEST(CallStore, KeepsWhatAnotherProcessRemembered) {
+TEST(CallTableFile, KeepsWhatAnotherProcessRemembered) {
     const Folder folder;
     leave_a_call(folder.calls());
-    const CallStore store(folder.calls(), kShape);
+    const CallTableFile store(folder.calls(), kShape);
     EXPECT_TRUE(store.was_kept());
     EXPECT_EQ(store.refusal(), "");
     EXPECT_TRUE(knows_it(store));
 }
 
-TEST(CallStore, ANewTableDoesNoHarmToWhoHasTheOldOneMapped) {
+TEST(CallTableFile, ANewTableDoesNoHarmToWhoHasTheOldOneMapped) {
     const Folder folder;
-    const CallStore old(folder.calls(), kShape);
-    CallStore::Shape other = kShape;
+    const CallTableFile old(folder.calls(), kShape);
+    CallTableFile::Shape other = kShape;
     ++other.secret_fingerprint;
-    const CallStore store(folder.calls(), other);
+    const CallTableFile store(folder.calls(), other);
     EXPECT_EQ(store.refusal(), "it is of another secret");
     CallTable table = old.table();
     std::ignore = table.remember(kHash, some_call(old), old.now()); // SIGBUS, were it cut
@@ -91,61 +91,61 @@ TEST(CallStore, ANewTableDoesNoHarmToWhoHasTheOldOneMapped) {
     EXPECT_FALSE(knows_it(store));
 }
 
-TEST(CallStore, RefusesWhatIsOfOtherSettings) {
-    const std::pair<const char*, std::function<void(CallStore::Shape&)>> changes[] = {
-        {"another secret", [](CallStore::Shape& shape) { ++shape.secret_fingerprint; }},
-        {"another state file", [](CallStore::Shape& shape) { ++shape.lineage; }},
-        {"another size", [](CallStore::Shape& shape) { shape.words *= 2; }},
-        {"another call_lifetime", [](CallStore::Shape& shape) { shape.unit = seconds(16); }},
+TEST(CallTableFile, RefusesWhatIsOfOtherSettings) {
+    const std::pair<const char*, std::function<void(CallTableFile::Shape&)>> changes[] = {
+        {"another secret", [](CallTableFile::Shape& shape) { ++shape.secret_fingerprint; }},
+        {"another state file", [](CallTableFile::Shape& shape) { ++shape.lineage; }},
+        {"another size", [](CallTableFile::Shape& shape) { shape.words *= 2; }},
+        {"another call_lifetime", [](CallTableFile::Shape& shape) { shape.unit = seconds(16); }},
     };
     for (const auto& [reason, change] : changes) {
         const Folder folder;
         leave_a_call(folder.calls());
-        CallStore::Shape other = kShape;
+        CallTableFile::Shape other = kShape;
         change(other);
         {
-            const CallStore store(folder.calls(), other);
+            const CallTableFile store(folder.calls(), other);
             EXPECT_FALSE(store.was_kept()) << reason;
             EXPECT_NE(store.refusal().find(reason), std::string::npos) << store.refusal();
             EXPECT_FALSE(knows_it(store)) << reason;
         }
-        const CallStore store(folder.calls(), other);
+        const CallTableFile store(folder.calls(), other);
         EXPECT_TRUE(store.was_kept()) << "made anew for the next one";
     }
 }
 
 /// The words of each of these lie in other places, or say something else.
-TEST(CallStore, RefusesTheLayoutsOfEarlierBuilds) {
+TEST(CallTableFile, RefusesTheLayoutsOfEarlierBuilds) {
     const Folder folder;
     for (const char layout : {'\1', '\2', '\3'}) {
         leave_a_call(folder.calls());
         put(folder.calls(), 8, layout); // behind "vdcalls\n"
-        const CallStore store(folder.calls(), kShape);
+        const CallTableFile store(folder.calls(), kShape);
         EXPECT_EQ(store.refusal(), "it is of another version") << int{layout};
         EXPECT_FALSE(knows_it(store)) << int{layout};
     }
 }
 
-TEST(CallStore, RefusesAHeaderDamagedAnywhere) {
+TEST(CallTableFile, RefusesAHeaderDamagedAnywhere) {
     const Folder folder;
     constexpr off_t kHeader = 8 + 4 + 4 + 8 + 8 + 36 + 4 + 8; // boot ids have 36 letters
     for (off_t at = 0; at < kHeader; ++at) {
         leave_a_call(folder.calls());
         damage(folder.calls(), at);
-        const CallStore store(folder.calls(), kShape);
+        const CallTableFile store(folder.calls(), kShape);
         ASSERT_FALSE(store.was_kept()) << at;
         ASSERT_FALSE(store.refusal().empty()) << at;
         ASSERT_FALSE(knows_it(store)) << at;
     }
 }
 
-TEST(CallStore, RefusesWhatIsCutShortOrTooLong) {
+TEST(CallTableFile, RefusesWhatIsCutShortOrTooLong) {
     const Folder folder;
     leave_a_call(folder.calls());
     const off_t whole = size_of(folder.calls());
     for (const off_t size : {off_t{1}, off_t{20}, off_t{4096}, whole - 1, whole + 4096}) {
         ASSERT_EQ(truncate(folder.calls().c_str(), size), 0);
-        const CallStore store(folder.calls(), kShape);
+        const CallTableFile store(folder.calls(), kShape);
         EXPECT_EQ(store.refusal(), "it is cut short") << size;
         EXPECT_EQ(size_of(folder.calls()), whole) << size;
     }
@@ -154,15 +154,15 @@ TEST(CallStore, RefusesWhatIsCutShortOrTooLong) {
 /// A copy with one call, and another store to load it into.
 struct Copied {
     Folder folder;
-    CallStore store{folder.calls(), kShape};
-    CallCopy::WallTime saved{seconds(1'700'000'000)};
+    CallTableFile store{folder.calls(), kShape};
+    CallTableBackup::WallTime saved{seconds(1'700'000'000)};
     Copied() {
         CallTable table = store.table();
         std::ignore = table.remember(kHash, some_call(store), store.now());
-        CallCopy(folder.path, kSecret, 42, store).save(saved);
+        CallTableBackup(folder.path, kSecret, 42, store).save(saved);
     }
-    std::string load(CallStore& into, std::uint64_t lineage = 42, seconds age = {}) const {
-        return CallCopy(folder.path, kSecret, lineage, into).load(saved + age);
+    std::string load(CallTableFile& into, std::uint64_t lineage = 42, seconds age = {}) const {
+        return CallTableBackup(folder.path, kSecret, lineage, into).load(saved + age);
     }
 };
 
@@ -211,11 +211,11 @@ TEST(CallSweeper, MarksTheSlotOfACallThatBeganByTheHashOfThen) {
     EXPECT_TRUE(steering.is_marked);
 }
 
-TEST(CallCopy, BringsCallsBackWithWhatIsLeftOfTheirTime) {
+TEST(CallTableBackup, BringsCallsBackWithWhatIsLeftOfTheirTime) {
     const Copied copied;
     for (const int age : {0, 15, 15 * 100, 15 * 101, 86'400 * 30}) {
         unlink((copied.folder.path + "/other").c_str());
-        CallStore other(copied.folder.path + "/other", kShape);
+        CallTableFile other(copied.folder.path + "/other", kShape);
         EXPECT_EQ(copied.load(other, 42, seconds(age)), "");
         const std::optional<Call> call = other.table().find(kHash, other.now());
         ASSERT_EQ(call.has_value(), age <= 15 * 100) << age;
@@ -227,7 +227,7 @@ TEST(CallCopy, BringsCallsBackWithWhatIsLeftOfTheirTime) {
     }
 }
 
-TEST(CallStore, ForgetsAllWhenDeadlinesHaveWrappedAround) {
+TEST(CallTableFile, ForgetsAllWhenDeadlinesHaveWrappedAround) {
     const std::uint64_t start = 1'000'000;
     const auto unit = static_cast<std::uint64_t>(kShape.unit.count());
     for (const std::uint64_t away :
@@ -235,7 +235,7 @@ TEST(CallStore, ForgetsAllWhenDeadlinesHaveWrappedAround) {
         const Folder folder;
         CallTime deadline;
         {
-            CallStore store(folder.calls(), kShape);
+            CallTableFile store(folder.calls(), kShape);
             CallTable table = store.table();
             const CallTime now = store.tick(start);
             deadline = now.after(50);
@@ -243,31 +243,31 @@ TEST(CallStore, ForgetsAllWhenDeadlinesHaveWrappedAround) {
                 table.remember(kHash, Call{BackendId{3}, CallState::Answered, 5, deadline}, now);
             EXPECT_TRUE(table.find(kHash, store.tick(start + 50 * unit)));
         } // killed, and begun again long after; or asleep all the time
-        CallStore store(folder.calls(), kShape);
+        CallTableFile store(folder.calls(), kShape);
         EXPECT_TRUE(store.was_kept());
         const CallTime now = store.tick(start + (50 + away) * unit);
         EXPECT_FALSE(store.table().find(kHash, now)) << away << " units later";
     }
 }
 
-TEST(CallStore, HasAllOfItsMemoryFromTheStart) {
+TEST(CallTableFile, HasAllOfItsMemoryFromTheStart) {
     const Folder folder;
-    const CallStore store(folder.calls(), kShape);
+    const CallTableFile store(folder.calls(), kShape);
     struct stat status {};
     ASSERT_EQ(stat(folder.calls().c_str(), &status), 0);
     EXPECT_GE(status.st_blocks * 512, status.st_size);
     // Holes of one that was kept are filled, too.
     ASSERT_EQ(truncate(folder.calls().c_str(), 4096), 0);
     ASSERT_EQ(truncate(folder.calls().c_str(), status.st_size), 0);
-    const CallStore kept(folder.calls(), kShape);
+    const CallTableFile kept(folder.calls(), kShape);
     EXPECT_TRUE(kept.was_kept());
     ASSERT_EQ(stat(folder.calls().c_str(), &status), 0);
     EXPECT_GE(status.st_blocks * 512, status.st_size);
 }
 
-TEST(CallCopy, IsRefusedWholeWhenItIsDamagedAnywhere) {
+TEST(CallTableBackup, IsRefusedWholeWhenItIsDamagedAnywhere) {
     const Copied copied;
-    CallStore other(copied.folder.path + "/other", kShape);
+    CallTableFile other(copied.folder.path + "/other", kShape);
     const off_t size = size_of(copied.folder.copy());
     ASSERT_GT(size, 0);
     ASSERT_LT(size, 200) << "one call takes little";
@@ -290,7 +290,7 @@ TEST(CallCopy, IsRefusedWholeWhenItIsDamagedAnywhere) {
     }
 }
 
-TEST(CallCopy, HoldsEveryCallOfALargeTable) {
+TEST(CallTableBackup, HoldsEveryCallOfALargeTable) {
     const Copied copied;
     CallTable table = copied.store.table();
     std::uint64_t hash = kHash;
@@ -300,9 +300,9 @@ TEST(CallCopy, HoldsEveryCallOfALargeTable) {
         hashes.push_back(hash);
         std::ignore = table.remember(hash, some_call(copied.store), copied.store.now());
     }
-    CallStore from(copied.folder.calls(), kShape);
-    CallCopy(copied.folder.path, kSecret, 42, from).save(copied.saved);
-    CallStore other(copied.folder.path + "/other", kShape);
+    CallTableFile from(copied.folder.calls(), kShape);
+    CallTableBackup(copied.folder.path, kSecret, 42, from).save(copied.saved);
+    CallTableFile other(copied.folder.path + "/other", kShape);
     ASSERT_EQ(copied.load(other), "");
     for (const std::uint64_t one : hashes)
         ASSERT_TRUE(other.table().find(one, other.now()));

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kernel: sets up twins and filters, then keeps the next-hop table as routes and neighbours change.
+// host_network: sets up twins and filters, then keeps the next-hop table as routes and neighbours
+// change.
 //
 // Cost:  a change of neighbours rebuilds the table once per burst of messages; a change of routes
 //        also reads those of our ports afresh, at most once in kRoutePause.
 // Spec:  rtnetlink(7).
-#include "host/kernel.hpp"
+#include "host/host_network.hpp"
 
 #include "host/address_watch.hpp"
 #include "host/drop_filter.hpp"
@@ -70,9 +71,9 @@ void refuse_second_instance() {
     }
 }
 
-struct Kernel::Impl {
+struct HostNetwork::Impl {
     Impl(const Config& wanted,
-         std::vector<PlacedBackend> backends,
+         std::vector<BackendLocation> backends,
          const std::vector<TwinPort>& ports,
          Loop& control_loop);
     ~Impl();
@@ -80,7 +81,7 @@ struct Kernel::Impl {
     Impl& operator=(const Impl&) = delete;
 
     void set_up_ports(const std::vector<TwinPort>& ports);
-    void reconfigure(const Config& wanted, std::vector<PlacedBackend> backends);
+    void reconfigure(const Config& wanted, std::vector<BackendLocation> backends);
     void on_events();
     void tell_lost_twin(const nlmsghdr* message) const;
     void take_link(const nlmsghdr* message);
@@ -101,7 +102,7 @@ struct Kernel::Impl {
     void resolve(const Station& station, TimePoint now);
 
     Config config_;
-    std::vector<PlacedBackend> backends_; ///< by BackendId
+    std::vector<BackendLocation> backends_; ///< by BackendId
     Loop& loop_;
     Netlink netlink_;
     Netlink events_;
@@ -119,7 +120,7 @@ struct Kernel::Impl {
     decltype(NextHops::port_gateways) port_gateways_;
     std::vector<NeighbourMap::Entry> entries_; ///< what the current NeighbourMap was made from
     std::vector<TwinPort> ports_;
-    NextHopSource source_;
+    HostPaths source_;
     std::uint64_t version_ = 0; ///< 0: still starting
     bool neighbours_lost_ = false;
     bool routes_changed_ = false;
@@ -136,10 +137,10 @@ struct Kernel::Impl {
         self_; ///< tickers cannot be cancelled: they see by this that we are gone
 };
 
-Kernel::Impl::Impl(const Config& wanted,
-                   std::vector<PlacedBackend> backends,
-                   const std::vector<TwinPort>& ports,
-                   Loop& control_loop)
+HostNetwork::Impl::Impl(const Config& wanted,
+                        std::vector<BackendLocation> backends,
+                        const std::vector<TwinPort>& ports,
+                        Loop& control_loop)
     : config_(wanted), backends_(std::move(backends)), loop_(control_loop),
       self_(std::make_shared<Impl*>(this)) {
     remove_leftovers(netlink_);
@@ -159,11 +160,11 @@ Kernel::Impl::Impl(const Config& wanted,
     });
 }
 
-Kernel::Impl::~Impl() {
+HostNetwork::Impl::~Impl() {
     loop_.forget(events_.fd());
 }
 
-void Kernel::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
+void HostNetwork::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
     ports_ = ports;
     twins_ = plan_twins(config_, ports);
     for (const Objection& objection : objections(netlink_, twins_, ports_)) {
@@ -190,7 +191,7 @@ void Kernel::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
     running_.assign(twins_.size(), true);
 }
 
-void Kernel::Impl::reconfigure(const Config& wanted, std::vector<PlacedBackend> backends) {
+void HostNetwork::Impl::reconfigure(const Config& wanted, std::vector<BackendLocation> backends) {
     const std::vector<Twin> twins = plan_twins(wanted, ports_);
     // What somebody put there meanwhile was warned of, and must not stop other changes.
     for (const Objection& objection : objections(netlink_, twins, ports_))
@@ -208,7 +209,7 @@ void Kernel::Impl::reconfigure(const Config& wanted, std::vector<PlacedBackend> 
     neighbours_->manage_only(used);
 }
 
-void Kernel::Impl::on_events() {
+void HostNetwork::Impl::on_events() {
     const bool whole = events_.drain([this](const nlmsghdr* message) {
         switch (message->nlmsg_type) {
         case RTM_NEWNEIGH:
@@ -248,7 +249,7 @@ void Kernel::Impl::on_events() {
     on_tick(Clock::now());
 }
 
-void Kernel::Impl::tell_lost_twin(const nlmsghdr* message) const {
+void HostNetwork::Impl::tell_lost_twin(const nlmsghdr* message) const {
     const auto* link = static_cast<const ifinfomsg*>(nlmsg_data(message));
     if (link->ifi_family != AF_UNSPEC) return; // it only left a bridge
     for (const Twin& twin : twins_)
@@ -260,7 +261,7 @@ void Kernel::Impl::tell_lost_twin(const nlmsghdr* message) const {
                 twin.interface);
 }
 
-void Kernel::Impl::take_link(const nlmsghdr* message) {
+void HostNetwork::Impl::take_link(const nlmsghdr* message) {
     link_news_ = true;
     const auto* link = static_cast<const ifinfomsg*>(nlmsg_data(message));
     for (std::size_t i = 0; i < twins_.size(); ++i) {
@@ -272,12 +273,12 @@ void Kernel::Impl::take_link(const nlmsghdr* message) {
 }
 
 /// The kernel has forgotten the neighbours of a twin that had no carrier, and others perhaps us.
-void Kernel::Impl::came_up(PortId port) {
+void HostNetwork::Impl::came_up(PortId port) {
     neighbours_->restore_managed();
     addresses_->announce(port, Clock::now());
 }
 
-void Kernel::Impl::on_tick(TimePoint now) {
+void HostNetwork::Impl::on_tick(TimePoint now) {
     if (neighbours_lost_) read_neighbours(now);
     if (addresses_lost_) read_addresses(now);
     addresses_->tick(now);
@@ -290,7 +291,7 @@ void Kernel::Impl::on_tick(TimePoint now) {
     if (std::exchange(table_stale_, false)) rebuild();
 }
 
-void Kernel::Impl::read_neighbours(TimePoint now) {
+void HostNetwork::Impl::read_neighbours(TimePoint now) {
     int error = EINTR;
     for (int tries = 0; tries < kDumpTries && error == EINTR; ++tries)
         error = neighbours_->read_all();
@@ -298,7 +299,7 @@ void Kernel::Impl::read_neighbours(TimePoint now) {
     if (error != 0) no_neighbours_.say("neighbours", error, now);
 }
 
-void Kernel::Impl::read_routes(TimePoint now) {
+void HostNetwork::Impl::read_routes(TimePoint now) {
     routes_read_ = now;
     std::vector<PortRoute> routes;
     int error = EINTR;
@@ -323,7 +324,7 @@ void Kernel::Impl::read_routes(TimePoint now) {
     table_stale_ = true;
 }
 
-void Kernel::Impl::read_addresses(TimePoint now) {
+void HostNetwork::Impl::read_addresses(TimePoint now) {
     int error = EINTR;
     for (int tries = 0; tries < kDumpTries && error == EINTR; ++tries)
         error = addresses_->read_all(netlink_, now);
@@ -331,7 +332,7 @@ void Kernel::Impl::read_addresses(TimePoint now) {
     if (error != 0) no_addresses_.say("addresses", error, now);
 }
 
-int Kernel::Impl::dump_routes(std::vector<PortRoute>& routes) {
+int HostNetwork::Impl::dump_routes(std::vector<PortRoute>& routes) {
     for (const Twin& twin : twins_) {
         rtmsg header{};
         header.rtm_family = AF_INET;
@@ -344,7 +345,7 @@ int Kernel::Impl::dump_routes(std::vector<PortRoute>& routes) {
     return 0;
 }
 
-void Kernel::Impl::take_route(const nlmsghdr* message, std::vector<PortRoute>& routes) {
+void HostNetwork::Impl::take_route(const nlmsghdr* message, std::vector<PortRoute>& routes) {
     const auto* route = static_cast<const rtmsg*>(nlmsg_data(message));
     const NetlinkAttributes attributes(message, sizeof *route);
     const std::uint32_t table = attributes.get<std::uint32_t>(RTA_TABLE).value_or(route->rtm_table);
@@ -390,7 +391,7 @@ void Kernel::Impl::take_route(const nlmsghdr* message, std::vector<PortRoute>& r
     }
 }
 
-std::optional<HopId> Kernel::Impl::gateway_hop(const Station& gateway) {
+std::optional<HopId> HostNetwork::Impl::gateway_hop(const Station& gateway) {
     const auto found = std::find(gateways_.begin(), gateways_.end(), gateway);
     const auto at = static_cast<std::size_t>(found - gateways_.begin());
     if (found == gateways_.end()) {
@@ -406,7 +407,7 @@ std::optional<HopId> Kernel::Impl::gateway_hop(const Station& gateway) {
     return static_cast<HopId>(index(kFirstGatewayHop) + at);
 }
 
-void Kernel::Impl::manage(const Station& station) {
+void HostNetwork::Impl::manage(const Station& station) {
     const int error = neighbours_->manage(station);
     if (error == 0) return;
     const Twin& twin = twins_[index(station.port)];
@@ -418,7 +419,7 @@ void Kernel::Impl::manage(const Station& station) {
     spdlog::warn("{}", text);
 }
 
-OtherStation Kernel::Impl::station_with(PortId port, const MacAddr& mac) const {
+OtherStation HostNetwork::Impl::station_with(PortId port, const MacAddr& mac) const {
     for (std::size_t b = 0; b < backends_.size(); ++b) {
         const NextHop& hop = source_.next_hops.hops[b];
         // Not by a gateway: that has a MAC of its own.
@@ -428,7 +429,7 @@ OtherStation Kernel::Impl::station_with(PortId port, const MacAddr& mac) const {
     return {mac, std::nullopt};
 }
 
-void Kernel::Impl::rebuild() {
+void HostNetwork::Impl::rebuild() {
     NextHops fresh;
     fresh.hops.resize(kMaxBackends);
     for (const Station& gateway : gateways_)
@@ -454,7 +455,7 @@ void Kernel::Impl::rebuild() {
     ++version_;
 }
 
-void Kernel::Impl::resolve(const Station& station, TimePoint now) {
+void HostNetwork::Impl::resolve(const Station& station, TimePoint now) {
     if (index(station.port) >= twins_.size() || station.address == Ipv4Addr{} ||
         neighbours_->mac_of(station))
         return; // 0.0.0.0 stands for hops that are not there
@@ -469,31 +470,31 @@ void Kernel::Impl::resolve(const Station& station, TimePoint now) {
         neighbours_->ask(station, now);
 }
 
-Kernel::Kernel(const Config& config,
-               std::vector<PlacedBackend> backends,
-               const std::vector<TwinPort>& ports,
-               Loop& loop)
+HostNetwork::HostNetwork(const Config& config,
+                         std::vector<BackendLocation> backends,
+                         const std::vector<TwinPort>& ports,
+                         Loop& loop)
     : impl_(std::make_unique<Impl>(config, std::move(backends), ports, loop)) {}
 
-Kernel::~Kernel() = default;
+HostNetwork::~HostNetwork() = default;
 
-void Kernel::reconfigure(const Config& config, std::vector<PlacedBackend> backends) {
+void HostNetwork::reconfigure(const Config& config, std::vector<BackendLocation> backends) {
     impl_->reconfigure(config, std::move(backends));
 }
 
-const NextHopSource& Kernel::next_hops() const noexcept {
+const HostPaths& HostNetwork::next_hops() const noexcept {
     return impl_->source_;
 }
 
-std::uint64_t Kernel::version() const noexcept {
+std::uint64_t HostNetwork::version() const noexcept {
     return impl_->version_;
 }
 
-bool Kernel::take_link_news() noexcept {
+bool HostNetwork::take_link_news() noexcept {
     return std::exchange(impl_->link_news_, false);
 }
 
-AddressView Kernel::view(Ipv4Addr address) const {
+AddressView HostNetwork::view(Ipv4Addr address) const {
     AddressView view;
     for (std::size_t i = 0; i < impl_->twins_.size(); ++i) {
         const Station here{static_cast<PortId>(i), address};
@@ -504,7 +505,7 @@ AddressView Kernel::view(Ipv4Addr address) const {
     return view;
 }
 
-std::vector<AddressNews> Kernel::take_address_news() {
+std::vector<AddressNews> HostNetwork::take_address_news() {
     std::vector<AddressNews> told;
     for (const AddressWatch::News& news : impl_->addresses_->take_news())
         told.push_back({news.address,
@@ -514,7 +515,7 @@ std::vector<AddressNews> Kernel::take_address_news() {
     return told;
 }
 
-void Kernel::resolve(PortId port, Ipv4Addr address, TimePoint now) {
+void HostNetwork::resolve(PortId port, Ipv4Addr address, TimePoint now) {
     impl_->resolve({port, address}, now);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// state_keeper: reads the state file at start, and writes it whenever what it holds has changed.
+// state_writer: reads the state file at start, and writes it whenever what it holds has changed.
 //
 // Written a second after the last time at the earliest, every kFreshness at the latest (it dates
 // the health of backends), and at a clean end. A thread of its own waits for the disk.
@@ -25,21 +25,21 @@ struct StateAtStart {
 [[nodiscard]] StateAtStart
 read_state(const std::string& folder, const Config& config, const SteeringSecret& secret);
 
-class StateKeeper {
+class StateWriter {
 public:
     static constexpr std::chrono::seconds kBetween{1};
     static constexpr std::chrono::seconds kFreshness{15};
 
     /// Keeps references to both. Writes at once: a table of calls must never have ids that no file
     /// explains.
-    StateKeeper(const std::string& folder,
+    StateWriter(const std::string& folder,
                 const SteeringSecret& secret,
                 std::uint64_t lineage,
                 const PoolModel& model,
                 const Publisher& publisher);
-    ~StateKeeper(); ///< writes for the last time
-    StateKeeper(const StateKeeper&) = delete;
-    StateKeeper& operator=(const StateKeeper&) = delete;
+    ~StateWriter(); ///< writes for the last time
+    StateWriter(const StateWriter&) = delete;
+    StateWriter& operator=(const StateWriter&) = delete;
 
     void tick(TimePoint now);
     /// Without delay: when backends got new ids, before any call is remembered with them.

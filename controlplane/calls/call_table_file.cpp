@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "calls/call_store.hpp"
+#include "calls/call_table_file.hpp"
 
 #include "viaduct/dataplane.hpp"
 #include "viaduct/error.hpp"
@@ -40,7 +40,7 @@ std::array<char, 40> boot_id() {
 
 } // namespace
 
-struct CallStore::Header {
+struct CallTableFile::Header {
     std::array<char, 8> magic;
     std::uint32_t layout;
     std::uint32_t unit_s;
@@ -51,11 +51,11 @@ struct CallStore::Header {
     std::uint64_t seen_s; ///< BOOTTIME of the last tick
 };
 
-std::size_t CallStore::words_for(std::size_t calls) noexcept {
-    return std::max(CallTable::kLeastWords, std::bit_ceil(calls + calls * 3 / 5));
+std::size_t CallTableFile::words_for(std::size_t calls) noexcept {
+    return std::max(CallTable::kMinWords, std::bit_ceil(calls + calls * 3 / 5));
 }
 
-std::string CallStore::check(const Header& header, const Shape& shape) const {
+std::string CallTableFile::check(const Header& header, const Shape& shape) const {
     if (header.magic != kMagic) return "it is no table of calls";
     if (header.layout != kLayout) return "it is of another version";
     if (header.secret_fingerprint != shape.secret_fingerprint) return "it is of another secret";
@@ -67,7 +67,7 @@ std::string CallStore::check(const Header& header, const Shape& shape) const {
     return {};
 }
 
-CallStore::CallStore(const std::string& path, const Shape& shape)
+CallTableFile::CallTableFile(const std::string& path, const Shape& shape)
     : unit_(shape.unit), bytes_(kPage + shape.words * sizeof(CallTable::Word)) {
     constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
     int fd = open(path.c_str(), kFlags, 0600);
@@ -122,7 +122,7 @@ CallStore::CallStore(const std::string& path, const Shape& shape)
     if (was_kept_) table_.forget_unfinished();
 }
 
-CallStore::~CallStore() {
+CallTableFile::~CallTableFile() {
     munmap(memory_, bytes_);
 }
 
@@ -136,20 +136,20 @@ std::uint64_t boot_seconds() {
 
 } // namespace
 
-CallTime CallStore::now() const {
+CallTime CallTableFile::now() const {
     return CallTime(boot_seconds() / static_cast<std::uint64_t>(unit_.count()));
 }
 
-CallTime CallStore::tick() {
+CallTime CallTableFile::tick() {
     return tick(boot_seconds());
 }
 
-bool CallStore::is_all_past(std::uint64_t units_before, std::uint64_t units_now) noexcept {
+bool CallTableFile::is_all_past(std::uint64_t units_before, std::uint64_t units_now) noexcept {
     constexpr std::uint64_t kSwept = 20; // units in which what has passed was certainly swept
     return units_now > units_before && units_now - units_before > CallTime::kMaxAhead - kSwept;
 }
 
-CallTime CallStore::tick(std::uint64_t seconds) {
+CallTime CallTableFile::tick(std::uint64_t seconds) {
     auto* const header = static_cast<Header*>(memory_);
     const auto unit = static_cast<std::uint64_t>(unit_.count());
     const std::uint64_t before = std::exchange(header->seen_s, seconds);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "calls/call_copy.hpp"
+#include "calls/call_table_backup.hpp"
 
 #include "log.hpp"
 
@@ -100,19 +100,19 @@ std::uint64_t fingerprint(const SteeringSecret& secret) {
     return hash_bytes(secret, "copy of the calls");
 }
 
-std::int64_t milliseconds_of(CallCopy::WallTime wall) {
+std::int64_t milliseconds_of(CallTableBackup::WallTime wall) {
     return std::chrono::floor<std::chrono::milliseconds>(wall.time_since_epoch()).count();
 }
 
 } // namespace
 
-CallCopy::CallCopy(const std::string& folder,
-                   const SteeringSecret& secret,
-                   std::uint64_t lineage,
-                   CallStore& store)
+CallTableBackup::CallTableBackup(const std::string& folder,
+                                 const SteeringSecret& secret,
+                                 std::uint64_t lineage,
+                                 CallTableFile& store)
     : path_(folder + "/calls.copy"), secret_(secret), lineage_(lineage), store_(store) {}
 
-void CallCopy::save(WallTime wall, std::chrono::milliseconds rest) const {
+void CallTableBackup::save(WallTime wall, std::chrono::milliseconds rest) const {
     const CallTable table = store_.table();
     NewFile file(path_);
     Chain chain(secret_);
@@ -145,7 +145,7 @@ void CallCopy::save(WallTime wall, std::chrono::milliseconds rest) const {
     file.commit();
 }
 
-std::string CallCopy::load(WallTime wall) {
+std::string CallTableBackup::load(WallTime wall) {
     CallTable table = store_.table();
     try {
         Reader file(path_);
@@ -185,7 +185,7 @@ std::string CallCopy::load(WallTime wall) {
     }
 }
 
-void CallCopy::tick(TimePoint now) {
+void CallTableBackup::tick(TimePoint now) {
     if (next_ == TimePoint{}) next_ = now + kBetween;
     if (now < next_ || errand_.is_busy()) return;
     next_ = now + kBetween;
@@ -193,7 +193,7 @@ void CallCopy::tick(TimePoint now) {
     errand_.give([this] { save(std::chrono::system_clock::now(), kRest); });
 }
 
-void CallCopy::end() {
+void CallTableBackup::end() {
     errand_.finish();
     try {
         save();
@@ -203,7 +203,7 @@ void CallCopy::end() {
 }
 
 /// Once for the same thing.
-void CallCopy::complain(const std::string& complaint) {
+void CallTableBackup::complain(const std::string& complaint) {
     if (std::exchange(complaint_, complaint) == complaint || complaint.empty()) return;
     spdlog::warn("{}; the calls of now will not be known after a reboot", complaint);
 }

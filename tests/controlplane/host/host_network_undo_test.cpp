@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kernel: the filter on a port's interface, and that nothing stays behind: after the end, after a
-// failed start, after kill -9. In network namespaces of its own; needs root.
-#include "host/kernel.hpp"
+// host_network: the filter on a port's interface, and that nothing stays behind: after the end,
+// after a failed start, after kill -9. In network namespaces of its own; needs root.
+#include "host/host_network.hpp"
 #include "kernel_fixture.hpp"
 
 #include <arpa/inet.h>
@@ -47,7 +47,7 @@ protected:
         if (child == 0) {
             const Wire wire("vd-p0");
             Loop own;
-            const Kernel kernel(
+            const HostNetwork kernel(
                 one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, own);
             _exit(0); // the kernel takes the TAP away, as after kill -9
         }
@@ -60,7 +60,8 @@ protected:
 
 TEST_F(KernelFilterTest, HidesTheFramesOfAPortFromTheKernelOnly) {
     const Wire wire("vd-p0");
-    const Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
+    const HostNetwork kernel(
+        one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
     if (has_ipv6) {
         EXPECT_EQ(ipv6_off(), "1\n");
     }
@@ -90,7 +91,7 @@ TEST_F(KernelFilterTest, LeavesNothingBehind) {
     run("ip rule add from 192.0.2.9 table 22016 priority 7");
     const std::string before = state();
     {
-        const Kernel kernel(
+        const HostNetwork kernel(
             one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
         EXPECT_NE(state(), before);
     }
@@ -132,7 +133,7 @@ TEST_F(KernelFilterTest, TellsOfAddressesThatTheInterfaceHasOrGets) {
             return contains(line, part);
         });
     };
-    Kernel kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
+    HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
     EXPECT_TRUE(told("port p0: lb0 has the address 192.0.2.1/24: nothing reaches it while viaductd "
                      "runs; ip address del 192.0.2.1/24 dev lb0"));
     run("ip addr add 198.51.100.7/25 dev lb0");
@@ -161,7 +162,7 @@ TEST_F(KernelFilterTest, LeavesAnInterfaceAloneWhoseFramesTheKernelDoesNotHear) 
     const Wire wire("vd-p0");
     TwinPort port = twin("vd-p0", "lb0");
     port.kernel_hears = false;
-    const Kernel kernel(one_port(), backends_in_order(one_port()), {port}, loop);
+    const HostNetwork kernel(one_port(), backends_in_order(one_port()), {port}, loop);
     EXPECT_EQ(shell("tc filter show dev lb0 ingress"), "");
 }
 
@@ -172,7 +173,7 @@ TEST_F(KernelFilterTest, LeavesForeignFiltersAndSettingsAsTheyWere) {
     if (has_ipv6) run("echo 1 > /proc/sys/net/ipv6/conf/lb0/disable_ipv6");
     const std::string before = state();
     {
-        const Kernel kernel(
+        const HostNetwork kernel(
             one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
     }
     EXPECT_EQ(state(), before);
@@ -181,7 +182,7 @@ TEST_F(KernelFilterTest, LeavesForeignFiltersAndSettingsAsTheyWere) {
 TEST_F(KernelFilterTest, KeepsTheQdiscThatSomebodyElseBeganToUse) {
     const Wire wire("vd-p0");
     {
-        const Kernel kernel(
+        const HostNetwork kernel(
             one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
         run("tc filter add dev lb0 egress bpf da bytecode '1,6 0 0 0'");
     }
@@ -199,7 +200,7 @@ TEST_F(KernelFilterTest, CleansUpAfterAKilledPredecessor) {
 
     wire.emplace("vd-p0");
     {
-        const Kernel kernel(
+        const HostNetwork kernel(
             one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
         EXPECT_EQ(shell("ip rule | grep -c 22016:"), "3\n");
         EXPECT_EQ(shell("tc filter show dev lb0 ingress | grep -c direct-action"), "1\n");
@@ -215,7 +216,7 @@ TEST_F(KernelFilterTest, CleansUpAnInterfaceThatOnlyThePredecessorHad) {
     ASSERT_TRUE(contains(shell("tc filter show dev lb0 ingress"), "direct-action"));
     wire.emplace("vd-p0");
     {
-        const Kernel kernel(
+        const HostNetwork kernel(
             one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb1")}, loop);
         EXPECT_EQ(shell("tc qdisc show dev lb0 | grep clsact; tc filter show dev lb0 ingress"), "");
         if (has_ipv6) {
