@@ -140,7 +140,9 @@ void Neighbours::ask(const Station& station, TimePoint now) {
         std::erase_if(asked_, [&](const auto& entry) { return now - entry.second >= kAskAgain; });
     }
     const auto last = asked_.find(station);
-    if (last == asked_.end() && asked_.size() >= kMaxAsked) return;
+    // A client that is known is asked for in a flood, too: its entry would stay stale, and a full
+    // table of the kernel's throws out what is stale first.
+    if (last == asked_.end() && asked_.size() >= kMaxAsked && !mac_of(station)) return;
     if (last != asked_.end() && now - last->second < kAskAgain) return;
     asked_[station] = now;
     (void)enter(station, 0);

@@ -3,7 +3,8 @@
 // neighbours: who has which MAC on our ports, as the kernel's neighbour table knows it.
 //
 // In:    RTM_NEWNEIGH and RTM_DELNEIGH messages. Out: MACs by station, and requests to resolve.
-// Cost:  one map operation per message; at most kMaxAsked addresses remembered for the rate limit.
+// Cost:  one map operation per message; for the rate limit at most kMaxAsked
+//        unknown addresses are remembered, and the known ones.
 #pragma once
 
 #include "host/netlink.hpp"

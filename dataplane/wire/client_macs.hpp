@@ -55,8 +55,9 @@ public:
         const Entry& entry = entries_[place.at];
         const std::uint64_t sender = entry.sender.load(std::memory_order_relaxed);
         const std::uint64_t by = entry.by.load(std::memory_order_relaxed);
-        const std::uint32_t age = (now - static_cast<std::uint32_t>(sender)) & kTimeMask;
-        if ((sender & ~std::uint64_t{kTimeMask}) != place.sender(0) || age > kLifetime)
+        // A thread whose clock is a moment ahead may have noted it: one unit more on both sides.
+        const std::uint32_t age = (now + 1 - static_cast<std::uint32_t>(sender)) & kTimeMask;
+        if ((sender & ~std::uint64_t{kTimeMask}) != place.sender(0) || age > kLifetime + 1)
             return std::nullopt;
         // Two threads may have written one word each: the MAC carries a part of the hash, too.
         if ((by & 0xffff) != place.check) return std::nullopt;

@@ -378,6 +378,8 @@ TEST(RewriteNat, AnswersAClientThatTheKernelDoesNotKnowYetByTheMacItSentFrom) {
     EXPECT_EQ(answered(here, kNew, {from("198.51.100.97")}), std::nullopt) << "of another client";
     EXPECT_EQ(answered(here, kNew, {from(kNew)}, ClientMacs::kLifetime), mac(kClientMac));
     EXPECT_EQ(answered(here, kNew, {from(kNew)}, ClientMacs::kLifetime + 1), std::nullopt);
+    EXPECT_EQ(answered(here, kNew, {from(kNew)}, ~std::uint32_t{0}), mac(kClientMac))
+        << "another worker's clock is a moment ahead of this one's";
 
     EXPECT_EQ(answered(here, kNeighbour, {from(kNeighbour, kOther)}), mac(kNeighbourMac))
         << "the kernel goes first";
