@@ -9,11 +9,10 @@
 //        RFC 3581 §3 (rport); RFC 791 §3.1, RFC 768, RFC 1071 (checksums).
 #include "health/probe.hpp"
 
+#include "viaduct/datagram.hpp"
 #include "viaduct/error.hpp"
 
-#include <algorithm>
 #include <array>
-#include <cassert>
 #include <cerrno>
 #include <cstring>
 #include <span>
@@ -31,25 +30,6 @@ std::string hex(std::span<const std::uint8_t> bytes) {
         text += kDigits[byte & 0xf];
     }
     return text;
-}
-
-/// Sum of 16-bit words, an odd last byte padded with zero (RFC 1071 §1). 64 bits never overflow
-/// here.
-std::uint64_t sum_words(std::span<const std::byte> bytes) {
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < bytes.size(); ++i)
-        sum += std::to_integer<std::uint64_t>(bytes[i]) << (i % 2 == 0 ? 8 : 0);
-    return sum;
-}
-
-Be16 fold(std::uint64_t sum) {
-    while ((sum >> 16) != 0)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return Be16{static_cast<std::uint16_t>(~sum & 0xffff)};
-}
-
-template <typename Header> std::span<const std::byte> bytes_of(const Header& header) {
-    return std::as_bytes(std::span{&header, 1});
 }
 
 } // namespace
@@ -89,40 +69,13 @@ std::string build_options(const ProbeFrame& probe, const ProbeIds& ids, std::uin
 }
 
 std::vector<std::byte> build_frame(const ProbeFrame& probe, const std::string& payload) {
-    const std::size_t udp_length = sizeof(UdpHeader) + payload.size();
-    const std::size_t ip_length = sizeof(Ipv4Header) + udp_length;
-    assert(ip_length <= 0xffff);
-
-    const EtherHeader ether{probe.destination_mac, probe.source_mac, Be16{kEtherTypeIpv4}};
-    Ipv4Header ip{};
-    ip.version_ihl = 0x45;
-    ip.total_length = Be16{static_cast<std::uint16_t>(ip_length)};
-    ip.flags_fragment = Be16{0x4000}; // DF; then the identification may stay 0 (RFC 6864 §4.1)
-    ip.ttl = 64;
-    ip.protocol = kIpProtocolUdp;
-    ip.source = Be32{probe.source.address.value};
-    ip.destination = Be32{probe.destination.address.value};
-    ip.checksum = fold(sum_words(bytes_of(ip)));
-
-    UdpHeader udp{Be16{probe.source.udp_port},
-                  Be16{probe.destination.udp_port},
-                  Be16{static_cast<std::uint16_t>(udp_length)},
-                  Be16{}};
-    // The pseudo header is both addresses, the protocol and the length once more (RFC 768).
-    udp.checksum =
-        fold(sum_words(bytes_of(ip.source)) + sum_words(bytes_of(ip.destination)) + kIpProtocolUdp +
-             udp_length + sum_words(bytes_of(udp)) + sum_words(std::as_bytes(std::span{payload})));
-    if (udp.checksum == Be16{0}) udp.checksum = Be16{0xffff}; // 0 says "no checksum" (RFC 768)
-
-    std::vector<std::byte> frame(sizeof ether + ip_length);
-    auto end = frame.begin();
-    const auto append = [&end](std::span<const std::byte> bytes) {
-        end = std::copy(bytes.begin(), bytes.end(), end);
-    };
-    append(bytes_of(ether));
-    append(bytes_of(ip));
-    append(bytes_of(udp));
-    append(std::as_bytes(std::span{payload}));
+    std::vector<std::byte> frame(kUdpHeadersSize + payload.size());
+    std::memcpy(frame.data() + kUdpHeadersSize, payload.data(), payload.size());
+    write_headers(frame,
+                  {.source_mac = probe.source_mac,
+                   .destination_mac = probe.destination_mac,
+                   .source = probe.source,
+                   .destination = probe.destination});
     return frame;
 }
 

@@ -8,7 +8,7 @@ namespace viaduct {
 
 namespace {
 
-std::uint64_t hash_of_text(std::string_view text) noexcept {
+std::uint64_t hash_of(std::string_view text) noexcept {
     constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15U;
     std::uint64_t sum = text.size();
     const char* at = text.data();
@@ -94,13 +94,13 @@ private:
     }
     [[nodiscard]] Mark branch() const noexcept {
         const std::string_view branch = top_via_branch(message_.digest, message_.received.payload);
-        return branch.empty() ? Mark{} : Mark::of(hash_of_text(branch));
+        return branch.empty() ? Mark{} : Mark::of(hash_of(branch));
     }
     /// Of the dialog it is in, whichever side sent it (RFC 3261 §12).
     [[nodiscard]] Mark dialog() const noexcept {
         const DialogTags tags = dialog_tags(message_.digest, message_.received.payload);
         if (tags.from.empty() || tags.to.empty()) return {};
-        return Mark::of(hash_of_text(tags.from) + hash_of_text(tags.to));
+        return Mark::of(hash_of(tags.from) + hash_of(tags.to));
     }
     [[nodiscard]] bool ends_subscription() const noexcept {
         return is_request_ && ends_a_subscription(message_.received.payload);
@@ -496,10 +496,8 @@ bool begins_anew(const CallMessage& message, const Call& call) noexcept {
     if (message.digest.method != Method::Invite) return true;
     const std::string_view branch = top_via_branch(message.digest, message.received.payload);
     if (branch.empty()) return true;
-    return !message.calls.noted(message.hash,
-                                CallTable::NoteClass::Branches,
-                                Mark::of(hash_of_text(branch)).what,
-                                message.now);
+    return !message.calls.noted(
+        message.hash, CallTable::NoteClass::Branches, Mark::of(hash_of(branch)).what, message.now);
 }
 
 void apply(const CallMessage& message, bool fresh, Call& call) noexcept {

@@ -3,6 +3,7 @@
 
 #include "sip/text.hpp"
 
+#include "viaduct/datagram.hpp"
 #include "viaduct/sip/message.hpp"
 #include "viaduct/steering/steer.hpp"
 
@@ -10,7 +11,6 @@
 #include <array>
 #include <charconv>
 #include <cstring>
-#include <span>
 #include <string_view>
 #include <utility>
 
@@ -19,7 +19,6 @@ namespace viaduct {
 namespace {
 
 constexpr std::string_view kStatusLine = "SIP/2.0 481 No Such Call\r\n";
-constexpr std::size_t kHeaders = sizeof(EtherHeader) + sizeof(Ipv4Header) + sizeof(UdpHeader);
 
 /// Text of bounded length.
 class Writer {
@@ -130,64 +129,32 @@ std::uint16_t put_answer(Writer& out,
     return port.has_value() ? static_cast<std::uint16_t>(port.value) : kSipPort;
 }
 
-/// RFC 1071, over an even beginning of a datagram.
-std::uint32_t hash_of_text(std::span<const std::byte> bytes) noexcept {
-    std::uint32_t sum = 0;
-    for (std::size_t i = 0; i < bytes.size(); ++i)
-        sum += std::to_integer<std::uint32_t>(bytes[i]) << (i % 2 == 0 ? 8U : 0U);
-    return sum;
-}
-std::uint16_t folded(std::uint32_t sum) noexcept {
-    while (sum >> 16 != 0)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return static_cast<std::uint16_t>(~sum & 0xffff);
-}
-
 } // namespace
 
 bool answer_gone(const Snapshot& snapshot, const PortView& rx_port, Frame& frame) noexcept {
-    if (!frame.vip || frame.length < kHeaders) return false;
+    if (!frame.vip || frame.length < kUdpHeadersSize) return false;
+    const MacAddr sender = frame.header_at<EtherHeader>(0).source;
     const auto ip = frame.header_at<Ipv4Header>(Frame::kIpOffset);
     const auto udp = frame.header_at<UdpHeader>(frame.udp_offset);
     const Endpoint source{Ipv4Addr{ip.source.host()}, udp.source_port.host()};
     const SipMessage message(frame.payload());
-    Writer out(frame.length - kHeaders);
+    Writer out(frame.length - kUdpHeadersSize);
     const Endpoint vip = snapshot.vips[index(*frame.vip)].endpoint;
     const std::uint16_t udp_port = put_answer(out, snapshot, message, source, vip.address);
     if (udp_port == 0 || !out.is_whole()) return false;
 
     const std::string_view text = out.text();
-    auto& ether = frame.header_at<EtherHeader>(0);
-    ether.destination = ether.source;
-    ether.source = rx_port.mac;
-    const auto udp_bytes = static_cast<std::uint16_t>(sizeof(UdpHeader) + text.size());
-    auto& ip_out = frame.header_at<Ipv4Header>(Frame::kIpOffset);
-    ip_out = {.version_ihl = 0x45,
-              .tos = ip.tos,
-              .total_length = Be16(static_cast<std::uint16_t>(sizeof(Ipv4Header) + udp_bytes)),
-              .identification =
-                  ip.identification,          // of a whole datagram it means nothing (RFC 6864)
-              .flags_fragment = Be16(0x4000), // whole, and to stay so
-              .ttl = 64,
-              .protocol = kIpProtocolUdp,
-              .checksum = Be16(0),
-              .source = Be32(vip.address.value),
-              .destination = Be32(source.address.value)};
-    const std::span<std::byte> bytes(frame.bytes, frame.length);
-    ip_out.checksum =
-        Be16(folded(hash_of_text(bytes.subspan(Frame::kIpOffset, sizeof(Ipv4Header)))));
-    frame.udp_offset = Frame::kIpOffset + sizeof(Ipv4Header);
+    std::memcpy(frame.bytes + kUdpHeadersSize, text.data(), text.size());
+    frame.length = static_cast<std::uint32_t>(kUdpHeadersSize + text.size());
+    frame.udp_offset = kUdpHeadersSize - sizeof(UdpHeader);
     frame.payload_length = static_cast<std::uint16_t>(text.size());
-    auto& udp_out = frame.header_at<UdpHeader>(frame.udp_offset);
-    udp_out = {Be16(vip.udp_port), Be16(udp_port), Be16(udp_bytes), Be16(0)};
-    std::memcpy(frame.bytes + kHeaders, text.data(), text.size());
-    constexpr std::size_t kAddresses =
-        8; // of the pseudo-header (RFC 768), with protocol and length
-    const std::uint16_t sum =
-        folded(hash_of_text(bytes.subspan(Frame::kIpOffset + 12, kAddresses)) + kIpProtocolUdp +
-               udp_bytes + hash_of_text(bytes.subspan(frame.udp_offset, udp_bytes)));
-    udp_out.checksum = Be16(sum == 0 ? std::uint16_t{0xffff} : sum);
-    frame.length = static_cast<std::uint32_t>(kHeaders + text.size());
+    write_headers({frame.bytes, frame.length},
+                  {.source_mac = rx_port.mac,
+                   .destination_mac = sender,
+                   .source = vip,
+                   .destination = {source.address, udp_port},
+                   .tos = ip.tos,
+                   .identification = ip.identification});
     frame.tx_port = frame.rx_port;
     return true;
 }
