@@ -46,8 +46,14 @@ void Loop::forget(int fd) {
     watched_.erase(fd);
 }
 
-void Loop::every(std::chrono::milliseconds period, OnTick on_tick) {
-    tickers_.push_back({period, Clock::now() + period, std::move(on_tick)});
+Ticker Loop::every(std::chrono::milliseconds period, OnTick on_tick) {
+    const std::uint64_t id = next_timer_++;
+    timers_[id] = {period, Clock::now() + period, std::make_shared<OnTick>(std::move(on_tick))};
+    return {*this, id};
+}
+
+Ticker::~Ticker() {
+    if (loop_ != nullptr) loop_->timers_.erase(id_);
 }
 
 void Loop::on_signals(const std::vector<int>& signals, std::function<void(int)> on_signal) {
@@ -68,19 +74,9 @@ void Loop::on_signals(const std::vector<int>& signals, std::function<void(int)> 
 void Loop::run() {
     stopping_ = false;
     while (!stopping_) {
-        int timeout_ms = -1;
-        if (!tickers_.empty()) {
-            const auto next =
-                std::min_element(tickers_.begin(),
-                                 tickers_.end(),
-                                 [](const Ticker& a, const Ticker& b) { return a.due < b.due; });
-            const auto wait =
-                std::chrono::ceil<std::chrono::milliseconds>(next->due - Clock::now());
-            timeout_ms = static_cast<int>(std::clamp<std::int64_t>(wait.count(), 0, 60'000));
-        }
         std::array<epoll_event, 64> events{};
         const int count =
-            epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timeout_ms);
+            epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), wait_ms());
         for (int i = 0; i < count && !stopping_; ++i) {
             const epoll_event& event = events[static_cast<std::size_t>(i)];
             const auto found = watched_.find(event.data.fd);
@@ -88,13 +84,29 @@ void Loop::run() {
             const auto keep_alive = found->second;
             (*keep_alive)(event.events);
         }
-        const TimePoint now = Clock::now();
-        for (std::size_t i = 0; i < tickers_.size() && !stopping_; ++i) {
-            if (tickers_[i].due > now) continue;
-            tickers_[i].due = std::max(tickers_[i].due + tickers_[i].period, now);
-            const OnTick on_tick = tickers_[i].on_tick; // the callback may add tickers
-            on_tick(now);
+        run_timers();
+    }
+}
+
+int Loop::wait_ms() const {
+    if (timers_.empty()) return -1;
+    const auto due = [](const auto& timer) { return timer.second.due; };
+    const TimePoint next = due(*std::ranges::min_element(timers_, {}, due));
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
+    return static_cast<int>(std::clamp<std::int64_t>(wait.count(), 0, 60'000));
+}
+
+void Loop::run_timers() {
+    const TimePoint now = Clock::now();
+    for (auto at = timers_.begin(); at != timers_.end() && !stopping_;) {
+        const std::uint64_t id = at->first;
+        Timer& timer = at->second;
+        if (timer.due <= now) {
+            timer.due = std::max(timer.due + timer.period, now);
+            const auto keep_alive = timer.on_tick;
+            (*keep_alive)(now);
         }
+        at = timers_.upper_bound(id); // the callback may have stopped any of them
     }
 }
 

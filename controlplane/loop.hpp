@@ -8,12 +8,34 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace viaduct {
 
 using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
+
+class Loop;
+
+/// A running timer of a Loop, which must live longer; the timer stops when this is destroyed.
+class [[nodiscard]] Ticker {
+public:
+    Ticker() = default;
+    Ticker(Ticker&& other) noexcept : loop_(std::exchange(other.loop_, nullptr)), id_(other.id_) {}
+    Ticker& operator=(Ticker&& other) noexcept {
+        std::swap(loop_, other.loop_);
+        std::swap(id_, other.id_);
+        return *this;
+    }
+    ~Ticker();
+
+private:
+    friend class Loop;
+    Ticker(Loop& loop, std::uint64_t id) noexcept : loop_(&loop), id_(id) {}
+    Loop* loop_ = nullptr;
+    std::uint64_t id_ = 0;
+};
 
 class Loop {
 public:
@@ -31,8 +53,9 @@ public:
     void change(int fd, std::uint32_t epoll_events);
     void forget(int fd);
 
-    /// Calls `on_tick` about every `period`; late ticks are not made up for.
-    void every(std::chrono::milliseconds period, OnTick on_tick);
+    /// Calls `on_tick` about every `period` for as long as the returned Ticker lives; late ticks
+    /// are not made up for. A callback may start and stop any timer, its own too.
+    Ticker every(std::chrono::milliseconds period, OnTick on_tick);
 
     /// Blocks `signals` in this thread and calls `on_signal` from run() when one arrives.
     void on_signals(const std::vector<int>& signals, std::function<void(int signal)> on_signal);
@@ -41,16 +64,21 @@ public:
     void stop() noexcept { stopping_ = true; }
 
 private:
-    struct Ticker {
+    friend class Ticker;
+    struct Timer {
         std::chrono::milliseconds period;
         TimePoint due;
-        OnTick on_tick;
+        std::shared_ptr<OnTick> on_tick;
     };
+    [[nodiscard]] int wait_ms() const;
+    void run_timers();
+
     int epoll_ = -1;
     int signals_ = -1;
     bool stopping_ = false;
     std::map<int, std::shared_ptr<OnReady>> watched_;
-    std::vector<Ticker> tickers_;
+    std::map<std::uint64_t, Timer> timers_; ///< by the number of their Ticker
+    std::uint64_t next_timer_ = 0;
 };
 
 } // namespace viaduct

@@ -303,7 +303,7 @@ int run(Config config) {
                        },
                        [&keeper] { return keeper.write_now(); }});
     on_hangup = [&] { reload_by_signal(reloader, apply); };
-    loop.every(kTick, [&](TimePoint now) {
+    const Ticker ticker = loop.every(kTick, [&](TimePoint now) {
         // An answer that still waits must not be taken for missing.
         if (take_events(health, kernel, now)) health.tick(now);
         links.tick(now, kernel.take_link_news());
@@ -320,7 +320,7 @@ int run(Config config) {
 
     LoadMeter load;
     TxAudit sent;
-    loop.every(std::chrono::seconds(1), [&load, &sent](TimePoint) {
+    const Ticker every_second = loop.every(std::chrono::seconds(1), [&load, &sent](TimePoint) {
         load.tick();
         for (const std::string& line : sent.tick(port_states()))
             spdlog::warn("{}", line);

@@ -274,9 +274,7 @@ CliServer::CliServer(std::string path, Loop& loop) : path_(std::move(path)), loo
 void CliServer::start(Control& control) {
     control_ = &control;
     loop_.watch(listener_, EPOLLIN, [this](std::uint32_t) { accept_clients(); });
-    loop_.every(std::chrono::seconds(1), [this, alive = std::weak_ptr(alive_)](TimePoint now) {
-        if (!alive.expired()) close_idle(now);
-    });
+    ticker_ = loop_.every(std::chrono::seconds(1), [this](TimePoint now) { close_idle(now); });
 }
 
 void CliServer::listen_on_path() {

@@ -142,8 +142,8 @@ private:
     int listener_ = -1;
     std::uint64_t device_ = 0; ///< with inode_: which file at path_ is ours
     std::uint64_t inode_ = 0;
-    std::shared_ptr<int> alive_ = std::make_shared<int>(0); ///< the loop's ticker outlives us
     std::map<int, std::unique_ptr<Client>> clients_;
+    Ticker ticker_;
 };
 
 } // namespace viaduct

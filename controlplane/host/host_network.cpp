@@ -133,16 +133,14 @@ struct HostNetwork::Impl {
     Complaint no_addresses_;
     TimePoint routes_read_{};
     TimePoint upkeep_done_{};
-    std::shared_ptr<Impl*>
-        self_; ///< tickers cannot be cancelled: they see by this that we are gone
+    Ticker ticker_; ///< last: it stops before anything else goes
 };
 
 HostNetwork::Impl::Impl(const Config& wanted,
                         std::vector<BackendLocation> backends,
                         const std::vector<TwinPort>& ports,
                         Loop& control_loop)
-    : config_(wanted), backends_(std::move(backends)), loop_(control_loop),
-      self_(std::make_shared<Impl*>(this)) {
+    : config_(wanted), backends_(std::move(backends)), loop_(control_loop) {
     remove_leftovers(netlink_);
     remove_leftover_filters(netlink_);
     set_up_ports(ports);
@@ -155,9 +153,7 @@ HostNetwork::Impl::Impl(const Config& wanted,
     read_addresses(Clock::now());
     rebuild();
     loop_.watch(events_.fd(), EPOLLIN, [this](std::uint32_t) { on_events(); });
-    loop_.every(kTick, [seen = std::weak_ptr(self_)](TimePoint now) {
-        if (const auto self = seen.lock()) (*self)->on_tick(now);
-    });
+    ticker_ = loop_.every(kTick, [this](TimePoint now) { on_tick(now); });
 }
 
 HostNetwork::Impl::~Impl() {

@@ -68,7 +68,7 @@ class KernelTest : public testing::Test {
 protected:
     void SetUp() override {
         if (!enter_new_network()) GTEST_SKIP() << "needs root and /dev/net/tun";
-        loop.every(std::chrono::milliseconds(5), [this](TimePoint now) {
+        ticker = loop.every(std::chrono::milliseconds(5), [this](TimePoint now) {
             if ((condition && condition()) || now >= deadline) loop.stop();
         });
     }
@@ -92,6 +92,7 @@ protected:
     }
 
     Loop loop;
+    Ticker ticker;
     std::function<bool()> condition;
     TimePoint deadline;
 };

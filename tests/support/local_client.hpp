@@ -109,7 +109,7 @@ struct ServedDesk {
         desk.all_up();
         server = std::make_unique<CliServer>(folder.socket(), desk.loop);
         server->start(desk.control);
-        desk.loop.every(std::chrono::milliseconds(1), [this](TimePoint now) {
+        ticker_ = desk.loop.every(std::chrono::milliseconds(1), [this](TimePoint now) {
             reached_ = until_();
             if (reached_ || now > deadline_) desk.loop.stop();
         });
@@ -128,6 +128,7 @@ private:
     std::function<bool()> until_ = [] { return true; };
     TimePoint deadline_;
     bool reached_ = false;
+    Ticker ticker_;
 };
 
 } // namespace viaduct::test
