@@ -16,6 +16,23 @@
 
 namespace viaduct {
 
+namespace {
+
+sigset_t set_of(const std::vector<int>& signals) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : signals)
+        sigaddset(&set, signal);
+    return set;
+}
+
+} // namespace
+
+void block_signals(const std::vector<int>& signals) {
+    const sigset_t set = set_of(signals);
+    sigprocmask(SIG_BLOCK, &set, nullptr);
+}
+
 Loop::Loop() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
     if (epoll_ < 0) throw Error(std::string("cannot create an epoll: ") + std::strerror(errno));
 }
@@ -57,11 +74,8 @@ Ticker::~Ticker() {
 }
 
 void Loop::on_signals(const std::vector<int>& signals, std::function<void(int)> on_signal) {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int signal : signals)
-        sigaddset(&set, signal);
-    sigprocmask(SIG_BLOCK, &set, nullptr);
+    block_signals(signals);
+    const sigset_t set = set_of(signals);
     signals_ = signalfd(signals_, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (signals_ < 0) throw Error(std::string("cannot take signals: ") + std::strerror(errno));
     watch(signals_, EPOLLIN, [this, call = std::move(on_signal)](std::uint32_t) {

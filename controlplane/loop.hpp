@@ -16,6 +16,9 @@ namespace viaduct {
 using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
 
+/// From now on these signals wait for Loop::on_signals, in this thread and in those it starts.
+void block_signals(const std::vector<int>& signals);
+
 class Loop;
 
 /// A running timer of a Loop, which must live longer; the timer stops when this is destroyed.
@@ -57,7 +60,7 @@ public:
     /// are not made up for. A callback may start and stop any timer, its own too.
     Ticker every(std::chrono::milliseconds period, OnTick on_tick);
 
-    /// Blocks `signals` in this thread and calls `on_signal` from run() when one arrives.
+    /// Blocks `signals` (block_signals()) and calls `on_signal` from run() when one arrives.
     void on_signals(const std::vector<int>& signals, std::function<void(int signal)> on_signal);
 
     void run(); ///< until stop()

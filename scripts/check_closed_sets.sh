@@ -17,7 +17,7 @@ Admin          controlplane/model/pool.hpp              controlplane/model/pool.
 BackendLife    include/viaduct/snapshot.hpp             dataplane/steering/decision.cpp
 CallState      include/viaduct/steering/call_table.hpp  dataplane/steering/call_state.cpp
 Defect         include/viaduct/sip/digest.hpp           dataplane/steering/steer.cpp
-EventKind      include/viaduct/event.hpp                controlplane/main.cpp
+EventKind      include/viaduct/event.hpp                controlplane/daemon.cpp
 ForwardMode    include/viaduct/snapshot.hpp             dataplane/wire/classify.cpp
 HeaderId       include/viaduct/sip/message.hpp          dataplane/sip/message.cpp
 Health         controlplane/model/pool.hpp              controlplane/model/pool.cpp

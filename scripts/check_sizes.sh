@@ -20,8 +20,6 @@ controlplane/config/check.cpp                         one rule after another, ea
 controlplane/config/settings.cpp                      a table: one row for each setting
 controlplane/health/health.cpp                        one state machine
 controlplane/host/host_network.cpp                    to be divided: addresses, routes and the publishing of both
-controlplane/main.cpp                                 to be divided: the parts of the daemon become members of a class
-controlplane/main.cpp:run                             to be divided, with its file
 controlplane/model/pool.cpp:arrange                   to be divided: find the known backends, then install the new set
 controlplane/publish/publish.cpp                      to be divided: snapshots, moves of VIPs, the state of pools at run time
 controlplane/publish/publish.cpp:build_pool           to be divided, with its file
