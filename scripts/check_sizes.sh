@@ -21,8 +21,6 @@ controlplane/config/settings.cpp                      a table: one row for each 
 controlplane/health/health.cpp                        one state machine
 controlplane/host/host_network.cpp                    to be divided: addresses, routes and the publishing of both
 controlplane/model/pool.cpp:arrange                   to be divided: find the known backends, then install the new set
-controlplane/publish/publish.cpp                      to be divided: snapshots, moves of VIPs, the state of pools at run time
-controlplane/publish/publish.cpp:build_pool           to be divided, with its file
 dataplane/sip/scan_x86.cpp                            one scan in three widths, which the compiler must see at once
 dataplane/sip/value.cpp                               one parser for each kind of value
 dataplane/steering/call_state.cpp                     one state machine
