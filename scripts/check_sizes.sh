@@ -20,7 +20,6 @@ controlplane/config/check.cpp                         one rule after another, ea
 controlplane/config/settings.cpp                      a table: one row for each setting
 controlplane/health/health.cpp                        one state machine
 controlplane/host/host_network.cpp                    to be divided: addresses, routes and the publishing of both
-controlplane/model/pool.cpp:arrange                   to be divided: find the known backends, then install the new set
 dataplane/sip/scan_x86.cpp                            one scan in three widths, which the compiler must see at once
 dataplane/sip/value.cpp                               one parser for each kind of value
 dataplane/steering/call_state.cpp                     one state machine

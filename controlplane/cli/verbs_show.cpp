@@ -135,8 +135,7 @@ Json before_move(const Control& control, const std::string& vip) {
         before["calls_refused"] = refused;
     }
     before["all_counted"] = control.publisher.tracks_every_call(pool);
-    if (!move->has_moved)
-        before["moves_in_s"] = seconds_until(VipMoves::due(*move, control.model));
+    if (!move->has_moved) before["moves_in_s"] = seconds_until(VipMoves::due(*move, control.model));
     return before;
 }
 

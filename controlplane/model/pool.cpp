@@ -17,9 +17,9 @@ static_assert(names_all<Health>(kHealthNames));
 constexpr std::array<std::string_view, count_of<Admin>()> kAdminNames{
     "enabled", "drain", "disabled"};
 static_assert(names_all<Admin>(kAdminNames));
-constexpr std::array<std::string_view, count_of<Membership>()> kTenureNames{
+constexpr std::array<std::string_view, count_of<Membership>()> kMembershipNames{
     "member", "leaving", "gone", "free"};
-static_assert(names_all<Membership>(kTenureNames));
+static_assert(names_all<Membership>(kMembershipNames));
 
 /// "a, b, c" of the names in a row of things that have a config.name.
 template <typename Range, typename NameOf>
@@ -71,6 +71,98 @@ std::string find_clash(const std::vector<PoolState>& pools,
     return {};
 }
 
+/// The pools and backends of a configuration, in which known backends keep their ids and state.
+class Arrangement {
+public:
+    /// `before` by BackendId. At a start a backend at another address is a new one; later that is
+    /// refused.
+    Arrangement(std::vector<BackendState> before, bool is_start);
+    /// The next pool of the configuration. Throws Error when a backend has moved or no id is left.
+    void add(const PoolConfig& pool);
+
+    std::vector<PoolState> pools;
+    std::vector<BackendState> backends; ///< by BackendId
+
+private:
+    /// The known backend of that name, unless it is at another address.
+    [[nodiscard]] std::optional<std::size_t>
+    match(const PoolConfig& pool, const BackendConfig& backend, bool& was_elsewhere);
+    [[nodiscard]] std::size_t free_place();
+
+    bool is_start_;
+    std::chrono::system_clock::time_point now_ = std::chrono::system_clock::now();
+    std::map<std::pair<std::string, std::string>, std::size_t> known_; ///< pool and name to index
+    std::set<BackendId> leaving_;
+    std::set<std::string> served_; ///< pools that had backends before
+};
+
+Arrangement::Arrangement(std::vector<BackendState> before, bool is_start)
+    : backends(std::move(before)), is_start_(is_start) {
+    for (BackendState& backend : backends) {
+        if (!backend.exists()) continue;
+        if (backend.membership == Membership::Leaving) leaving_.insert(backend.id);
+        backend.membership = Membership::Removed; // until add() finds it
+        known_[{backend.pool_name, backend.config.name}] = index(backend.id);
+        served_.insert(backend.pool_name);
+    }
+}
+
+std::size_t Arrangement::free_place() {
+    if (backends.size() < kMaxBackends) {
+        backends.emplace_back();
+        return backends.size() - 1;
+    }
+    const auto free = std::ranges::find(backends, Membership::Unused, &BackendState::membership);
+    if (free != backends.end()) return static_cast<std::size_t>(free - backends.begin());
+    throw Error("there are " + std::to_string(kMaxBackends) +
+                " backends with those that leave or left and may have calls: too many; "
+                "`show backends` lists them");
+}
+
+std::optional<std::size_t>
+Arrangement::match(const PoolConfig& pool, const BackendConfig& backend, bool& was_elsewhere) {
+    const auto known = known_.find({pool.name, backend.name});
+    if (known == known_.end()) return std::nullopt;
+    const BackendState& there = backends[known->second];
+    was_elsewhere = there.config.endpoint != backend.endpoint;
+    if (!was_elsewhere) return known->second;
+    // Its calls are at a machine that no other backend may have them from.
+    if (!is_start_) throw_elsewhere(there, backend, leaving_.contains(there.id));
+    known_.erase(known); // too late to refuse: the calls of that machine are forgotten
+    return std::nullopt;
+}
+
+void Arrangement::add(const PoolConfig& config) {
+    PoolState pool{config, PoolId{static_cast<std::uint16_t>(pools.size())}, {}};
+    for (const BackendConfig& backend_config : config.backends) {
+        bool was_elsewhere = false;
+        const std::optional<std::size_t> known = match(config, backend_config, was_elsewhere);
+        const std::size_t place = known ? *known : free_place();
+        BackendState& backend = backends[place];
+        if (!known) {
+            backend = {};
+            backend.id = static_cast<BackendId>(place);
+            backend.pool_name = config.name;
+            backend.changed = now_;
+            backend.evidence =
+                was_elsewhere ? "no verdict yet at its new address" : "no verdict yet";
+            backend.joined_running_pool = served_.contains(config.name);
+        }
+        backend.config = backend_config;
+        backend.pool = pool.id;
+        backend.membership = Membership::Configured;
+        pool.backends.push_back(backend.id);
+    }
+    for (const auto& [name, place] : known_) {
+        BackendState& backend = backends[place];
+        if (name.first != config.name || backend.membership != Membership::Removed) continue;
+        backend.pool = pool.id;
+        backend.membership = Membership::Leaving;
+        pool.backends.push_back(backend.id);
+    }
+    pools.push_back(std::move(pool));
+}
+
 } // namespace
 
 std::string_view name_of(Health health) noexcept {
@@ -82,7 +174,7 @@ std::string_view name_of(Admin admin) noexcept {
 }
 
 std::string_view name_of(Membership membership) noexcept {
-    return kTenureNames[static_cast<std::size_t>(membership)];
+    return kMembershipNames[static_cast<std::size_t>(membership)];
 }
 
 PoolModel::PoolModel(const Config& config, const std::vector<KnownBackend>& known, std::size_t ids)
@@ -122,78 +214,15 @@ void PoolModel::reconfigure(const Config& config, TimePoint now) {
 
 /// `before` by BackendId. Changes nothing when it throws.
 void PoolModel::arrange(const Config& config, std::vector<BackendState> before, bool is_start) {
-    const auto now = std::chrono::system_clock::now();
-    std::vector<PoolState> pools;
-    std::map<std::pair<std::string_view, std::string_view>, std::size_t> places;
-    std::set<BackendId> leaving;
-    std::set<std::string_view> worked; // pools that had backends before
-    for (BackendState& backend : before) {
-        if (!backend.exists()) continue;
-        if (backend.membership == Membership::Leaving) leaving.insert(backend.id);
-        backend.membership = Membership::Removed; // until it is found below
-        places[{backend.pool_name, backend.config.name}] = index(backend.id);
-        worked.insert(backend.pool_name);
-    }
-    std::vector<BackendState> after = before;
-    const auto free_place = [&] {
-        if (after.size() < kMaxBackends) {
-            after.emplace_back();
-            return after.size() - 1;
-        }
-        const auto free = std::ranges::find(after, Membership::Unused, &BackendState::membership);
-        if (free != after.end()) return static_cast<std::size_t>(free - after.begin());
-        throw Error("there are " + std::to_string(kMaxBackends) +
-                    " backends with those that leave or left and may have calls: too many; "
-                    "`show backends` lists them");
-    };
-    for (const PoolConfig& pool_config : config.pools) {
-        PoolState pool{pool_config, PoolId{static_cast<std::uint16_t>(pools.size())}, {}};
-        for (const BackendConfig& backend_config : pool_config.backends) {
-            auto known = places.find({pool_config.name, backend_config.name});
-            // Its calls are at a machine that nobody else may have them from.
-            const bool is_elsewhere =
-                known != places.end() &&
-                after[known->second].config.endpoint != backend_config.endpoint;
-            if (is_elsewhere && !is_start) {
-                const BackendState& there = after[known->second];
-                throw_elsewhere(there, backend_config, leaving.contains(there.id));
-            }
-            if (is_elsewhere) { // too late to say so: the calls of that machine are forgotten
-                places.erase(known);
-                known = places.end();
-            }
-            const bool is_new = known == places.end();
-            const std::size_t place = is_new ? free_place() : known->second;
-            BackendState& backend = after[place];
-            if (is_new) {
-                backend = {};
-                backend.id = static_cast<BackendId>(place);
-                backend.pool_name = pool_config.name;
-                backend.changed = now;
-                backend.evidence =
-                    is_elsewhere ? "no verdict yet at its new address" : "no verdict yet";
-                backend.joined_running_pool = worked.contains(pool_config.name);
-            }
-            backend.config = backend_config;
-            backend.pool = pool.id;
-            backend.membership = Membership::Configured;
-            pool.backends.push_back(backend.id);
-        }
-        for (const auto& [name, place] : places) {
-            BackendState& backend = after[place];
-            if (name.first != pool_config.name || backend.membership != Membership::Removed)
-                continue;
-            backend.pool = pool.id;
-            backend.membership = Membership::Leaving;
-            pool.backends.push_back(backend.id);
-        }
-        pools.push_back(std::move(pool));
-    }
+    Arrangement next(std::move(before), is_start);
+    for (const PoolConfig& pool : config.pools)
+        next.add(pool);
     // Another process may have left one: those calls have no better place.
     if (!is_start && find_clash(pools_, backends_).empty())
-        if (const std::string clash = find_clash(pools, after); !clash.empty()) throw Error(clash);
-    pools_ = std::move(pools);
-    backends_ = std::move(after);
+        if (const std::string clash = find_clash(next.pools, next.backends); !clash.empty())
+            throw Error(clash);
+    pools_ = std::move(next.pools);
+    backends_ = std::move(next.backends);
 }
 
 void PoolModel::set_counter_base(BackendId id, std::uint64_t forwarded, std::uint64_t returned) {
