@@ -64,8 +64,8 @@ const Verb& take_verb(std::vector<std::string>& words) {
     for (const Verb& verb : verbs())
         known.append(known.empty() ? "" : ", ").append(verb.name);
     const bool alone = words.size() == 1 || words[0] != "show";
-    throw Error("no verb \"" + printable(alone ? words[0] : words[0] + " " + words[1]) +
-                "\"; there are: " + known);
+    throw Error("unknown verb \"" + printable(alone ? words[0] : words[0] + " " + words[1]) +
+                "\"; verbs: " + known);
 }
 
 void check_count(const Verb& verb, std::size_t count) {
@@ -86,7 +86,7 @@ void check_permission(const Verb& verb, const Control& control, const Peer& peer
 }
 
 std::string run_request(Control& control, const Peer& peer, std::string_view line) {
-    if (has_control_character(line)) throw Error("the request holds a control character");
+    if (has_control_character(line)) throw Error("the request contains a control character");
     std::vector<std::string> words = split(line);
     const bool json = !words.empty() && words[0] == "json";
     if (json) words.erase(words.begin());
@@ -174,9 +174,9 @@ void remove_stale(const std::string& path, const sockaddr_un& address) {
     struct stat status {};
     if (lstat(path.c_str(), &status) != 0) return;
     if (!S_ISSOCK(status.st_mode))
-        throw Error(path + " exists and is no socket; remove it or set control.socket");
+        throw Error(path + " exists and is not a socket; remove it or set control.socket");
     const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (probe < 0) throw Error("cannot make a socket: " + reason(errno));
+    if (probe < 0) throw Error("cannot create a socket: " + reason(errno));
     const int error = call_on(::connect, probe, address) == 0 ? 0 : errno;
     const int pid = peer_of(probe).pid;
     close(probe);
@@ -188,7 +188,7 @@ void remove_stale(const std::string& path, const sockaddr_un& address) {
     }
     if (error != 0 && error != EAGAIN)
         throw Error("socket " + path + ": " + reason(error) + "; remove it or set control.socket");
-    throw Error("socket " + path + " is held by a running process" +
+    throw Error("socket " + path + " is in use by a running process" +
                 (error == 0 ? " (pid " + std::to_string(pid) + ")" : std::string()) +
                 "; stop it or set control.socket");
 }
@@ -213,8 +213,8 @@ Admins find_admins(const std::vector<std::string>& names) {
             find_entry<group>([&](auto... rest) { return getgrnam_r(name.c_str(), rest...); },
                               [&](const group& one) { admins.groups.push_back(one.gr_gid); });
         if (!found)
-            throw Error("control.admins names \"" + printable(name) +
-                        "\", which is no user and no group of this machine; mend or remove it");
+            throw Error("control.admins: \"" + printable(name) +
+                        "\" is neither a user nor a group on this machine; fix or remove it");
     }
     return admins;
 }
@@ -237,8 +237,8 @@ void make_socket_folder(const std::string& path) {
     if (mkdir(folder.c_str(), 0755) == 0)
         chmod(folder.c_str(), 0755); // whatever the umask
     else if (errno != EEXIST)
-        throw Error("cannot make the folder of the socket " + path + ": " + reason(errno) +
-                    "; make it or set control.socket");
+        throw Error("cannot create the folder of the socket " + path + ": " + reason(errno) +
+                    "; create it or set control.socket");
 }
 
 struct CliServer::Client {
@@ -282,7 +282,7 @@ void CliServer::listen_on_path() {
     make_socket_folder(path_);
     remove_stale(path_, address);
     listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (listener_ < 0) throw Error("cannot make a socket: " + reason(errno));
+    if (listener_ < 0) throw Error("cannot create a socket: " + reason(errno));
     struct stat status {};
     const bool bound = call_on(::bind, listener_, address) == 0;
     if (!bound || chmod(path_.c_str(), 0666) != 0 || listen(listener_, kBacklog) != 0 ||
@@ -347,7 +347,7 @@ void CliServer::serve(int fd) {
             found = client.take_line(line);
         }
         if ((found ? line : client.in).size() > kMaxLine) {
-            client.say("ERR a request is at most " + std::to_string(kMaxLine) + " bytes long\n");
+            client.say("ERR the request is longer than " + std::to_string(kMaxLine) + " bytes\n");
             client.closing = true;
         } else if (found) {
             client.say(answer(*control_, client.peer, line));

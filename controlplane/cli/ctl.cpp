@@ -36,12 +36,11 @@ constexpr std::size_t kMaxMessage = 65'535; ///< no UDP payload is longer
 constexpr const char* kHelp =
     "Usage: viaductctl [--socket PATH] [--json] VERB...\n"
     "\n"
-    "Looks into a running viaductd, and changes it.\n"
+    "Shows and changes the state of a running viaductd.\n"
     "  viaductctl help                    lists every verb\n"
     "  viaductctl show backends           state of every backend\n"
     "  viaductctl explain VIP CALL-ID     where a call goes, and why\n"
-    "  viaductctl explain VIP < message   the same for a SIP message (--source ADDRESS: its "
-    "sender)\n"
+    "  viaductctl explain VIP < message   where a SIP message goes (--source ADDRESS: its sender)\n"
     "\n"
     "  --socket PATH  control socket of viaductd (/run/viaduct/viaduct.sock)\n"
     "  --json         print one JSON object\n"
@@ -66,9 +65,9 @@ std::string read_message() {
         message.append(buffer, static_cast<std::size_t>(got));
     }
     if (message.empty())
-        throw Failure("explain wants a Call-ID, or a SIP message on standard input");
+        throw Failure("explain needs a Call-ID, or a SIP message on standard input");
     if (message.size() > kMaxMessage)
-        throw Failure("standard input is longer than a UDP message can be (65,535 bytes)");
+        throw Failure("standard input is longer than the largest UDP message (65,535 bytes)");
     return message;
 }
 
@@ -98,7 +97,7 @@ std::string request_line(std::vector<std::string> words, bool json) {
     for (const std::string& word : words) {
         const bool odd = std::any_of(
             word.begin(), word.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-        if (odd) throw Failure("an argument holds a control character");
+        if (odd) throw Failure("an argument contains a control character");
         line.append(line.empty() ? "" : " ").append(word);
     }
     return line + "\n";
@@ -121,7 +120,7 @@ int connect_to(const std::string& path) {
     sockaddr generic[(sizeof address + sizeof(sockaddr) - 1) / sizeof(sockaddr)]{};
     std::memcpy(generic, &address, sizeof address);
     if (connect(fd, generic, sizeof address) != 0)
-        throw fail(errno == EAGAIN ? "it does not answer" : strerror(errno));
+        throw fail(errno == EAGAIN ? "viaductd does not accept the connection" : strerror(errno));
     return fd;
 }
 
@@ -160,7 +159,7 @@ void print_answer(std::string answer) {
     const std::size_t last = before == std::string::npos ? 0 : before + 1;
     const std::string end = answer.substr(last);
     if (end.starts_with("ERR ")) throw Failure(end.substr(4));
-    if (end != "OK") throw Failure("viaductd closed the connection before its answer ended");
+    if (end != "OK") throw Failure("viaductd closed the connection before the end of its answer");
     const std::size_t written = std::fwrite(answer.data(), 1, last, stdout);
     if (written != last || std::fflush(stdout) != 0)
         throw Failure(std::string("cannot write the answer: ") + strerror(errno));

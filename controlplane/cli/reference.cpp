@@ -47,7 +47,7 @@ std::string verbs_reference() {
 
 std::string counters_reference() {
     std::string out = "## Outcomes\n\n"
-                      "Every frame a port delivers ends in exactly one of these.\n\n"
+                      "Every frame that a port delivers ends in exactly one outcome.\n\n"
                       "| Outcome | Meaning |\n|---|---|\n";
     for (const OutcomeInfo& info : kOutcomes)
         out += row(info.name, info.help);

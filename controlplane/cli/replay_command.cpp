@@ -65,7 +65,7 @@ public:
         void* const memory =
             mmap(nullptr, words * sizeof(CallTable::Word), PROT_READ | PROT_WRITE, kFlags, -1, 0);
         if (memory == MAP_FAILED)
-            throw Error("no memory for the table of calls; lower steering.calls");
+            throw Error("not enough memory for the call table; lower steering.calls");
         memory_ = static_cast<CallTable::Word*>(memory);
     }
     ~TableMemory() { munmap(memory_, words_ * sizeof(CallTable::Word)); }
@@ -140,7 +140,7 @@ int run_replay(const ReplayCommand& command) {
     // Entries go to a file of their own first, so that a capture that breaks off prints no half
     // object.
     const std::unique_ptr<FILE, int (*)(FILE*)> entries(std::tmpfile(), &std::fclose);
-    if (command.frames && !entries) throw Error("cannot make a temporary file for --frames");
+    if (command.frames && !entries) throw Error("cannot create a temporary file for --frames");
     const auto on_frame = [&](const ReplayFrame& frame) {
         if (!command.frames) return;
         const std::string entry =
@@ -157,8 +157,8 @@ int run_replay(const ReplayCommand& command) {
 
     if (totals.cut > 0)
         std::fprintf(stderr,
-                     "viaductd: %llu of %llu frames in %s were cut when they were captured: what "
-                     "they began is not known here; capture whole frames (tcpdump -s 0)\n",
+                     "viaductd: %llu of %llu frames in %s were truncated by the capture, so calls "
+                     "that start in them are not known here; capture whole frames (tcpdump -s 0)\n",
                      static_cast<unsigned long long>(totals.cut),
                      static_cast<unsigned long long>(totals.received),
                      command.in.c_str());

@@ -26,12 +26,13 @@ VipId find_vip(const Snapshot& snapshot, const std::string& name) {
         if (snapshot.vips[i].name == name) return static_cast<VipId>(i);
         names += (names.empty() ? "" : ", ") + snapshot.vips[i].name;
     }
-    throw Error("no vip \"" + printable(name) + "\"; there are: " + names);
+    throw Error("unknown vip \"" + printable(name) + "\"; vips: " + names);
 }
 
 const Snapshot& published(const Control& control) {
     const Snapshot* const snapshot = control.publisher.current();
-    if (snapshot == nullptr) throw Error("nothing is published yet: ask again in a moment");
+    if (snapshot == nullptr)
+        throw Error("no configuration is published yet; try again in a moment");
     return *snapshot;
 }
 
@@ -43,7 +44,7 @@ using Json = nlohmann::ordered_json;
 
 void shutdown(Control& control, Arguments, Reply& reply) {
     reply.json = {{"stopping", true}, {"pid", getpid()}};
-    reply.text = "viaductd (pid " + std::to_string(getpid()) + ") stops now.\n";
+    reply.text = "viaductd (pid " + std::to_string(getpid()) + ") is stopping.\n";
     control.loop.stop();
 }
 
@@ -70,22 +71,23 @@ constexpr std::array kVerbs{
          3,
          11,
          true,
-         "a new backend, until the next reload",
+         "add a backend, until the next reload",
          add},
     Verb{"disable",
          "POOL BACKEND [--force]",
          2,
          3,
          true,
-         "no calls and no packets of clients; probes go on; --force: though it is the last one",
+         "send it no calls and no client packets; probes continue; --force: even if it is the last "
+         "backend",
          disable},
     Verb{"drain",
          "POOL BACKEND [--now] [--force] [--deadline TIME]",
          2,
          6,
          true,
-         "give it no new calls, from the switch (--now: this moment) on; --force: though it is the "
-         "last one; --deadline: then disable it",
+         "stop new calls at the next switch (--now: immediately); --force: even if it is the last "
+         "backend; --deadline: disable it then",
          drain},
     Verb{"enable", "POOL BACKEND", 2, 2, true, "undo disable", enable},
     Verb{"explain",
@@ -100,7 +102,7 @@ constexpr std::array kVerbs{
          1,
          1,
          true,
-         "new calls back to the first tier that has min_up, where failback = false",
+         "send new calls back to the preferred tier (for pools with failback = false)",
          failback},
     Verb{"help", "", 0, 0, false, "list the verbs", help},
     Verb{"preview",
@@ -108,54 +110,54 @@ constexpr std::array kVerbs{
          1,
          1,
          true,
-         "what a reload of FILE would change; for admins, as viaductd reads the file",
+         "show what a reload of FILE would change; admins only, because viaductd reads the file",
          preview},
     Verb{"reload",
          "",
          0,
          0,
          true,
-         "read the configuration file again and apply it (as SIGHUP)",
+         "read the configuration file again and apply it (same as SIGHUP)",
          reload},
-    Verb{
-        "remove",
-        "POOL BACKEND [--force]",
-        2,
-        3,
-        true,
-        "it gets no new calls, and goes when the last one it has has ended; until the next reload; "
-        "--force: though it is the last one",
-        remove},
-    Verb{"rollback",
+    Verb{"remove",
+         "POOL BACKEND [--force]",
+         2,
+         3,
+         true,
+         "take it out of the pool; it disappears when its last call ends; lasts until the next "
+         "reload; --force: even if it is the last backend",
+         remove},
+    Verb{"rollback", "", 0, 0, true, "return to the previous configuration", rollback},
+    Verb{"show backends",
          "",
          0,
          0,
-         true,
-         "back to the configuration before the last change of it",
-         rollback},
-    Verb{"show backends", "", 0, 0, false, "every backend: state, since when, why", show_backends},
+         false,
+         "state of every backend, since when, and why",
+         show_backends},
     Verb{"show calls",
          "[POOL]|VIP CALL-ID",
          0,
          2,
          false,
-         "remembered calls per backend and state, and room for more; or one call",
+         "tracked calls per backend and state, and use of the call table; or one call",
          show_calls},
-    Verb{"show config", "", 0, 0, false, "the configuration in force, secrets hidden", show_config},
+    Verb{"show config", "", 0, 0, false, "the running configuration, secrets hidden", show_config},
     Verb{"show events", "[N]", 0, 1, false, "the last N state changes (50)", show_events},
     Verb{"show generations",
          "[POOL]",
          0,
          1,
          false,
-         "which backends took new calls, take them and will, and the slots in between",
+         "earlier, current and announced backend sets, and the slots that differ",
          show_generations},
     Verb{"show health", "", 0, 0, false, "probes and their results per backend", show_health},
-    Verb{"show outcomes", "", 0, 0, false, "how packets ended, and worker counters", show_outcomes},
-    Verb{"show pools", "", 0, 0, false, "pools: backends, table, what is announced", show_pools},
-    Verb{"show ports", "", 0, 0, false, "ports: driver, link, the driver's counters", show_ports},
+    Verb{
+        "show outcomes", "", 0, 0, false, "packets by outcome, and worker counters", show_outcomes},
+    Verb{"show pools", "", 0, 0, false, "pools: backends, table, announced change", show_pools},
+    Verb{"show ports", "", 0, 0, false, "ports: driver, link, driver counters", show_ports},
     Verb{"show version", "", 0, 0, false, "versions, uptime, process id", show_version},
-    Verb{"show vips", "", 0, 0, false, "the addresses clients use", show_vips},
+    Verb{"show vips", "", 0, 0, false, "vips: the addresses that clients use", show_vips},
     Verb{"show workers",
          "",
          0,
@@ -164,14 +166,14 @@ constexpr std::array kVerbs{
          "load of each worker: since start, and in the last second",
          show_workers},
     Verb{"shutdown", "", 0, 0, true, "stop viaductd", shutdown},
-    Verb{"tier", "POOL BACKEND N", 3, 3, true, "its tier, until the next reload", tier},
+    Verb{"tier", "POOL BACKEND N", 3, 3, true, "set its tier, until the next reload", tier},
     Verb{"undrain", "POOL BACKEND", 2, 2, true, "undo drain", undrain},
     Verb{"vip disable",
          "VIP",
          1,
          1,
          true,
-         "its traffic ends as vip_disabled, until the next reload",
+         "drop its traffic as vip_disabled, until the next reload",
          vip_disable},
     Verb{"vip enable", "VIP", 1, 1, true, "undo vip disable, or enabled = false", vip_enable},
     Verb{"weight",
@@ -179,7 +181,7 @@ constexpr std::array kVerbs{
          3,
          4,
          true,
-         "its weight, until the next reload; --force: 0, though it is the last one",
+         "set its weight, until the next reload; --force: even to 0 for the last backend",
          weight},
 };
 static_assert(std::ranges::is_sorted(kVerbs, std::ranges::less{}, &Verb::name),

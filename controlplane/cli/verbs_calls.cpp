@@ -132,13 +132,12 @@ void show_calls(Control& control, Arguments arguments, Reply& reply) {
     const std::uint64_t words = control.calls.words();
     const double share = percent(used, words);
     reply.text =
-        to_table(rows) + "\nThe table of calls uses " + std::to_string(used) + " of " +
+        to_table(rows) + "\nThe call table uses " + std::to_string(used) + " of " +
         std::to_string(words) + " words (" + Json(share).dump() +
-        " %). Where all_counted is false, there may be calls that are not remembered.\n"
-        "Failed: the INVITE was refused; one answered call in 14 is taken for such a one "
-        "until its next message. Silent: it rang, and nothing was heard of it for longer "
-        "than timer c. Unknown: its beginning was not seen, so a stranger may have made it "
-        "up; no limit and no drain waits for it.\n";
+        " %). Where all_counted is false, some calls may not be tracked.\nFailed: the INVITE was "
+        "refused; one answered call in 14 also counts as failed until its next message. Silent: "
+        "the call rang, then no message arrived for longer than timer c. Unknown: the start of the "
+        "call was not seen, so it may be forged; limits and drains ignore it.\n";
     reply.json = {{"calls", std::move(rows)},
                   {"used", used},
                   {"words", words},

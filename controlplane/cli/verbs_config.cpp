@@ -46,17 +46,17 @@ Json json_of(const ConfigDifference& one) {
 }
 
 std::string text_of(const ConfigChange::PoolEffect& effect) {
-    const std::string calls = std::to_string(effect.remembered) + " remembered call(s)";
+    const std::string calls = std::to_string(effect.remembered) + " tracked call(s)";
     const std::string all = effect.all_counted ? "" : ", and others that are not counted,";
     if (effect.goes)
-        return "Pool " + effect.pool + " goes: " + calls + all + " are forgotten with it.\n";
+        return "Pool " + effect.pool + " is removed: " + calls + all + " are forgotten.\n";
     std::string text;
     if (effect.moved_slots > 0)
         text = "Pool " + effect.pool + ": " + Json(percent(effect.moved_slots, kSlots)).dump() +
                " % of new calls go to another backend.\n";
     if (effect.remembered > 0)
         text += "Pool " + effect.pool + ": " + calls + all +
-                " are at backends that leave, and stay there until they end.\n";
+                " stay at the removed backends until they end.\n";
     return text;
 }
 
@@ -65,7 +65,7 @@ void describe(const ConfigChange& change, Reply& reply) {
     reply.json["changed"] = !change.empty();
     Json changes = Json::array();
     Json pools = Json::array();
-    if (change.empty()) reply.text = "No difference to the configuration in force.\n";
+    if (change.empty()) reply.text = "No difference from the running configuration.\n";
     for (const ConfigDifference& one : change.differences) {
         changes.push_back(json_of(one));
         reply.text += to_string(one) + (one.needs_restart ? " (needs a restart)\n" : "\n");
@@ -84,12 +84,12 @@ void describe(const ConfigChange& change, Reply& reply) {
         const auto seconds = std::chrono::ceil<std::chrono::seconds>(one.announced).count();
         moves.push_back(
             {{"vip", one.vip}, {"from", one.from}, {"to", one.to}, {"moves_in_s", seconds}});
-        reply.text +=
-            "Vip " + one.vip + ": all new calls go from pool " + one.from + " to " + one.to +
-            (at_once
-                 ? " at once"
-                 : " in " + std::to_string(seconds) + " s, or when that has its first verdicts") +
-            "; calls that live stay where they began.\n";
+        reply.text += "Vip " + one.vip + ": all new calls move from pool " + one.from + " to " +
+                      one.to +
+                      (at_once ? " at once"
+                               : " in " + std::to_string(seconds) +
+                                     " s, or later, when the health of " + one.to + " is known") +
+                      ". Calls in progress stay where they are.\n";
     }
     reply.json["moves"] = std::move(moves);
     Json vips = Json::array();
@@ -99,10 +99,10 @@ void describe(const ConfigChange& change, Reply& reply) {
                         {"remembered", one.remembered},
                         {"all_counted", one.all_counted}});
         reply.text += "Vip " + one.vip + " leaves pool " + one.pool + ": " +
-                      std::to_string(one.remembered) + " remembered call(s) there" +
+                      std::to_string(one.remembered) + " tracked call(s) there" +
                       (one.all_counted ? "" : ", and others that are not counted,") +
-                      " are not known any more; previous_pool = \"" + one.pool +
-                      "\" would keep them.\n";
+                      " are no longer known; set previous_pool = \"" + one.pool +
+                      "\" to keep them.\n";
     }
     reply.json["vips"] = std::move(vips);
     reply.json["changes"] = std::move(changes);
@@ -150,8 +150,9 @@ void finish_beside_the_file(Control& control, const ConfigChange& change, Reply&
     const bool in_file = is_in_file(control);
     reply.json["in_file"] = in_file;
     if (!change.empty() && !in_file)
-        reply.text += "This holds until the next reload or restart; to keep it, put it into " +
-                      control.config.file + ", too.\n";
+        reply.text +=
+            "This change lasts until the next reload or restart. To keep it, also add it to " +
+            control.config.file + ".\n";
 }
 
 void edit(Control& control, Reply& reply, const std::function<void(Config&)>& change) {
@@ -163,7 +164,7 @@ unsigned number(std::string_view what, const std::string& text) {
     const char* const end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data(), end, value);
     if (error == std::errc{} && stop == end) return value;
-    throw Error(std::string(what) + " wants a number, such as 100");
+    throw Error(std::string(what) + " must be a number, such as 100");
 }
 
 PoolConfig& pool_in(Config& config, const std::string& name) {
@@ -180,7 +181,7 @@ const BackendState& find_member(const Control& control, Arguments arguments) {
     const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
     if (backend.membership != Membership::Configured)
         throw Error(backend.config.name + " of pool " + backend.pool_name +
-                    " leaves: it is in the configuration no more");
+                    " is leaving: it is no longer in the configuration");
     return backend;
 }
 
@@ -191,10 +192,10 @@ BackendConfig new_backend(Arguments arguments) {
     const std::size_t colon = place.find(':');
     const auto address = parse_ipv4(std::string_view(place).substr(0, colon));
     if (!address)
-        throw Error("ADDRESS wants an IPv4 address, such as 198.51.100.24 or 198.51.100.24:5060");
+        throw Error("ADDRESS must be an IPv4 address, such as 198.51.100.24 or 198.51.100.24:5060");
     const unsigned port =
         colon == std::string::npos ? 5060 : number("PORT", place.substr(colon + 1));
-    if (port < 1 || port > 65'535) throw Error("PORT is a number from 1 to 65535");
+    if (port < 1 || port > 65'535) throw Error("PORT must be a number from 1 to 65535");
     backend.endpoint = {*address, static_cast<std::uint16_t>(port)};
     for (std::size_t i = 3; i < arguments.size(); i += 2) {
         const std::string& option = arguments[i];
@@ -211,7 +212,7 @@ BackendConfig new_backend(Arguments arguments) {
         else
             throw Error(std::string(kAddUsage));
         if (option == "--mac" && !backend.mac)
-            throw Error("--mac wants an address such as 02:00:00:00:00:24");
+            throw Error("--mac must be a MAC address, such as 02:00:00:00:00:24");
     }
     return backend;
 }
@@ -221,7 +222,7 @@ void set_vip(Control& control, const std::string& name, bool enabled, Reply& rep
     for (const VipConfig& vip : control.config.vips)
         names += (names.empty() ? "" : ", ") + vip.name;
     if (std::ranges::find(control.config.vips, name, &VipConfig::name) == control.config.vips.end())
-        throw Error("no vip \"" + printable(name) + "\"; there are: " + names);
+        throw Error("unknown vip \"" + printable(name) + "\"; vips: " + names);
     edit(control, reply, [&](Config& config) {
         std::ranges::find(config.vips, name, &VipConfig::name)->enabled = enabled;
     });
@@ -235,7 +236,7 @@ void reload(Control& control, Arguments, Reply& reply) {
 
 void preview(Control& control, Arguments arguments, Reply& reply) {
     if (!arguments[0].starts_with('/'))
-        throw Error("preview wants the file's whole path, for viaductd reads it: /...");
+        throw Error("preview needs an absolute path, because viaductd reads the file: /...");
     const Config next = load_for_reload(arguments[0]);
     describe(reloader(control).preview(next), reply);
     reply.text += "Nothing was changed.\n";
@@ -249,8 +250,8 @@ void add(Control& control, Arguments arguments, Reply& reply) {
     const PoolState& pool = control.model.find_pool(arguments[0]);
     if (std::ranges::find(pool.config.backends, arguments[1], &BackendConfig::name) !=
         pool.config.backends.end())
-        throw Error("pool " + arguments[0] + " has a backend \"" + arguments[1] +
-                    "\" already; see weight, tier and remove");
+        throw Error("pool " + arguments[0] + " already has a backend \"" + arguments[1] +
+                    "\"; see weight, tier and remove");
     BackendConfig backend = new_backend(arguments);
     edit(control, reply, [&](Config& config) {
         pool_in(config, arguments[0]).backends.push_back(backend);
@@ -262,7 +263,7 @@ void remove(Control& control, Arguments arguments, Reply& reply) {
     const PoolState& pool = control.model.pool(backend.pool);
     if (pool.config.backends.size() == 1)
         throw Error(backend.config.name + " is the only backend of pool " + arguments[0] +
-                    ", and a pool has one at least: drain or disable it instead");
+                    ", and a pool needs at least one: drain or disable it instead");
     const bool force = is_forced(arguments, 2, "remove POOL BACKEND [--force]");
     refuse_last(control, backend, "remove it", force);
     edit(control, reply, [&](Config& config) {
@@ -280,7 +281,7 @@ void weight(Control& control, Arguments arguments, Reply& reply) {
         return one.name != backend.config.name && one.weight > 0;
     });
     if (wanted == 0 && others) // a pool whose weights are all 0 is refused in any case
-        refuse_last(control, backend, "give it no more", force);
+        refuse_last(control, backend, "set its weight to 0", force);
     edit(control, reply, [&](Config& config) { backend_in(config, backend).weight = wanted; });
 }
 

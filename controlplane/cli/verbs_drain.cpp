@@ -43,12 +43,13 @@ std::string stand_in(const Control& control, const PoolState& pool) {
 
 std::string bad_news(const Control& control, const PoolState& pool) {
     const std::string other = stand_in(control, pool);
-    const std::string begins = "what begins goes to pool " + other + ".";
+    const std::string begins = "new calls go to pool " + other + ".";
     if (!control.model.health_known(pool.id))
-        return "Pool " + pool.config.name + " still waits for its first verdicts: until then " +
+        return "Pool " + pool.config.name +
+               ": the health of its backends is not known yet; until then " +
                (other.empty() ? "its traffic ends as health_unknown." : begins);
     if (elect(control.model, pool.id).candidates.empty())
-        return "Pool " + pool.config.name + " now has no backend that may take calls: " +
+        return "Pool " + pool.config.name + " has no backend that can take new calls: " +
                (other.empty() ? "its traffic ends as no_backend." : begins);
     return {};
 }
@@ -58,12 +59,12 @@ std::string when_it_switches(const Control& control, const PoolState& pool) {
     const std::optional<Generation>& announced = generations.announced();
     if (!announced) return {};
     const auto text_of = [](TimePoint at) { return std::to_string(seconds_until(at)) + " s"; };
-    std::string text = "New calls go by the change in ";
+    std::string text = "Takes effect for new calls in ";
     if (generations.has_gathered())
         text += text_of(announced->since + pool.config.t_settle) +
-                ", for another one was announced before, and switches in ";
+                ", after a change that was announced earlier and switches in ";
     text += text_of(announced->since);
-    return text + "; calls that live stay where they are, before and after.";
+    return text + ". Calls in progress stay where they are.";
 }
 
 void refuse_last(const Control& control,
@@ -77,8 +78,8 @@ void refuse_last(const Control& control,
         std::ranges::any_of(control.model.pool(backend.pool).backends, takes_calls))
         return;
     throw Error(backend.config.name + " is the last backend of pool " + backend.pool_name +
-                " that may take calls: new ones would end as no_backend; add --force to " +
-                std::string(verb) + " all the same");
+                " that can take new calls: they would end as no_backend; add --force to " +
+                std::string(verb) + " anyway");
 }
 
 bool is_forced(Arguments arguments, std::size_t count, const std::string& usage) {
@@ -107,7 +108,7 @@ std::chrono::seconds read_deadline(const std::string& text) {
         if (error == std::errc{} && stop + 1 == end && *stop == letter && number >= 1 &&
             number <= kMost / factor)
             return std::chrono::seconds(number * factor);
-    throw Error("--deadline wants a time of 1s to 30d, as 90s, 10m or 2h");
+    throw Error("--deadline must be a time from 1s to 30d, such as 90s, 10m or 2h");
 }
 
 DrainOptions read_options(Arguments arguments) {
@@ -132,10 +133,15 @@ void keep(const Control& control, Reply& reply) {
     reply.json["warning"] = nullptr;
     const std::string failure = control.keep_state ? control.keep_state() : std::string();
     if (failure.empty()) return;
-    const std::string warning =
-        failure + ": a restart before it can be written will not know this change";
+    const std::string warning = failure + "; until it can be written, a restart loses this change";
     reply.json["warning"] = warning;
     reply.text += "Warning: " + warning + ".\n";
+}
+
+std::string in_progress(const Control& control, const PoolState& pool, const Json& calls) {
+    if (!calls.is_null()) return calls.dump();
+    return control.publisher.counts_since(pool.id) ? "not known yet"
+                                                   : "not counted (set count_calls = true)";
 }
 
 void set_admin(Control& control,
@@ -148,33 +154,34 @@ void set_admin(Control& control,
     const Admin before = backend.admin;
     const bool had_announced = control.publisher.generations(pool.id).announced().has_value();
     const bool changed = control.model.set_admin(
-        backend.id, wish, "an operator asked for " + std::string(name_of(wish)));
+        backend.id, wish, "set to " + std::string(name_of(wish)) + " by an operator");
     if (options.deadline)
         control.model.set_drain_deadline(backend.id, Clock::now() + *options.deadline);
     if (options.now) control.publisher.switch_at_once(pool.id);
     const bool applies = changed || options.now || options.deadline;
     if (applies) control.apply();
 
-    const std::string name = backend.config.name + " in pool " + pool.config.name;
+    const std::string name = backend.config.name + " (pool " + pool.config.name + "): ";
     const std::size_t eligible = control.publisher.elect(control.model, pool.id).candidates.size();
     const Json calls = calls_left(control, backend);
     const Json refused = calls_refused(control, backend);
     std::vector<std::string> notes;
     if (changed && wish == Admin::Disabled)
-        notes.emplace_back("New calls go elsewhere from now on; what comes in those that it has "
-                           "follows on_dead_owner.");
+        notes.emplace_back("New calls go elsewhere immediately. Messages of its calls in progress "
+                           "are handled by on_dead_owner.");
     else if (const std::string note = when_it_switches(control, pool); changed && !note.empty())
         notes.push_back(note);
     if (options.now && had_announced)
-        notes.emplace_back("What was announced for this pool before has switched with it.");
+        notes.emplace_back(
+            "Changes announced earlier for this pool have switched at the same time.");
     if (wish == Admin::Drain) {
-        std::string note = "Calls left: " + (calls.is_null() ? "unknown" : calls.dump());
+        std::string note = "Calls in progress: " + in_progress(control, pool, calls);
         if (!refused.is_null() && refused != 0)
             note += ", and " + refused.dump() + " whose INVITE was refused, or seems to be";
         notes.push_back(note + ".");
     }
     if (backend.drain_deadline)
-        notes.push_back("It is disabled in " + std::to_string(*seconds_left(backend)) + " s.");
+        notes.push_back("It will be disabled in " + std::to_string(*seconds_left(backend)) + " s.");
     if (const std::string news = bad_news(control, pool); !news.empty()) notes.push_back(news);
 
     reply.json = {{"pool", pool.config.name},
@@ -186,9 +193,9 @@ void set_admin(Control& control,
                   {"calls_left", calls},
                   {"calls_refused", refused},
                   {"notes", notes}};
-    reply.text = changed ? name + " is " + std::string(name_of(wish)) + " now (it was " +
-                               std::string(name_of(before)) + ").\n"
-                         : name + " is " + std::string(name_of(wish)) + " already: no change.\n";
+    const std::string state(name_of(wish));
+    reply.text = name + (changed ? state + " (was " + std::string(name_of(before)) + ").\n"
+                                 : "already " + state + ": no change.\n");
     for (const std::string& note : notes)
         reply.text += note + "\n";
     keep(control, reply);
@@ -198,8 +205,8 @@ void set_admin(Control& control,
 void refuse(const Control& control, Arguments arguments, Admin state, const std::string& instead) {
     const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
     if (backend.membership == Membership::Leaving)
-        throw Error(backend.config.name + " leaves pool " + backend.pool_name +
-                    ": it is in the configuration no more; put it back and reload");
+        throw Error(backend.config.name + " is leaving pool " + backend.pool_name +
+                    ": it is no longer in the configuration; put it back and reload");
     if (backend.admin == state)
         throw Error(backend.config.name + " is " + std::string(name_of(state)) + ": use `" +
                     instead + " " + arguments[0] + " " + arguments[1] + "`");
@@ -253,7 +260,7 @@ void failback(Control& control, Arguments arguments, Reply& reply) {
     const PoolState& pool = control.model.find_pool(arguments[0]);
     const Election before = control.publisher.elect(control.model, pool.id);
     if (before.candidates.empty())
-        throw Error("pool " + arguments[0] + " has no backend that may take calls");
+        throw Error("pool " + arguments[0] + " has no backend that can take new calls");
     const bool changed = before.tier != before.best_tier;
     if (changed) {
         control.publisher.fail_back(pool.id);
@@ -270,8 +277,8 @@ void failback(Control& control, Arguments arguments, Reply& reply) {
     const std::string tier = std::to_string(before.best_tier);
     reply.text =
         "Pool " + pool.config.name +
-        (changed ? " goes back to tier " + tier + " (from " + std::to_string(before.tier) + ").\n"
-                 : " is on tier " + tier + " already, the first that has min_up: no change.\n");
+        (changed ? " returns to tier " + tier + " (from " + std::to_string(before.tier) + ").\n"
+                 : " is already on tier " + tier + ", the first one with min_up: no change.\n");
     for (const std::string& note : notes)
         reply.text += note + "\n";
     keep(control, reply);

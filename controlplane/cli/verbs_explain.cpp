@@ -35,14 +35,14 @@ std::vector<std::byte> decode_base64(std::string_view text) {
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
     if (text.size() % 4 != 0)
-        throw Error("--message-base64: the length of base64 is a multiple of four");
+        throw Error("--message-base64: the length of base64 must be a multiple of four");
     std::vector<std::byte> bytes;
     std::uint32_t bits = 0;
     unsigned held = 0;
     for (std::size_t i = 0; i + padding < text.size(); ++i) {
         const std::size_t digit = kAlphabet.find(text[i]);
         if (digit == std::string_view::npos)
-            throw Error("--message-base64: character " + std::to_string(i + 1) + " is no base64");
+            throw Error("--message-base64: invalid base64 at character " + std::to_string(i + 1));
         bits = (bits << 6 | static_cast<std::uint32_t>(digit)) & 0xffffff;
         held += 6;
         if (held < 8) continue;
@@ -87,39 +87,40 @@ std::string reason_of(const Steering& steering,
     const std::string slot = "slot " + std::to_string(steering.slot);
     const bool is_by_key = key && key->slot == steering.slot && steering.rule != SteerRule::Key;
     const std::string hashed = is_by_key ? key->name : "Call-ID";
+    const std::string starts =
+        steering.role == MessageRole::Standalone ? "standalone request: " : "new call: ";
     switch (steering.rule) {
     case SteerRule::Settled:
-        return "the keyed hash of the " + hashed + " picks " + slot + " of the pool's table, and " +
-               backend.name + " holds it in every generation";
+        return "the keyed hash of the " + hashed + " selects " + slot + ", and " + backend.name +
+               " owns it in every generation";
     case SteerRule::Now:
-        return "it begins something: " + backend.name + " holds " + slot +
-               " in the present generation";
+        return starts + backend.name + " owns " + slot + " in the current generation";
     case SteerRule::Old:
-        return "it belongs to a call of which nothing is remembered: " + backend.name + " held " +
-               slot + " in the oldest generation in memory";
+        return "in-call message of a call that is not tracked: " + backend.name + " owned " + slot +
+               " in the oldest generation in memory";
     case SteerRule::Remembered:
-        return "its call is remembered: it is at " + backend.name;
+        return "the call is tracked at " + backend.name;
     case SteerRule::DeadOwner:
-        return "its call's backend is dead: on_dead_owner sends it to " + backend.name;
+        return "the call's backend is down: on_dead_owner sends it to " + backend.name;
     case SteerRule::Chosen:
-        return "it begins something: the pool's algorithm would choose " + backend.name + " now";
+        return starts + "the pool's algorithm would choose " + backend.name + " now";
     case SteerRule::Key:
-        return "it begins something: the keyed hash of its " + (key ? key->name : "key") +
-               " picks slot " +
+        return starts + "the keyed hash of its " + (key ? key->name : "key") + " selects slot " +
                (key && key->slot ? std::to_string(*key->slot) : std::string("unknown")) + ", and " +
-               backend.name + " holds it; what follows is remembered by its Call-ID";
+               backend.name + " owns it; later messages are tracked by Call-ID";
     case SteerRule::Referenced:
-        return "it names another call (Replaces, Join or Target-Dialog), and that is at " +
+        return "the message refers to another call (Replaces, Join or Target-Dialog), which is "
+               "at " +
                backend.name;
     case SteerRule::Caller:
-        return "it comes from a backend: the other end of its call is " + backend.name;
+        return "sent by a backend: the other side of its call is " + backend.name;
     case SteerRule::Registered:
-        return "registered: its " + (key ? key->name : "key") + " is remembered at " +
-               backend.name + ", where it was registered last";
+        return "registered: its " + (key ? key->name : "key") + " is tracked at " + backend.name +
+               ", the last place it was registered";
     case SteerRule::Asker:
-        return "it answers a request that went to " + backend.name + ", which has sent it on";
+        return "response to a request that " + backend.name + " has forwarded";
     }
-    return "a rule without a name: please report it";
+    return "unknown rule; please report this bug";
 }
 
 bool is_settled(const Steering& steering) {
@@ -130,7 +131,8 @@ bool is_settled(const Steering& steering) {
 std::string slot_state(const Steering& steering) {
     if (steering.is_unsettled)
         return "unsettled: generations in memory, or the announced one, name different owners";
-    if (steering.is_marked) return "marked: a call in it is not where the hash says";
+    if (steering.is_marked)
+        return "marked: a call in this slot is not at the backend that the hash selects";
     return "settled: all generations in memory name the same owner";
 }
 
@@ -174,7 +176,7 @@ Question read_question(const Vip& vip, Arguments arguments) {
     if (has_source) {
         asked.source = parse_ipv4(arguments[4]);
         if (!asked.source)
-            throw Error("--source: \"" + printable(arguments[4]) + "\" is no IPv4 address");
+            throw Error("--source: \"" + printable(arguments[4]) + "\" is not an IPv4 address");
     }
     if (asked.has_message) {
         asked.message = decode_base64(arguments[2]);
@@ -196,8 +198,8 @@ void add_new_call(const SteerView& view, VipId vip, const SipDigest& asked, Json
     const Pool& pool = view.snapshot.pools[index(view.snapshot.vips[index(vip)].pool)];
     to["new_call_backend"] = nullptr;
     if (const KeyRule* const rule = key_rule(pool, Method::Invite)) {
-        to["new_call_reason"] = "an INVITE goes by its " + name_of(*rule) +
-                                ", which no Call-ID tells: ask with the message";
+        to["new_call_reason"] = "an INVITE is steered by its " + name_of(*rule) +
+                                ", which a Call-ID does not contain: explain the whole message";
         return;
     }
     SipDigest digest = asked;
@@ -220,7 +222,8 @@ key_of(const Pool& pool, const Question& asked, const Steering& steering) {
     const KeyRule* const rule = key_rule(pool, asked.digest.method);
     if (rule == nullptr) return std::nullopt;
     if (rule->type == KeyType::Source && !asked.source)
-        throw Error("pool \"" + pool.name + "\" steers this by its sender: add --source ADDRESS");
+        throw Error("pool \"" + pool.name +
+                    "\" steers this message by its sender: add --source ADDRESS");
     ExplainedKey key{name_of(*rule)};
     const ReceivedMessage received{asked.message, asked.source.value_or(Ipv4Addr{})};
     const auto hash = key_hash(*rule, received);

@@ -234,7 +234,7 @@ void show_health(Control& control, Arguments, Reply& reply) {
         if (seen.last_rtt) row["last_rtt_us"] = seen.last_rtt->count();
         rows.push_back(std::move(row));
     }
-    reply.text = to_table(rows) + "\nanswers that belong to no waiting probe: " +
+    reply.text = to_table(rows) + "\nanswers without a waiting probe: " +
                  std::to_string(control.health.unknown_answers()) + "\n";
     reply.json["health"] = std::move(rows);
     reply.json["unknown_answers"] = control.health.unknown_answers();
@@ -343,7 +343,7 @@ void show_events(Control& control, Arguments arguments, Reply& reply) {
         const char* const end = text.data() + text.size();
         const auto [stop, error] = std::from_chars(text.data(), end, wanted);
         if (error != std::errc{} || stop != end || wanted < 1 || wanted > PoolModel::kHistory)
-            throw Error("show events: the count is a number from 1 to " +
+            throw Error("show events: the count must be a number from 1 to " +
                         std::to_string(PoolModel::kHistory));
     }
     const auto& history = control.model.history();

@@ -15,7 +15,7 @@ constexpr std::array<std::string_view, count_of<Health>()> kHealthNames{
     "unknown", "up", "busy", "down"};
 static_assert(names_all<Health>(kHealthNames));
 constexpr std::array<std::string_view, count_of<Admin>()> kAdminNames{
-    "enabled", "drain", "disabled"};
+    "enabled", "draining", "disabled"};
 static_assert(names_all<Admin>(kAdminNames));
 constexpr std::array<std::string_view, count_of<Membership>()> kMembershipNames{
     "member", "leaving", "gone", "free"};
@@ -247,7 +247,7 @@ const PoolState& PoolModel::find_pool(std::string_view name) const {
         return pool.config.name == name;
     });
     if (found != pools_.end()) return *found;
-    throw Error("no pool \"" + std::string(name) + "\"; there are: " +
+    throw Error("unknown pool \"" + std::string(name) + "\"; pools: " +
                 list_names(pools_, [](const PoolState& pool) { return pool.config.name; }));
 }
 
@@ -256,8 +256,9 @@ const BackendState& PoolModel::find_backend(std::string_view pool_name,
     const PoolState& pool = find_pool(pool_name);
     for (const BackendId id : pool.backends)
         if (backend(id).config.name == backend_name) return backend(id);
-    throw Error("no backend \"" + std::string(backend_name) + "\" in pool \"" + pool.config.name +
-                "\"; there are: " + list_names(pool.backends, [this](BackendId id) {
+    throw Error("unknown backend \"" + std::string(backend_name) + "\" in pool \"" +
+                pool.config.name +
+                "\"; backends: " + list_names(pool.backends, [this](BackendId id) {
                     return backend(id).config.name;
                 }));
 }

@@ -26,7 +26,7 @@ enum class Health : std::uint8_t { Unknown, Up, Busy, Down };
 enum class Admin : std::uint8_t { Enabled, Drain, Disabled };
 
 [[nodiscard]] std::string_view name_of(Health health) noexcept; ///< "unknown", "up", "busy", "down"
-[[nodiscard]] std::string_view name_of(Admin admin) noexcept;   ///< "enabled", "drain", "disabled"
+[[nodiscard]] std::string_view name_of(Admin admin) noexcept; ///< "enabled", "draining", "disabled"
 
 /// Where a backend stands in its life. Its id means it, and nobody else, until it is Free.
 enum class Membership : std::uint8_t {
@@ -91,7 +91,7 @@ struct StateChange {
     std::string pool; ///< with `backend`; empty where it is another thing that changed
     std::string backend;
     std::string from; ///< e.g. "up"
-    std::string to;   ///< e.g. "down", "drain"
+    std::string to;   ///< e.g. "down", "draining"
     std::string evidence;
     std::string port{};    ///< whose link changed, or on which
     std::string address{}; ///< of ours, somebody else has it or has it no more
@@ -122,7 +122,7 @@ public:
     [[nodiscard]] const BackendState& backend(BackendId id) const { return backends_[index(id)]; }
     [[nodiscard]] const PoolState& pool(PoolId id) const { return pools_[index(id)]; }
 
-    /// Finds by name. Throws Error ("no pool \"x\"; there are: a, b") when there is none.
+    /// Finds by name. Throws Error ("unknown pool \"x\"; pools: a, b") when there is none.
     [[nodiscard]] const PoolState& find_pool(std::string_view name) const;
     [[nodiscard]] const BackendState& find_backend(std::string_view pool,
                                                    std::string_view backend) const;

@@ -37,8 +37,7 @@ void refuse_what_needs_a_restart(const std::vector<ConfigDifference>& difference
         if (!one.needs_restart) continue;
         names += (names.empty() ? "" : "; ") + to_string(one);
     }
-    if (!names.empty())
-        throw Error("nothing was changed, for this needs a restart of viaductd: " + names);
+    if (!names.empty()) throw Error("not applied: " + names + " can only change with a restart");
 }
 
 /// With another unit of time the table of calls would have to be made anew.
@@ -48,7 +47,7 @@ void mark_what_changes_the_table(const Config& before,
     if (Publisher::call_unit(before) == Publisher::call_unit(after)) return;
     const auto time = [](const Config& config) { return Publisher::call_unit(config).count(); };
     differences.push_back({ConfigDifference::Kind::Changed,
-                           "the table of calls, by the longest call_lifetime",
+                           "call table (by the longest call_lifetime)",
                            "unit",
                            std::to_string(time(before)) + "s",
                            std::to_string(time(after)) + "s",
@@ -174,8 +173,8 @@ ConfigChange Reloader::apply(Config next, TimePoint now) {
     parts_.health.reconfigure(now);
     parts_.sweeper.restart();
     if (const std::string failure = parts_.keep_state(); !failure.empty())
-        change.warning = failure + ": a restart before it can be written will not know the calls "
-                                   "of backends that are new";
+        change.warning =
+            failure + "; until it can be written, a restart loses the calls of new backends";
     if (before_->log_level != parts_.config.log_level) set_log_level(parts_.config.log_level);
     for (const ConfigDifference& one : change.differences)
         spdlog::info("configuration: {}", to_string(one));
@@ -188,7 +187,8 @@ ConfigChange Reloader::reload() {
 
 ConfigChange Reloader::roll_back() {
     if (!before_)
-        throw Error("nothing was changed since viaductd started: there is nothing to go back to");
+        throw Error(
+            "there is no previous configuration: nothing was changed since viaductd started");
     return apply(*before_);
 }
 

@@ -20,7 +20,10 @@ using std::chrono::milliseconds;
 
 constexpr std::uint64_t kFormat = 1;
 constexpr std::array kHealths{Health::Unknown, Health::Up, Health::Busy, Health::Down};
-constexpr std::array kAdmins{Admin::Enabled, Admin::Drain, Admin::Disabled};
+/// As the file has them since its first version.
+constexpr std::array<std::string_view, count_of<Admin>()> kAdminWords{
+    "enabled", "drain", "disabled"};
+static_assert(names_all<Admin>(kAdminWords));
 
 std::string hex(std::uint64_t number) {
     std::array<char, 17> text{};
@@ -83,7 +86,7 @@ Json print(const KeptBackend& backend, const Moment& moment) {
                    {"port", config.endpoint.udp_port},
                    {"health", name_of(backend.health)},
                    {"seen", to_wall(backend.health_seen, moment)},
-                   {"admin", name_of(backend.admin)}};
+                   {"admin", kAdminWords[static_cast<std::size_t>(backend.admin)]}};
     if (backend.health == Health::Down) object["down_since"] = to_wall(backend.down_since, moment);
     if (config.mac) object["mac"] = to_string(*config.mac);
     if (backend.deadline) object["deadline"] = to_wall(*backend.deadline, moment);
@@ -97,6 +100,12 @@ template <typename Values> auto by_name(const Values& values, const Json& name) 
     for (const auto value : values)
         if (name_of(value) == name.get<std::string>()) return value;
     throw Error("it holds an unknown word");
+}
+
+Admin parse_admin(const Json& word) {
+    const auto found = std::ranges::find(kAdminWords, word.get<std::string>());
+    if (found == kAdminWords.end()) throw Error("it holds an unknown word");
+    return static_cast<Admin>(found - kAdminWords.begin());
 }
 
 BackendId parse_id(const Json& value) {
@@ -173,7 +182,7 @@ KeptBackend parse_backend(const Json& object, const Moment& moment) {
         if (!config.mac) throw Error("it holds an impossible address");
     }
     backend.health = by_name(kHealths, object.at("health"));
-    backend.admin = by_name(kAdmins, object.at("admin"));
+    backend.admin = parse_admin(object.at("admin"));
     backend.health_seen = past(object.at("seen"), moment);
     if (backend.health == Health::Down) backend.down_since = past(object.at("down_since"), moment);
     if (object.contains("deadline")) backend.deadline = from_wall(object.at("deadline"), moment);

@@ -16,7 +16,7 @@ fill() { dd if=/dev/zero of="$LAB_DIR/state/full" bs=4096 >"$LAB_DIR/dd" 2>&1; }
 ask() {
     lab_ctl "${@:2}" >"$LAB_DIR/reply" || fail "${*:2} is obeyed"
     local warns=0
-    grep -q "^Warning: cannot write $LAB_DIR/state/state.json.new: No space left on device: a restart" "$LAB_DIR/reply" && warns=1
+    grep -q "^Warning: cannot write $LAB_DIR/state/state.json.new: No space left on device; until it can be written, a restart" "$LAB_DIR/reply" && warns=1
     expect "\"${*:2}\" warns: $1: $(<"$LAB_DIR/reply")" is "$warns == $1"
 }
 restart() { # WHEN
@@ -59,6 +59,6 @@ expect "what was not written is not known" [ "$(lab_states | grep b3)" = "b3 up 
 rm "$LAB_DIR/state/full"
 ask 0 drain proxies b3 --now
 restart "at once after an answer without a warning"
-expect "what was written is known" [ "$(lab_states | grep b3)" = "b3 up drain" ]
+expect "what was written is known" [ "$(lab_states | grep b3)" = "b3 up draining" ]
 call room 20 40 -d 100
 expect "nothing goes to who drains, after the restart" is "${AUDIT[be3]} == 0"

@@ -91,7 +91,7 @@ audit verbs 200
 call added 60 100 -d 50
 expect "b2 gets calls again" is "${AUDIT[be2]} > 0"
 cp "$LAB_DIR/whole.toml" "$config"
-expect "the file says the same" [ "$(lab_ctl preview "$config" | head -n 1)" = "No difference to the configuration in force." ]
+expect "the file says the same" [ "$(lab_ctl preview "$config" | head -n 1)" = "No difference from the running configuration." ]
 
 # A pause of two seconds is no death, though b1 is declared down in it: calls that live stay, and what
 # comes in them meanwhile waits for b1.

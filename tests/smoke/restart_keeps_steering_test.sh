@@ -41,7 +41,7 @@ lab_ctl drain proxies b1 >"$LAB_DIR/reply" || fail "drain is obeyed"
 before=$(pool switch_in_s)
 lab_wait 20 lab_has_placed change 100 || fail "SIPp places calls during the announcement"
 restart "in the middle of an announced change"
-expect "b1 still drains" [ "$(lab_states | grep b1)" = "b1 up drain" ]
+expect "b1 still drains" [ "$(lab_states | grep b1)" = "b1 up draining" ]
 expect "the announcement goes on ($before s, then $(pool switch_in_s) s)" is "$(pool switch_in_s) < $before"
 expect "the table is still the one from before" [ "$(pool table)" = "$table" ]
 lab_wait 40 settled_is || fail "the change switches"
@@ -71,5 +71,5 @@ for file in state.json calls.copy; do
     mv "$LAB_DIR/state/$file.refused" "$LAB_DIR/state/$file" || fail "$file is kept"
 done
 lab_start_viaductd || fail "viaductd starts with the right secret again"
-expect "the drain is back" [ "$(lab_states | grep b1)" = "b1 up drain" ]
+expect "the drain is back" [ "$(lab_states | grep b1)" = "b1 up draining" ]
 expect "nothing in the state folder is refused again" is "$(refused_files) == $refused"

@@ -93,12 +93,12 @@ expect "the first lives beside it" lab_backend_is 1 up
 # kill -9 of the first: the second is refused the namespace's files no more, and the first starts again.
 lab_kill_viaductd
 lab_start_viaductd || fail "the first starts after kill -9"
-expect "its drain is known" [ "$(lab_states | grep b3)" = "b3 up drain" ]
+expect "its drain is known" [ "$(lab_states | grep b3)" = "b3 up draining" ]
 pid=$(lab_pid viaductd)
 held="held by a running viaductd \(pid $pid\)"
 second "s#$LAB_SOCKET#$LAB_DIR/b.sock#" "$own_state"
 refused "the new holder is named" "table of calls $LAB_DIR/calls is $held"
 kill -KILL "$other"
 lab_wait 10 lab_gone "$other" || fail "kill -9 ends the second"
-expect "the first has its drain, whoever died" [ "$(lab_states | grep b3)" = "b3 up drain" ]
+expect "the first has its drain, whoever died" [ "$(lab_states | grep b3)" = "b3 up draining" ]
 lab_stop_viaductd 5 || fail "SIGTERM ends the first"

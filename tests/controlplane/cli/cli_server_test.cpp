@@ -89,7 +89,7 @@ TEST(CliServer, RefusesAnEndlessLineAndStaysSmall) {
         return client.closed();
     }));
     EXPECT_LT(sent, 4 * CliServer::kMaxLine) << "it stopped reading";
-    EXPECT_EQ(client.heard(), "ERR a request is at most 98304 bytes long\n");
+    EXPECT_EQ(client.heard(), "ERR the request is longer than 98304 bytes\n");
     EXPECT_TRUE(answers(served, other));
 }
 
@@ -283,7 +283,7 @@ std::string problem_with(const std::string& path) {
 TEST(CliServer, LeavesASocketToTheLivingProcessThatHoldsIt) {
     ServedDesk served;
     EXPECT_EQ(problem_with(served.folder.socket()),
-              "socket " + served.folder.socket() + " is held by a running process (pid " +
+              "socket " + served.folder.socket() + " is in use by a running process (pid " +
                   std::to_string(getpid()) + "); stop it or set control.socket");
     LocalClient client(served.folder.socket());
     EXPECT_TRUE(answers(served, client)) << "still there";
@@ -312,7 +312,7 @@ TEST(CliServer, DoesNotRemoveASocketThatIsNotItsOwnAnyMore) {
 
 TEST(CliServer, NamesWhatIsInTheWay) {
     TemporaryFolder folder;
-    EXPECT_NE(problem_with(folder.path()).find("is no socket; remove it"), std::string::npos);
+    EXPECT_NE(problem_with(folder.path()).find("is not a socket; remove it"), std::string::npos);
     EXPECT_NE(problem_with(folder.path() + "/no/such/v.sock").find("set control.socket"),
               std::string::npos);
     EXPECT_NE(problem_with("/tmp/" + std::string(200, 'x')).find("control.socket"),

@@ -66,11 +66,11 @@ TEST(Verbs, SayWhatExistsWhenAskedForWhatDoesNot) {
         EXPECT_TRUE(is_error(desk.ask(line))) << line;
     EXPECT_TRUE(contains(desk.ask("show nothing"), "show pools"));
     EXPECT_EQ(desk.ask("drain proxies b9"),
-              "ERR no backend \"b9\" in pool \"proxies\"; there are: b1, b2, b3\n");
+              "ERR unknown backend \"b9\" in pool \"proxies\"; backends: b1, b2, b3\n");
     EXPECT_EQ(desk.ask("drain nowhere b1"),
-              "ERR no pool \"nowhere\"; there are: proxies, borders\n");
+              "ERR unknown pool \"nowhere\"; pools: proxies, borders\n");
     EXPECT_EQ(desk.ask("explain nowhere a@b"),
-              "ERR no vip \"nowhere\"; there are: sip, off, edge\n");
+              "ERR unknown vip \"nowhere\"; vips: sip, off, edge\n");
     EXPECT_EQ(desk.applied, 1U) << "nothing changed";
 }
 
@@ -153,8 +153,8 @@ TEST(Permission, NamesTheAdminThatDoesNotExist) {
         FAIL() << "found an admin that does not exist";
     } catch (const Error& error) {
         EXPECT_STREQ(error.what(),
-                     "control.admins names \"no-such-name\", which is no user and no "
-                     "group of this machine; mend or remove it");
+                     "control.admins: \"no-such-name\" is neither a user nor a group on this "
+                     "machine; fix or remove it");
     }
 }
 
@@ -182,7 +182,7 @@ TEST(Show, TellsTheStateOfTheModel) {
     EXPECT_EQ(backends[0]["forwarded"], 42);
     EXPECT_EQ(backends[1]["health"], "down");
     EXPECT_EQ(backends[1]["evidence"], "no answer in 300 ms");
-    EXPECT_EQ(backends[2]["admin"], "drain");
+    EXPECT_EQ(backends[2]["admin"], "draining");
 
     const Json vips = desk.ask_json("show vips")["vips"];
     EXPECT_EQ(vips[1]["enabled"], false);
@@ -275,15 +275,15 @@ TEST(Admin, SwitchesPublishesAndSaysWhatItMeansToday) {
     ControlDesk desk;
     desk.all_up();
     const std::string drained = desk.ask("drain proxies b1");
-    EXPECT_TRUE(contains(drained, "b1 in pool proxies is drain now (it was enabled)"));
-    EXPECT_TRUE(contains(drained, "calls that live stay where they are"));
+    EXPECT_TRUE(contains(drained, "b1 (pool proxies): draining (was enabled)."));
+    EXPECT_TRUE(contains(drained, "Calls in progress stay where they are."));
     EXPECT_EQ(desk.applied, 2U);
     EXPECT_EQ(elect(desk.model, PoolId{0}).candidates.size(), 2U);
     const Pool& pool = fake_dataplane().snapshot->pools[0];
     ASSERT_TRUE(pool.unsettled) << "published before it answered";
     EXPECT_TRUE(std::ranges::count(*pool.slots, BackendId{0})) << "until the switch";
 
-    EXPECT_TRUE(contains(desk.ask("drain proxies b1"), "already: no change"));
+    EXPECT_TRUE(contains(desk.ask("drain proxies b1"), "): already draining: no change."));
     EXPECT_EQ(desk.ask_json("drain proxies b1")["changed"], false);
     EXPECT_EQ(desk.applied, 2U);
     EXPECT_EQ(desk.ask_json("undrain proxies b1")["changed"], true);
@@ -300,7 +300,7 @@ TEST(Admin, DoesNotUndoWithUndrainWhatSomebodyDisabled) {
         << "it would get packets again";
     EXPECT_TRUE(is_ok(desk.ask("enable proxies b1")));
     EXPECT_TRUE(is_ok(desk.ask("drain proxies b1")));
-    EXPECT_EQ(desk.ask("enable proxies b1"), "ERR b1 is drain: use `undrain proxies b1`\n");
+    EXPECT_EQ(desk.ask("enable proxies b1"), "ERR b1 is draining: use `undrain proxies b1`\n");
 }
 
 TEST(Admin, WarnsWhenThePoolHasNoBackendLeft) {
@@ -308,7 +308,8 @@ TEST(Admin, WarnsWhenThePoolHasNoBackendLeft) {
     desk.all_up();
     const std::string text = desk.ask("disable borders n1 --force");
     EXPECT_TRUE(is_ok(text));
-    EXPECT_TRUE(contains(text, "no backend that may take calls: its traffic ends as no_backend"));
+    EXPECT_TRUE(
+        contains(text, "no backend that can take new calls: its traffic ends as no_backend"));
     EXPECT_FALSE(contains(text, "move to other backends")) << "there is none";
     EXPECT_EQ(desk.ask_json("explain edge a@b")["outcome"], "no_backend");
 }

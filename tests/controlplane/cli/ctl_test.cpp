@@ -80,7 +80,7 @@ TEST(Ctl, GivesTheReasonOnStandardErrorAndExitsWithOne) {
     EXPECT_EQ(result.exit_status, 1);
     EXPECT_EQ(result.out, "");
     EXPECT_EQ(result.err,
-              "viaductctl: no backend \"b9\" in pool \"proxies\"; there are: b1, b2, b3\n");
+              "viaductctl: unknown backend \"b9\" in pool \"proxies\"; backends: b1, b2, b3\n");
     for (const std::vector<std::string>& words : {std::vector<std::string>{"--socket"},
                                                   {"--frobnicate"},
                                                   {},

@@ -418,8 +418,8 @@ TEST_F(ReplayMemory, SaysThatTheCaptureCutFrames) {
     EXPECT_EQ(Json::parse(result.out)["cut"], 1);
     EXPECT_EQ(result.err,
               "viaductd: 1 of 1 frames in " + in_ +
-                  " were cut when they were captured: what they began is not known here; capture "
-                  "whole frames (tcpdump -s 0)\n");
+                  " were truncated by the capture, so calls that start in them are not known here; "
+                  "capture whole frames (tcpdump -s 0)\n");
 }
 
 TEST_F(ReplayMemory, DoesNotRunOutOfTableInAConfigurationWithTheMostCalls) {

@@ -82,8 +82,8 @@ TEST(Drain, CountsDownWhereCallsAreCounted) {
     EXPECT_TRUE(desk.say_json("drain proxies b1")["calls_left"].is_null()) << "no pass yet";
     desk.count();
     EXPECT_EQ(desk.say_json("drain proxies b1")["calls_left"], at_b1);
-    EXPECT_TRUE(
-        contains(desk.say("drain proxies b1"), "Calls left: " + std::to_string(at_b1) + "."));
+    EXPECT_TRUE(contains(desk.say("drain proxies b1"),
+                         "Calls in progress: " + std::to_string(at_b1) + "."));
     for (int i = 0; i < 300; ++i)
         desk.invite(std::to_string(i) + "@x", Method::Bye);
     desk.count();
@@ -96,7 +96,8 @@ TEST(Drain, NeverSaysAFalseNumber) {
         EXPECT_FALSE(desk.invite(std::to_string(i) + "@x").remembered);
     desk.count();
     EXPECT_TRUE(desk.say_json("drain proxies b1")["calls_left"].is_null());
-    EXPECT_TRUE(contains(desk.say("drain proxies b1"), "Calls left: unknown."));
+    EXPECT_TRUE(contains(desk.say("drain proxies b1"),
+                         "Calls in progress: not counted (set count_calls = true)."));
     EXPECT_TRUE(desk.say_json("show backends")["backends"][0]["calls_left"].is_null());
 }
 
@@ -105,7 +106,7 @@ TEST(Drain, SwitchesAtOnceWhenAsked) {
     const auto has_b1 = [&] {
         return std::ranges::count(*desk.publisher.current()->pools[0].slots, BackendId{0}) > 0;
     };
-    EXPECT_TRUE(contains(desk.say("drain proxies b1"), "New calls go by the change in 40 s"));
+    EXPECT_TRUE(contains(desk.say("drain proxies b1"), "Takes effect for new calls in 40 s."));
     EXPECT_TRUE(has_b1());
     EXPECT_EQ(desk.say_json("drain proxies b1 --now")["changed"], false) << "but it switches";
     EXPECT_FALSE(has_b1());
@@ -115,8 +116,8 @@ TEST(Drain, SwitchesAtOnceWhenAsked) {
 TEST(Drain, OfTheLastBackendWantsForce) {
     CallDesk desk;
     EXPECT_EQ(desk.say("drain borders n1"),
-              "ERR n1 is the last backend of pool borders that may take calls: new ones would end "
-              "as no_backend; add --force to drain it all the same\n");
+              "ERR n1 is the last backend of pool borders that can take new calls: they would end "
+              "as no_backend; add --force to drain it anyway\n");
     EXPECT_EQ(desk.model.find_backend("borders", "n1").admin, Admin::Enabled);
     EXPECT_EQ(desk.say_json("drain borders n1 --force")["eligible"], 0);
     EXPECT_EQ(desk.model.find_backend("borders", "n1").admin, Admin::Drain);
@@ -139,7 +140,7 @@ TEST(Last, IsTheSameForEveryVerb) {
         {"drain proxies b2", "drain it"},
         {"disable proxies b2", "disable it"},
         {"remove proxies b2", "remove it"},
-        {"weight proxies b2 0", "give it no more"}};
+        {"weight proxies b2 0", "set its weight to 0"}};
     const std::function<void(ControlDesk&)> ends[] = {
         [](ControlDesk& desk) { std::ignore = desk.ask("drain proxies b1"); },
         [](ControlDesk& desk) { std::ignore = desk.ask("disable proxies b1"); },
@@ -155,9 +156,9 @@ TEST(Last, IsTheSameForEveryVerb) {
             desk.all_up();
             ends[i](desk);
             EXPECT_EQ(desk.ask(line),
-                      "ERR b2 is the last backend of pool proxies that may take calls: new ones "
+                      "ERR b2 is the last backend of pool proxies that can take new calls: they "
                       "would end as no_backend; add --force to " +
-                          doing + " all the same\n")
+                          doing + " anyway\n")
                 << line << ", case " << i;
             EXPECT_TRUE(contains(desk.ask(line + " --force"), "\nOK\n")) << line << i;
         }
@@ -182,7 +183,8 @@ TEST(Last, IsTheSameForEveryVerb) {
 TEST(Drain, EndsInDisabledAtItsDeadline) {
     CallDesk desk;
     const TimePoint before = Clock::now();
-    EXPECT_TRUE(contains(desk.say("drain proxies b1 --deadline 10m"), "It is disabled in 600 s."));
+    EXPECT_TRUE(
+        contains(desk.say("drain proxies b1 --deadline 10m"), "It will be disabled in 600 s."));
     EXPECT_EQ(desk.say_json("show backends")["backends"][0]["disabled_in_s"], 600);
     desk.model.pass_deadlines(before + std::chrono::seconds(599));
     EXPECT_EQ(desk.model.backend(BackendId{0}).admin, Admin::Drain);
@@ -213,16 +215,17 @@ TEST(Drain, RefusesMistakesAndChangesNothing) {
 
 TEST(Drain, SaysWhenItSwitchesBehindAnotherChange) {
     CallDesk desk;
-    EXPECT_TRUE(contains(desk.say("drain proxies b1"), "New calls go by the change in 40 s; "));
+    EXPECT_TRUE(contains(desk.say("drain proxies b1"), "Takes effect for new calls in 40 s. "));
     EXPECT_EQ(desk.say_json("show pools")["pools"][0]["gathered"], false);
     EXPECT_TRUE(contains(desk.say("drain proxies b2"),
-                         "New calls go by the change in 80 s, for another one was announced "
-                         "before, and switches in 40 s; "));
+                         "Takes effect for new calls in 80 s, after a change that was announced "
+                         "earlier and switches in 40 s. "));
     EXPECT_EQ(desk.say_json("show pools")["pools"][0]["gathered"], true);
-    EXPECT_TRUE(contains(desk.say("drain proxies b2 --now"),
-                         "What was announced for this pool before has switched with it.\n"));
+    EXPECT_TRUE(
+        contains(desk.say("drain proxies b2 --now"),
+                 "Changes announced earlier for this pool have switched at the same time.\n"));
     EXPECT_EQ(desk.say_json("show pools")["pools"][0]["announced"], false);
-    EXPECT_FALSE(contains(desk.say("undrain proxies b2"), "What was announced"));
+    EXPECT_FALSE(contains(desk.say("undrain proxies b2"), "Changes announced"));
 }
 
 TEST(State, ThatCannotBeWrittenIsToldByEachVerbThatChangesIt) {
@@ -237,8 +240,8 @@ TEST(State, ThatCannotBeWrittenIsToldByEachVerbThatChangesIt) {
     desk.model.set_health(BackendId{0}, Health::Up, "");
     desk.model.set_health(BackendId{1}, Health::Up, "");
     desk.control.apply(); // tier 1 has taken over, and keeps new calls
-    const std::string warning = "cannot write /state.json.new: No space left on device: a restart "
-                                "before it can be written will not know this change";
+    const std::string warning = "cannot write /state.json.new: No space left on device; until it "
+                                "can be written, a restart loses this change";
     for (const char* line : {"drain proxies b1",
                              "drain proxies b1 --deadline 10m",
                              "drain proxies b1 --now",
@@ -279,7 +282,7 @@ TEST(ShowGenerations, TellsPastPresentAndAnnouncedOnes) {
     EXPECT_GT(object["pools"][0]["unsettled_percent"], 50);
     EXPECT_EQ(object["pools"][0]["gathered"], false);
     EXPECT_EQ(desk.say_json("show generations")["pools"].size(), 2U);
-    EXPECT_TRUE(desk.say("show generations nowhere").starts_with("ERR no pool"));
+    EXPECT_TRUE(desk.say("show generations nowhere").starts_with("ERR unknown pool"));
     EXPECT_EQ(desk.say_json("show pools")["pools"][0]["unsettled_percent"],
               object["pools"][0]["unsettled_percent"]);
 }
@@ -294,15 +297,15 @@ TEST(ShowCalls, CountsPerBackendAndFindsOne) {
     ASSERT_EQ(object["calls"].size(), 3U);
     EXPECT_EQ(object["calls"][index(*steering.backend)]["ringing"], 1);
     EXPECT_EQ(object["used"], 1);
-    EXPECT_TRUE(contains(desk.say("show calls"), "The table of calls uses 1 of 4194304 words"));
+    EXPECT_TRUE(contains(desk.say("show calls"), "The call table uses 1 of 4194304 words"));
     const Json one = desk.say_json("show calls sip one@x");
     EXPECT_EQ(one["remembered"], true);
     EXPECT_EQ(one["state"], "ringing");
     EXPECT_EQ(one["backend"], desk.publisher.current()->backends[index(*steering.backend)].name);
     EXPECT_NEAR(one["seconds_left"].get<double>(), 4 * 3600, 60);
     EXPECT_EQ(desk.say_json("show calls sip two@x")["remembered"], false);
-    EXPECT_TRUE(desk.say("show calls nowhere one@x").starts_with("ERR no vip"));
-    EXPECT_TRUE(desk.say("show calls nowhere").starts_with("ERR no pool"));
+    EXPECT_TRUE(desk.say("show calls nowhere one@x").starts_with("ERR unknown vip"));
+    EXPECT_TRUE(desk.say("show calls nowhere").starts_with("ERR unknown pool"));
 }
 
 TEST(Explain, TellsGenerationSlotAndWhatIsRemembered) {
@@ -361,10 +364,11 @@ TEST(Explain, NamesTheKeyThatSteers) {
         return to_base64(method + " sip:x SIP/2.0\r\nTo: <sip:u" + std::to_string(number) +
                          "@example.com>\r\nCall-ID: " + std::to_string(number) + "@k\r\n\r\n");
     };
-    EXPECT_TRUE(desk.say("explain sip --message-base64 " + message("INVITE", 1))
-                    .starts_with("ERR pool \"proxies\" steers this by its sender: add --source"));
+    EXPECT_TRUE(
+        desk.say("explain sip --message-base64 " + message("INVITE", 1))
+            .starts_with("ERR pool \"proxies\" steers this message by its sender: add --source"));
     EXPECT_TRUE(desk.say("explain sip --message-base64 " + message("INVITE", 1) + " --source x")
-                    .starts_with("ERR --source: \"x\" is no IPv4 address"));
+                    .starts_with("ERR --source: \"x\" is not an IPv4 address"));
     EXPECT_TRUE(desk.say("explain sip a@b --source 192.0.2.1").starts_with("ERR usage: explain"));
     std::set<std::string> owners;
     for (int i = 0; i < 30; ++i) {
@@ -385,10 +389,10 @@ TEST(Explain, NamesTheKeyThatSteers) {
     EXPECT_EQ(registers["key_value"], "u7@example.com");
     EXPECT_EQ(registers["key_slot"], registers["slot"]);
     EXPECT_TRUE(
-        contains(registers["reason"].get<std::string>(), "the keyed hash of the aor picks"));
+        contains(registers["reason"].get<std::string>(), "the keyed hash of the aor selects"));
     const Json by_id = desk.say_json("explain sip a@b");
-    EXPECT_TRUE(
-        contains(by_id["new_call_reason"].get<std::string>(), "an INVITE goes by its source"));
+    EXPECT_TRUE(contains(by_id["new_call_reason"].get<std::string>(),
+                         "an INVITE is steered by its source"));
     EXPECT_TRUE(desk.say_json("explain sip --message-base64 " + to_base64("BYE sip:x SIP/2.0\r\ni: "
                                                                           "a@b\r\n\r\n"))["key"]
                     .is_null())
@@ -430,7 +434,7 @@ TEST(Explain, SaysWhereAnAddressIsRegistered) {
             EXPECT_EQ(said["rule"], "registered");
             EXPECT_TRUE(said["generation"].is_null());
             EXPECT_EQ(said["reason"],
-                      "registered: its aor is remembered at b1, where it was registered last");
+                      "registered: its aor is tracked at b1, the last place it was registered");
         }
     }
     EXPECT_GT(at_b1, 3);

@@ -340,7 +340,8 @@ TEST(Failback, IsAVerb) {
     EXPECT_EQ(answer["tier"], 0);
     EXPECT_EQ(answer["before"], 1);
     EXPECT_EQ(desk.ask_json("show pools")["pools"][0]["tier"], 0);
-    EXPECT_EQ(desk.ask("failback nobody"), "ERR no pool \"nobody\"; there are: proxies, borders\n");
+    EXPECT_EQ(desk.ask("failback nobody"),
+              "ERR unknown pool \"nobody\"; pools: proxies, borders\n");
 }
 
 } // namespace viaduct::test

@@ -104,7 +104,7 @@ TEST(Pool, RecordsEachChangeOnceWithItsEvidence) {
     EXPECT_EQ(model.history()[0].from, "unknown");
     EXPECT_EQ(model.history()[0].to, "up");
     EXPECT_EQ(model.history()[0].evidence, "200 in 3.2 ms");
-    EXPECT_EQ(model.history()[1].to, "drain");
+    EXPECT_EQ(model.history()[1].to, "draining");
 }
 
 TEST(Pool, KeepsABoundedHistory) {
@@ -122,13 +122,14 @@ TEST(Pool, NamesWhatThereIsWhenAskedForWhatIsNot) {
         static_cast<void>(model.find_pool("proxy"));
         FAIL() << "found a pool that does not exist";
     } catch (const Error& error) {
-        EXPECT_STREQ(error.what(), "no pool \"proxy\"; there are: proxies, borders");
+        EXPECT_STREQ(error.what(), "unknown pool \"proxy\"; pools: proxies, borders");
     }
     try {
         static_cast<void>(model.find_backend("proxies", "b9"));
         FAIL() << "found a backend that does not exist";
     } catch (const Error& error) {
-        EXPECT_STREQ(error.what(), "no backend \"b9\" in pool \"proxies\"; there are: b1, b2, b3");
+        EXPECT_STREQ(error.what(),
+                     "unknown backend \"b9\" in pool \"proxies\"; backends: b1, b2, b3");
     }
 }
 

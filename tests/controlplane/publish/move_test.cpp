@@ -551,17 +551,16 @@ TEST(Move, NobodyIsToldThatTrafficEndsWhichThePreviousPoolTakes) {
     const BackendState& newcomer = desk.model.backend(desk.model.find_pool("v2").backends[0]);
     answer = desk.ask("drain v2 " + newcomer.config.name);
     EXPECT_TRUE(has(answer,
-                    "Pool v2 still waits for its first verdicts: until then what begins goes to "
-                    "pool v1.\n"))
+                    "Pool v2: the health of its backends is not known yet; until then new calls go "
+                    "to pool v1.\n"))
         << answer;
     EXPECT_EQ(desk.ask_json("explain sip some-call")["pool"], "v1") << "and it does";
     for (const BackendId id : desk.model.find_pool("v2").backends)
         desk.model.set_health(id, Health::Down, "");
     desk.control.apply();
     answer = desk.ask("undrain v2 " + newcomer.config.name);
-    EXPECT_TRUE(has(answer,
-                    "Pool v2 now has no backend that may take calls: what begins goes to pool "
-                    "v1.\n"))
+    EXPECT_TRUE(
+        has(answer, "Pool v2 has no backend that can take new calls: new calls go to pool v1.\n"))
         << answer;
     for (const BackendId id : desk.model.find_pool("v1").backends)
         desk.model.set_health(id, Health::Down, "");

@@ -113,7 +113,8 @@ TEST(Reload, WhoIsRemovedLeavesAndKeepsItsCallsAndItsId) {
     EXPECT_EQ(std::ranges::count(*now->pools[0].slots, BackendId{0}), 0);
     EXPECT_TRUE(std::ranges::count(*now->pools[0].unsettled->old, BackendId{0}) > 0);
 
-    EXPECT_NE(office.ask("undrain proxies b1").find("ERR b1 leaves"), std::string::npos);
+    EXPECT_NE(office.ask("undrain proxies b1").find("ERR b1 is leaving pool proxies"),
+              std::string::npos);
     EXPECT_EQ(office.ask_json("show backends")["backends"][0]["admin"], "leaving");
     next.pools[0].backends.push_back(backend("b5", "198.51.100.25"));
     ASSERT_EQ(office.refusal(next), "");
@@ -241,7 +242,7 @@ TEST(Reload, ChangesNothingWhenTheKernelRefuses) {
     const auto before = office.everything();
     EXPECT_EQ(office.refusal(next), office.address_failure);
     EXPECT_EQ(office.everything(), before);
-    EXPECT_NE(office.ask("rollback").find("nothing to go back to"), std::string::npos);
+    EXPECT_NE(office.ask("rollback").find("there is no previous configuration"), std::string::npos);
 }
 
 TEST(Reload, ABrokenFileIsOneLineAndChangesNothing) {
@@ -255,7 +256,9 @@ TEST(Reload, ABrokenFileIsOneLineAndChangesNothing) {
     EXPECT_EQ(office.everything(), before);
     EXPECT_TRUE(office.ask("preview " + office.config.file).starts_with("ERR "));
     EXPECT_TRUE(
-        office.ask("preview nowhere").starts_with("ERR preview wants the file's whole path"));
+        office.ask("preview nowhere")
+            .starts_with(
+                "ERR preview needs an absolute path, because viaductd reads the file: /..."));
     EXPECT_TRUE(office.ask("preview /nowhere").starts_with("ERR "));
     EXPECT_EQ(office.everything(), before);
 }
@@ -302,7 +305,7 @@ TEST(Reload, PreviewSaysWhenAVipLeavesItsCalls) {
     EXPECT_EQ(forgets[0]["vip"], "sip");
     EXPECT_EQ(forgets[0]["leaves_pool"], "proxies");
     EXPECT_NE(office.ask("preview " + office.config.file)
-                  .find("previous_pool = \"proxies\" would keep them."),
+                  .find("set previous_pool = \"proxies\" to keep them."),
               std::string::npos);
     two.vips[0].previous_pool = "proxies";
     office.write(two);
@@ -444,7 +447,7 @@ TEST(Reload, PreviewSaysThatALongerCallLifetimeNeedsARestart) {
     const auto changes = office.ask_json("preview " + office.config.file)["changes"];
     EXPECT_TRUE(std::ranges::any_of(
         changes, [](const auto& one) { return one["needs_restart"].template get<bool>(); }));
-    EXPECT_NE(office.refusal(next).find("the table of calls, by the longest call_lifetime: "
+    EXPECT_NE(office.refusal(next).find("call table (by the longest call_lifetime): "
                                         "unit = 15s -> 29s"),
               std::string::npos);
 }
@@ -532,7 +535,7 @@ TEST(Reload, RollbackReturnsAndTakesItselfBack) {
     office.write(first);
     const auto says_it_is_not_in_the_file = [](const std::string& answer) {
         EXPECT_TRUE(answer.ends_with("OK\n")) << answer;
-        return answer.find("to keep it, put it into ") != std::string::npos;
+        return answer.find("To keep it, also add it to ") != std::string::npos;
     };
     EXPECT_TRUE(says_it_is_not_in_the_file(office.ask("weight proxies b1 50")));
     const Config second = office.config;
@@ -548,7 +551,7 @@ TEST(Reload, VerbsEditTheConfigurationInForce) {
     Office office;
     EXPECT_NE(
         office.ask("add proxies b4 198.51.100.24 --weight 30 --tier 1 --mac 02:00:00:00:00:24")
-            .find("put it into " + office.config.file),
+            .find("add it to " + office.config.file),
         std::string::npos);
     const BackendConfig& b4 = office.model.backend(office.id("b4")).config;
     EXPECT_EQ(b4.endpoint, endpoint("198.51.100.24", 5060));
@@ -569,12 +572,13 @@ TEST(Reload, VerbsRefuseNonsenseInOneLineAndChangeNothing) {
     Office office;
     const auto before = office.everything();
     for (const auto& [line, part] : std::initializer_list<std::pair<const char*, const char*>>{
-             {"remove proxies b9", "no backend \"b9\" in pool \"proxies\"; there are: b1, b2, b3"},
-             {"remove nobody b1", "no pool \"nobody\""},
+             {"remove proxies b9",
+              "unknown backend \"b9\" in pool \"proxies\"; backends: b1, b2, b3"},
+             {"remove nobody b1", "unknown pool \"nobody\""},
              {"remove borders n1", "the only backend"},
              {"remove proxies b1 --now", "usage: remove"},
-             {"add proxies b1 198.51.100.24", "has a backend \"b1\" already"},
-             {"add proxies b4 198.51.100", "ADDRESS wants"},
+             {"add proxies b1 198.51.100.24", "already has a backend \"b1\""},
+             {"add proxies b4 198.51.100", "ADDRESS must be"},
              {"add proxies b4 198.51.100.24:0", "PORT"},
              {"add proxies b4 198.51.100.24:5070", "dsr-l2 does not change ports"},
              {"add proxies b4 198.51.100.21",
@@ -582,13 +586,13 @@ TEST(Reload, VerbsRefuseNonsenseInOneLineAndChangeNothing) {
              {"add proxies b4 198.51.100.10", "address 198.51.100.10 is a vip's; give the address"},
              {"add proxies b/4 198.51.100.24", "name must be"},
              {"add proxies b4 198.51.100.24 --weight", "usage: add"},
-             {"add proxies b4 198.51.100.24 --weight x", "--weight wants a number"},
+             {"add proxies b4 198.51.100.24 --weight x", "--weight must be a number"},
              {"add proxies b4 198.51.100.24 --weight 5000", "weight must be"},
-             {"add proxies b4 198.51.100.24 --mac 1", "--mac wants"},
+             {"add proxies b4 198.51.100.24 --mac 1", "--mac must be"},
              {"weight proxies b1 1001", "weight must be"},
-             {"weight proxies b1 -1", "weight wants a number"},
+             {"weight proxies b1 -1", "weight must be a number"},
              {"weight borders n1 0", "weight 0"},
-             {"vip disable x", "no vip \"x\"; there are: sip, off, edge"}}) {
+             {"vip disable x", "unknown vip \"x\"; vips: sip, off, edge"}}) {
         const std::string answer = office.ask(line);
         EXPECT_TRUE(answer.starts_with("ERR ")) << line << ": " << answer;
         EXPECT_NE(answer.find(part), std::string::npos) << line << ": " << answer;
@@ -599,12 +603,12 @@ TEST(Reload, VerbsRefuseNonsenseInOneLineAndChangeNothing) {
     for (const char* name : {"b2", "b3"})
         office.model.set_admin(office.id(name), Admin::Drain, "");
     EXPECT_NE(office.ask("remove proxies b1").find("add --force"), std::string::npos);
-    EXPECT_NE(office.ask("weight proxies b1 0").find("add --force to give it no more"),
+    EXPECT_NE(office.ask("weight proxies b1 0").find("add --force to set its weight to 0"),
               std::string::npos);
     EXPECT_NE(office.ask("weight proxies b1 0 --now").find("usage: weight"), std::string::npos);
     const std::string nobody = office.ask("weight proxies b1 0 --force");
     EXPECT_TRUE(nobody.ends_with("OK\n"));
-    EXPECT_NE(nobody.find("Pool proxies now has no backend that may take calls"), std::string::npos)
+    EXPECT_NE(nobody.find("Pool proxies has no backend that can take new calls"), std::string::npos)
         << nobody;
     EXPECT_TRUE(office.ask("weight proxies b1 100").ends_with("OK\n"));
     EXPECT_TRUE(office.ask("remove proxies b1 --force").ends_with("OK\n"));
