@@ -67,7 +67,7 @@ std::string states_of(const PoolModel& model, const PoolState& pool) {
 }
 
 std::string reason_of(Outcome outcome, const Control& control, const PoolState& pool) {
-    std::string reason(kOutcomes[static_cast<std::size_t>(outcome)].help);
+    std::string reason(info_of(outcome).help);
     if (outcome == Outcome::HealthUnknown || outcome == Outcome::NoBackend)
         reason += ": " + states_of(control.model, pool);
     return reason;
@@ -207,7 +207,7 @@ void add_new_call(const SteerView& view, VipId vip, const SipDigest& asked, Json
     digest.has_to_tag = false;
     const Steering steering = steer_vip(view, vip, digest, steering_hash(pool, digest));
     if (!steering.backend) {
-        to["new_call_reason"] = kOutcomes[static_cast<std::size_t>(steering.refusal)].help;
+        to["new_call_reason"] = info_of(steering.refusal).help;
         return;
     }
     const Backend& backend = view.snapshot.backends[index(*steering.backend)];

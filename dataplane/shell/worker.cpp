@@ -52,11 +52,6 @@ void fill_in(Event& event, const Frame& frame) noexcept {
     event.branch.assign(frame.digest.top_via_branch);
 }
 
-/// An outcome that leaves the mbuf with us, to be freed.
-constexpr bool is_ours_to_free(Outcome outcome) noexcept {
-    return outcome != Outcome::Punted;
-}
-
 } // namespace
 
 void Worker::run() noexcept {
@@ -148,11 +143,13 @@ void Worker::finish_unsent(const RxQueue& queue, rte_mbuf** mbufs, std::uint64_t
     for (std::size_t i = 0; i < burst.count; ++i) {
         if (live[i]) continue;
         Outcome outcome = burst.outcomes[i];
-        if (outcome == Outcome::Punted) outcome = punt(queue.port, mbufs[i], rx_tsc);
-        if (outcome == Outcome::ProbeAnswer || outcome == Outcome::NextHopUnresolved)
-            emit_event(burst.frames[i], outcome, rx_tsc);
+        if (info_of(outcome).disposition == Disposition::ToKernel)
+            outcome = punt(queue.port, mbufs[i], rx_tsc);
         counters[outcome].add(1);
-        if (is_ours_to_free(outcome)) dropped[dropped_count++] = mbufs[i];
+        const Disposition disposition = info_of(outcome).disposition;
+        if (disposition == Disposition::ToKernel) continue;
+        if (disposition == Disposition::ToControl) emit_event(burst.frames[i], outcome, rx_tsc);
+        dropped[dropped_count++] = mbufs[i];
     }
     if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), dropped_count);
 }

@@ -55,72 +55,124 @@ inline constexpr std::size_t kOutcomeCount = count_of<Outcome>();
 /// Of a frame that has not ended.
 inline constexpr Outcome kNoOutcome{kOutcomeCount};
 
+/// What the worker does with a frame that ends so.
+enum class Disposition : std::uint8_t {
+    Transmit,  ///< a port has taken it
+    ToKernel,  ///< the punt thread gets it
+    ToControl, ///< the control plane gets an event about it; its buffer is free
+    Free
+};
+
 struct OutcomeInfo {
     Outcome outcome;
+    Disposition disposition;
     std::string_view name; ///< as `show outcomes`, replay and metrics print it
     std::string_view help;
 };
 
 inline constexpr std::array<OutcomeInfo, kOutcomeCount> kOutcomes{{
-    {Outcome::Forwarded, "forwarded", "sent to a backend"},
-    {Outcome::Returned, "returned", "from a backend, sent to the client (nat)"},
+    {Outcome::Forwarded, Disposition::Transmit, "forwarded", "sent to a backend"},
+    {Outcome::Returned,
+     Disposition::Transmit,
+     "returned",
+     "from a backend, sent to the client (nat)"},
     {Outcome::ProbeAnswer,
+     Disposition::ToControl,
      "probe_answer",
      "answer to a health probe, or an ICMP error about one, passed to the control plane"},
     {Outcome::Punted,
+     Disposition::ToKernel,
      "punted",
      "foreign traffic, passed to the kernel through the port's TAP twin"},
     {Outcome::PuntLimited,
+     Disposition::Free,
      "punt_limited",
      "foreign traffic above the rate limit towards the kernel, dropped"},
-    {Outcome::ForeignMac, "foreign_mac", "addressed to another station's MAC on a shared segment"},
+    {Outcome::ForeignMac,
+     Disposition::Free,
+     "foreign_mac",
+     "addressed to another station's MAC on a shared segment"},
     {Outcome::OwnSource,
+     Disposition::Free,
      "own_source",
      "source MAC is the port's own: a frame of this port came back"},
-    {Outcome::BadFrame, "bad_frame", "shorter than an Ethernet header"},
-    {Outcome::BadIp, "bad_ip", "IPv4 header or total length does not fit in the frame (RFC 791)"},
-    {Outcome::BadUdp, "bad_udp", "UDP length does not fit in the IP packet (RFC 768)"},
-    {Outcome::Vlan, "vlan", "packet for a VIP with a VLAN tag: not supported yet"},
-    {Outcome::Fragment, "fragment", "IP fragment for a VIP or from a backend: not supported yet"},
+    {Outcome::BadFrame, Disposition::Free, "bad_frame", "shorter than an Ethernet header"},
+    {Outcome::BadIp,
+     Disposition::Free,
+     "bad_ip",
+     "IPv4 header or total length does not fit in the frame (RFC 791)"},
+    {Outcome::BadUdp,
+     Disposition::Free,
+     "bad_udp",
+     "UDP length does not fit in the IP packet (RFC 768)"},
+    {Outcome::Vlan,
+     Disposition::Free,
+     "vlan",
+     "packet for a VIP with a VLAN tag: not supported yet"},
+    {Outcome::Fragment,
+     Disposition::Free,
+     "fragment",
+     "IP fragment for a VIP or from a backend: not supported yet"},
     {Outcome::KeepAlive,
+     Disposition::Free,
      "keepalive",
      "keep-alive for a VIP: empty, CRLF or zero bytes (RFC 5626 §3.5.1, §4.4.1)"},
-    {Outcome::Stun, "stun", "STUN for a VIP (RFC 5389 §6)"},
+    {Outcome::Stun, Disposition::Free, "stun", "STUN for a VIP (RFC 5389 §6)"},
     {Outcome::NotSip,
+     Disposition::Free,
      "not_sip",
      "packet for a VIP with neither a SIP first line nor a Call-ID (RFC 3261 §7)"},
-    {Outcome::NoCallId, "no_call_id", "SIP message without a Call-ID (RFC 3261 §8.1.1.4)"},
+    {Outcome::NoCallId,
+     Disposition::Free,
+     "no_call_id",
+     "SIP message without a Call-ID (RFC 3261 §8.1.1.4)"},
     {Outcome::AmbiguousCallId,
+     Disposition::Free,
      "ambiguous_call_id",
      "several different Call-IDs, or more than 4 equal ones: two parsers could choose differently"},
     {Outcome::TooManyHeaderLines,
+     Disposition::Free,
      "too_many_header_lines",
      "more header lines than the VIP's max_header_lines"},
-    {Outcome::VipDisabled, "vip_disabled", "packet for a disabled VIP"},
+    {Outcome::VipDisabled, Disposition::Free, "vip_disabled", "packet for a disabled VIP"},
     {Outcome::HealthUnknown,
+     Disposition::Free,
      "health_unknown",
      "the health of the pool's backends is not known yet"},
-    {Outcome::NoBackend, "no_backend", "no backend of the pool can take it"},
-    {Outcome::OverLimit, "over_limit", "new call, and every eligible backend is at its max_calls"},
+    {Outcome::NoBackend, Disposition::Free, "no_backend", "no backend of the pool can take it"},
+    {Outcome::OverLimit,
+     Disposition::Free,
+     "over_limit",
+     "new call, and every eligible backend is at its max_calls"},
     {Outcome::DeadOwner,
+     Disposition::Free,
      "dead_owner",
      "the call's backend is down and on_dead_owner = drop (or reject, and the message has no "
      "reply)"},
     {Outcome::Rejected,
+     Disposition::Transmit,
      "rejected",
      "answered with 481: the call's backend is down and on_dead_owner = reject, or a nat backend "
      "sent it to a VIP, in a call whose other side is unknown"},
     {Outcome::BackendToVip,
+     Disposition::Free,
      "backend_to_vip",
      "a nat backend sent a response or ACK to a VIP, in a call whose other side is unknown"},
-    {Outcome::TtlExpired, "ttl_expired", "the time to live expired in the balancer (nat)"},
-    {Outcome::NoRoute, "no_route", "no route to the client (nat)"},
+    {Outcome::TtlExpired,
+     Disposition::Free,
+     "ttl_expired",
+     "the time to live expired in the balancer (nat)"},
+    {Outcome::NoRoute, Disposition::Free, "no_route", "no route to the client (nat)"},
     {Outcome::NextHopUnresolved,
+     Disposition::ToControl,
      "next_hop_unresolved",
      "the MAC address of the next hop is not known yet"},
-    {Outcome::TooBig, "too_big", "larger than the MTU of its output port"},
-    {Outcome::TxFull, "tx_full", "the port's TX queue was full"},
-    {Outcome::Internal, "internal", "unreachable code was reached; please report this bug"},
+    {Outcome::TooBig, Disposition::Free, "too_big", "larger than the MTU of its output port"},
+    {Outcome::TxFull, Disposition::Free, "tx_full", "the port's TX queue was full"},
+    {Outcome::Internal,
+     Disposition::Free,
+     "internal",
+     "unreachable code was reached; please report this bug"},
 }};
 
 /// What a worker counts besides the ends of packets.
@@ -180,9 +232,12 @@ static_assert(rows_in_order(kOutcomes, &OutcomeInfo::outcome), "kOutcomes lists 
 static_assert(rows_in_order(kWorkerCounters, &WorkerCounterInfo::counter),
               "kWorkerCounters lists every WorkerCounter");
 
+[[nodiscard]] constexpr const OutcomeInfo& info_of(Outcome outcome) noexcept {
+    return kOutcomes[static_cast<std::size_t>(outcome)];
+}
 /// The name of an outcome as the operator reads it, e.g. "no_call_id".
 [[nodiscard]] constexpr std::string_view name_of(Outcome outcome) noexcept {
-    return kOutcomes[static_cast<std::size_t>(outcome)].name;
+    return info_of(outcome).name;
 }
 
 /// Whose ticks are stamped in a build with -Dstage_tsc=true, in the order of a packet's way.
