@@ -20,7 +20,8 @@ constexpr std::chrono::milliseconds kTick{2};
 constexpr unsigned kEventsPerTick = 4096; ///< the CLI gets its turn between
 
 DataplaneRequest request_of_root(const Config& config) {
-    if (geteuid() != 0) throw Error("viaductd must be started as root: it opens ports and TAPs");
+    if (geteuid() != 0)
+        throw Error("viaductd must be started as root, because it opens ports and TAPs");
     return request_of(config);
 }
 
@@ -221,7 +222,7 @@ void Daemon::reload_by_signal() {
     notify_systemd("RELOADING=1");
     try {
         if (reloader_->reload().empty())
-            spdlog::info("SIGHUP: the file says what is in force: no change");
+            spdlog::info("SIGHUP: configuration unchanged");
         else
             apply();
     } catch (const std::exception& error) { // out of memory, too: what is in force stays

@@ -66,8 +66,8 @@ void NewFile::commit() {
 
 std::string set_aside(const std::string& path) {
     const std::string aside = path + ".refused";
-    if (rename(path.c_str(), aside.c_str()) == 0) return "it is kept as " + aside;
-    return "it cannot be kept as " + aside + " (" + std::strerror(errno) + ")";
+    if (rename(path.c_str(), aside.c_str()) == 0) return "kept as " + aside;
+    return "cannot be kept as " + aside + " (" + std::strerror(errno) + ")";
 }
 
 std::string read_file(const std::string& path, std::size_t most) {
@@ -80,8 +80,8 @@ std::string read_file(const std::string& path, std::size_t most) {
         text.append(piece, 0, static_cast<std::size_t>(got));
     const int reason = errno;
     if (fd >= 0) close(fd);
-    if (got < 0) throw Error(std::string("it cannot be read: ") + std::strerror(reason));
-    if (text.size() > most) throw Error("it is too large");
+    if (got < 0) throw Error(std::string("cannot be read: ") + std::strerror(reason));
+    if (text.size() > most) throw Error("too large");
     return text;
 }
 

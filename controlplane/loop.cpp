@@ -77,7 +77,7 @@ void Loop::on_signals(const std::vector<int>& signals, std::function<void(int)> 
     block_signals(signals);
     const sigset_t set = set_of(signals);
     signals_ = signalfd(signals_, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (signals_ < 0) throw Error(std::string("cannot take signals: ") + std::strerror(errno));
+    if (signals_ < 0) throw Error(std::string("cannot receive signals: ") + std::strerror(errno));
     watch(signals_, EPOLLIN, [this, call = std::move(on_signal)](std::uint32_t) {
         signalfd_siginfo info{};
         while (read(signals_, &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info)))

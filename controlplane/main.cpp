@@ -53,7 +53,7 @@ int run_command(int argc, char** argv) {
     }
     if (config_file.empty())
         throw Error(
-            "say what to do: --config FILE, --check FILE, --reference or replay; see --help");
+            "nothing to do: give --config FILE, --check FILE, --reference or replay; see --help");
     Config config = load_config(config_file);
     start_log(config.log_level);
     std::signal(SIGPIPE, SIG_IGN); // a log reader that dies must not take the balancer along

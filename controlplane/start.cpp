@@ -30,14 +30,16 @@ std::vector<unsigned> choose_cpus(const Config& config) {
         if (CPU_ISSET(cpu, &allowed)) cpus.push_back(cpu);
     for (const unsigned cpu : config.cpus)
         if (std::find(cpus.begin(), cpus.end(), cpu) == cpus.end())
-            throw Error("dataplane.cpus names CPU " + std::to_string(cpu) +
-                        ", which this process may not use; it has " + std::to_string(cpus.size()));
+            throw Error("dataplane.cpus lists CPU " + std::to_string(cpu) +
+                        ", which this process may not use; it may use " +
+                        std::to_string(cpus.size()) + " CPU(s)");
     if (!config.cpus.empty()) return config.cpus;
     const std::size_t count = config.workers.value_or(
         static_cast<unsigned>(std::min(kMaxWorkers, std::max<std::size_t>(1, cpus.size() - 1))));
     if (count > cpus.size())
-        throw Error("dataplane.workers = " + std::to_string(count) + ", but this process has " +
-                    std::to_string(cpus.size()) + " CPUs; lower it");
+        throw Error("dataplane.workers = " + std::to_string(count) +
+                    ", but this process may use only " + std::to_string(cpus.size()) +
+                    " CPUs; lower it");
     return {cpus.end() - static_cast<std::ptrdiff_t>(count), cpus.end()};
 }
 
@@ -50,7 +52,7 @@ const Config& with_socket_folder(const Config& config) {
 
 OnlyInstance::OnlyInstance(const Config& config) : locks_(with_socket_folder(config)) {
     if (!locks_.unlocked_state().empty())
-        spdlog::warn("the state folder is not locked: {}; give it to no other viaductd",
+        spdlog::warn("the state folder is not locked: {}; do not use it for another viaductd",
                      locks_.unlocked_state());
     refuse_second_instance();
 }
@@ -80,10 +82,10 @@ RememberedCalls::RememberedCalls(const Config& config,
             lineage}),
       backup(config.state, secret, lineage, file) {
     if (!file.refusal().empty())
-        spdlog::warn("the table of calls {} is not used: {}", calls_path(config), file.refusal());
+        spdlog::warn("the call table {} is not used: {}", calls_path(config), file.refusal());
     if (file.was_kept()) return;
     if (const std::string refusal = backup.load(); !refusal.empty())
-        spdlog::warn("the copy of the calls {} is not used: {}; {}",
+        spdlog::warn("the call-table copy {} is not used: {}; {}",
                      backup.path(),
                      refusal,
                      set_aside(backup.path()));

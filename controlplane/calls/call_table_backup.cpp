@@ -80,8 +80,8 @@ public:
         auto* to = reinterpret_cast<char*>(first);
         for (std::size_t left = count * sizeof(T); left > 0;) {
             const ssize_t got = ::read(fd_, to, left);
-            if (got < 0) throw Error(std::string("it cannot be read: ") + std::strerror(errno));
-            if (got == 0) throw Error("it is cut short");
+            if (got < 0) throw Error(std::string("cannot be read: ") + std::strerror(errno));
+            if (got == 0) throw Error("truncated");
             to += got;
             left -= static_cast<std::size_t>(got);
         }
@@ -152,13 +152,15 @@ std::string CallTableBackup::load(WallTime wall) {
         if (file.is_missing()) return {};
         Header header{};
         file.read(&header, 1);
-        if (header.magic != kMagic) throw Error("it is no copy of calls");
-        if (header.version != kVersion) throw Error("it is of another version");
+        if (header.magic != kMagic) throw Error("not a call-table copy");
+        if (header.version != kVersion) throw Error("written by another version");
         if (header.secret_fingerprint != fingerprint(secret_))
-            throw Error("it is of another secret");
-        if (header.lineage != lineage_) throw Error("its backend ids are of another state file");
-        if (header.words != table.words()) throw Error("it is of another size (steering.calls)");
-        if (header.unit_s != store_.unit().count()) throw Error("it is of another call_lifetime");
+            throw Error("written with a different secret");
+        if (header.lineage != lineage_) throw Error("its backend ids belong to another state file");
+        if (header.words != table.words())
+            throw Error("written with a different size (steering.calls)");
+        if (header.unit_s != store_.unit().count())
+            throw Error("written with a different call_lifetime");
         const std::int64_t age_ms =
             std::max<std::int64_t>(0, milliseconds_of(wall) - header.saved_ms);
         const std::int64_t age = age_ms / 1000 / header.unit_s;
@@ -168,16 +170,16 @@ std::string CallTableBackup::load(WallTime wall) {
         for (;;) {
             Piece piece{};
             file.read(&piece, 1);
-            if (piece.entries > kPieceEntries) throw Error("it is damaged");
+            if (piece.entries > kPieceEntries) throw Error("damaged");
             entries.resize(piece.entries);
             file.read(entries.data(), entries.size());
             if (piece.sum != chain.add(bytes_of(entries.data(), entries.size())))
-                throw Error("it is damaged");
+                throw Error("damaged");
             if (entries.empty()) break;
             for (const Entry& entry : entries)
                 table.put_back(entry.place, entry.word, CallTime(header.now), store_.now(), age);
         }
-        if (!file.is_at_end()) throw Error("it is damaged");
+        if (!file.is_at_end()) throw Error("damaged");
         return {};
     } catch (const Error& error) {
         table.clear();
@@ -205,7 +207,7 @@ void CallTableBackup::end() {
 /// Once for the same thing.
 void CallTableBackup::complain(const std::string& complaint) {
     if (std::exchange(complaint_, complaint) == complaint || complaint.empty()) return;
-    spdlog::warn("{}; the calls of now will not be known after a reboot", complaint);
+    spdlog::warn("{}; calls in progress will not survive a reboot", complaint);
 }
 
 } // namespace viaduct

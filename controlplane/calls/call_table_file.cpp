@@ -35,7 +35,7 @@ std::array<char, 40> boot_id() {
 }
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
-    throw Error("cannot " + what + " the table of calls " + path + ": " + std::strerror(errno));
+    throw Error("cannot " + what + " the call table " + path + ": " + std::strerror(errno));
 }
 
 } // namespace
@@ -56,14 +56,15 @@ std::size_t CallTableFile::words_for(std::size_t calls) noexcept {
 }
 
 std::string CallTableFile::check(const Header& header, const Shape& shape) const {
-    if (header.magic != kMagic) return "it is no table of calls";
-    if (header.layout != kLayout) return "it is of another version";
-    if (header.secret_fingerprint != shape.secret_fingerprint) return "it is of another secret";
-    if (header.boot != boot_id()) return "it is from before the last boot";
-    if (header.lineage != shape.lineage) return "its backend ids are of another state file";
-    if (header.words != shape.words) return "it is of another size (steering.calls)";
+    if (header.magic != kMagic) return "not a call table";
+    if (header.layout != kLayout) return "written by another version";
+    if (header.secret_fingerprint != shape.secret_fingerprint)
+        return "written with a different secret";
+    if (header.boot != boot_id()) return "written before the last boot";
+    if (header.lineage != shape.lineage) return "its backend ids belong to another state file";
+    if (header.words != shape.words) return "written with a different size (steering.calls)";
     if (header.unit_s != static_cast<std::uint32_t>(shape.unit.count()))
-        return "it is of another call_lifetime";
+        return "written with a different call_lifetime";
     return {};
 }
 
@@ -77,11 +78,11 @@ CallTableFile::CallTableFile(const std::string& path, const Shape& shape)
     const bool there = fstat(fd, &status) == 0 && status.st_size > 0;
     if (there) {
         if (pread(fd, &header, sizeof(header), 0) != static_cast<ssize_t>(sizeof(header)))
-            refusal_ = "it is cut short";
+            refusal_ = "truncated";
         else
             refusal_ = check(header, shape);
         if (refusal_.empty() && static_cast<std::size_t>(status.st_size) != bytes_)
-            refusal_ = "it is cut short";
+            refusal_ = "truncated";
     }
     was_kept_ = there && refusal_.empty();
     const auto size = static_cast<off_t>(bytes_);
@@ -100,7 +101,7 @@ CallTableFile::CallTableFile(const std::string& path, const Shape& shape)
         if (!was_kept_) unlink(path.c_str());
         close(fd);
         errno = error;
-        fail(path, "find room for");
+        fail(path, "allocate space for");
     }
     memory_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);

@@ -45,7 +45,7 @@ private:
                        const Source& source);
     void check_reach(const BackendConfig& backend, const Source& source);
     /// Whether it is a station's: not all of a prefix, nor the router there. False: a mistake was
-    /// added. `what` as in "vip address", `remedy` as in "give the vip another".
+    /// added. `what` as in "vip address", `remedy` as in "give the vip another address".
     bool check_station(const std::string& what,
                        Ipv4Addr address,
                        Position at,
@@ -81,12 +81,12 @@ void AddressChecker::check_port(const PortConfig& port, const Source& source) {
         const Position at = source.at("addresses", i);
         if (const auto* first = port_addresses_.earlier(prefix.address, at))
             mistakes_.add(at,
-                          "address " + to_string(prefix.address) + " stands twice, first " +
+                          "address " + to_string(prefix.address) + " is listed twice, first " +
                               on_line(*first));
         const std::string_view meaning = meaning_in(prefix, prefix.address);
         if (meaning == "network")
-            mistakes_.add(at,
-                          to_string(prefix) + " is the network; give the port's own address in it");
+            mistakes_.add(
+                at, to_string(prefix) + " is the network address; give the port's own address");
         else if (!meaning.empty())
             mistakes_.add(
                 at, to_string(prefix) + " is the broadcast address; give the port's own address");
@@ -113,14 +113,14 @@ void AddressChecker::check_gateway(const PortConfig& port, const Source& source)
     if (!inside)
         mistakes_.add(at,
                       port.addresses.empty()
-                          ? gateway + " needs addresses on this port, one with it in its prefix"
-                          : gateway + " is in no prefix of this port's addresses: " + all);
+                          ? gateway + " needs an address on this port whose prefix contains it"
+                          : gateway + " is not in a prefix of this port's addresses: " + all);
     else if (const auto* other = port_addresses_.find(*port.gateway))
         mistakes_.add(at,
                       gateway + " is another port's own address (" + on_line(*other) +
-                          "); give the router's");
+                          "); give the router's address");
     else
-        check_not_all("gateway", *port.gateway, at, "give the router's");
+        check_not_all("gateway", *port.gateway, at, "give the router's address");
 }
 
 bool AddressChecker::check_not_all(const std::string& what,
@@ -158,9 +158,9 @@ void AddressChecker::check_vip(Ipv4Addr address, const Source& source) {
     if (const auto* port = port_addresses_.find(address))
         mistakes_.add(at,
                       "vip address " + to_string(address) + " is a port's own address (" +
-                          on_line(*port) + "); give the vip another");
+                          on_line(*port) + "); give the vip another address");
     else
-        check_station("vip address", address, at, "give the vip another");
+        check_station("vip address", address, at, "give the vip another address");
 }
 
 void AddressChecker::check_backend(const PoolConfig& pool,
@@ -173,13 +173,15 @@ void AddressChecker::check_backend(const PoolConfig& pool,
     const std::string text = "backend address " + to_string(address);
     if (const auto* vip = vips_.find(address))
         mistakes_.add(at,
-                      text + " is a vip's (" + on_line(*vip) + "); give " +
+                      text + " is a vip's address (" + on_line(*vip) + "); give " +
                           (info_of(pool.mode).backend_owns_vip
-                               ? "the address it has besides the vip's"
-                               : "the backend's own"));
+                               ? "the address that it has in addition to the vip's"
+                               : "the backend's own address"));
     else if (const auto* port = port_addresses_.find(address))
-        mistakes_.add(at, text + " is a port's own (" + on_line(*port) + "); give the backend's");
-    else if (check_station("backend address", address, at, "give the backend's") &&
+        mistakes_.add(at,
+                      text + " is a port's own address (" + on_line(*port) +
+                          "); give the backend's address");
+    else if (check_station("backend address", address, at, "give the backend's address") &&
              info_of(pool.mode).by_mac && pool_source.good("mode"))
         check_reach(backend, source);
 }
@@ -194,9 +196,9 @@ void AddressChecker::check_reach(const BackendConfig& backend, const Source& sou
     }
     mistakes_.add(source.at("address"),
                   "backend address " + to_string(backend.endpoint.address) +
-                      " is in no port's prefix (" + all +
-                      "), and dsr-l2 reaches only who is on a port's segment: give its address "
-                      "there, its mac, or take nat");
+                      " is not in a port's prefix (" + all +
+                      "), but dsr-l2 reaches only backends on a port's segment: give its address "
+                      "there, set its mac, or use nat");
 }
 
 } // namespace

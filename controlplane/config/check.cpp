@@ -87,7 +87,7 @@ void Checker::check_cpus() {
     for (std::size_t i = 0; i < config_.cpus.size(); ++i)
         if (seen.earlier(config_.cpus[i], source.at("cpus", i)) != nullptr)
             mistakes_.add(source.at("cpus", i),
-                          "cpu " + std::to_string(config_.cpus[i]) + " stands twice in cpus");
+                          "cpus lists CPU " + std::to_string(config_.cpus[i]) + " twice");
     if (config_.cpus.size() > kMaxWorkers)
         mistakes_.add(source.at("cpus", kMaxWorkers),
                       "cpus has more than " + std::to_string(kMaxWorkers) + " entries");
@@ -95,7 +95,7 @@ void Checker::check_cpus() {
         mistakes_.add(
             source.at("cpus"),
             "cpus has " + std::to_string(config_.cpus.size()) + " entries, but workers is " +
-                std::to_string(config_.workers.value_or(0)) + "; make them agree or leave one out");
+                std::to_string(config_.workers.value_or(0)) + "; make them equal or remove one");
 }
 
 void Checker::check_device(const std::string& device,
@@ -155,8 +155,8 @@ void Checker::check_vips() {
                 users_[*vip.previous_pool].push_back(i);
             else if (source.good("pool"))
                 mistakes_.add(source.at("previous_pool"),
-                              "previous_pool is the pool itself; name the one that this vip had "
-                              "before, or remove it");
+                              "previous_pool is the same as pool; name the earlier pool of this "
+                              "vip, or remove it");
         }
         if (!source.good("address")) continue;
         const Position at = source.at("address");
@@ -166,7 +166,8 @@ void Checker::check_vips() {
             mistakes_.add(source.has("announce") ? source.at("announce") : at,
                           "announce is " + std::string(vip.announce ? "true" : "false") + ", but " +
                               (agreed ? "true" : "false") + " for the vip with the same address " +
-                              on_line(*same) + "; an address is announced or is not");
+                              on_line(*same) +
+                              "; vips with the same address need the same announce");
         if (source.good("port"))
             if (const auto* first = endpoints.earlier(vip.endpoint, at))
                 mistakes_.add(at,
@@ -205,8 +206,8 @@ void Checker::check_references() {
         const auto check = [&](std::string_view key, const std::string& pool) {
             if (names.empty() || !source.good(key) || names.contains(pool)) return;
             std::string text = source.good("name") ? "vip " + quote(vip.name) : "this vip";
-            text += " wants pool " + quote(pool);
-            text += ", which does not exist; there are: " + there;
+            text += " names pool " + quote(pool);
+            text += ", which does not exist; pools: " + there;
             mistakes_.add(source.at(key), std::move(text));
         };
         check("pool", vip.pool);
@@ -236,15 +237,15 @@ void Checker::check_pool(const PoolConfig& pool, const PoolSource& source) {
     check_steering(pool, source);
     if (source.good("min_up") && pool.min_up > pool.backends.size() && !pool.backends.empty())
         mistakes_.add(source.at("min_up"),
-                      "min_up (" + std::to_string(pool.min_up) + ") is more than pool " +
-                          quote(pool.name) + " has backends (" +
+                      "min_up (" + std::to_string(pool.min_up) + ") is larger than the " +
+                          "number of backends of pool " + quote(pool.name) + " (" +
                           std::to_string(pool.backends.size()) + ")");
     bool any_weight = pool.backends.empty();
     for (std::size_t i = 0; i < pool.backends.size(); ++i)
         any_weight |= pool.backends[i].weight > 0 || !source.backends[i].good("weight");
     if (!any_weight)
         mistakes_.add(source.backends.front().at("weight"),
-                      "every backend of this pool has weight 0, so none would get calls");
+                      "every backend of this pool has weight 0, so no backend would get calls");
 }
 
 /// What is remembered must outlive what SIP repeats.
@@ -271,11 +272,14 @@ void Checker::check_call_times(const PoolConfig& pool, const PoolSource& source)
                           why);
         return true;
     };
-    const std::string why = "for which requests are repeated";
+    const std::string why = "the time for which requests are repeated";
     demand("t_settle", pool.t_settle, longest, repeated, why);
     if (!demand("call_lifetime", pool.call_lifetime, longest, repeated, why))
-        demand(
-            "call_lifetime", pool.call_lifetime, "c", config_.timer_c, "for which a call may ring");
+        demand("call_lifetime",
+               pool.call_lifetime,
+               "c",
+               config_.timer_c,
+               "the time for which a call may ring");
 }
 
 /// The end of a call is one moment: of its silence, or, with max_call, of its longest time. So that
@@ -287,15 +291,16 @@ void Checker::check_cap() {
     if (sources_.timers.good("c") && *config_.max_call < config_.timer_c)
         mistakes_.add(source.at("max_call"),
                       cap + "shorter than timer c (" + std::to_string(config_.timer_c.count()) +
-                          "ms), for which a call may ring");
+                          "ms), the time for which a call may ring");
     for (std::size_t i = 0; i < config_.pools.size(); ++i) {
         const PoolConfig& pool = config_.pools[i];
         if (!sources_.pools[i].good("call_lifetime") || *config_.max_call <= pool.call_lifetime)
             continue;
-        mistakes_.add(source.at("max_call"),
-                      cap + "longer than call_lifetime of pool " + quote(pool.name) + " (" +
-                          std::to_string(pool.call_lifetime.count()) +
-                          "ms), the longest silence; raise that, or lower max_call");
+        mistakes_.add(
+            source.at("max_call"),
+            cap + "longer than call_lifetime of pool " + quote(pool.name) + " (" +
+                std::to_string(pool.call_lifetime.count()) +
+                "ms), the longest time without a message; raise call_lifetime or lower max_call");
     }
 }
 
@@ -306,20 +311,20 @@ void Checker::check_steering(const PoolConfig& pool, const PoolSource& source) {
     if (pool.steering == SteerBy::LeastTransactions || pool.steering == SteerBy::LeastWork) {
         if (source.good("mode") && !info_of(pool.mode).returns_through_us)
             mistakes_.add(source.at("steering"),
-                          steering + " counts what backends answer, and with mode = " +
+                          steering + " counts the answers of backends, but with mode = " +
                               quote(std::string(name_of(pool.mode))) +
-                              " answers do not pass here; take \"least-calls\"");
+                              " answers do not pass through the balancer; use \"least-calls\"");
     }
     if (source.has("work") && pool.steering != SteerBy::LeastWork && pool.work != WorkByMethod{})
         mistakes_.add(source.at("work"),
-                      "work is for steering = \"least-work\"; with " + steering +
-                          " nobody asks how much work a request is");
+                      "work has no effect with " + steering +
+                          "; it applies only to steering = \"least-work\"");
     if (pool.steering != SteerBy::Hash) {
         for (const std::string_view key : {"key", "keys"})
             if (source.has(key) && (key == "keys" || pool.key.type != KeyType::CallId))
                 mistakes_.add(source.at(key),
-                              std::string(key) + " is for steering = \"hash\"; with " + steering +
-                                  " each call gets a backend of its own");
+                              std::string(key) + " has no effect with " + steering +
+                                  "; it applies only to steering = \"hash\"");
         return;
     }
     for (std::size_t i = 0; i < pool.backends.size(); ++i)
@@ -383,9 +388,9 @@ void Checker::check_nat_vips() {
             mistakes_.add(
                 sources_.vips[users->second[i]].at(
                     config_.vips[users->second[i]].pool == pool.name ? "pool" : "previous_pool"),
-                "nat pool " + quote(pool.name) + " has a vip already (" +
+                "nat pool " + quote(pool.name) + " already has a vip (" +
                     on_line(sources_.vips[users->second[0]].header) +
-                    "); its answers can carry the address of one only");
+                    "); it can have only one, because its answers carry the address of the vip");
     }
 }
 
@@ -411,7 +416,7 @@ void Checker::check_nat_backends() {
                     clash = &user;
             if (clash != nullptr)
                 mistakes_.add(source.at("address"),
-                              "backend " + to_string(endpoint) + " is in another nat pool too (" +
+                              "backend " + to_string(endpoint) + " is also in another nat pool (" +
                                   on_line(clash->at) + "); its answers could not be told apart");
             others.emplace(endpoint.udp_port,
                            User{p, pool.translate_any_port, source.at("address")});

@@ -131,8 +131,8 @@ void Reader::check_keys(const toml::table& table, std::optional<Section> section
         if (section == Section::Timers && is_timer_of_others(name)) {
             mistakes.add(key.source().begin,
                          "timer \"" + printable(name) +
-                             "\" changes nothing here, for a load balancer repeats nothing itself: "
-                             "remove it; t1, b, f and c count");
+                             "\" has no effect, because a load balancer repeats nothing itself: "
+                             "remove it; only t1, b, f and c are used");
             continue;
         }
         for (const auto& [candidate, written] : known) {
@@ -178,7 +178,7 @@ std::vector<const toml::table*> Reader::entries(Section section, const toml::tab
     } else {
         mistakes.add(node->source().begin,
                      std::string(info(section).key) + " must be written " + header +
-                         ", as there may be several");
+                         ", because there may be several");
     }
     return tables;
 }
@@ -245,14 +245,14 @@ void check_text(std::string_view text, Mistakes& mistakes) {
             quote = '\0'; // of a broken string; toml++ says so
             dots = 0;
         } else if (static_cast<unsigned char>(c) >= 0x80 && quote != '#') {
-            wrong = "only ASCII may stand outside comments";
+            wrong = "only ASCII is allowed outside comments";
         } else if (quote != '\0') {
             if (c == quote && c != '#') quote = '\0';
             if (c == '\\' && quote == '"' && !text.substr(i + 1).starts_with('\n')) ++i;
         } else if (c == '"' || c == '\'' || c == '#') {
             quote = c;
             if (c != '#' && text.substr(i).starts_with(std::string(3, c)))
-                wrong = "no value here has several lines: use one quote, not three";
+                wrong = "multi-line strings are not supported: use one quote, not three";
         } else if (c == '.' && ++dots > kMaxDots) {
             wrong = "too many dots in one line: no key is that deep";
         }
@@ -269,7 +269,7 @@ Config parse_config(std::string_view text, const std::string& file) {
     Reader reader;
     reader.config.file = file;
     if (text.starts_with("\xef\xbb\xbf"))
-        reader.mistakes.add({1, 1}, "begins with a byte order mark; save it as plain UTF-8");
+        reader.mistakes.add({1, 1}, "starts with a byte order mark; save it as plain UTF-8");
     else
         check_text(text, reader.mistakes);
     if (reader.mistakes.empty()) {
@@ -297,7 +297,7 @@ Config load_config(const std::string& file) {
     struct stat about {};
     if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
         close(fd);
-        throw fail(S_ISDIR(about.st_mode) ? "Is a directory" : "it is no file");
+        throw fail(S_ISDIR(about.st_mode) ? "Is a directory" : "not a regular file");
     }
     std::string text;
     ssize_t got = 0;

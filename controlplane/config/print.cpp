@@ -26,7 +26,7 @@ void print_section(std::string& out, Section section, ConstOwner owner) {
 } // namespace
 
 std::string print_config(const Config& config) {
-    std::string out = "# the configuration in force, defaults filled in\n";
+    std::string out = "# the running configuration, with defaults\n";
     print_section(out, Section::Dataplane, &config);
     for (const PortConfig& port : config.ports)
         print_section(out, Section::Port, &port);

@@ -238,7 +238,7 @@ std::string describe(const Rule& rule, const std::string*) {
     const std::string max = std::to_string(rule.max);
     switch (rule.form) {
     case Form::Text:
-        return "a text of 1 to " + max + " printable ASCII characters";
+        return "a string of 1 to " + max + " printable ASCII characters";
     case Form::Name:
         return "a name of 1 to " + max + " letters, digits, '_', '.' or '-'";
     case Form::TwinName:
@@ -249,7 +249,7 @@ std::string describe(const Rule& rule, const std::string*) {
         return "an absolute path of at most " + max + " printable ASCII characters";
     case Form::Uri:
         return "a URI such as \"sip:192.0.2.10\", at most " + max +
-               " ASCII characters without blanks, quotes and angle brackets";
+               " ASCII characters without blanks, quotes or angle brackets";
     }
     return {};
 }
@@ -322,7 +322,7 @@ bool read(const toml::node& node,
 }
 std::string describe(const Rule& rule, const std::chrono::milliseconds*) {
     return "a duration from " + quoted(duration_text(rule.min)) + " to " +
-           quoted(duration_text(rule.max)) + ", a whole number and ms, s, m or h";
+           quoted(duration_text(rule.max)) + ", a whole number followed by ms, s, m or h";
 }
 std::string show(const Rule&, std::chrono::milliseconds value) {
     return quoted(duration_text(value.count()));
@@ -345,12 +345,12 @@ bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, Steering
                   describe(rule, &out),
                   text == nullptr ? std::string(type_of(node))
                   : text->get().size() == secret.size() * 2
-                      ? "another character"
+                      ? "a character that is not a hex digit"
                       : std::to_string(text->get().size()) + " characters");
     return good;
 }
 std::string describe(const Rule&, const SteeringSecret*) {
-    return "a text of 32 hex digits";
+    return "a string of 32 hex digits";
 }
 std::string show(const Rule&, const SteeringSecret&) {
     return "\"(hidden)\"";

@@ -41,7 +41,8 @@ std::string milliseconds(std::chrono::microseconds time) {
 
 /// "200", or what stands for a status where there is none.
 std::string status_text(const Event& event) {
-    return event.status == 0 ? "a datagram that is no SIP response" : std::to_string(event.status);
+    return event.status == 0 ? "a datagram that is not a SIP response"
+                             : std::to_string(event.status);
 }
 
 /// How an answer with a probe's identifiers is not what a client would take; empty: it is.

@@ -42,8 +42,9 @@ ProbeIds make_probe_ids() {
         if (got > 0)
             have += static_cast<std::size_t>(got);
         else if (errno != EINTR)
-            throw Error(std::string{"the kernel gives no random numbers for probes (getrandom: "} +
-                        std::strerror(errno) + "); is a seccomp filter in the way?");
+            throw Error(
+                std::string{"cannot get random numbers for probes from the kernel (getrandom: "} +
+                std::strerror(errno) + "); does a seccomp filter block it?");
     }
     const std::span<const std::uint8_t> all{random};
     return {hex(all.subspan(0, 16)), "z9hG4bK" + hex(all.subspan(16, 16)), hex(all.subspan(32))};

@@ -148,7 +148,7 @@ DropFilter::DropFilter(Netlink& netlink, const std::string& port, std::string in
         error = write_sysctl(ipv6_switch(interface_), "1");
         if (error != 0) {
             undo(netlink_, link_, interface_);
-            throw fail("switch IPv6 off on", error);
+            throw fail("disable IPv6 on", error);
         }
     }
 }

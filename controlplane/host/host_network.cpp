@@ -44,7 +44,7 @@ public:
     void say(const char* what, int error, TimePoint now) {
         if (now < silent_until_) return;
         silent_until_ = now + kComplaintPause;
-        spdlog::warn("cannot read the kernel's {}, trying on: {}", what, std::strerror(error));
+        spdlog::warn("cannot read the kernel's {}: {}; will retry", what, std::strerror(error));
     }
 
 private:
@@ -66,8 +66,8 @@ void refuse_second_instance() {
         const std::optional<int> holder = tap_holder(name);
         throw Error("another viaductd" +
                     (holder ? " (pid " + std::to_string(*holder) + ")" : std::string()) +
-                    " runs in this network namespace: it has the interface " + name +
-                    "; stop it, or start this one by ip netns exec in a namespace of its own");
+                    " is running in this network namespace: it owns the interface " + name +
+                    "; stop it, or start this one with ip netns exec in its own namespace");
     }
 }
 
@@ -250,11 +250,10 @@ void HostNetwork::Impl::tell_lost_twin(const nlmsghdr* message) const {
     if (link->ifi_family != AF_UNSPEC) return; // it only left a bridge
     for (const Twin& twin : twins_)
         if (twin.link == link->ifi_index)
-            spdlog::error(
-                "port {}: somebody removed the interface {}: no ARP, ping or next hops on "
-                "this port any more; restart viaductd",
-                twin.port,
-                twin.interface);
+            spdlog::error("port {}: the interface {} was removed: ARP, ping and next hops no "
+                          "longer work on this port; restart viaductd",
+                          twin.port,
+                          twin.interface);
 }
 
 void HostNetwork::Impl::take_link(const nlmsghdr* message) {
@@ -393,7 +392,7 @@ std::optional<HopId> HostNetwork::Impl::gateway_hop(const Station& gateway) {
     if (found == gateways_.end()) {
         if (gateways_.size() >= kMaxGateways) {
             if (!std::exchange(told_gateways_full_, true))
-                spdlog::warn("more than {} gateways: routes by further ones are not used",
+                spdlog::warn("more than {} gateways: routes through further gateways are not used",
                              kMaxGateways);
             return std::nullopt;
         }
@@ -407,7 +406,7 @@ void HostNetwork::Impl::manage(const Station& station) {
     const int error = neighbours_->manage(station);
     if (error == 0) return;
     const Twin& twin = twins_[index(station.port)];
-    const std::string text = "port " + twin.port + ": cannot have the kernel resolve " +
+    const std::string text = "port " + twin.port + ": the kernel cannot resolve " +
                              to_string(station.address) + " on " + twin.interface + ": " +
                              std::strerror(error) +
                              (error == ENOBUFS ? " (raise net.ipv4.neigh.default.gc_thresh3)" : "");

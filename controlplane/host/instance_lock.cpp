@@ -55,12 +55,12 @@ void take(int fd, const LockFile::Subject& subject) {
         if (fcntl(fd, F_SETLK, &lock) == 0) return;
         if (errno == EINTR) continue;
         if (errno != EACCES && errno != EAGAIN)
-            fail(subject, std::string("takes no lock (") + std::strerror(errno) + ")");
+            fail(subject, std::string("does not support locks (") + std::strerror(errno) + ")");
         if (fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type == F_UNLCK) continue;
-        throw Error(subject.what + " is held " + holder_of(lock) + "; stop it, or " +
+        throw Error(subject.what + " is in use " + holder_of(lock) + "; stop it, or " +
                     subject.remedy);
     }
-    fail(subject, "is locked and let go all the time");
+    fail(subject, "is locked and released repeatedly");
 }
 
 } // namespace
@@ -75,7 +75,7 @@ LockFile::LockFile(const Subject& subject) : fd_(open_lock(subject.path)) {
     try {
         struct stat status {};
         if (fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode))
-            fail(subject, "is no file, remove it");
+            fail(subject, "is not a regular file, remove it");
         take(fd_, subject);
     } catch (...) {
         close(fd_);
@@ -108,14 +108,14 @@ device_of(const PortConfig& port, const std::string& address, const std::string&
 LockFile::Subject calls_of(const Config& config) {
     const std::string path = calls_path(config);
     return {path + ".lock",
-            "the table of calls " + path,
-            "give this one a socket in a folder of its own (control.socket)"};
+            "the call table " + path,
+            "give this one a socket in its own folder (control.socket)"};
 }
 
 LockFile::Subject state_of(const Config& config) {
     return {config.state + "/state.lock",
             "the state folder " + config.state,
-            "give this one a folder of its own (control.state)"};
+            "give this one its own folder (control.state)"};
 }
 
 } // namespace

@@ -138,7 +138,7 @@ void Netlink::subscribe(std::initializer_list<int> groups) {
     bool good = nl_socket_set_nonblocking(socket_.get()) == 0;
     for (const int group : groups)
         good = good && nl_socket_add_membership(socket_.get(), group) == 0;
-    if (!good) throw Error("cannot hear the kernel's route and neighbour changes (rtnetlink)");
+    if (!good) throw Error("cannot subscribe to rtnetlink route and neighbour events");
     // The larger buffer is a wish: without it a storm of changes costs a fresh dump.
     setsockopt(fd(), SOL_SOCKET, SO_RCVBUFFORCE, &kEventBufferBytes, sizeof kEventBufferBytes);
 }

@@ -50,9 +50,9 @@ std::optional<Objection> objection_to(const nlmsghdr* message,
     const auto port = std::ranges::find(ports, name, &TwinPort::interface);
     const bool is_shared = port != ports.end();
     if (const Twin* const twin = owner(prefix.address, is_shared, twins))
-        return Objection{"port " + twin->port + ": " + has + ", which belongs to the twin " +
+        return Objection{"port " + twin->port + ": " + has + ", which must be only on the twin " +
                              twin->interface +
-                             " alone: ping, ssh and routing daemons would get no answer" + remedy,
+                             ": otherwise ping, ssh and routing daemons get no answer" + remedy,
                          true,
                          prefix.address};
     if (!is_shared) return std::nullopt;
@@ -60,8 +60,8 @@ std::optional<Objection> objection_to(const nlmsghdr* message,
     const bool hides = std::ranges::any_of(
         own.addresses, [&](const Ipv4Prefix& one) { return overlap(one, prefix); });
     return Objection{
-        "port " + own.port + ": " + has + ": nothing reaches it while viaductd runs" +
-            (hides ? ", and the kernel may look there for what is on the twin " + own.interface : "") +
+        "port " + own.port + ": " + has + ", which cannot be reached while viaductd runs" +
+            (hides ? ", and the kernel may look there for hosts on the twin " + own.interface : "") +
             remedy,
         false,
         prefix.address};

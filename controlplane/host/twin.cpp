@@ -108,10 +108,10 @@ void set_up_link(Netlink& netlink, const Twin& twin, Undo& undo) {
 void add_address(Netlink& netlink, const Twin& twin, const Ipv4Prefix& prefix) {
     const int error = change_address(netlink, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, twin, prefix);
     if (error == EEXIST)
-        throw Error("port " + twin.port + ": " + twin.interface + " has the address " +
+        throw Error("port " + twin.port + ": " + twin.interface + " already has the address " +
                     to_string(prefix) +
-                    " already, from another program; take it away there, or leave a vip's address "
-                    "to that program by announce = false");
+                    " from another program; remove it there, or leave a vip's address to that "
+                    "program with announce = false");
     if (error != 0) fail(twin, "add address " + to_string(prefix) + " to " + twin.interface, error);
 }
 
@@ -232,7 +232,7 @@ void set_up_twin(Netlink& netlink, Twin& twin, Undo& undo) {
             if (prefix.length < 32) (void)change_route(netlink, RTM_DELROUTE, 0, twin, prefix);
     });
     const int error = add_gateway_routes(netlink, twin);
-    if (error != 0) fail(twin, "add the route by gateway " + to_string(*twin.gateway), error);
+    if (error != 0) fail(twin, "add the route through gateway " + to_string(*twin.gateway), error);
     for (const Ipv4Addr source : sources_of(twin))
         add_rule(netlink, twin, source);
 }

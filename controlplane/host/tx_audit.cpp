@@ -29,9 +29,8 @@ std::vector<std::string> TxAudit::tick(const std::vector<PortState>& ports) {
         earlier = port.given;
         if (watched.lost > 0 && !watched.is_told)
             lines.push_back("port " + port.name + ": " + std::to_string(watched.lost) +
-                            " frame(s) that its queues took were neither sent nor counted as "
-                            "errors (tx_lost in show ports); where there are several workers the "
-                            "driver " +
+                            " frame(s) that its TX queues accepted were neither sent nor counted "
+                            "as errors (tx_lost in show ports); with several workers, the driver " +
                             port.driver +
                             " may claim more queues than its device serves: try "
                             "dataplane.workers = 1");

@@ -66,7 +66,7 @@ bool Generations::want(Wish wish, TimePoint now) {
     wanted.candidates = wanted_;
     wanted.kind = table_;
     if (generations_.empty()) {
-        switch_to(std::move(wanted), "first verdicts", now);
+        switch_to(std::move(wanted), "first health results", now);
         return true;
     }
     const auto is_lost = [&](const Candidate& one) {
@@ -81,7 +81,7 @@ bool Generations::want(Wish wish, TimePoint now) {
         Generation next = all ? std::move(wanted) : std::move(living);
         if (!same_table(next, generations_.back())) {
             switch_to(std::move(next),
-                      names.empty() ? wish.at_once ? "a change at once" : "nobody took calls"
+                      names.empty() ? wish.at_once ? "immediate change" : "no backend took calls"
                                     : names + " lost",
                       now);
             changed = true;

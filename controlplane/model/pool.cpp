@@ -35,10 +35,10 @@ std::string list_names(const Range& range, NameOf name_of_item) {
 [[noreturn]] void
 throw_elsewhere(const BackendState& known, const BackendConfig& wanted, bool leaves) {
     throw Error("backend \"" + wanted.name + "\" of pool \"" + known.pool_name + "\" " +
-                (leaves ? "still leaves, with its calls, at " : "has its calls at ") +
+                (leaves ? "is still leaving, with its calls, at " : "has its calls at ") +
                 to_string(known.config.endpoint) + ", not at " + to_string(wanted.endpoint) +
                 ": give the new machine another name" +
-                (leaves ? ", or wait until it is gone" : " in the place of this one"));
+                (leaves ? ", or wait until it is gone" : " instead of this one"));
 }
 
 /// Where answers of nat servers cannot be told apart. Empty: nowhere.
@@ -61,7 +61,7 @@ std::string find_clash(const std::vector<PoolState>& pools,
             if (other.pool != one.pool &&
                 (any_port || other.config.endpoint == one.config.endpoint))
                 return "backend \"" + one.config.name + "\" of nat pool \"" + one.pool_name +
-                       "\" still leaves nat pool \"" + other.pool_name + "\" as \"" +
+                       "\" is still leaving nat pool \"" + other.pool_name + "\" as \"" +
                        other.config.name + "\", with its calls, at " +
                        to_string(other.config.endpoint) +
                        ", and its answers could not be told apart: wait until it is gone there "
@@ -114,9 +114,9 @@ std::size_t Arrangement::free_place() {
     }
     const auto free = std::ranges::find(backends, Membership::Unused, &BackendState::membership);
     if (free != backends.end()) return static_cast<std::size_t>(free - backends.begin());
-    throw Error("there are " + std::to_string(kMaxBackends) +
-                " backends with those that leave or left and may have calls: too many; "
-                "`show backends` lists them");
+    throw Error("too many backends: the limit is " + std::to_string(kMaxBackends) +
+                ", including backends that are leaving or removed and may still have calls; "
+                "see `show backends`");
 }
 
 std::optional<std::size_t>
@@ -145,7 +145,7 @@ void Arrangement::add(const PoolConfig& config) {
             backend.pool_name = config.name;
             backend.changed = now_;
             backend.evidence =
-                was_elsewhere ? "no verdict yet at its new address" : "no verdict yet";
+                was_elsewhere ? "health not known yet at its new address" : "health not known yet";
             backend.joined_running_pool = served_.contains(config.name);
         }
         backend.config = backend_config;
@@ -191,7 +191,7 @@ PoolModel::PoolModel(const Config& config, const std::vector<KnownBackend>& know
         backend.config = one.config;
         backend.pool_name = one.pool;
         backend.membership = Membership::Leaving;
-        backend.evidence = "no verdict yet";
+        backend.evidence = "health not known yet";
     }
     arrange(config, std::move(before), true);
 }
@@ -206,7 +206,7 @@ void PoolModel::reconfigure(const Config& config, TimePoint now) {
         if (backend.membership == then) continue;
         backend.evidence = backend.membership == Membership::Configured
                                ? "in the configuration"
-                               : "not in the configuration any more";
+                               : "no longer in the configuration";
         record(backend, name_of(then), name_of(backend.membership));
     }
     ++version_;
@@ -233,7 +233,7 @@ void PoolModel::set_counter_base(BackendId id, std::uint64_t forwarded, std::uin
 void PoolModel::release(BackendId id) {
     BackendState& backend = backends_[index(id)];
     if (backend.membership == Membership::Leaving) {
-        backend.evidence = "no call is remembered of it any more";
+        backend.evidence = "none of its calls is tracked any more";
         record(backend, name_of(backend.membership), name_of(Membership::Removed));
         std::erase(pools_[index(backend.pool)].backends, id);
     }
@@ -306,7 +306,7 @@ void PoolModel::set_drain_deadline(BackendId id, std::optional<TimePoint> deadli
 void PoolModel::pass_deadlines(TimePoint now) {
     for (BackendState& backend : backends_) {
         if (backend.drain_deadline && *backend.drain_deadline <= now)
-            set_admin(backend.id, Admin::Disabled, "the deadline of its drain has passed", now);
+            set_admin(backend.id, Admin::Disabled, "its drain deadline has passed", now);
         if (!backend.takes_since) continue;
         const PoolConfig& config = pool(backend.pool).config;
         if (now - *backend.takes_since >= config.hold_down + config.slow_start)

@@ -28,14 +28,14 @@ void LinkWatch::look() {
         change.port = config_.ports[i].name;
         change.from = before;
         change.to = state_of(lacks_[i]);
-        change.evidence = is_up ? "the link is there" : lacks[i];
+        change.evidence = is_up ? "link detected" : lacks[i];
         model_.record(std::move(change));
     }
 }
 
 std::string describe(const OtherStation& station, const PoolModel& model) {
     const std::string mac = to_string(station.mac);
-    if (!station.backend) return mac + " (no backend's)";
+    if (!station.backend) return mac + " (not a backend)";
     const BackendState& backend = model.backend(*station.backend);
     return mac + " (backend " + backend.config.name + " of pool " + backend.pool_name + ")";
 }
@@ -47,12 +47,12 @@ void record_news(const std::vector<AddressNews>& all, const Config& config, Pool
         change.address = to_string(news.address.address);
         change.from = news.is_there ? "ours" : "disputed";
         change.to = news.is_there ? "disputed" : (news.has_left ? "left" : "ours");
-        change.evidence =
-            news.has_left
-                ? "this balancer has it no more, and " + describe(news.other, model) + " has"
-                : describe(news.other, model) + (news.is_there
-                                                     ? " answers ARP for it, too, and takes traffic"
-                                                     : " answers no more");
+        change.evidence = news.has_left
+                              ? "this balancer no longer has the address; " +
+                                    describe(news.other, model) + " has it"
+                              : describe(news.other, model) +
+                                    (news.is_there ? " also answers ARP for it and takes traffic"
+                                                   : " no longer answers");
         if (news.is_there && news.other.backend)
             change.evidence += "; set net.ipv4.conf.all.arp_ignore=1 and arp_announce=2 there";
         model.record(std::move(change));

@@ -37,7 +37,7 @@ void refuse_what_needs_a_restart(const std::vector<ConfigDifference>& difference
         if (!one.needs_restart) continue;
         names += (names.empty() ? "" : "; ") + to_string(one);
     }
-    if (!names.empty()) throw Error("not applied: " + names + " can only change with a restart");
+    if (!names.empty()) throw Error("not applied: " + names + " (can only change with a restart)");
 }
 
 /// With another unit of time the table of calls would have to be made anew.

@@ -31,7 +31,7 @@ bool may_move(const Move& move,
 PoolId pool_by_name(const Config& config, const std::string& name) {
     for (std::size_t i = 0; i < config.pools.size(); ++i)
         if (config.pools[i].name == name) return PoolId{static_cast<std::uint16_t>(i)};
-    throw Error("no pool \"" + name + "\"");
+    throw Error("unknown pool \"" + name + "\"");
 }
 
 TimePoint VipMoves::due(const Move& move, const PoolModel& model) {

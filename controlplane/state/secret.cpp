@@ -21,7 +21,7 @@ namespace {
 constexpr std::size_t kHexDigits = 32;
 
 constexpr const char* kRemedy =
-    "; set steering.secret, or make control.state a folder that viaductd may write";
+    "; set steering.secret, or make control.state a folder that viaductd can write to";
 
 [[noreturn]] void fail(const std::string& what, const std::string& path) {
     throw Error("cannot " + what + " " + path + ": " + std::strerror(errno) + kRemedy);
@@ -43,7 +43,8 @@ std::optional<SteeringSecret> from_hex(const std::string& text) {
 SteeringSecret make_secret(const std::string& path) {
     SteeringSecret secret{};
     if (getrandom(secret.data(), secret.size(), 0) != static_cast<ssize_t>(secret.size()))
-        throw Error(std::string("the kernel gives no random bytes: ") + std::strerror(errno));
+        throw Error(std::string("cannot get random bytes from the kernel: ") +
+                    std::strerror(errno));
     std::string text;
     for (const std::uint8_t byte : secret) {
         std::array<char, 3> hex{};
@@ -73,8 +74,8 @@ SteeringSecret kept_secret(const std::string& state) {
     close(fd);
     if (length == static_cast<ssize_t>(kHexDigits))
         if (const auto secret = from_hex(text)) return *secret;
-    throw Error(path + " does not hold 32 lower-case hex digits; restore it (calls would move with "
-                       "another secret), or delete it to begin anew");
+    throw Error(path + " does not contain 32 lower-case hex digits; restore it (calls move with "
+                       "another secret), or delete it to get a new one");
 }
 
 } // namespace viaduct

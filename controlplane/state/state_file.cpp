@@ -47,7 +47,7 @@ std::int64_t to_wall(TimePoint at, const Moment& moment) {
 TimePoint from_wall(const Json& value, const Moment& moment) {
     constexpr std::int64_t kMost = 10'000'000'000'000;
     const auto wall = value.get<std::int64_t>();
-    if (wall < 0 || wall > kMost) throw Error("it holds an impossible time");
+    if (wall < 0 || wall > kMost) throw Error("contains an impossible time");
     const auto since = std::chrono::floor<milliseconds>(moment.wall.time_since_epoch());
     return moment.steady + (milliseconds(wall) - since);
 }
@@ -99,19 +99,19 @@ Json print(const KeptBackend& backend, const Moment& moment) {
 template <typename Values> auto by_name(const Values& values, const Json& name) {
     for (const auto value : values)
         if (name_of(value) == name.get<std::string>()) return value;
-    throw Error("it holds an unknown word");
+    throw Error("contains an unknown word");
 }
 
 Admin parse_admin(const Json& word) {
     const auto found = std::ranges::find(kAdminWords, word.get<std::string>());
-    if (found == kAdminWords.end()) throw Error("it holds an unknown word");
+    if (found == kAdminWords.end()) throw Error("contains an unknown word");
     return static_cast<Admin>(found - kAdminWords.begin());
 }
 
 BackendId parse_id(const Json& value) {
     const auto id = value.get<std::int64_t>();
     if (id < 0 || id >= static_cast<std::int64_t>(kMaxBackends))
-        throw Error("it holds an impossible backend id");
+        throw Error("contains an impossible backend id");
     return static_cast<BackendId>(id);
 }
 
@@ -122,7 +122,7 @@ Generation parse_generation(const Json& object, const Moment& moment) {
     generation.since = from_wall(object.at("since"), moment);
     generation.reason = object.at("reason").get<std::string>();
     const auto kind = std::ranges::find(kTableKindNames, object.at("table").get<std::string>());
-    if (kind == kTableKindNames.end()) throw Error("it holds an unknown word");
+    if (kind == kTableKindNames.end()) throw Error("contains an unknown word");
     generation.kind = static_cast<TableKind>(kind - kTableKindNames.begin());
     if (object.contains("replaced")) generation.replaced = past(object.at("replaced"), moment);
     std::set<BackendId> ids;
@@ -134,7 +134,7 @@ Generation parse_generation(const Json& object, const Moment& moment) {
             candidate.weight = one.at(2).get<unsigned>();
             if (candidate.weight < 1 || candidate.weight > kMaxWeight ||
                 !ids.insert(candidate.id).second)
-                throw Error("it holds an impossible generation");
+                throw Error("contains an impossible generation");
             to.push_back(std::move(candidate));
         }
     };
@@ -154,8 +154,8 @@ KeptPool parse_pool(const Json& object, const Moment& moment) {
     const auto& all = pool.generations;
     for (std::size_t i = 0; i < all.size(); ++i)
         if (all[i].replaced.has_value() != (i + 1 < all.size()))
-            throw Error("it holds an impossible row of generations");
-    if (all.size() > Generations::kMost) throw Error("it holds too many generations");
+            throw Error("contains an impossible row of generations");
+    if (all.size() > Generations::kMost) throw Error("contains too many generations");
     if (object.contains("announced"))
         pool.announced = parse_generation(object.at("announced"), moment);
     if (object.contains("counts_since"))
@@ -166,7 +166,7 @@ KeptPool parse_pool(const Json& object, const Moment& moment) {
 Endpoint parse_endpoint(const Json& object) {
     const auto address = parse_ipv4(object.at("address").get<std::string>());
     const auto port = object.at("port").get<std::int64_t>();
-    if (!address || port < 1 || port > 65'535) throw Error("it holds an impossible address");
+    if (!address || port < 1 || port > 65'535) throw Error("contains an impossible address");
     return {*address, static_cast<std::uint16_t>(port)};
 }
 
@@ -179,7 +179,7 @@ KeptBackend parse_backend(const Json& object, const Moment& moment) {
     config.endpoint = parse_endpoint(object);
     if (object.contains("mac")) {
         config.mac = parse_mac(object.at("mac").get<std::string>());
-        if (!config.mac) throw Error("it holds an impossible address");
+        if (!config.mac) throw Error("contains an impossible address");
     }
     backend.health = by_name(kHealths, object.at("health"));
     backend.admin = parse_admin(object.at("admin"));
@@ -208,7 +208,7 @@ KeptState parse_body(const Json& body, const Moment& moment) {
     KeptState state;
     state.lineage = body.at("lineage").get<std::uint64_t>();
     state.ids = body.at("ids").get<std::size_t>();
-    if (state.ids > kMaxBackends) throw Error("it holds too many backends");
+    if (state.ids > kMaxBackends) throw Error("contains too many backends");
     std::set<BackendId> ids;
     std::set<std::pair<std::string, std::string>> names;
     for (const Json& one : body.at("backends")) {
@@ -216,7 +216,7 @@ KeptState parse_body(const Json& body, const Moment& moment) {
         const KeptBackend& backend = state.backends.back();
         if (!ids.insert(backend.known.id).second ||
             !names.emplace(backend.known.pool, backend.known.config.name).second)
-            throw Error("it holds a backend twice");
+            throw Error("contains a backend twice");
     }
     for (const Json& one : body.at("pools"))
         state.pools.push_back(parse_pool(one, moment));
@@ -289,18 +289,18 @@ print_state(const KeptState& state, const SteeringSecret& secret, const Moment& 
 KeptState parse_state(std::string_view text, const SteeringSecret& secret, const Moment& moment) {
     try {
         const Json whole = Json::parse(text);
-        if (!whole.at("viaduct_state").is_number_unsigned()) throw Error("it is damaged");
+        if (!whole.at("viaduct_state").is_number_unsigned()) throw Error("damaged");
         const auto format = whole.at("viaduct_state").get<std::uint64_t>();
-        if (format > kFormat) throw Error("it is of a newer version");
-        if (format != kFormat) throw Error("it is damaged");
+        if (format > kFormat) throw Error("written by a newer version");
+        if (format != kFormat) throw Error("damaged");
         if (whole.at("secret").get<std::string>() != fingerprint(secret))
-            throw Error("it is of another secret");
+            throw Error("written with a different secret");
         const Json& body = whole.at("body");
         if (whole.size() != 4 || whole.at("checksum").get<std::string>() != checksum(body))
-            throw Error("it is damaged");
+            throw Error("damaged");
         return parse_body(body, moment);
     } catch (const nlohmann::json::exception&) {
-        throw Error("it is damaged");
+        throw Error("damaged");
     }
 }
 

@@ -47,7 +47,7 @@ read_state(const std::string& folder, const Config& config, const SteeringSecret
         state.refusal = error.what();
     }
     if (!state.refusal.empty())
-        spdlog::warn("the state file {} is not used: {}; no call is remembered; {}",
+        spdlog::warn("the state file {} is not used: {}; no calls are remembered; {}",
                      path,
                      state.refusal,
                      set_aside(path));
@@ -76,7 +76,7 @@ std::string StateWriter::text() const {
 /// Once for the same thing.
 void StateWriter::complain(const std::string& complaint) {
     if (std::exchange(complaint_, complaint) == complaint || complaint.empty()) return;
-    spdlog::warn("{}; the calls of now will not be known after a restart", complaint);
+    spdlog::warn("{}; calls in progress will not survive a restart", complaint);
 }
 
 std::string StateWriter::write_now() {

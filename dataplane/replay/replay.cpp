@@ -89,9 +89,10 @@ public:
         static_cast<void>(file.release()); // pcap_close() closes it
         if (const int link = pcap_datalink(pcap_.get()); link != DLT_EN10MB) {
             const char* name = pcap_datalink_val_to_name(link);
-            fail_read(path,
-                      "its link type is " + (name != nullptr ? name : std::to_string(link)) +
-                          ", replay needs Ethernet (EN10MB): capture on one Ethernet interface");
+            fail_read(
+                path,
+                "its link type is " + (name != nullptr ? name : std::to_string(link)) +
+                    ", but replay needs Ethernet (EN10MB): capture on one Ethernet interface");
         }
     }
 

@@ -75,7 +75,7 @@ void create_workers(Engine& self, const std::vector<unsigned>& cpus) {
         rte_rcu_qsbr_get_memsize(static_cast<std::uint32_t>(cpus.size()));
     self.shared.qsbr =
         static_cast<rte_rcu_qsbr*>(rte_zmalloc("qsbr", qsbr_bytes, RTE_CACHE_LINE_SIZE));
-    if (self.shared.qsbr == nullptr) throw Error("no memory for the workers' bookkeeping");
+    if (self.shared.qsbr == nullptr) throw Error("not enough memory for the state of the workers");
     rte_rcu_qsbr_init(self.shared.qsbr, static_cast<std::uint32_t>(cpus.size()));
     for (std::size_t i = 0; i < cpus.size(); ++i) {
         auto worker = std::make_unique<Worker>();
@@ -109,7 +109,7 @@ template <typename Open> auto naming_memory(const std::string& lack, Open open) 
         return open();
     } catch (const Error& error) {
         if (lack.empty()) throw;
-        throw Error(std::string(error.what()) + " (the memory is ordinary: " + lack + ")");
+        throw Error(std::string(error.what()) + " (ordinary memory is used: " + lack + ")");
     }
 }
 

@@ -42,7 +42,7 @@ std::size_t buffers_of(const DataplaneRequest& request) {
         throw Error("dataplane.buffers = " + std::to_string(count) + ", but " +
                     std::to_string(request.ports.size()) + " port(s) and " +
                     std::to_string(request.cpus.size()) + " worker(s) need at least " +
-                    std::to_string(least) + "; raise it or leave it out");
+                    std::to_string(least) + "; raise it or remove it");
     return count;
 }
 

@@ -11,9 +11,8 @@ std::string_view dataplane_version() noexcept {
 }
 
 std::vector<std::string> start_dataplane(const DataplaneRequest&) {
-    throw Error(
-        "this viaductd was built without DPDK (-Ddpdk=disabled): it can replay, --check and "
-        "--reference, but not run; build it with libdpdk-dev installed");
+    throw Error("this viaductd was built without DPDK (-Ddpdk=disabled): it supports replay, "
+                "--check and --reference, but cannot run; build it with libdpdk-dev installed");
 }
 
 std::vector<std::string> take_library_log() {

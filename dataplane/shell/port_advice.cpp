@@ -72,8 +72,8 @@ std::string command_for(const std::string& address) {
 /// Without an IOMMU vfio-pci takes no device.
 std::string other_command(const std::string& sysfs) {
     return entries_of(sysfs + "/kernel/iommu_groups").empty()
-               ? " (uio_pci_generic and huge pages instead, as this machine has no IOMMU switched "
-                 "on)"
+               ? " (or use uio_pci_generic and huge pages, because this machine has no active "
+                 "IOMMU)"
                : "";
 }
 
@@ -126,17 +126,17 @@ std::string vfio_hint(const std::string& sysfs, const PciDevice& device, const s
     const auto says = [&](std::string_view word) { return cause.find(word) != std::string::npos; };
     const std::string group = link_target(sysfs + kDevices + device.address + "/iommu_group");
     if (says("busy"))
-        return "; another process has it" +
+        return "; another process uses it" +
                (group.empty() ? "" : " (fuser /dev/vfio/" + group + ")");
     if (group.empty())
-        return "; it has no IOMMU group: switch the IOMMU on (intel_iommu=on or amd_iommu=on for "
+        return "; it has no IOMMU group: enable the IOMMU (intel_iommu=on or amd_iommu=on for "
                "the kernel), or echo 1 > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode, "
                "and bind it again";
     if (says("not viable"))
         return "; bind all devices of its IOMMU group to vfio-pci (ls " + sysfs + kDevices +
                device.address + "/iommu_group/devices)";
-    return "; the kernel log has the reason (dmesg | grep -iE 'vfio|iommu|dmar'); if it is no "
-           "interrupt remapping: echo 1 > "
+    return "; the kernel log has the reason (dmesg | grep -iE 'vfio|iommu|dmar'); if the reason is "
+           "missing interrupt remapping: echo 1 > "
            "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
 }
 
@@ -202,7 +202,7 @@ std::string unreachable_memory(const std::string& sysfs, const std::string& devi
     const auto refusal = [](const PciDevice& found, const std::string& type) {
         return found.address + " is bound to " + found.driver +
                ", but the IOMMU translates its addresses (" + type +
-               "), so it could reach no packet buffer; dpdk-devbind.py -b vfio-pci " +
+               "), so it could not reach packet buffers; dpdk-devbind.py -b vfio-pci " +
                found.address + ", or boot the kernel with iommu=pt";
     };
     for (const std::string& address : pci_addresses(device)) {
@@ -253,27 +253,27 @@ why_not_opened(const std::string& sysfs, const std::string& device, const std::s
     if (address.empty()) {
         const bool is_meant_so = name.find_first_not_of(kOfPciAddresses) == std::string::npos &&
                                  name.find(':') != std::string::npos;
-        if (is_meant_so) return name + " is no PCI address" + suggestion(sysfs, name);
+        if (is_meant_so) return name + " is not a PCI address" + suggestion(sysfs, name);
         return cause + "; give a PCI address bound to vfio-pci or a virtual device such as "
                        "net_af_packet0,iface=eth1";
     }
     const PciDevice found = read_pci_device(sysfs, address);
     if (!found.exists) return "no such address: " + address + suggestion(sysfs, address);
     if (!found.is_network())
-        return address + " is no network device (" + class_name(found.device_class) + ")" +
+        return address + " is not a network device (" + class_name(found.device_class) + ")" +
                suggestion(sysfs, address);
     if (found.driver.empty())
         return "not bound: no driver has " + address + "; " + command_for(address) +
                other_command(sysfs);
     if (!is_for_dpdk(found.driver))
-        return "driver in use: the kernel's " + found.driver + " has " + address +
+        return "driver in use: the kernel driver " + found.driver + " uses " + address +
                (found.interface.empty() ? "" : " as interface " + found.interface) + "; " +
                command_for(address) + other_command(sysfs);
     if (found.driver == "vfio-pci") return cause + vfio_hint(sysfs, found, cause);
     std::array<char, 16> ids{};
     std::snprintf(ids.data(), ids.size(), "%04x:%04x", found.vendor, found.device);
     return cause + "; it is bound to " + found.driver +
-           " as it should be: is there a driver of DPDK for " + ids.data() + "?";
+           ", as it should be: does DPDK have a driver for " + ids.data() + "?";
 }
 
 std::size_t served_queues(const PciDevice& chip) noexcept {
@@ -294,7 +294,7 @@ std::string more_queues(const std::string& driver, std::size_t tx_queues, std::s
     if (driver == "net_virtio_user" || driver == "net_vhost")
         way = "add queues=" + n + " to its device string, or ";
     if (driver == "net_virtio")
-        way = "give the virtual machine's NIC more (QEMU: queues=" + n +
+        way = "give the virtual machine's NIC more queues (QEMU: queues=" + n +
               " at the netdev, mq=on,vectors=" + std::to_string(2 * workers + 2) +
               " at the device), or ";
     return "the device has " + std::to_string(tx_queues) + " TX queue(s), " + n +
@@ -315,17 +315,16 @@ std::string spread_note(const std::string& driver,
                         std::size_t workers) {
     if (workers < 2) return {};
     const std::string others = workers == 2 ? "worker 1 receives" : "the others receive";
-    if (rx_queues < 2)
-        return "one RX queue: all packets come in by worker 0, " + others + " nothing";
+    if (rx_queues < 2) return "one RX queue: worker 0 receives all packets, " + others + " nothing";
     if (can.udp_ports) {
         if (rx_queues >= workers) return {};
-        return std::to_string(rx_queues) + " RX queues: packets come in by the first " +
-               std::to_string(rx_queues) + " of " + std::to_string(workers) + " workers";
+        return std::to_string(rx_queues) + " RX queues: only the first " +
+               std::to_string(rx_queues) + " of " + std::to_string(workers) +
+               " workers receive packets";
     }
     if (can.addresses)
         return "the driver does not hash UDP ports: packets are spread by addresses only, so all "
-               "of "
-               "one proxy's come in by one worker";
+               "packets of one proxy go to one worker";
     // Their other end chooses the queue: a kernel or a virtual machine's host.
     constexpr std::array<std::string_view, 7> kSpreadElsewhere{"net_af_packet",
                                                                "net_af_xdp",
@@ -335,8 +334,8 @@ std::string spread_note(const std::string& driver,
                                                                "net_tap",
                                                                "net_memif"};
     if (std::ranges::count(kSpreadElsewhere, driver) > 0)
-        return "no RSS: the other end (kernel or host) spreads packets over the queues as it likes";
-    return "no RSS: all packets come in by worker 0, " + others + " nothing";
+        return "no RSS: the other end (kernel or host) chooses the queue of each packet";
+    return "no RSS: worker 0 receives all packets, " + others + " nothing";
 }
 
 } // namespace viaduct

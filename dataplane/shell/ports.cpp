@@ -41,7 +41,7 @@ std::uint16_t attach(const PortRequest& request) {
     if (!interface.empty() && if_nametoindex(interface.c_str()) == 0)
         fail(request,
              "device \"" + request.device + "\": there is no interface \"" + interface +
-                 "\"; ip link shows which there are");
+                 "\"; see ip link");
     const LogCatcher log;
     std::array<bool, RTE_MAX_ETHPORTS> known{};
     for (std::uint16_t id = 0; id < RTE_MAX_ETHPORTS; ++id)
@@ -58,7 +58,7 @@ std::uint16_t attach(const PortRequest& request) {
              why_not_opened(
                  kSysfs,
                  request.device,
-                 log.first_line(result < 0 ? rte_strerror(-result) : "it is no network device")));
+                 log.first_line(result < 0 ? rte_strerror(-result) : "not a network device")));
 }
 
 /// The MTU the kernel interface behind the port has; 0 when there is none.
@@ -104,8 +104,7 @@ rte_eth_conf choose_features(const PortRequest& request,
         conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
     else
         notes.push_back("port " + request.name +
-                        ": no fast free of sent packets; sending costs "
-                        "some 8 % more");
+                        ": no fast free of sent packets; sending costs about 8 % more");
     const std::uint64_t by_ports = info.flow_type_rss_offloads & RTE_ETH_RSS_UDP;
     const std::uint64_t by_addresses = info.flow_type_rss_offloads & RTE_ETH_RSS_IP;
     if (rx_queues > 1 && (by_ports | by_addresses) != 0) {
@@ -140,15 +139,16 @@ void start_queues(const PortRequest& request,
     };
     const LogCatcher log;
     rte_eth_dev_info info{};
-    check(rte_eth_dev_info_get(ethdev, &info), "cannot read the device's abilities");
+    check(rte_eth_dev_info_get(ethdev, &info), "cannot read the device's capabilities");
     const rte_eth_conf conf = choose_features(request, info, rx_queues, tx_queues, notes);
     check(rte_eth_dev_configure(ethdev, rx_queues, tx_queues, &conf),
           "cannot configure the device");
     port.mtu = settle_mtu(request, ethdev);
     if (port.mtu > kMaxMtu)
-        fail(request,
-             "an MTU of " + std::to_string(port.mtu) + " is over the " + std::to_string(kMaxMtu) +
-                 " that packet buffers hold; set mtu = 1500, or lower that of the interface");
+        fail(
+            request,
+            "an MTU of " + std::to_string(port.mtu) + " is larger than " + std::to_string(kMaxMtu) +
+                ", the limit of packet buffers; set mtu = 1500, or lower the MTU of the interface");
     std::uint16_t rx_descriptors = kRxDescriptors;
     std::uint16_t tx_descriptors = kTxDescriptors;
     check(rte_eth_dev_adjust_nb_rx_tx_desc(ethdev, &rx_descriptors, &tx_descriptors),
@@ -170,7 +170,7 @@ void start_queues(const PortRequest& request,
     }
     if (rte_eth_allmulticast_enable(ethdev) != 0)
         notes.push_back("port " + request.name +
-                        ": no reception of all multicast; neighbour discovery, VRRP and OSPF may "
+                        ": cannot receive all multicast; neighbour discovery, VRRP and OSPF may "
                         "not reach the kernel");
 }
 
@@ -202,7 +202,7 @@ Port open_port(const PortRequest& request,
                  std::string("the driver ") + info.driver_name + " claims " +
                      std::to_string(info.max_tx_queues) + " queues, but this chip has " +
                      std::to_string(served) +
-                     ": what other workers send would be lost; lower "
+                     ": packets that other workers send would be lost; lower "
                      "dataplane.workers to " +
                      std::to_string(served));
         Port port;
@@ -248,7 +248,7 @@ std::string lack_of_link(const Port& port) {
         is_there ? std::string(static_cast<char*>(request.ifr_name)) : port.interface;
     const bool known = is_there && ioctl(fd, SIOCGIFFLAGS, &request) == 0;
     if (fd >= 0) close(fd);
-    if (!known) return name + " is gone; when it is there again, restart viaductd";
+    if (!known) return name + " is gone; restart viaductd when it is back";
     const auto flags = static_cast<unsigned>(request.ifr_flags);
     if ((flags & IFF_UP) == 0) return name + " is down; ip link set " + name + " up";
     return (flags & IFF_RUNNING) == 0 ? name + " has no carrier" : "";

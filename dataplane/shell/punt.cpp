@@ -42,7 +42,7 @@ int open_tap(const PortRequest& port) {
         close(fd);
         throw Error("port " + port.name + ": cannot create the TAP interface " + port.twin + ": " +
                     std::strerror(reason) +
-                    (reason == EBUSY ? "; another viaductd or program has it" : ""));
+                    (reason == EBUSY ? "; another viaductd or program uses it" : ""));
     }
     return fd;
 }

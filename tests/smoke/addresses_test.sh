@@ -51,4 +51,4 @@ expect "an event says what to do" grep -q "backend b1 of pool proxies.*set net.i
 expect "so does the log" grep -q "port p0: $LAB_VIP is disputed: 02:00:00:00:00:21 (backend b1 of pool proxies)" "$LAB_DIR/viaductd.log"
 lab_in be1 sysctl -qw net.ipv4.conf.all.arp_ignore=1
 lab_wait 10 also_at null || fail "that ends: $(lab_ctl show vips)"
-expect "an event says that it has ended" grep -q "answers no more" <<<"$(disputed ours)"
+expect "an event says that it has ended" grep -q "no longer answers" <<<"$(disputed ours)"

@@ -33,7 +33,7 @@ fill
 lab_start_viaductd || fail "viaductd starts though the disk is full"
 lab_wait_backends_up || fail "the backends come up"
 lab_wait_settled || fail "all three take calls"
-expect "it says that its state is not kept" grep -q "No space left on device; the calls of now" "$LAB_DIR/viaductd.log"
+expect "it says that its state is not kept" grep -q "No space left on device; calls in progress will not survive a restart" "$LAB_DIR/viaductd.log"
 lab_stop_viaductd 5 || fail "SIGTERM ends viaductd on a full disk"
 rm "$LAB_DIR/state/full"
 

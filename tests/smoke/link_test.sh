@@ -11,7 +11,7 @@ carrier() { lab_in lb cat /sys/class/net/vd-p0/carrier; }
 link_is() {
     lab_ctl --json show ports | jq -e --arg state "$1" --arg reason "$2" \
         '.ports[0] | .link == $state and (.down_because // "") == $reason' >"$LAB_DIR/jq" &&
-        lab_ctl --json show events | jq -e --arg state "$1" --arg reason "${2:-the link is there}" \
+        lab_ctl --json show events | jq -e --arg state "$1" --arg reason "${2:-link detected}" \
             '[.events[] | select(.port == "p0")] | last | .to == $state and .evidence == $reason' >"$LAB_DIR/jq" &&
         [[ $(carrier) == "$3" ]]
 }
@@ -19,7 +19,7 @@ link_is() {
 becomes() {
     lab_wait 5 link_is "$1" "$2" "$3" ||
         fail "$4: p0 is $1 ($2), the twin's carrier $3; not $(carrier), $(lab_ctl show ports; lab_ctl show events 3)"
-    grep -qF "port p0: link is $1: ${2:-the link is there}" "$LAB_DIR/viaductd.log" || fail "$4: the log says so"
+    grep -qF "port p0: link is $1: ${2:-link detected}" "$LAB_DIR/viaductd.log" || fail "$4: the log says so"
 }
 has_vip() { ip -n "$LAB_ID-lb" -o -4 address show dev vd-p0 2>/dev/null | grep -qF " $LAB_VIP/32 "; }
 lost_vip() { ! has_vip; }
@@ -84,10 +84,10 @@ call third 20 50 -d 100
 
 # Another interface of that name is not the one that the port reads.
 ip -n "$LAB_ID-lb" link delete lb0
-becomes down "lb0 is gone; when it is there again, restart viaductd" 0 "the interface is deleted"
+becomes down "lb0 is gone; restart viaductd when it is back" 0 "the interface is deleted"
 ip -n "$LAB_ID-lb" link add lb0 type veth peer name far
 ip -n "$LAB_ID-lb" link set lb0 up
-expect "it stays gone" link_is down "lb0 is gone; when it is there again, restart viaductd" 0
+expect "it stays gone" link_is down "lb0 is gone; restart viaductd when it is back" 0
 lab_stop_viaductd || fail "viaductd ends in time"
 
 # A driver that knows its link itself: DPDK's own TAP, as a NIC would say.

@@ -58,7 +58,7 @@ secret=$(grep '^secret = ' "$LAB_DIR/viaduct.toml")
 sed -i 's/^secret = .*/secret = "ff0102030405060708090a0b0c0d0e0f"/' "$LAB_DIR/viaduct.toml"
 lab_start_viaductd || fail "viaductd starts with another secret"
 expect "it says in one line that the state is of another one" \
-    is "$(grep -c 'state.json is not used: it is of another secret' "$LAB_DIR/viaductd.log") == 1"
+    is "$(grep -c 'state.json is not used: written with a different secret' "$LAB_DIR/viaductd.log") == 1"
 lab_wait_backends_up || fail "the backends come up"
 expect "the drain is forgotten with it" [ "$(lab_states | grep b1)" = "b1 up enabled" ]
 

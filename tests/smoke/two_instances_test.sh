@@ -62,23 +62,23 @@ pid=$(lab_pid viaductd)
 state_says_drain() { grep -q '"drain"' "$LAB_DIR/state/state.json"; }
 lab_wait 10 state_says_drain || fail "the drain is in the state file"
 
-held="held by a running viaductd \(pid $pid\)"
+held="in use by a running viaductd \(pid $pid\)"
 lab_call sipp 100 20 -d 2000 &
 caller=$!
 lab_wait 20 lab_has_placed sipp 10 || fail "SIPp places calls"
 second
-refused "the same everything" "table of calls $LAB_DIR/calls is $held; .*control.socket"
+refused "the same everything" "call table $LAB_DIR/calls is $held; .*control.socket"
 second "s#$LAB_SOCKET#$LAB_DIR/b.sock#" "$own_state"
-refused "another socket in the same folder" "table of calls $LAB_DIR/calls is $held; .*control.socket"
+refused "another socket in the same folder" "call table $LAB_DIR/calls is $held; .*control.socket"
 second "s#$LAB_SOCKET#$LAB_DIR/alias/b.sock#" "$own_state"
-refused "the same folder by another name" "table of calls $LAB_DIR/alias/calls is $held"
+refused "the same folder by another name" "call table $LAB_DIR/alias/calls is $held"
 second "$own_socket"
 refused "the same state folder" "state folder $LAB_DIR/state is $held; .*control.state"
 second "$own_state" "s#$LAB_SOCKET#$LAB_DIR/b.sock#" 's/^secret = .*//' \
     's/^\[steering\]/&\ncalls = 100000/' 's/iface=lb9/iface=absent/'
-refused "a table of another size, and no such device" "table of calls $LAB_DIR/calls is $held"
+refused "a table of another size, and no such device" "call table $LAB_DIR/calls is $held"
 second "$own_socket" "$own_state" 's/iface=lb9/iface=lb1/'
-refused "the same network namespace" "another viaductd \(pid $pid\) runs in this network namespace" lb
+refused "the same network namespace" "another viaductd \(pid $pid\) is running in this network namespace" lb
 expect "--check needs no lock" "$VIADUCT_BUILD/viaductd" --check "$LAB_DIR/viaduct.toml"
 wait "$caller"
 audit sipp 100
@@ -95,9 +95,9 @@ lab_kill_viaductd
 lab_start_viaductd || fail "the first starts after kill -9"
 expect "its drain is known" [ "$(lab_states | grep b3)" = "b3 up draining" ]
 pid=$(lab_pid viaductd)
-held="held by a running viaductd \(pid $pid\)"
+held="in use by a running viaductd \(pid $pid\)"
 second "s#$LAB_SOCKET#$LAB_DIR/b.sock#" "$own_state"
-refused "the new holder is named" "table of calls $LAB_DIR/calls is $held"
+refused "the new holder is named" "call table $LAB_DIR/calls is $held"
 kill -KILL "$other"
 lab_wait 10 lab_gone "$other" || fail "kill -9 ends the second"
 expect "the first has its drain, whoever died" [ "$(lab_states | grep b3)" = "b3 up draining" ]

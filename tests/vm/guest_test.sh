@@ -106,7 +106,7 @@ misbound() {
     refused "$1 without driver" "not bound: .*dpdk-devbind.py -b vfio-pci $nic"
     modprobe "$1"
     bind "$nic" "$1"
-    refused "$1 with the kernel's driver" "driver in use: the kernel's $1 has $nic.*dpdk-devbind.py"
+    refused "$1 with the kernel's driver" "driver in use: the kernel driver $1 uses $nic.*dpdk-devbind.py"
     bind "$nic" uio_pci_generic
 }
 

@@ -84,7 +84,7 @@ TEST(CallTableFile, ANewTableDoesNoHarmToWhoHasTheOldOneMapped) {
     CallTableFile::Shape other = kShape;
     ++other.secret_fingerprint;
     const CallTableFile store(folder.calls(), other);
-    EXPECT_EQ(store.refusal(), "it is of another secret");
+    EXPECT_EQ(store.refusal(), "written with a different secret");
     CallTable table = old.table();
     std::ignore = table.remember(kHash, some_call(old), old.now()); // SIGBUS, were it cut
     EXPECT_TRUE(knows_it(old));
@@ -93,10 +93,12 @@ TEST(CallTableFile, ANewTableDoesNoHarmToWhoHasTheOldOneMapped) {
 
 TEST(CallTableFile, RefusesWhatIsOfOtherSettings) {
     const std::pair<const char*, std::function<void(CallTableFile::Shape&)>> changes[] = {
-        {"another secret", [](CallTableFile::Shape& shape) { ++shape.secret_fingerprint; }},
+        {"a different secret", [](CallTableFile::Shape& shape) { ++shape.secret_fingerprint; }},
         {"another state file", [](CallTableFile::Shape& shape) { ++shape.lineage; }},
-        {"another size", [](CallTableFile::Shape& shape) { shape.words *= 2; }},
-        {"another call_lifetime", [](CallTableFile::Shape& shape) { shape.unit = seconds(16); }},
+        {"a different size (steering.calls)",
+         [](CallTableFile::Shape& shape) { shape.words *= 2; }},
+        {"a different call_lifetime",
+         [](CallTableFile::Shape& shape) { shape.unit = seconds(16); }},
     };
     for (const auto& [reason, change] : changes) {
         const Folder folder;
@@ -121,7 +123,7 @@ TEST(CallTableFile, RefusesTheLayoutsOfEarlierBuilds) {
         leave_a_call(folder.calls());
         put(folder.calls(), 8, layout); // behind "vdcalls\n"
         const CallTableFile store(folder.calls(), kShape);
-        EXPECT_EQ(store.refusal(), "it is of another version") << int{layout};
+        EXPECT_EQ(store.refusal(), "written by another version") << int{layout};
         EXPECT_FALSE(knows_it(store)) << int{layout};
     }
 }
@@ -146,7 +148,7 @@ TEST(CallTableFile, RefusesWhatIsCutShortOrTooLong) {
     for (const off_t size : {off_t{1}, off_t{20}, off_t{4096}, whole - 1, whole + 4096}) {
         ASSERT_EQ(truncate(folder.calls().c_str(), size), 0);
         const CallTableFile store(folder.calls(), kShape);
-        EXPECT_EQ(store.refusal(), "it is cut short") << size;
+        EXPECT_EQ(store.refusal(), "truncated") << size;
         EXPECT_EQ(size_of(folder.calls()), whole) << size;
     }
 }
@@ -277,9 +279,9 @@ TEST(CallTableBackup, IsRefusedWholeWhenItIsDamagedAnywhere) {
         EXPECT_FALSE(knows_it(other)) << at;
         damage(copied.folder.copy(), at); // and back
     }
-    EXPECT_NE(copied.load(other, 43), "") << "of another state file";
+    EXPECT_NE(copied.load(other, 43), "") << "belong to another state file";
     put(copied.folder.copy(), 6, '2'); // behind "vdcopy": an earlier build's
-    EXPECT_NE(copied.load(other).find("of another version"), std::string::npos);
+    EXPECT_NE(copied.load(other).find("written by another version"), std::string::npos);
     put(copied.folder.copy(), 6, '3');
     EXPECT_EQ(copied.load(other), "");
     EXPECT_TRUE(knows_it(other));

@@ -38,8 +38,8 @@ TEST(ConfigCheck, SaysWhichTwoAreAlike) {
           R"(two ports have the interface "lb0", the first on line 9)"},
          {"device = \"0000:03:00.0\"",
           "device = \"x\"\naddresses = [^\"192.0.2.2/24\"]",
-          "address 192.0.2.2 stands twice, first on line 10"},
-         {"cpus = [1, 2]", "cpus = [1, ^1]", "cpu 1 stands twice in cpus"},
+          "address 192.0.2.2 is listed twice, first on line 10"},
+         {"cpus = [1, 2]", "cpus = [1, ^1]", "cpus lists CPU 1 twice"},
          {"name = \"core\"",
           "name = ^\"sip\"",
           R"(two vips are named "sip", the first on line 19)"},
@@ -62,13 +62,13 @@ TEST(ConfigCheck, AnnouncesAnAddressOrNot) {
     expect_each(kRich,
                 {{"address = \"198.51.100.11\"\n",
                   second + "announce = ^false\n",
-                  "announce is false, but true for the vip with the same address on line 20; an "
-                  "address is announced or is not"},
+                  "announce is false, but true for the vip with the same address on line 20; vips "
+                  "with the same address need the same announce"},
                  {"lenient = true\nmax_header_lines = 512\n\n[[vip]]\nname = \"core\"\naddress = "
                   "\"198.51.100.11\"",
                   "announce = false\n\n[[vip]]\nname = \"core\"\naddress = ^\"198.51.100.10\"",
-                  "announce is true, but false for the vip with the same address on line 20; an "
-                  "address is announced or is not"}});
+                  "announce is true, but false for the vip with the same address on line 20; vips "
+                  "with the same address need the same announce"}});
     EXPECT_EQ(mistakes_of(change(
                   change(kRich, "address = \"198.51.100.11\"\n", second + "announce = false\n"),
                   "lenient = true",
@@ -87,27 +87,30 @@ TEST(ConfigCheck, SaysWhatDoesNotFitTogether) {
         kRich,
         {{"cpus = [1, 2]",
           "cpus = ^[1, 2, 3]",
-          "cpus has 3 entries, but workers is 2; make them agree or leave one out"},
+          "cpus has 3 entries, but workers is 2; make them equal or remove one"},
          {"\"192.0.2.2/25\"",
           "^\"192.0.2.0/25\"",
-          "192.0.2.0/25 is the network; give the port's own address in it"},
+          "192.0.2.0/25 is the network address; give the port's own address"},
          {"\"192.0.2.2/25\"",
           "^\"192.0.2.127/25\"",
           "192.0.2.127/25 is the broadcast address; give the port's own address"},
          {"gateway = \"198.51.100.1\"",
           "gateway = ^\"192.0.2.129\"",
-          "gateway 192.0.2.129 is in no prefix of this port's addresses: 198.51.100.2/24, "
+          "gateway 192.0.2.129 is not in a prefix of this port's addresses: 198.51.100.2/24, "
           "192.0.2.2/25"},
          {"gateway = \"198.51.100.1\"",
           "gateway = ^\"198.51.100.2\"",
           "gateway 198.51.100.2 is the port's own address"},
          {"device = \"0000:03:00.0\"",
           "device = \"x\"\ngateway = ^\"192.0.2.1\"",
-          "gateway 192.0.2.1 needs addresses on this port, one with it in its prefix"},
+          "gateway 192.0.2.1 needs an address on this port whose prefix contains it"},
          {"address = \"198.51.100.10\"",
           "address = ^\"198.51.100.2\"",
-          "vip address 198.51.100.2 is a port's own address (on line 10); give the vip another"},
-         {"min_up = 2", "min_up = ^3", "min_up (3) is more than pool \"proxies\" has backends (2)"},
+          "vip address 198.51.100.2 is a port's own address (on line 10); give the vip another "
+          "address"},
+         {"min_up = 2",
+          "min_up = ^3",
+          "min_up (3) is larger than the number of backends of pool \"proxies\" (2)"},
          {"min_up = 2",
           "translate_any_port = ^true",
           "translate_any_port works only with mode = \"nat\""},
@@ -127,14 +130,16 @@ TEST(ConfigCheck, SaysWhatDoesNotFitTogether) {
           "make them equal or use nat"},
          {"address = \"198.51.100.22\"",
           "address = ^\"198.51.100.11\"",
-          "backend address 198.51.100.11 is a vip's (on line 29); give the address it has besides "
-          "the vip's"},
+          "backend address 198.51.100.11 is a vip's address (on line 29); give the address that it "
+          "has in addition to the vip's"},
          {"address = \"203.0.113.21\"",
           "address = ^\"198.51.100.10\"",
-          "backend address 198.51.100.10 is a vip's (on line 20); give the backend's own"},
+          "backend address 198.51.100.10 is a vip's address (on line 20); give the backend's own "
+          "address"},
          {"address = \"198.51.100.22\"",
           "address = ^\"198.51.100.2\"",
-          "backend address 198.51.100.2 is a port's own (on line 10); give the backend's"}});
+          "backend address 198.51.100.2 is a port's own address (on line 10); give the backend's "
+          "address"}});
 }
 
 TEST(ConfigCheck, TakesNoAddressOfTheRouterOrOfAllForAStation) {
@@ -143,47 +148,51 @@ TEST(ConfigCheck, TakesNoAddressOfTheRouterOrOfAllForAStation) {
         kRich,
         {{"address = \"198.51.100.10\"",
           "address = ^\"198.51.100.1\"",
-          "vip address 198.51.100.1 is a port's gateway (on line 11); give the vip another"},
+          "vip address 198.51.100.1 is a port's gateway (on line 11); give the vip another "
+          "address"},
          {"address = \"198.51.100.10\"",
           "address = ^\"198.51.100.255\"",
           "vip address 198.51.100.255 is the broadcast address of a port's prefix "
           "198.51.100.2/24" +
-              of_all + "the vip another"},
+              of_all + "the vip another address"},
          {"address = \"198.51.100.10\"",
           "address = ^\"198.51.100.0\"",
           "vip address 198.51.100.0 is the network address of a port's prefix 198.51.100.2/24" +
-              of_all + "the vip another"},
+              of_all + "the vip another address"},
          {"address = \"198.51.100.10\"",
           "address = ^\"192.0.2.127\"",
           "vip address 192.0.2.127 is the broadcast address of a port's prefix 192.0.2.2/25" +
-              of_all + "the vip another"},
+              of_all + "the vip another address"},
          {"address = \"198.51.100.22\"",
           "address = ^\"198.51.100.1\"",
-          "backend address 198.51.100.1 is a port's gateway (on line 11); give the backend's"},
+          "backend address 198.51.100.1 is a port's gateway (on line 11); give the backend's "
+          "address"},
          {"address = \"198.51.100.22\"",
           "address = ^\"198.51.100.255\"",
           "backend address 198.51.100.255 is the broadcast address of a port's prefix "
           "198.51.100.2/24" +
-              of_all + "the backend's"},
+              of_all + "the backend's address"},
          {"address = \"203.0.113.21\"",
           "address = ^\"192.0.2.0\"",
           "backend address 192.0.2.0 is the network address of a port's prefix 192.0.2.2/25" +
-              of_all + "the backend's"},
+              of_all + "the backend's address"},
          {"gateway = \"198.51.100.1\"",
           "gateway = ^\"198.51.100.255\"",
           "gateway 198.51.100.255 is the broadcast address of a port's prefix 198.51.100.2/24" +
-              of_all + "the router's"},
+              of_all + "the router's address"},
          {"gateway = \"198.51.100.1\"",
           "gateway = ^\"192.0.2.0\"",
           "gateway 192.0.2.0 is the network address of a port's prefix 192.0.2.2/25" + of_all +
-              "the router's"},
+              "the router's address"},
          {"device = \"0000:03:00.0\"",
           "device = \"x\"\naddresses = [\"203.0.113.2/24\", \"198.51.100.3/24\"]\n"
           "gateway = ^\"198.51.100.2\"",
-          "gateway 198.51.100.2 is another port's own address (on line 10); give the router's"},
+          "gateway 198.51.100.2 is another port's own address (on line 10); give the router's "
+          "address"},
          {"address = \"198.51.100.10\"",
           "address = ^\"192.0.2.2\"",
-          "vip address 192.0.2.2 is a port's own address (on line 10); give the vip another"}});
+          "vip address 192.0.2.2 is a port's own address (on line 10); give the vip another "
+          "address"}});
 }
 
 TEST(ConfigCheck, KnowsThatAPrefixOfTwoHasNoAddressOfAll) { // RFC 3021
@@ -197,17 +206,16 @@ TEST(ConfigCheck, KnowsThatAPrefixOfTwoHasNoAddressOfAll) { // RFC 3021
     expect_mistakes(with("\"192.0.2.255/32\"", "\"192.0.2.254\""), {});
     expect_mistakes(with("\"192.0.2.1/30\"", "^\"192.0.2.3\""),
                     {"vip address 192.0.2.3 is the broadcast address of a port's prefix "
-                     "192.0.2.1/30 (on line 4); give the vip another"});
+                     "192.0.2.1/30 (on line 4); give the vip another address"});
     expect_mistakes(with("\"192.0.2.1/31\"", "^\"192.0.2.1\""),
                     {"vip address 192.0.2.1 is a port's own address (on line 4); give the vip "
-                     "another"});
+                     "another address"});
 }
 
 TEST(ConfigCheck, WantsABackendOfDsrOnASegmentOfAPort) {
-    const std::string text =
-        "backend address 203.0.113.99 is in no port's prefix (198.51.100.2/24, "
-        "192.0.2.2/25), and dsr-l2 reaches only who is on a port's segment: "
-        "give its address there, its mac, or take nat";
+    const std::string text = "backend address 203.0.113.99 is not in a port's prefix "
+                             "(198.51.100.2/24, 192.0.2.2/25), but dsr-l2 reaches only backends on "
+                             "a port's segment: give its address there, set its mac, or use nat";
     const std::string before = "address = \"198.51.100.22\"";
     expect_each(kRich, {{before, "address = ^\"203.0.113.99\"", text}});
     for (const char* good :
@@ -225,7 +233,7 @@ TEST(ConfigCheck, SaysWhichPoolAVipMisses) {
     const std::string vip = "[[vip]]\nname = \"x\"\naddress = \"192.0.2.10\"\npool = ^\"y\"\n";
     expect_mistakes(
         kRich + vip,
-        {R"(vip "x" wants pool "y", which does not exist; there are: "proxies", "core.nat")"});
+        {R"(vip "x" names pool "y", which does not exist; pools: "proxies", "core.nat")"});
     std::string pools;
     for (const char c : std::string("abcdefgh")) {
         const std::string name = std::string("\"") + c + "\"";
@@ -236,10 +244,9 @@ TEST(ConfigCheck, SaysWhichPoolAVipMisses) {
             "\nmode = \"nat\"\n[[pool.backend]]\nname = \"b\"\naddress = \"203.0.113.9\"\nport = " +
             std::to_string(int{c}) + "\n";
     }
-    expect_mistakes(
-        kLeast + pools + vip,
-        {"vip \"x\" wants pool \"y\", which does not exist; there are: \"proxies\", \"a\", "
-         "\"b\", \"c\", \"d\", \"e\", \"f\", \"g\", ..."});
+    expect_mistakes(kLeast + pools + vip,
+                    {"vip \"x\" names pool \"y\", which does not exist; pools: \"proxies\", \"a\", "
+                     "\"b\", \"c\", \"d\", \"e\", \"f\", \"g\", ..."});
 }
 
 TEST(ConfigCheck, WantsAnotherPoolThatExistsAsThePreviousOne) {
@@ -247,10 +254,10 @@ TEST(ConfigCheck, WantsAnotherPoolThatExistsAsThePreviousOne) {
         "[[vip]]\nname = \"x\"\naddress = \"192.0.2.10\"\nport = 5070\npool = \"proxies\"\n";
     expect_mistakes(
         kRich + vip + "previous_pool = ^\"y\"\n",
-        {R"(vip "x" wants pool "y", which does not exist; there are: "proxies", "core.nat")"});
-    expect_mistakes(kRich + vip + "previous_pool = ^\"proxies\"\n",
-                    {"previous_pool is the pool itself; name the one that this vip had before, or "
-                     "remove it"});
+        {R"(vip "x" names pool "y", which does not exist; pools: "proxies", "core.nat")"});
+    expect_mistakes(
+        kRich + vip + "previous_pool = ^\"proxies\"\n",
+        {"previous_pool is the same as pool; name the earlier pool of this vip, or remove it"});
 }
 
 TEST(ConfigCheck, WantsCallsToBeKnownForLongerThanAnyTimer) {
@@ -258,16 +265,15 @@ TEST(ConfigCheck, WantsCallsToBeKnownForLongerThanAnyTimer) {
         return change(kLeast, "name = \"proxies\"\n", "name = \"proxies\"\n" + pool) +
                "[timers]\n" + timers;
     };
-    expect_mistakes(
-        with("t_settle = ^\"31s\"\n", ""),
-        {"t_settle (31000ms) of pool \"proxies\" is shorter than 64 times t1 (32000ms), "
-         "for which requests are repeated"});
+    expect_mistakes(with("t_settle = ^\"31s\"\n", ""),
+                    {"t_settle (31000ms) of pool \"proxies\" is shorter than 64 times t1 "
+                     "(32000ms), the time for which requests are repeated"});
     expect_mistakes(with("", "f = ^\"41s\"\n"),
                     {"t_settle (40000ms, the default) of pool \"proxies\" is shorter than timer f "
-                     "(41000ms), for which requests are repeated"});
+                     "(41000ms), the time for which requests are repeated"});
     expect_mistakes(with("call_lifetime = ^\"2m\"\n", ""),
                     {"call_lifetime (120000ms) of pool \"proxies\" is shorter than timer c "
-                     "(180000ms), for which a call may ring"});
+                     "(180000ms), the time for which a call may ring"});
     expect_mistakes(with("call_lifetime = \"2m\"\n", "c = \"2m\"\nb = \"20s\"\n"), {});
 }
 
@@ -279,12 +285,14 @@ TEST(ConfigCheck, WantsMaxCallBetweenRingingAndSilence) {
     };
     expect_mistakes(with("\"3m\""), {});
     expect_mistakes(with("\"2h\""), {});
-    expect_mistakes(with("^\"2m\""),
-                    {"max_call (120000ms) is shorter than timer c (180000ms), for which a call may "
-                     "ring"});
-    expect_mistakes(with("^\"3h\""),
-                    {"max_call (10800000ms) is longer than call_lifetime of pool \"proxies\" "
-                     "(7200000ms), the longest silence; raise that, or lower max_call"});
+    expect_mistakes(
+        with("^\"2m\""),
+        {"max_call (120000ms) is shorter than timer c (180000ms), the time for which a call may "
+         "ring"});
+    expect_mistakes(
+        with("^\"3h\""),
+        {"max_call (10800000ms) is longer than call_lifetime of pool \"proxies\" "
+         "(7200000ms), the longest time without a message; raise call_lifetime or lower max_call"});
 }
 
 TEST(ConfigCheck, SaysWhichPoolNobodyUses) {
@@ -296,7 +304,7 @@ TEST(ConfigCheck, SaysWhichPoolNobodyUses) {
 TEST(ConfigCheck, WantsSomeWeightInEachPool) {
     expect_mistakes(kLeast + "weight = ^0\n[[pool.backend]]\nname = \"b2\"\naddress = "
                              "\"198.51.100.22\"\nweight = 0\n",
-                    {"every backend of this pool has weight 0, so none would get calls"});
+                    {"every backend of this pool has weight 0, so no backend would get calls"});
 }
 
 TEST(ConfigCheck, KeepsNatAnswersApart) {
@@ -312,7 +320,7 @@ TEST(ConfigCheck, KeepsNatAnswersApart) {
     const std::string at_5061 = at_5060 + "port = 5061\n";
     const std::string base = kLeast + pool("a", at_5060, "");
     const std::size_t line = static_cast<std::size_t>(std::count(base.begin(), base.end(), '\n'));
-    const std::string where = " is in another nat pool too (on line " + std::to_string(line) +
+    const std::string where = " is also in another nat pool (on line " + std::to_string(line) +
                               "); its answers could not be told apart";
     EXPECT_EQ(mistakes_of(base + pool("b", at_5061, "")), std::vector<std::string>{});
     expect_mistakes(base + pool("b", change(at_5060, "\"2", "^\"2"), ""),
@@ -331,8 +339,8 @@ TEST(ConfigCheck, KeepsNatAnswersApart) {
 TEST(ConfigCheck, GivesANatPoolToOneVip) {
     expect_mistakes(
         kRich + "[[vip]]\nname = \"two\"\naddress = \"198.51.100.12\"\npool = ^\"core.nat\"\n",
-        {"nat pool \"core.nat\" has a vip already (on line 27); its answers can carry the address "
-         "of one only"});
+        {"nat pool \"core.nat\" already has a vip (on line 27); it can have only one, because its "
+         "answers carry the address of the vip"});
     EXPECT_EQ(
         mistakes_of(kLeast +
                     "[[vip]]\nname = \"two\"\naddress = \"198.51.100.12\"\npool = \"proxies\"\n"),

@@ -16,8 +16,8 @@ namespace viaduct::test {
 TEST(Config, SaysThatOtherTimersOfSipChangeNothingHere) {
     const auto text = [](const std::string& name) {
         return "timer \"" + name +
-               "\" changes nothing here, for a load balancer repeats nothing itself: remove it; "
-               "t1, b, f and c count";
+               "\" has no effect, because a load balancer repeats nothing itself: remove it; only "
+               "t1, b, f and c are used";
     };
     expect_mistakes(kLeast + "[timers]\nt1 = \"500ms\"\n^t2 = \"4s\"\n^t4 = \"5s\"\n^K = 5\n",
                     {text("t2"), text("t4"), text("K")});
@@ -175,7 +175,7 @@ TEST(Config, SaysWhichKeyIsMissing) {
           R"(missing key "name" in [[port]]: a name of 1 to 12 letters, digits, '_' or '-')"},
          {"[[port]]\nname = \"p0\"\ndevice = \"net_af_packet0,iface=lb0\"",
           "^[[port]]\nname = \"p0\"",
-          "missing key \"device\" in [[port]]: a text of 1 to 255 printable ASCII "
+          "missing key \"device\" in [[port]]: a string of 1 to 255 printable ASCII "
           "characters"},
          {"[[vip]]\nname = \"sip\"", "^[[vip]]", R"(missing key "name" in [[vip]]:)" + name},
          {"[[vip]]\nname = \"sip\"\naddress = \"198.51.100.10\"",
@@ -195,16 +195,17 @@ TEST(Config, SaysWhichKeyIsMissing) {
 }
 
 TEST(Config, SaysHowASectionIsWritten) {
-    expect_each(kLeast,
-                {{"[[port]]", "^[port]", "port must be written [[port]], as there may be several"},
-                 {"[[pool.backend]]",
-                  "^[pool.backend]",
-                  "backend must be written [[pool.backend]], as there may be several"},
-                 {"[[port]]", "^[[control]]\n[[port]]", "control must be one table, [control]"},
-                 {"[[port]]", "control = ^5\n[[port]]", "control must be one table, [control]"},
-                 {"[[pool.backend]]\nname = \"b1\"\naddress = \"198.51.100.21\"",
-                  "backend = [{name = \"b1\", address = \"198.51.100.21\"}, ^7]",
-                  "each [[pool.backend]] must be a table"}});
+    expect_each(
+        kLeast,
+        {{"[[port]]", "^[port]", "port must be written [[port]], because there may be several"},
+         {"[[pool.backend]]",
+          "^[pool.backend]",
+          "backend must be written [[pool.backend]], because there may be several"},
+         {"[[port]]", "^[[control]]\n[[port]]", "control must be one table, [control]"},
+         {"[[port]]", "control = ^5\n[[port]]", "control must be one table, [control]"},
+         {"[[pool.backend]]\nname = \"b1\"\naddress = \"198.51.100.21\"",
+          "backend = [{name = \"b1\", address = \"198.51.100.21\"}, ^7]",
+          "each [[pool.backend]] must be a table"}});
 }
 
 TEST(Config, TellsEveryMistakeInTheOrderOfTheFile) {
@@ -238,15 +239,16 @@ TEST(Config, SaysWhereTheSyntaxIsBroken) {
     expect_start("[control]\nsocket = \"/run/lb", "lb.toml:2:");
     expect_start("[control]\nsocket = 1\nsocket = 2\n", "lb.toml:3:");
     expect_start("[control]\nsocket = \"/a\" b\n", "lb.toml:2:");
-    expect_start("\xef\xbb\xbf" + kLeast, "lb.toml:1:1: begins with a byte order mark");
+    expect_start("\xef\xbb\xbf" + kLeast, "lb.toml:1:1: starts with a byte order mark");
     expect_start("# \xff\n", "lb.toml:1:");
     expect_start("# \xc3\xa9\n# \xc3\xa9\na = 1 \xc3\xa9",
-                 "lb.toml:3:7: only ASCII may stand outside");
-    expect_start("a = \"#\xc3\xa9\"", "lb.toml:1:7: only ASCII may stand outside");
+                 "lb.toml:3:7: only ASCII is allowed outside");
+    expect_start("a = \"#\xc3\xa9\"", "lb.toml:1:7: only ASCII is allowed outside");
     expect_start("a = \"\\\"# \xc2\xa0\"", "lb.toml:1:10: only ASCII");
     expect_start("name =\xc2\xa0\"a\"\n", "lb.toml:1:7: only ASCII");
-    expect_start("a = \"\"\nb = \"\"\"x\"\"\"\n", "lb.toml:2:5: no value here has several lines");
-    expect_start("a = ''\nb = '''x'''\n", "lb.toml:2:5: no value here has several lines");
+    expect_start("a = \"\"\nb = \"\"\"x\"\"\"\n",
+                 "lb.toml:2:5: multi-line strings are not supported");
+    expect_start("a = ''\nb = '''x'''\n", "lb.toml:2:5: multi-line strings are not supported");
     expect_start(std::string("\xff\xfe[\0", 4) + kLeast, "lb.toml:1:");
     expect_start("[control]\nsocket = \"/\xc3\x28\"\n", "lb.toml:2:");
     expect_start(kLeast + std::string(1, '\0'), "lb.toml:13:1: ");

@@ -14,11 +14,11 @@ TEST(ConfigValue, SaysWhatAValueMustBe) {
     const std::string mac =
         "mac must be the MAC address of one station, such as \"02:00:00:00:01:01\"; found ";
     const std::string interval = "interval must be a duration from \"50ms\" to \"1h\", a whole "
-                                 "number and ms, s, m or h; found ";
+                                 "number followed by ms, s, m or h; found ";
     const std::string accept = "each entry of accept must be a class from \"2xx\" to \"6xx\" or a "
                                "code from 200 to 699; found ";
     const std::string uri = "uri must be a URI such as \"sip:192.0.2.10\", at most 255 ASCII "
-                            "characters without blanks, quotes and angle brackets; found ";
+                            "characters without blanks, quotes or angle brackets; found ";
     const std::string path = "an absolute path of at most ";
     const std::string long_name(65, 'n');
     const std::string long_shown = std::string(64, 'n') + "...";
@@ -57,10 +57,10 @@ TEST(ConfigValue, SaysWhatAValueMustBe) {
           "name must be a name of 1 to 12 letters, digits, '_' or '-'; found \"p234567890123\""},
          {"device = \"0000:03:00.0\"",
           "device = ^\"\"",
-          "device must be a text of 1 to 255 printable ASCII characters; found \"\""},
+          "device must be a string of 1 to 255 printable ASCII characters; found \"\""},
          {"device = \"0000:03:00.0\"",
           "device = ^\"a\\nb\"",
-          "device must be a text of 1 to 255 printable ASCII characters; found \"a\\x0ab\""},
+          "device must be a string of 1 to 255 printable ASCII characters; found \"a\\x0ab\""},
          {"\"192.0.2.2/25\"", "^\"192.0.2.2\"", prefix + "\"192.0.2.2\""},
          {"\"192.0.2.2/25\"", "^\"192.0.2.2/33\"", prefix + "\"192.0.2.2/33\""},
          {"\"192.0.2.2/25\"", "^\"192.0.2.2/0\"", prefix + "\"192.0.2.2/0\""},
@@ -69,7 +69,7 @@ TEST(ConfigValue, SaysWhatAValueMustBe) {
          {"\"192.0.2.2/25\"", "^25", prefix + "an integer"},
          {"device = \"0000:03:00.0\"",
           "device = ^\"\\u00e9\"",
-          "device must be a text of 1 to 255 printable ASCII characters; found \"\\xc3\\xa9\""},
+          "device must be a string of 1 to 255 printable ASCII characters; found \"\\xc3\\xa9\""},
          {"gateway = \"198.51.100.1\"",
           "gateway = ^\"none\"",
           "gateway must be the IPv4 address of a host, such as \"192.0.2.10\"; found \"none\""},
@@ -145,7 +145,8 @@ TEST(ConfigValue, SaysWhatAValueMustBe) {
          {"interval = \"2s\"", "interval = ^2", interval + "an integer"},
          {"timeout = \"1500ms\"",
           "timeout = ^\"9ms\"",
-          "timeout must be a duration from \"10ms\" to \"1m\", a whole number and ms, s, m or h; "
+          "timeout must be a duration from \"10ms\" to \"1m\", a whole number followed by ms, s, m "
+          "or h; "
           "found \"9ms\""},
          {"fall = 3", "fall = ^0", "fall must be an integer from 1 to 100; found 0"},
          {"rise = 4", "rise = ^101", "rise must be an integer from 1 to 100; found 101"},
@@ -165,13 +166,13 @@ TEST(ConfigValue, SaysWhatAValueMustBe) {
          {"\"02:00:00:00:01:0a\"", "^\"00:00:00:00:00:00\"", mac + "\"00:00:00:00:00:00\""},
          {"\"000102030405060708090a0b0c0d0e0F\"",
           "^\"000102\"",
-          "secret must be a text of 32 hex digits; found 6 characters"},
+          "secret must be a string of 32 hex digits; found 6 characters"},
          {"\"000102030405060708090a0b0c0d0e0F\"",
           "^\"0x0102030405060708090a0b0c0d0e0F\"",
-          "secret must be a text of 32 hex digits; found another character"},
+          "secret must be a string of 32 hex digits; found a character that is not a hex digit"},
          {"\"000102030405060708090a0b0c0d0e0F\"",
           "^17",
-          "secret must be a text of 32 hex digits; found an integer"},
+          "secret must be a string of 32 hex digits; found an integer"},
          {"\"/run/lb \\\"one\\\".sock\"",
           "^\"lb.sock\"",
           "socket must be " + path + "107 printable ASCII characters; found \"lb.sock\""},

@@ -373,7 +373,7 @@ TEST(HealthChecker, SaysWhatCameFromWhereInsteadOfTheAnswer) {
              e.call_id.assign("");
              e.status = 0;
          },
-         "a datagram that is no SIP response from 198.51.100.10:5060"},
+         "a datagram that is not a SIP response from 198.51.100.10:5060"},
         {[](Event& e) { // no backend's MAC, and not ours: nothing ties it to this one
              e.call_id.assign("mine");
              e.source_mac = Site::mac_of(7);

@@ -73,11 +73,10 @@ TEST_F(AddressTest, OfOursAreFoundAtABackendUntilItIsSilent) {
     Config config = one_port();
     for (PoolConfig& pool : config.pools)
         pool.name = pool.backends.size() == 2 ? "direct" : "translated";
-    EXPECT_EQ(
-        evidence(began[0], config),
-        "p0 198.51.100.10 disputed: 02:00:00:00:01:01 (backend b1 of pool direct) answers ARP "
-        "for it, too, and takes traffic; set net.ipv4.conf.all.arp_ignore=1 and "
-        "arp_announce=2 there");
+    EXPECT_EQ(evidence(began[0], config),
+              "p0 198.51.100.10 disputed: 02:00:00:00:01:01 (backend b1 of pool direct) also "
+              "answers ARP for it and takes traffic; set net.ipv4.conf.all.arp_ignore=1 and "
+              "arp_announce=2 there");
 
     wire.stations.erase(kVip);
     EXPECT_TRUE(becomes([&] { return kernel.view(kVip).others.empty(); }));
@@ -85,7 +84,7 @@ TEST_F(AddressTest, OfOursAreFoundAtABackendUntilItIsSilent) {
     ASSERT_EQ(ended.size(), 1U);
     EXPECT_EQ(
         evidence(ended[0], config),
-        "p0 198.51.100.10 ours: 02:00:00:00:01:01 (backend b1 of pool direct) answers no more");
+        "p0 198.51.100.10 ours: 02:00:00:00:01:01 (backend b1 of pool direct) no longer answers");
 }
 
 TEST_F(AddressTest, ThatLeaveUsWhileAnotherHasThemAreNotCalledOurs) { // keepalived's takeover
@@ -105,8 +104,8 @@ TEST_F(AddressTest, ThatLeaveUsWhileAnotherHasThemAreNotCalledOurs) { // keepali
     const std::vector<AddressNews> news = kernel.take_address_news();
     ASSERT_EQ(news.size(), 1U);
     EXPECT_EQ(evidence(news[0], config),
-              "p0 203.0.113.10 left: this balancer has it no more, and 02:00:00:00:01:01 (no "
-              "backend's) has");
+              "p0 203.0.113.10 left: this balancer no longer has the address; 02:00:00:00:01:01 "
+              "(not a backend) has it");
 }
 
 TEST_F(AddressTest, OfOursAreDisputedByWhomeverSaysSoOnlyWhileWeHaveThem) {
@@ -127,7 +126,7 @@ TEST_F(AddressTest, OfOursAreDisputedByWhomeverSaysSoOnlyWhileWeHaveThem) {
     const std::vector<AddressNews> news = kernel.take_address_news();
     EXPECT_EQ(news.size(), AddressWatch::kMaxOthers);
     EXPECT_EQ(evidence(news[0], config),
-              "p0 198.51.100.2 disputed: 02:00:00:00:09:00 (no backend's) answers ARP for it, too, "
+              "p0 198.51.100.2 disputed: 02:00:00:00:09:00 (not a backend) also answers ARP for it "
               "and takes traffic");
 }
 

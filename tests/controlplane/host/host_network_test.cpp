@@ -246,7 +246,7 @@ TEST_F(KernelTest, SaysOnceThatSomebodyRemovedATwin) {
     run("ip link del vd-p0");
     EXPECT_TRUE(becomes([&] { return lines_with("vd-p0") > 0; }));
     spdlog::set_default_logger(usual);
-    EXPECT_EQ(lines_with("port p0: somebody removed the interface vd-p0"), 1);
+    EXPECT_EQ(lines_with("port p0: the interface vd-p0 was removed"), 1);
     EXPECT_EQ(lines_with("restart viaductd"), 1) << "of a link of others nothing is said";
 }
 

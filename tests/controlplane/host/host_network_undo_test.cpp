@@ -106,8 +106,8 @@ TEST_F(KernelFilterTest, RefusesWhatAnInterfaceBesideTheTwinHas) {
     const std::string before = state();
     EXPECT_EQ(
         start_error(one_port(), ports),
-        "port p0: lb0 has the address 198.51.100.2/24, which belongs to the twin vd-p0 alone: "
-        "ping, ssh and routing daemons would get no answer; ip address del 198.51.100.2/24 "
+        "port p0: lb0 has the address 198.51.100.2/24, which must be only on the twin vd-p0: "
+        "otherwise ping, ssh and routing daemons get no answer; ip address del 198.51.100.2/24 "
         "dev lb0");
     EXPECT_EQ(state(), before);
     run("ip addr del 198.51.100.2/24 dev lb0; ip addr add 203.0.113.10/32 dev lb1");
@@ -134,13 +134,13 @@ TEST_F(KernelFilterTest, TellsOfAddressesThatTheInterfaceHasOrGets) {
         });
     };
     HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0", "lb0")}, loop);
-    EXPECT_TRUE(told("port p0: lb0 has the address 192.0.2.1/24: nothing reaches it while viaductd "
-                     "runs; ip address del 192.0.2.1/24 dev lb0"));
+    EXPECT_TRUE(told("port p0: lb0 has the address 192.0.2.1/24, which cannot be reached while "
+                     "viaductd runs; ip address del 192.0.2.1/24 dev lb0"));
     run("ip addr add 198.51.100.7/25 dev lb0");
     EXPECT_TRUE(becomes([&] {
         return told(
-            "port p0: lb0 has the address 198.51.100.7/25: nothing reaches it while viaductd "
-            "runs, and the kernel may look there for what is on the twin vd-p0; ip address "
+            "port p0: lb0 has the address 198.51.100.7/25, which cannot be reached while viaductd "
+            "runs, and the kernel may look there for hosts on the twin vd-p0; ip address "
             "del 198.51.100.7/25 dev lb0");
     }));
     run("ip addr add 198.51.100.11/32 dev lb0");
@@ -152,7 +152,8 @@ TEST_F(KernelFilterTest, TellsOfAddressesThatTheInterfaceHasOrGets) {
     kernel.reconfigure(config, backends_in_order(config));
     EXPECT_TRUE(contains(shell("ip addr show vd-p0"), "198.51.100.11"));
     run("ip addr add 198.51.100.2/24 dev lb0");
-    EXPECT_TRUE(becomes([&] { return told("198.51.100.2/24, which belongs to the twin vd-p0"); }));
+    EXPECT_TRUE(
+        becomes([&] { return told("198.51.100.2/24, which must be only on the twin vd-p0"); }));
     EXPECT_NO_THROW(kernel.reconfigure(one_port(), backends_in_order(one_port())))
         << "that must not stop another change";
     spdlog::set_default_logger(usual);
@@ -232,10 +233,9 @@ TEST_F(KernelFilterTest, NamesPortAndStepOfAFailureAndUndoesTheRest) {
     run("ip addr add 203.0.113.10/32 dev vd-p0");
     const std::string before = state();
     const std::vector<TwinPort> ports{twin("vd-p0", "lb0")};
-    EXPECT_EQ(
-        start_error(one_port(), ports),
-        "port p0: vd-p0 has the address 203.0.113.10/32 already, from another program; take it "
-        "away there, or leave a vip's address to that program by announce = false");
+    EXPECT_EQ(start_error(one_port(), ports),
+              "port p0: vd-p0 already has the address 203.0.113.10/32 from another program; remove "
+              "it there, or leave a vip's address to that program with announce = false");
     EXPECT_EQ(state(), before);
 
     Config config = one_port();
@@ -244,7 +244,7 @@ TEST_F(KernelFilterTest, NamesPortAndStepOfAFailureAndUndoesTheRest) {
     run("ip link set lb0 down");
     const std::string down = state();
     EXPECT_EQ(start_error(config, ports),
-              "port p0: cannot add the route by gateway 192.0.2.200: Network is unreachable");
+              "port p0: cannot add the route through gateway 192.0.2.200: Network is unreachable");
     EXPECT_EQ(state(), down);
 
     EXPECT_EQ(start_error(config, {twin("vd-p0", "lb9")}),

@@ -79,7 +79,7 @@ public:
         pid_ = 0;
     }
     [[nodiscard]] std::string name() const {
-        return "is held by a running viaductd (pid " + std::to_string(pid_) + "); stop it, or ";
+        return "is in use by a running viaductd (pid " + std::to_string(pid_) + "); stop it, or ";
     }
 
 private:
@@ -92,8 +92,8 @@ TEST(InstanceLocks, RefuseASecondTableOfCallsInOneFolder) {
     Config second = folders.config("b.sock", "net_null0");
     second.state = folders.sockets / "other";
     EXPECT_EQ(refusal_of(second, folders.devices / ""),
-              "the table of calls " + folders.sockets / "calls" + " " + first.name() +
-                  "give this one a socket in a folder of its own (control.socket)");
+              "the call table " + folders.sockets / "calls" + " " + first.name() +
+                  "give this one a socket in its own folder (control.socket)");
 }
 
 TEST(InstanceLocks, RefuseASecondStateInOneFolder) {
@@ -104,7 +104,7 @@ TEST(InstanceLocks, RefuseASecondStateInOneFolder) {
     second.socket = other / "b.sock";
     EXPECT_EQ(refusal_of(second, folders.devices / ""),
               "the state folder " + second.state + " " + first.name() +
-                  "give this one a folder of its own (control.state)");
+                  "give this one its own folder (control.state)");
     second.state += "/../state/."; // by whatever name
     EXPECT_NE(refusal_of(second, folders.devices / "").find(first.name()), std::string::npos);
 }
@@ -168,13 +168,13 @@ TEST(InstanceLocks, NameWhatIsInTheWayOfALock) {
     const auto refusal = [&] { return refusal_of(folders.config(), folders.devices / ""); };
     ASSERT_EQ(symlink((folders.sockets / "elsewhere").c_str(), lock.c_str()), 0);
     EXPECT_EQ(refusal(),
-              "the table of calls " + folders.sockets / "calls" + " cannot be locked: " + lock +
-                  " is a symbolic link, remove it; give this one a socket in a folder of its own "
+              "the call table " + folders.sockets / "calls" + " cannot be locked: " + lock +
+                  " is a symbolic link, remove it; give this one a socket in its own folder "
                   "(control.socket)");
     EXPECT_EQ(access((folders.sockets / "elsewhere").c_str(), F_OK), -1) << "nor is it followed";
     unlink(lock.c_str());
     ASSERT_EQ(mkfifo(lock.c_str(), 0600), 0);
-    EXPECT_NE(refusal().find(lock + " is no file, remove it"), std::string::npos);
+    EXPECT_NE(refusal().find(lock + " is not a regular file, remove it"), std::string::npos);
     unlink(lock.c_str());
     ASSERT_EQ(mkdir(lock.c_str(), 0700), 0);
     EXPECT_NE(refusal().find("cannot be locked: cannot open " + lock + ": Is a directory"),

@@ -51,7 +51,7 @@ TEST(LinkWatch, TellsEachChangeOnce) {
     EXPECT_EQ(desk.events(),
               (std::vector<std::string>{"p1 up down eth1 has no carrier",
                                         "p1 down down eth1 is down",
-                                        "p1 down up the link is there"}));
+                                        "p1 down up link detected"}));
 }
 
 TEST(LinkWatch, TellsOfALinkThatIsDownAtTheStart) {
@@ -62,7 +62,7 @@ TEST(LinkWatch, TellsOfALinkThatIsDownAtTheStart) {
     desk.links.look();
     EXPECT_EQ(
         desk.events(),
-        (std::vector<std::string>{"p0 unknown down eth1 is down", "p0 down up the link is there"}));
+        (std::vector<std::string>{"p0 unknown down eth1 is down", "p0 down up link detected"}));
 }
 
 TEST(LinkWatch, LooksNowAndThenAndAtOnceWhenTheKernelHasNews) {

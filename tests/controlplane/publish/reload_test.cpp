@@ -366,10 +366,11 @@ TEST(Reload, AServerOfOneNatPoolIsAnothersWhenItsCallsHaveEnded) {
     ASSERT_EQ(office.refusal(next), "");
     next.pools[1].backends.pop_back();
     next.pools[2].backends.push_back(backend("t2", "203.0.113.22"));
-    EXPECT_EQ(office.refusal(next),
-              "backend \"t2\" of nat pool \"trunks\" still leaves nat pool \"borders\" as \"n2\", "
-              "with its calls, at 203.0.113.22:5060, and its answers could not be told apart: wait "
-              "until it is gone there (`show backends`)");
+    EXPECT_EQ(
+        office.refusal(next),
+        "backend \"t2\" of nat pool \"trunks\" is still leaving nat pool \"borders\" as \"n2\", "
+        "with its calls, at 203.0.113.22:5060, and its answers could not be told apart: wait "
+        "until it is gone there (`show backends`)");
     next.pools[2].backends.pop_back();
     ASSERT_EQ(office.refusal(next), "");
     office.model.release(office.id("n2", "borders"));
@@ -417,14 +418,15 @@ TEST(Reload, AnotherAddressIsAnotherMachineAndWantsAnotherName) {
     b1.endpoint = endpoint("198.51.100.99", 5060);
     EXPECT_EQ(office.refusal(next),
               "backend \"b1\" of pool \"proxies\" has its calls at 198.51.100.21:5060, not at "
-              "198.51.100.99:5060: give the new machine another name in the place of this one");
+              "198.51.100.99:5060: give the new machine another name instead of this one");
     EXPECT_EQ(office.everything(), before);
     b1.name = "b1b";
     ASSERT_EQ(office.refusal(next), "");
     EXPECT_EQ(office.model.backend(BackendId{0}).membership, Membership::Leaving)
         << "with its calls";
     const auto now = office.snapshot(seconds(60));
-    EXPECT_EQ(std::ranges::count(*now->pools[0].slots, office.id("b1b")), 0) << "no verdict yet";
+    EXPECT_EQ(std::ranges::count(*now->pools[0].slots, office.id("b1b")), 0)
+        << "health not known yet";
 }
 
 TEST(Reload, SaysWhenItsStateCouldNotBeKept) {
@@ -497,7 +499,7 @@ TEST(Reload, ANameThatStillLeavesIsNoOtherMachines) {
     const auto before = office.everything();
     EXPECT_EQ(
         office.ask("add proxies b1 198.51.100.99"),
-        "ERR backend \"b1\" of pool \"proxies\" still leaves, with its calls, at "
+        "ERR backend \"b1\" of pool \"proxies\" is still leaving, with its calls, at "
         "198.51.100.21:5060, not at 198.51.100.99:5060: give the new machine another name, or "
         "wait until it is gone\n");
     EXPECT_EQ(office.everything(), before);
@@ -508,7 +510,7 @@ TEST(Reload, AFifoIsRefusedAndNotWaitedFor) {
     Office office;
     const std::string fifo = office.config.file + ".fifo";
     ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
-    EXPECT_EQ(office.ask("preview " + fifo), "ERR cannot read " + fifo + ": it is no file\n");
+    EXPECT_EQ(office.ask("preview " + fifo), "ERR cannot read " + fifo + ": not a regular file\n");
     unlink(fifo.c_str());
 }
 
@@ -583,7 +585,8 @@ TEST(Reload, VerbsRefuseNonsenseInOneLineAndChangeNothing) {
              {"add proxies b4 198.51.100.24:5070", "dsr-l2 does not change ports"},
              {"add proxies b4 198.51.100.21",
               "two backends of this pool have 198.51.100.21:5060; nothing was changed\n"},
-             {"add proxies b4 198.51.100.10", "address 198.51.100.10 is a vip's; give the address"},
+             {"add proxies b4 198.51.100.10",
+              "address 198.51.100.10 is a vip's address; give the address"},
              {"add proxies b/4 198.51.100.24", "name must be"},
              {"add proxies b4 198.51.100.24 --weight", "usage: add"},
              {"add proxies b4 198.51.100.24 --weight x", "--weight must be a number"},

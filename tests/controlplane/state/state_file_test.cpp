@@ -190,7 +190,8 @@ TEST(StateFile, AnotherAddressIsAnotherMachineThatHasNoneOfTheCalls) {
         << "its calls are nobody's";
     EXPECT_EQ(after.model.find_backend("proxies", "b2").id, BackendId{4});
     EXPECT_EQ(after.model.backend(BackendId{4}).health, Health::Unknown);
-    EXPECT_EQ(after.model.backend(BackendId{4}).evidence, "no verdict yet at its new address");
+    EXPECT_EQ(after.model.backend(BackendId{4}).evidence,
+              "health not known yet at its new address");
 }
 
 TEST(StateFile, TheLastBackendMayBeGone) {
@@ -240,14 +241,14 @@ TEST(StateFile, SaysWhyItIsRefused) {
     const Life life;
     const std::string text = text_of(life, moment_at(seconds(5)));
     EXPECT_EQ(refusal_of(text), "");
-    EXPECT_EQ(refusal_of(text, SteeringSecret{8}), "it is of another secret");
+    EXPECT_EQ(refusal_of(text, SteeringSecret{8}), "written with a different secret");
     std::string newer = text;
     const std::string format = "\"viaduct_state\":";
     newer.replace(newer.find(format), format.size() + 1, format + "2");
-    EXPECT_EQ(refusal_of(newer), "it is of a newer version");
+    EXPECT_EQ(refusal_of(newer), "written by a newer version");
     for (const char* junk : {"", "{}", "[]", "null", "7", "{\"viaduct_state\":1}", "\xff\xfe"})
-        EXPECT_EQ(refusal_of(junk), "it is damaged") << junk;
-    EXPECT_EQ(refusal_of(std::string(100'000, '[')), "it is damaged");
+        EXPECT_EQ(refusal_of(junk), "damaged") << junk;
+    EXPECT_EQ(refusal_of(std::string(100'000, '[')), "damaged");
 }
 
 struct Folder {
@@ -296,7 +297,7 @@ TEST(StateWriter, KeepsWhatItRefuses) {
     const std::string path = folder.path + "/state.json";
     const std::string text = read_file(path, 1U << 20);
     const StateAtStart refused = read_state(folder.path, life.config, SteeringSecret{8});
-    EXPECT_EQ(refused.refusal, "it is of another secret");
+    EXPECT_EQ(refused.refusal, "written with a different secret");
     EXPECT_TRUE(refused.is_new);
     { const StateWriter keeper(folder.path, SteeringSecret{8}, 43, life.model, life.publisher); }
     EXPECT_NE(read_file(path, 1U << 20), text) << "of the other secret";

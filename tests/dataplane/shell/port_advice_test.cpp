@@ -131,7 +131,7 @@ TEST_F(Sysfs, AnAddressThatIsNotThereIsSaidSoWithTheNearestThatIs) {
                 {"no such address: 0000:00:08.0", "did you mean 0000:00:09.0?"});
     expect_says(why("0:0:0c.0"),
                 {"no such address: 0000:00:0c.0", "did you mean 0000:00:09.0?"}); // not the disk
-    expect_says(why("0000:00:09"), {"0000:00:09 is no PCI address; did you mean 0000:00:09.0?"});
+    expect_says(why("0000:00:09"), {"0000:00:09 is not a PCI address; did you mean 0000:00:09.0?"});
     expect_says(why("00:09"), {"did you mean 0000:00:09.0?"});
     expect_says(why("0000:00:09:0"), {"did you mean 0000:00:09.0?"});
     expect_says(why("0001:b3:11.5"), {"the network devices here are 0000:00:09.0"});
@@ -154,7 +154,7 @@ TEST_F(Sysfs, ADeviceWithoutDriverIsNotBound) {
 
 TEST_F(Sysfs, WithoutAnIommuTheOtherDriverIsNamed) {
     device("0000:00:07.0", "");
-    expect_says(why("0000:00:07.0"), {"uio_pci_generic and huge pages instead"});
+    expect_says(why("0000:00:07.0"), {"or use uio_pci_generic and huge pages"});
 }
 
 TEST_F(Sysfs, TheKernelsDriverAndInterfaceAreNamed) {
@@ -163,17 +163,18 @@ TEST_F(Sysfs, TheKernelsDriverAndInterfaceAreNamed) {
     device("0000:00:08.0", "virtio-pci", "1af4:1000");
     folder("/bus/pci/devices/0000:00:08.0/virtio3/net/ens8");
     expect_says(why("00:07.0"),
-                {"driver in use: the kernel's e1000 has 0000:00:07.0 as interface eth1",
+                {"driver in use: the kernel driver e1000 uses 0000:00:07.0 as interface eth1",
                  "dpdk-devbind.py -b vfio-pci 0000:00:07.0"});
-    expect_says(why("0000:00:08.0", "eth_virtio_pci_init(): Failed to init PCI device"),
-                {"the kernel's virtio-pci has 0000:00:08.0 as interface ens8", "!Failed to init"});
+    expect_says(
+        why("0000:00:08.0", "eth_virtio_pci_init(): Failed to init PCI device"),
+        {"the kernel driver virtio-pci uses 0000:00:08.0 as interface ens8", "!Failed to init"});
 }
 
 TEST_F(Sysfs, WhatIsNoNetworkDeviceIsSaidSo) {
     device("0000:00:09.0", "vfio-pci");
     device("0000:00:1e.0", "virtio-pci", "1af4:1001", "0x010000");
     expect_says(why("0000:00:1e.0"),
-                {"0000:00:1e.0 is no network device (a disk, class 0x010000)"});
+                {"0000:00:1e.0 is not a network device (a disk, class 0x010000)"});
 }
 
 TEST_F(Sysfs, TroubleWithVfioLeadsToTheKernelsLog) {
@@ -183,7 +184,7 @@ TEST_F(Sysfs, TroubleWithVfioLeadsToTheKernelsLog) {
     expect_says(why("0000:00:05.0", "EAL: 0000:00:05.0 failed to select IOMMU type"),
                 {"failed to select IOMMU type", "dmesg", "allow_unsafe_interrupts"});
     expect_says(why("0000:00:05.0", "EAL: Cannot open /dev/vfio/3: Device or resource busy"),
-                {"another process has it", "fuser /dev/vfio/3"});
+                {"another process uses it", "fuser /dev/vfio/3"});
     expect_says(why("0000:00:05.0", "EAL: 0000:00:05.0 VFIO group is not viable!"),
                 {"iommu_group/devices"});
 }
@@ -286,11 +287,11 @@ TEST(PortAdvice, TheNoteOnQueuesSaysWhoReceivesWhat) {
     EXPECT_EQ(spread_note("net_ice", all, 4, 4), "");
     EXPECT_EQ(spread_note("net_e1000_em", {}, 1, 1), "");
     expect_says(spread_note("net_ice", all, 2, 4), {"the first 2 of 4 workers"});
-    expect_says(spread_note("net_ice", all, 1, 2), {"all packets come in by worker 0"});
+    expect_says(spread_note("net_ice", all, 1, 2), {"worker 0 receives all packets"});
     expect_says(spread_note("net_vmxnet3", addresses, 2, 2), {"by addresses only"});
-    expect_says(spread_note("net_e1000_em", {}, 2, 2), {"all packets come in by worker 0"});
-    expect_says(spread_note("net_virtio", {}, 2, 2), {"as it likes"});
-    expect_says(spread_note("net_af_packet", {}, 2, 2), {"as it likes"});
+    expect_says(spread_note("net_e1000_em", {}, 2, 2), {"worker 0 receives all packets"});
+    expect_says(spread_note("net_virtio", {}, 2, 2), {"chooses the queue of each packet"});
+    expect_says(spread_note("net_af_packet", {}, 2, 2), {"chooses the queue of each packet"});
 }
 
 } // namespace
