@@ -40,7 +40,7 @@ struct Generation {
     std::string digest = "-";
     TimePoint since;                   ///< took new calls from then on; announced: will
     std::optional<TimePoint> replaced; ///< empty: it takes them now, or will
-    std::string reason;                ///< "first health results", "announced change", "b1 is lost", ...
+    std::string reason; ///< "first health results", "announced change", "b1 is lost", ...
 };
 
 /// The generations of one pool.
