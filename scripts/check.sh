@@ -50,7 +50,7 @@ format() { sources '*.cpp' '*.hpp' | xargs clang-format-14 --dry-run -Werror; }
 
 licence() {
     local file wrong=0
-    for file in $(sources '*.cpp' '*.hpp' '*.sh' '*meson.build' scripts .ci/run); do
+    for file in $(sources '*.cpp' '*.hpp' '*.sh' '*.py' '*meson.build' scripts .ci/run); do
         head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' && continue
         echo "$file: its first lines lack SPDX-License-Identifier: Apache-2.0"
         wrong=1
@@ -176,14 +176,14 @@ measure() {
 # guard: exit 1 when something is slower, 2 when it cannot be told.
 guard() {
     local status folder=build/bench/guard-runs
-    ninja -C build bench/message_bench bench/pipeline_bench bench/guard >"$log" 2>&1 || { tail -n 40 "$log"; return 2; }
+    ninja -C build bench/message_bench bench/pipeline_bench >"$log" 2>&1 || { tail -n 40 "$log"; return 2; }
     measure "$folder/1" || return 2
-    build/bench/guard --baseline bench/baseline.json "$folder/1" && return
+    bench/report.py guard bench/baseline.json "$folder/1" && return
     status=$?
     if ((status == 1)); then
         echo "..    once more: noise hits one run, a change all"
         measure "$folder/2" || return 2
-        build/bench/guard --baseline bench/baseline.json "$folder/1" "$folder/2" && return
+        bench/report.py guard bench/baseline.json "$folder/1" "$folder/2" && return
         status=$?
     fi
     return $status
