@@ -23,7 +23,7 @@ std::optional<Outcome> admit(const Snapshot& snapshot, const Frame& frame) noexc
     case PayloadKind::KeepAlive:
     case PayloadKind::Stun:
     case PayloadKind::NotSip:
-    case PayloadKind::Unread: // of a backend it tells what is wrong there
+    case PayloadKind::Unread: // shows what is wrong at a backend
         break;
     }
     return frame.is_stranger ? Outcome::Punted : Outcome::ProbeAnswer;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// admit: may this message go on? Keep-alives, non-SIP, defects, missing Call-ID, disabled VIPs
-// end here.
+// admit: decides whether a message is steered. Keep-alives, non-SIP, defects, messages without
+// Call-ID and disabled VIPs finish here.
 #pragma once
 
 #include "frame.hpp"
@@ -10,7 +10,8 @@
 
 namespace viaduct {
 
-/// Empty: steer it. What a nat backend sends always goes on: judging it is the client's business.
+/// The outcome, or empty: steer the message. Messages of nat backends are always admitted: the
+/// client has to judge them.
 [[nodiscard]] std::optional<Outcome> admit(const Snapshot& snapshot, const Frame& frame) noexcept;
 
 } // namespace viaduct

@@ -19,7 +19,7 @@ std::uint64_t hash_of(std::string_view text) noexcept {
         std::memcpy(&word, at, sizeof(word));
         add();
     }
-    if (text.size() >= sizeof(word)) { // the last eight, whatever of them was there before
+    if (text.size() >= sizeof(word)) { // the last eight bytes, which may overlap those read before
         std::memcpy(&word, text.data() + text.size() - sizeof(word), sizeof(word));
     } else {
         word = 0;
@@ -30,10 +30,10 @@ std::uint64_t hash_of(std::string_view text) noexcept {
     return sum;
 }
 
-/// What a branch or a dialog is told from others by: the bits of a Note, and Call::dialog.
+/// Distinguishes a branch or dialog from others: the bits of a Note, and those of Call::dialog.
 struct Mark {
     std::uint16_t what = 0;
-    std::uint8_t few = 0; ///< 0: it has none, a tag or the branch is missing
+    std::uint8_t few = 0; ///< 0: none, a tag or the branch is missing
 
     static Mark of(std::uint64_t sum) noexcept {
         const auto what = static_cast<std::uint16_t>(sum * 0x9e3779b97f4a7c15U >> 40 & Note::kMask);
@@ -41,7 +41,7 @@ struct Mark {
     }
 };
 
-/// One message of one call.
+/// Applies one message to one call.
 class Taking {
 public:
     Taking(const CallMessage& message, bool fresh, Call& call) noexcept
@@ -55,13 +55,13 @@ public:
     void run() noexcept;
 
 private:
-    // ---- for how long, in units of CallTime
+    // ---- lifetimes, in units of CallTime
 
     [[nodiscard]] std::uint16_t left() const noexcept {
         return static_cast<std::uint16_t>(std::max(0, call_.deadline.left(message_.now)));
     }
     [[nodiscard]] std::uint16_t once() const noexcept { return message_.lifetimes.once(); }
-    /// `max_call` is of calls: they end so long after their first message, whatever comes.
+    /// `max_call`: calls are forgotten this long after their first message, active or not.
     [[nodiscard]] std::uint16_t of_a_call(bool begins) const noexcept {
         const CallLifetimes& lives = message_.lifetimes;
         if (lives.cap == 0) return lives.silence;
@@ -77,7 +77,7 @@ private:
     void keep_for(std::uint16_t units) noexcept { call_.deadline = message_.now.after(units); }
     void keep_at_least(std::uint16_t units) noexcept { keep_for(std::max(left(), units)); }
 
-    // ---- what it is
+    // ---- properties of the message
 
     [[nodiscard]] bool has_to_tag() const noexcept { return message_.digest.has_to_tag; }
     [[nodiscard]] bool is_final_refusal() const noexcept {
@@ -86,7 +86,7 @@ private:
     [[nodiscard]] bool is_success() const noexcept {
         return !is_request_ && message_.digest.status >= 200 && message_.digest.status < 300;
     }
-    /// Whether it asks for something that lasts for as long as it says, or answers that.
+    /// Whether it requests soft state (REGISTER, SUBSCRIBE, ...), or answers such a request.
     [[nodiscard]] bool asks_to_last() const noexcept {
         return method_ == Method::Register || method_ == Method::Subscribe ||
                method_ == Method::Publish ||
@@ -96,7 +96,7 @@ private:
         const std::string_view branch = top_via_branch(message_.digest, message_.received.payload);
         return branch.empty() ? Mark{} : Mark::of(hash_of(branch));
     }
-    /// Of the dialog it is in, whichever side sent it (RFC 3261 §12).
+    /// The mark of its dialog, whichever side sent it (RFC 3261 §12).
     [[nodiscard]] Mark dialog() const noexcept {
         const DialogTags tags = dialog_tags(message_.digest, message_.received.payload);
         if (tags.from.empty() || tags.to.empty()) return {};
@@ -106,7 +106,7 @@ private:
         return is_request_ && ends_a_subscription(message_.received.payload);
     }
 
-    // ---- what becomes of it
+    // ---- transitions
 
     void begin() noexcept;
     void take_unknown() noexcept;
@@ -118,13 +118,13 @@ private:
     void take_asking() noexcept;
     void ask() noexcept;
     void take_answer_to_asking() noexcept;
-    /// Of an INVITE without To-tag: by an ACK of its branch, or by the answer itself.
+    /// For an INVITE without To-tag that was refused; by the response, or an ACK of its branch.
     bool refuse(const Mark& branch) noexcept;
     void answer() noexcept;
 
-    // ---- branches and dialogs besides the one in the call's word
+    // ---- branches and dialogs in addition to the one in the call's word
 
-    /// Of an Ended call: it was Unknown before, and is again when something of it is seen.
+    /// Dialog of an Ended call that was Unknown, and is again when a message of it is seen.
     static constexpr std::uint8_t kWasUnknown = Call::kSeveralDialogs;
     static constexpr auto kBranches = CallTable::NoteClass::Branches;
     static constexpr auto kDialogs = CallTable::NoteClass::Dialogs;
@@ -135,7 +135,7 @@ private:
                                                   const Mark& mark) const noexcept {
         return calls_.noted(message_.hash, of, mark.what, message_.now);
     }
-    /// This very branch, and not one with the same few bits.
+    /// True for this exact branch, false for one with the same few bits.
     [[nodiscard]] bool is_noted(const Mark& branch) const noexcept {
         const auto kind = noted(kBranches, branch);
         return kind && *kind != Note::Kind::FewBranches;
@@ -171,7 +171,7 @@ void Taking::run() noexcept {
     }
     if (call_.state == CallState::Refused &&
         (message_.role == MessageRole::Standalone || (!is_request_ && method_ != Method::Invite))) {
-        if (is_request_) keep_at_least(once()); // what a backend asks once, and its answer
+        if (is_request_) keep_at_least(once()); // standalone request of a backend, and its response
         return;
     }
     if (call_.state == CallState::SoftState) { // a call inside a subscription is not counted
@@ -192,7 +192,7 @@ void Taking::run() noexcept {
     case Method::Cancel:
         take_cancel();
         return;
-    case Method::Update: // an early dialog has it, too (RFC 3311), but none that failed before
+    case Method::Update: // early dialogs have it as well (RFC 3311), but not a refused call
         if (call_.state != CallState::Refused) return;
         break;
     case Method::Prack:
@@ -211,13 +211,13 @@ void Taking::run() noexcept {
     if (has_to_tag() && is_request_) answer();
 }
 
-/// The first that is known of it.
+/// The first message that is seen of the call.
 void Taking::begin() noexcept {
     call_.dialog = 0;
     if (message_.role == MessageRole::Standalone ||
         (method_ == Method::Notify && message_.is_backends)) {
-        // What a backend asks once, or tells though nobody is known to have subscribed: for its
-        // answer alone.
+        // A standalone request of a backend, or its NOTIFY without a known subscription: remembered
+        // for its response only.
         call_.state = CallState::Refused;
         keep_for(once());
         return;
@@ -232,7 +232,7 @@ void Taking::begin() noexcept {
         keep_for(of_a_call(true));
         return;
     }
-    // Its beginning was not seen. A stranger may have made it up, so it is no load.
+    // The start was not seen. The message may be forged, so the call does not count as load.
     call_.state = CallState::Unknown;
     call_.dialog = message_.is_backends ? Call::kUnknownSaid : Call::kUnknownToAll;
     if (method_ == Method::Bye || (method_ == Method::Notify && ends_subscription()))
@@ -242,7 +242,7 @@ void Taking::begin() noexcept {
 }
 
 void Taking::take_unknown() noexcept {
-    // The backend knows no such call (RFC 5057 §5.1), so somebody made it up, or it is over.
+    // The backend does not know the call (RFC 5057 §5.1): it was forged, or is over.
     const bool is_denied =
         !is_request_ && (message_.digest.status == 481 || message_.digest.status == 408);
     if (is_denied && call_.dialog == Call::kUnknownToAll) {
@@ -252,7 +252,7 @@ void Taking::take_unknown() noexcept {
     if (message_.is_backends && (is_request_ || is_success())) call_.dialog = Call::kUnknownSaid;
     if (!is_request_) {
         if (method_ != Method::Subscribe || !is_success()) return;
-        call_.state = CallState::SoftState; // its backend says so
+        call_.state = CallState::SoftState; // its backend confirms it
         call_.dialog = Call::kLastingAsked;
         take_answer_to_asking();
         return;
@@ -288,13 +288,13 @@ void Taking::take_invite() noexcept {
     }
     const Mark mine = branch();
     switch (call_.state) {
-    case CallState::Refused: // unless it is a late one of those that were refused, another try
+    case CallState::Refused: // a new attempt, unless it is a late copy of a refused branch
         if (mine.few != 0 && is_noted(mine)) return;
         call_.state = CallState::Ringing;
         if (call_.dialog != Call::kSeveralDialogs) call_.dialog = mine.few;
         return;
-    case CallState::Ringing:  // a fork, or the first one again: who can say
-    case CallState::Answered: // one that comes late: its failure is no second dialog's
+    case CallState::Ringing:  // a fork or a retransmission: cannot be told apart
+    case CallState::Answered: // a late branch: its failure is not that of a second dialog
         break;
     case CallState::Unknown:
     case CallState::Ended:
@@ -303,10 +303,10 @@ void Taking::take_invite() noexcept {
         return;
     }
     if (mine.few == 0 || is_noted(mine)) return;
-    // In nat a proxy's own legs pass, too: the client's say what becomes of the call.
+    // In nat the backend's own legs pass as well; only those of clients decide the state.
     const auto kind = message_.is_backends ? Note::Kind::PastBranch : Note::Kind::Branch;
     const bool has_room = note(kind, mine.what, message_.lifetimes.ringing + 1U);
-    // The failure of what is not noted cannot be told from an ACK to a success.
+    // The failure of a branch that is not noted cannot be told from an ACK to a success.
     if (!has_room && call_.state == CallState::Ringing && mine.few != call_.dialog)
         call_.dialog = Call::kSeveralDialogs;
 }
@@ -321,15 +321,15 @@ bool Taking::refuse(const Mark& branch) noexcept {
     if (!rings) return true;
     const bool has_others = any(Note::Kind::Branch).has_value();
     if (is_first) call_.dialog = 0;
-    // Or was it another one with these few bits, so that the first fails yet?
+    // It may have been another branch with the same few bits; then the first can still fail.
     if (is_first && has_others)
         note(Note::Kind::FewBranches, branch.few, message_.lifetimes.ringing + 1U);
     if (call_.dialog == 0 && !has_others) call_.state = CallState::Refused;
     return true;
 }
 
-/// It has the branch of its INVITE (RFC 3261 §9.1), which may have gone by before anything was
-/// remembered: what fails then is no answer.
+/// A CANCEL has the branch of its INVITE (RFC 3261 §9.1), which may have passed before the call was
+/// remembered: the failure that follows must not count as an answer.
 void Taking::take_cancel() noexcept {
     if (!is_request_) return;
     const Mark mine = branch();
@@ -342,8 +342,8 @@ void Taking::take_ack() noexcept {
     switch (call_.state) {
     case CallState::Ringing:
     case CallState::Refused: {
-        // An ACK to a failure has the branch of its INVITE (RFC 3261 §17.1.1.3), and says nothing
-        // of a call that has failed. Where not all branches are noted it may be one of those.
+        // An ACK to a failure has its INVITE's branch (RFC 3261 §17.1.1.3), and does not change a
+        // refused call. Where not all branches are noted, any ACK may be one of these.
         const bool says_nothing =
             call_.state == CallState::Refused || call_.dialog == Call::kSeveralDialogs;
         if (!refuse(branch()) && !says_nothing) answer();
@@ -368,7 +368,7 @@ void Taking::take_ack() noexcept {
     answer();
 }
 
-/// Something inside a dialog was seen.
+/// A message inside a dialog was seen.
 void Taking::answer() noexcept {
     if (call_.state == CallState::Answered && call_.dialog == Call::kSeveralDialogs) return;
     if (call_.state == CallState::Ended && call_.dialog == kWasUnknown) {
@@ -380,14 +380,14 @@ void Taking::answer() noexcept {
     if (call_.state == CallState::Ended && mine.few == call_.dialog) return; // late
     if ((call_.state == CallState::Answered || call_.state == CallState::Ended) && mine.few != 0 &&
         mine.few != call_.dialog && noted(kDialogs, mine) == Note::Kind::PastDialog)
-        return; // late, too
+        return; // late as well
     if (call_.state == CallState::Answered && call_.dialog != 0) {
         if (mine.few == 0 || mine.few == call_.dialog) return;
         if (!note(Note::Kind::Dialog, mine.what, of_a_call(false)))
             call_.dialog = Call::kSeveralDialogs;
         return;
     }
-    // Which of several branches was answered is not known: a failure of any is no second dialog's.
+    // It is unknown which branch was answered: the failure of any is not a second dialog's.
     const bool is_lost = call_.dialog == Call::kSeveralDialogs;
     const bool has_others = any(Note::Kind::Branch) || any(Note::Kind::PastBranch);
     if (call_.state == CallState::Ringing && call_.dialog != 0 && (is_lost || has_others))
@@ -396,7 +396,7 @@ void Taking::answer() noexcept {
     call_.dialog = mine.few;
 }
 
-/// Of several dialogs a BYE ends one only (RFC 3261 §15, forks: §12).
+/// With several dialogs a BYE ends only one (RFC 3261 §15, forks: §12).
 void Taking::take_bye() noexcept {
     const Mark mine = dialog();
     const bool is_another = call_.state == CallState::Answered && call_.dialog != 0 &&
@@ -417,12 +417,12 @@ void Taking::take_bye() noexcept {
     call_.dialog = mine.few;
 }
 
-// ---- what lasts
+// ---- soft state
 
 void Taking::take_notify() noexcept {
     if (call_.state == CallState::SoftState) {
         if (!ends_subscription()) return;
-        call_.state = CallState::Ended; // RFC 6665 §4.4.1; another one of its call is found, too
+        call_.state = CallState::Ended; // RFC 6665 §4.4.1; further subscriptions stay found
         call_.dialog = 0;
         return;
     }
@@ -433,7 +433,7 @@ void Taking::take_notify() noexcept {
         keep_at_least(once());
 }
 
-/// The call is to last: for as long as it asks, once somebody says so, where that is seen.
+/// A soft-state request: kept for the time it asks for; where responses pass, once granted.
 void Taking::ask() noexcept {
     const bool was_lasting = !fresh_ && call_.state == CallState::SoftState;
     const bool says_how_long = method_ != Method::Refer && !message_.received.payload.empty();
@@ -441,7 +441,7 @@ void Taking::ask() noexcept {
     const bool ends = says_how_long && seconds == 0;
     const std::uint16_t asked = says_how_long ? of_seconds(seconds) : message_.lifetimes.silence;
     const bool was_granted = was_lasting && call_.dialog != Call::kLastingAsked;
-    // Who comes back later than a request is repeated was accepted before.
+    // A refresh that comes later than requests are repeated shows that it was accepted before.
     const bool comes_back = was_lasting && (has_to_tag() || asked - left() > once());
     call_.state = CallState::SoftState;
     if (message_.answers_pass) {
@@ -471,14 +471,14 @@ void Taking::take_answer_to_asking() noexcept {
             keep_for(std::min(left(), once()));
         call_.dialog = Call::kLastingGranted;
     } else if (is_final_refusal() && call_.dialog == Call::kLastingAsked) {
-        call_.state = CallState::Refused; // perhaps it is asked again, with credentials
+        call_.state = CallState::Refused; // it may be asked again, with credentials
         call_.dialog = 0;
         keep_for(once());
     }
 }
 
 void Taking::take_asking() noexcept {
-    // What an INVITE began goes on whatever else is asked in it.
+    // A call that an INVITE started goes on, whatever else is requested in it.
     const bool is_calls = call_.state == CallState::Ringing || call_.state == CallState::Answered ||
                           (call_.state == CallState::Refused && has_to_tag());
     if (is_calls)

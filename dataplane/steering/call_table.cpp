@@ -9,9 +9,9 @@ namespace {
 
 static_assert(kMaxBackends <= std::size_t{1} << 12);
 
-/// How often a thread looks again before it takes away what another began to add and did not end.
+/// How often a thread looks again before it removes another thread's unfinished addition.
 constexpr unsigned kPatience = 200;
-/// Changes by other threads in between that a thread puts up with; more never happened.
+/// Limit of retries after changes by other threads; never reached so far.
 constexpr unsigned kAttempts = 1000;
 
 void relax() noexcept {
@@ -20,7 +20,7 @@ void relax() noexcept {
 #endif
 }
 
-/// What tells one attempt of one thread from all others: where its stack is, and when.
+/// A value that is unique to one attempt of one thread: the address of its stack, and the time.
 std::uint64_t nonce() noexcept {
     const char here = 0;
     std::uint64_t when = 0;
@@ -30,9 +30,9 @@ std::uint64_t nonce() noexcept {
     return (reinterpret_cast<std::uintptr_t>(&here) + when) * 0x9e3779b97f4a7c15U;
 }
 
-/// Of what may go: the lower the sooner, by classes. -1: it may not.
+/// Eviction order: lower values go first, by classes. -1: must not be evicted.
 constexpr int kClass = CallTime::kMaxAhead + 1;
-constexpr int kWorthOfPast = 0; // at most, of each class
+constexpr int kWorthOfPast = 0; // the highest of each class
 constexpr int kWorthOfEnded = kWorthOfPast + kClass;
 constexpr int kWorthOfAsked = kWorthOfEnded + kClass;
 constexpr int kWorthOfRinging = kWorthOfAsked + kClass;
@@ -46,7 +46,7 @@ int worth(const Call& call, CallTime now) noexcept {
         return kWorthOfPast + 1 + left;
     case CallState::Unknown:
         if (call.dialog == Call::kUnknownToAll) return kWorthOfPast + 1 + left;
-        // Without what is noted beside a call its refusals would be taken for answers.
+        // Without the notes of a call its refusals would be taken for answers.
         return call.is_note() ? kWorthOfRinging : kWorthOfAsked + 1 + left;
     case CallState::Ringing:
     case CallState::Refused:
@@ -65,7 +65,7 @@ constexpr bool is_known(const Call& call) noexcept {
     return call.state >= kFirstCallState && call.state <= kLastCallState;
 }
 
-/// What may go for a new call.
+/// The highest worth that may be evicted for a new call.
 int most_for(const Call& fresh) noexcept {
     switch (fresh.state) {
     case CallState::Unknown:
@@ -73,7 +73,7 @@ int most_for(const Call& fresh) noexcept {
     case CallState::PendingRequest:
         return kWorthOfEnded;
     case CallState::SoftState:
-    case CallState::Refused: // what a backend asks once
+    case CallState::Refused: // a standalone request of a backend
         return kWorthOfAsked;
     case CallState::Ringing:
     case CallState::Answered:
@@ -89,7 +89,7 @@ constexpr CallTable::NoteClass class_of(Note::Kind kind) noexcept {
                : CallTable::NoteClass::Branches;
 }
 
-/// As a word holds it.
+/// The note that a word holds.
 Note note_of(const Call& call) noexcept {
     return {static_cast<Note::Kind>(call.dialog), static_cast<std::uint16_t>(index(call.backend))};
 }
@@ -102,10 +102,10 @@ Call call_of_note(const Note& note, CallTime deadline) noexcept {
 
 } // namespace
 
-/// What a look at the sixteen words of a hash finds.
+/// What look() finds in the sixteen words of a hash.
 struct CallTable::Places {
     Place live;
-    Place pending; ///< of the same tag, being added by another thread
+    Place pending; ///< same tag, being added by another thread
     Place room;    ///< where a new word would go
 };
 
@@ -114,7 +114,7 @@ bool CallTable::change(const Place& place, std::uint64_t wanted) noexcept {
     return place.word->compare_exchange_strong(seen, wanted, std::memory_order_seq_cst);
 }
 
-/// A pending word like no other: a thread must not take somebody else's for its own.
+/// Returns a unique pending word: a thread must not take another thread's word for its own.
 std::uint64_t CallTable::pending_word(std::uint64_t tag) noexcept {
     const std::uint64_t own = nonce();
     return tag | (own >> 34 << kBackendShift & 0x3fff'ffff) | kPending | (own >> 20 & 0x7fff);
@@ -161,7 +161,7 @@ CallTable::look(std::uint64_t hash, CallTime now, const Word* except, int most) 
             least = value;
             places.room = {word, seen};
         }
-        // The emptier bucket: so both stay open until the table is nearly full.
+        // The emptier bucket, so that both have room until the table is nearly full.
         if (free > most_free) {
             most_free = free;
             places.room = first_free;
@@ -170,8 +170,8 @@ CallTable::look(std::uint64_t hash, CallTime now, const Word* except, int most) 
     return places;
 }
 
-/// `mine` holds a pending word. True: no other word of this hash was there after it, so that of two
-/// threads at least one sees the other's, and may not go on.
+/// `mine` holds a pending word. True: no other word of this hash was there afterwards. Of two
+/// threads at least one sees the other's word, and must not go on.
 bool CallTable::is_alone(std::uint64_t hash, CallTime now, const Word* mine) noexcept {
     for (;;) {
         Places places = look(hash, now, mine, kWorthOfPast);
@@ -196,7 +196,7 @@ CallTable::remember(std::uint64_t hash, const Call& fresh, CallTime now) noexcep
             continue;
         }
         ++attempt;
-        if (places.pending.word != nullptr) { // or was stopped
+        if (places.pending.word != nullptr) { // its thread was stopped
             take_away(places.pending);
             patience = kPatience;
             continue;
@@ -243,7 +243,7 @@ CallTable::Place CallTable::find_note(std::uint64_t hash,
                                       std::uint16_t what,
                                       CallTime now) const noexcept {
     const std::uint64_t tag = tag_of(hash) ^ kNoteTag;
-    Place by_few; // unless there is one of all its bits
+    Place by_few; // used unless a note has all the bits
     for (Word* bucket : buckets_of(hash))
         for (std::size_t i = 0; i < kBucketWords; ++i) {
             const std::uint64_t word = bucket[i].load(std::memory_order_relaxed);
@@ -273,7 +273,7 @@ bool CallTable::note(std::uint64_t hash,
         if (note.kind != Note::Kind::FewBranches)
             place = find_note(hash, class_of(note.kind), note.what, now);
         if (place.word != nullptr && note_of(call_of(place.seen)).kind == Note::Kind::FewBranches)
-            place = {}; // beside those it is one of its own
+            place = {}; // a FewBranches note stays; this one is added next to it
         if (place.word == nullptr) place = look(hash, now, nullptr, kWorthOfEnded).room;
         if (place.word == nullptr) return false;
         if (change(place, wanted)) return true;

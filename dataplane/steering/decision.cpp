@@ -13,13 +13,13 @@ namespace {
 
 static_assert(count_of<MessageRole>() == 3, "decide(), look_up() and takes() know three");
 
-/// So often a word that others change meanwhile is looked at again.
+/// Retries after losing a compare-and-swap race.
 constexpr int kTries = 4;
 
-/// Call::dialog of a word that leads answers: it is the work of no method.
+/// Call::dialog of a PendingRequest that leads responses: not the value of a method.
 constexpr std::uint8_t kLeadsAnswers = Call::kSeveralDialogs;
 
-/// Requests of which only their answers are left when they have been sent on.
+/// Methods after which, once the request was sent on, only responses follow.
 bool is_asked_once(Method method) noexcept {
     switch (method) {
     case Method::Register:
@@ -43,7 +43,7 @@ bool is_asked_once(Method method) noexcept {
     return false;
 }
 
-/// Of one transaction, as a proxy sends it on: Call-ID and CSeq stay (RFC 3261 §16.6).
+/// The hash of a transaction; a proxy keeps Call-ID and CSeq (RFC 3261 §16.6).
 std::uint64_t answer_hash(const Pool& pool, std::uint64_t call_id_hash, const CSeq& cseq) noexcept {
     std::array<char, sizeof(call_id_hash) + sizeof(cseq.number) + 1> key{};
     std::memcpy(key.data(), &call_id_hash, sizeof(call_id_hash));
@@ -81,7 +81,7 @@ void Decision::decide(std::uint64_t hash, bool keeps_unknown) noexcept {
 void Decision::bind(std::uint64_t hash, BackendId backend, bool beside) noexcept {
     is_beside_ = beside;
     is_backends_ = true;
-    has_budget_ = false; // no stranger gets here, and no hash would lead back
+    has_budget_ = false; // no client's message gets here, and no hash would lead back
     result_.hash = hash;
     result_.slot = slot_of(hash);
     result_.role = role_of(digest_);
@@ -93,9 +93,9 @@ void Decision::bind(std::uint64_t hash, BackendId backend, bool beside) noexcept
         if (const auto cseq = cseq_of(digest_, received_.payload))
             if (const auto asker = calls().find(answer_hash(pool_, hash, *cseq), view_.now);
                 asker && asker->state == CallState::PendingRequest && asker->backend == backend)
-                return; // a client's request that is sent on: its answers find their way
+                return; // a client's request that is sent on: its responses are led back already
     result_.call = calls().find(hash, view_.now);
-    // A backend knows better than whoever made a call up.
+    // The backend's own message overrides an entry that may be forged.
     const bool is_made_up = result_.call && result_.call->state == CallState::Unknown &&
                             result_.call->dialog == Call::kUnknownToAll &&
                             result_.call->backend != backend;
@@ -129,7 +129,7 @@ void Decision::hear(std::uint64_t hash, BackendId sender, bool by_key) noexcept 
     case CallState::Unknown:
         touch(*result_.call);
         return;
-    case CallState::Answered: // nothing that is answered in it changes what it is
+    case CallState::Answered: // a response in it does not change its state
     case CallState::Ended:
     case CallState::PendingRequest:
         return;
@@ -138,7 +138,7 @@ void Decision::hear(std::uint64_t hash, BackendId sender, bool by_key) noexcept 
 
 void Decision::hear_registrar(BackendId sender) noexcept {
     const Call known = *result_.call;
-    // Who accepts it has it: the REGISTER went elsewhere because that one drains, or was down.
+    // The backend that accepts it owns it: the earlier one drains, or was down.
     const bool moves = digest_.status < 300 && known.state == CallState::SoftState;
     if (!writes() || (known.backend != sender && !moves)) return;
     Call heard = known;
@@ -150,7 +150,7 @@ void Decision::hear_registrar(BackendId sender) noexcept {
     mark();
 }
 
-/// What is remembered by another key is not only this request's, and what is beside hears none.
+/// Not for entries by key, which other requests share, nor for those with is_beside_.
 bool Decision::answers_pass() const noexcept {
     return info_of(pool_.mode).returns_through_us && !by_key_ && !is_beside_;
 }
@@ -162,7 +162,7 @@ void Decision::go_back(std::uint64_t hash, BackendId sender) noexcept {
     if (belongs && caller) {
         go(caller->backend, SteerRule::Caller);
         if (takes(caller->backend)) return;
-        // Nobody else can go on with it, so what would be steered anew is as good as refused.
+        // No other backend can continue the call, so it is refused instead of steered to a new one.
         const bool is_dropped = pool_.on_dead_owner == OnDeadOwner::Drop;
         result_.backend.reset();
         result_.refusal = has_answer() && !is_dropped ? Outcome::Rejected : Outcome::DeadOwner;
@@ -193,14 +193,14 @@ void Decision::read_more() noexcept {
         key_ = key;
         return;
     }
-    // Nothing follows that knows only the Call-ID: the key is all there is.
+    // No later message has only the Call-ID: the key replaces it.
     by_key_ = true;
     result_.hash = *key;
     result_.slot = slot_of(*key);
     if (digest_.method != Method::Register || !calls().exists()) return;
     registers_ = read_registration(received_.payload);
     is_heard_ = info_of(pool_.mode).returns_through_us && is_in_answers(rule.type);
-    // Others of the same sender or header may have contacts besides.
+    // Other registrations of the same sender or header may have further contacts.
     const bool is_address = rule.type == KeyType::Aor || rule.type == KeyType::From;
     if (registers_->asks == Registration::Asks::ToRemoveAll && !is_address)
         registers_->asks = Registration::Asks::Nothing;
@@ -233,20 +233,20 @@ void Decision::await_answer() noexcept {
     if (!result_.backend || digest_.kind != PayloadKind::Request ||
         result_.role == MessageRole::InCall || !is_asked_once(digest_.method) || !calls().exists())
         return;
-    if (by_key_) { // not where its Call-ID says the same
+    if (by_key_) { // not needed where the Call-ID leads to the same backend
         const std::uint32_t slot = slot_of(call_id_hash_);
         if (pool_.slots && (*pool_.slots)[slot] == *result_.backend && !is_unsettled(slot) &&
             !is_marked(slot) && !view_.is_between)
             return;
     } else if (result_.role != MessageRole::Standalone || result_.call ||
                (!result_.is_unsettled && !view_.is_between)) {
-        return; // remembered by its Call-ID, or nobody else's
+        return; // remembered by its Call-ID, or the same backend in any case
     }
     const std::optional<CSeq> cseq = cseq_of(digest_, received_.payload);
     if (!cseq) return;
     const std::uint64_t hash = answer_hash(pool_, call_id_hash_, *cseq);
     const auto known = calls().find(hash, view_.now);
-    // Repeated, it goes where it went first; by another key it may be on its way through two.
+    // A retransmission goes where it went first; by another key it may pass two backends.
     if (known && !by_key_ && takes(known->backend)) {
         go(known->backend, SteerRule::Remembered);
         return;
@@ -270,7 +270,7 @@ bool Decision::go_to_referenced() noexcept {
     if (const auto other = calls().find(*referenced_, view_.now))
         owner = other->backend;
     else if (pool_.picker)
-        return false; // a call that is not remembered is none
+        return false; // a referenced call that is not remembered does not exist
     else if (moved && pool_.unsettled->old)
         owner = (*pool_.unsettled->old)[slot];
     else if (pool_.slots)
@@ -301,12 +301,12 @@ bool Decision::is_by_hash() const noexcept {
 
 void Decision::look_up() noexcept {
     result_.call = calls().find(result_.hash, view_.now);
-    // One more branch of a call that is answered, or a late one: it begins nothing.
+    // A further or late branch of an answered call does not start a new one.
     if (result_.role == MessageRole::Initial && digest_.method == Method::Invite && result_.call &&
         result_.call->state == CallState::Answered)
         result_.role = MessageRole::InCall;
     const bool starter = result_.role == MessageRole::Initial;
-    // A call that has ended begins anew like any other.
+    // A call that has ended starts again like any other.
     const bool leaves = result_.call && moves_on();
     if (goes_on() && !leaves) {
         if (takes(result_.call->backend)) {
@@ -315,8 +315,8 @@ void Decision::look_up() noexcept {
             return;
         }
         if (result_.role == MessageRole::InCall) {
-            // It goes on, or ends, though its backend does not hear of it: it is known, and a call
-            // that has ended is not counted, when that returns.
+            // The call is updated although its backend gets nothing: it is still known when the
+            // backend returns, and does not count if it has ended by then.
             if (!pool_.shared_state) {
                 go(result_.call->backend, SteerRule::DeadOwner);
                 touch(*result_.call);
@@ -327,7 +327,7 @@ void Decision::look_up() noexcept {
         }
     }
     if (result_.role != MessageRole::InCall) {
-        // What leaves nothing behind goes by hash: repeated, it must go there again.
+        // Requests that leave no entry go by hash: a retransmission must go to the same backend.
         const bool chooses = starter && pool_.picker && calls().exists();
         if (!go_to_referenced() && !go_by_key()) {
             if (chooses)
@@ -340,10 +340,10 @@ void Decision::look_up() noexcept {
             touch(*result_.call);
             return;
         }
-        // What else is published under an address does not lead away from where it is registered.
+        // Other publications for an address do not change where it is registered.
         const bool binds =
             registers_ ? registers_->asks == Registration::Asks::ToBind : !by_key_ || !result_.call;
-        // A stranger moves nobody's binding: where the answer is heard, that says whether it moves.
+        // A client must not move a registration by itself: where the response passes, that decides.
         const bool waits = is_heard_ && result_.call && result_.call->state == CallState::SoftState;
         if (starter && result_.backend && binds && !waits && !is_by_hash()) remember(result_.rule);
         return;
@@ -362,15 +362,15 @@ void Decision::look_up() noexcept {
 }
 
 bool Decision::keeps_unknown() const noexcept {
-    // A settled slot says where it is, however often it is asked: strangers leave nothing behind.
+    // A settled slot leads to the same backend every time, so forged messages add no entries.
     if (!result_.is_unsettled && !keeps_unknown_) return false;
-    // Nothing follows these.
+    // No message follows a NOTIFY without To-tag.
     return digest_.method != Method::Notify || digest_.has_to_tag;
 }
 
 bool Decision::moves_on() const noexcept {
     const Call& call = *result_.call;
-    // To take a contact away, or to ask for them, is for where they are.
+    // Requests that remove or query contacts go where the contacts are.
     if (registers_ && registers_->asks != Registration::Asks::ToBind) return false;
     return refreshes(digest_, result_.role, call) &&
            index(call.backend) < view_.snapshot.backends.size() &&
@@ -411,17 +411,17 @@ void Decision::pick_new() noexcept {
 void Decision::follow_dead_owner(BackendId owner) noexcept {
     const bool is_disabled = index(owner) >= view_.snapshot.backends.size() ||
                              view_.snapshot.backends[index(owner)].life == BackendLife::Disabled;
-    // Where any backend may go on with it, no call is lost with its own.
+    // Backends with shared state: any of them can continue the call.
     switch (pool_.shared_state ? OnDeadOwner::Resteer : pool_.on_dead_owner) {
     case OnDeadOwner::Resteer:
-        // Whoever else gets a response does not know what it answers. It may be back already.
+        // No other backend knows the request of a response. The owner may be back already.
         if (digest_.kind == PayloadKind::Response && !pool_.shared_state) {
             if (is_disabled) break;
             go(owner, SteerRule::DeadOwner);
             return;
         }
         go_now(SteerRule::DeadOwner);
-        // Backends that share what they know of calls: it lives on where it goes now.
+        // With shared state the call continues at its new backend.
         if (pool_.shared_state && result_.backend) remember(SteerRule::DeadOwner);
         return;
     case OnDeadOwner::Keep:
@@ -444,19 +444,19 @@ void Decision::remember(SteerRule rule) noexcept {
     Call before = result_.call.value_or(Call{});
     before.backend = *result_.backend;
     const Call fresh = after_this(before, !goes_on_elsewhere);
-    if (result_.call) { // its owner is dead, or it had ended
+    if (result_.call) { // its owner is down, or it had ended
         result_.remembered = calls().update(result_.hash, *result_.call, fresh);
         if (result_.remembered) {
             count(result_.call, fresh);
             mark();
         } else if (const auto bound = calls().find(result_.hash, view_.now);
                    bound && takes(bound->backend)) {
-            go(bound->backend, SteerRule::Remembered); // by another worker, just now
+            go(bound->backend, SteerRule::Remembered); // another worker has just remembered it
         }
         return;
     }
-    // A flood must not push out what is known: nothing new is, until it is over. What strangers may
-    // have made up pushes out nothing, and takes nothing from what begins.
+    // A flood must not evict known calls: while it lasts nothing new is remembered. Calls that may
+    // be forged evict nothing, and do not use the budget of new calls.
     std::uint32_t* const budget = has_budget_ ? view_.budget : nullptr;
     result_.flooded = budget != nullptr && *budget == 0;
     const CallTable::Remembered got = result_.flooded
@@ -473,16 +473,16 @@ void Decision::remember(SteerRule rule) noexcept {
         if (budget != nullptr && fresh.state != CallState::Unknown) --*budget;
         count(std::nullopt, fresh);
         mark();
-        // It names a branch, which is noted beside the call now that that is there.
+        // A CANCEL names a branch, which can be noted now that the call has an entry.
         if (digest_.method == Method::Cancel) static_cast<void>(after_this(fresh, false));
     }
-    // What cannot be remembered begins where what follows will go, which belongs to a call that
-    // nobody knows.
+    // A call that cannot be remembered starts where its later messages will go, which are then
+    // in-call messages of an unknown call.
     const bool begins = rule == SteerRule::Now || rule == SteerRule::Chosen ||
                         rule == SteerRule::Key || rule == SteerRule::Referenced ||
                         rule == SteerRule::Registered;
     if (!result_.is_lost() || !begins) return;
-    if (registers_) return; // what asks for its address will not find it, and goes there, too
+    if (registers_) return; // requests for its address will not find it, and go to the same backend
     const BackendId old = old_owner();
     if (result_.is_unsettled && takes(old))
         go(old, SteerRule::Old);
@@ -516,7 +516,7 @@ Call Decision::after_this(Call call, bool fresh) const noexcept {
     Call after = call;
     apply(message(), fresh, after);
     if (!by_key_ || fresh) return after;
-    // What else is published under an address does not end what is registered there.
+    // Other publications for an address do not end its registration.
     if (call.deadline.left(view_.now) < after.deadline.left(view_.now))
         call.deadline = after.deadline;
     return call;
@@ -531,7 +531,7 @@ void Decision::touch(Call seen) noexcept {
             count(seen, wanted);
             break;
         }
-        // Another message of the call was just seen by another worker: this one counts, too.
+        // Another worker has just applied another message of the call: apply this one on top.
         const std::optional<Call> now = calls().find(result_.hash, view_.now);
         if (!now || now->backend != seen.backend) break;
         seen = *now;

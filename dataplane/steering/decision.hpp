@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// decision: one message's way through the rules of one pool (docs/steering.md).
+// decision: applies the rules of one pool to one message (docs/steering.md).
 //
 // In:    a snapshot, the table of calls, a message that was admitted.
-// Out:   the backend or why there is none, and what of the call is remembered.
+// Out:   the backend or why there is none, and what is remembered of the call.
 // Cost:  a lookup in the table of calls where the slot is not settled; a full reading where another
-//        key or call may be named.
+//        key or a referenced call is possible.
 #pragma once
 
 #include "steering/call_state.hpp"
@@ -18,7 +18,7 @@
 
 namespace viaduct {
 
-/// Of one message; decide(), bind() or go_back() is called once.
+/// One decision about one message; call decide(), bind(), hear() or go_back() once.
 class Decision {
 public:
     Decision(const SteerView& view,
@@ -28,16 +28,16 @@ public:
              Steering& result) noexcept
         : view_(view), pool_(pool), digest_(digest), received_(received), result_(result) {}
 
-    /// `keeps_unknown`: so is what belongs to a call whose beginning was not seen, on every slot.
+    /// Steers a message. `keeps_unknown`: unknown calls are remembered on every slot, not
+    /// only on moved ones.
     void decide(std::uint64_t hash, bool keeps_unknown = false) noexcept;
-    /// The call of this key is at that backend, whatever the slots say. One that is `beside` is
-    /// only found by who looks for it there.
+    /// Remembers that the call of this key is at `backend`, whatever the slots say. `beside`: the
+    /// entry is for the other side of a call, and marks no slot.
     void bind(std::uint64_t hash, BackendId backend, bool beside) noexcept;
-    /// An answer that this backend has sent to what was asked in a call: it may be all that is
-    /// known of what becomes of it.
-    /// `by_key`: the hash is not of its Call-ID.
+    /// Applies a response that this backend has sent; it may be the only news of the call's state.
+    /// `by_key`: the hash is not the one of its Call-ID.
     void hear(std::uint64_t hash, BackendId sender, bool by_key) noexcept;
-    /// To whom the backend that the call is at sends: the one that began it.
+    /// Steers a message from the backend of the call back to the backend that started it.
     void go_back(std::uint64_t hash, BackendId sender) noexcept;
 
 private:
@@ -46,7 +46,7 @@ private:
     [[nodiscard]] bool is_settled() const noexcept {
         return !result_.is_unsettled && !result_.is_marked;
     }
-    /// Neither a response nor an ACK has one (RFC 3261 §17).
+    /// Responses and ACKs have no answer (RFC 3261 §17).
     [[nodiscard]] bool has_answer() const noexcept {
         return digest_.kind == PayloadKind::Request && digest_.method != Method::Ack;
     }
@@ -56,32 +56,34 @@ private:
     [[nodiscard]] bool is_marked(std::uint32_t slot) const noexcept {
         return pool_.marks && pool_.marks->any() && pool_.marks->contains(slot);
     }
-    /// What a message that begins something has besides its Call-ID. What follows in a dialog has
-    /// none of it: it needs a table in which the call is remembered.
+    /// Reads the keys and references of a message besides its Call-ID. Later messages of a dialog
+    /// do not have them, so their calls need a table to be remembered in.
     void read_more() noexcept;
-    /// To the owner of the call that is named; false: nobody knows it, or it is dead.
+    /// Steers to the owner of the referenced call; false: it is unknown, or its backend is down.
     [[nodiscard]] bool go_to_referenced() noexcept;
-    /// By the key: where its address is registered, else by its slot.
+    /// Steers by the key: to where its address is registered, else by its slot.
     [[nodiscard]] bool go_by_key() noexcept;
-    /// Whether it is a NOTIFY outside of any dialog, as of waiting messages: it goes by its key.
+    /// Whether it is a NOTIFY outside of any dialog (such as for waiting messages): it is steered
+    /// by its key.
     [[nodiscard]] bool is_unsolicited() const noexcept;
-    /// An answer to a request that did not go by its Call-ID, or by another one than goes now: to
-    /// the backend that the request went to, for that may have sent it on.
+    /// Steers the response to a request that was not steered by its Call-ID, or is steered
+    /// differently now: to the backend that got the request, because it may have sent it on.
     [[nodiscard]] bool go_to_asker() noexcept;
-    /// So that go_to_asker() finds it, for as long as the request may be repeated.
+    /// Remembers the request for go_to_asker(), for as long as it may be repeated.
     void await_answer() noexcept;
-    /// Whether its Call-ID alone says all of it, now and when it is repeated.
+    /// Whether the Call-ID alone leads to the same backend, now and on retransmission.
     [[nodiscard]] bool is_by_hash() const noexcept;
     void look_up() noexcept;
-    /// A phone registers again under its Call-ID for as long as it lives: it leaves a backend that
-    /// is to be empty, when another one takes it.
+    /// Whether a registration leaves its backend. A phone refreshes under the same Call-ID
+    /// indefinitely, so it moves away from a backend that is to be emptied when another one takes
+    /// it.
     [[nodiscard]] bool moves_on() const noexcept;
     /// Whether this message may go to that backend.
     [[nodiscard]] bool takes(BackendId id) const noexcept;
     [[nodiscard]] BackendId old_owner() const noexcept;
-    /// Whether a call of which nothing is remembered is found by more than its slot from now on.
+    /// Whether an unknown call is remembered from now on.
     [[nodiscard]] bool keeps_unknown() const noexcept;
-    /// Whether the call that was found is one to follow, and does not begin anew.
+    /// Whether the call that was found continues, and does not start again.
     [[nodiscard]] bool goes_on() const noexcept {
         return result_.call && !begins_anew(message(), *result_.call);
     }
@@ -89,16 +91,16 @@ private:
         result_.backend = backend;
         result_.rule = rule;
     }
-    /// The answer to a REGISTER that went by its address.
+    /// Applies the response to a REGISTER that was steered by its address.
     void hear_registrar(BackendId sender) noexcept;
     void go_now(SteerRule rule) noexcept;
     void pick_new() noexcept;
     void follow_dead_owner(BackendId owner) noexcept;
-    /// Binds the call to the backend this message goes to, unless another worker has just bound it.
+    /// Binds the call to the backend of this message, unless another worker has just bound it.
     void remember(SteerRule rule) noexcept;
-    /// Keeps the loads by which calls are dealt out.
+    /// Updates the loads that the picker uses.
     void count(const std::optional<Call>& before, const Call& after) noexcept;
-    /// So that later messages look for the call though their slot is settled.
+    /// Marks the slot, so that later messages look the call up though the slot is settled.
     void mark() noexcept;
     void touch(Call seen) noexcept;
     [[nodiscard]] CallMessage message() const noexcept {
@@ -119,16 +121,16 @@ private:
     const Pool& pool_;
     const SipDigest& digest_;
     const ReceivedMessage& received_;
-    std::optional<std::uint64_t> key_;        ///< of what begins a dialog by another key
-    std::optional<std::uint64_t> referenced_; ///< the call that it names
+    std::optional<std::uint64_t> key_;        ///< of a new dialog, if not by its Call-ID
+    std::optional<std::uint64_t> referenced_; ///< the referenced call
     std::optional<Registration> registers_;   ///< what a REGISTER by another key asks for
     std::uint64_t call_id_hash_ = 0;
-    bool by_key_ = false;      ///< another key takes the place of the Call-ID
-    bool is_heard_ = false;    ///< the answer to the REGISTER passes, and is read
-    bool is_beside_ = false;   ///< what is remembered is no slot's
-    bool is_backends_ = false; ///< a nat backend has sent it
+    bool by_key_ = false;      ///< another key replaces the Call-ID
+    bool is_heard_ = false;    ///< the response to the REGISTER passes, and is read
+    bool is_beside_ = false;   ///< an entry for the other side of a call; of no slot
+    bool is_backends_ = false; ///< a nat backend sent it
     bool keeps_unknown_ = false;
-    bool has_budget_ = true; ///< and counts among the calls that may yet begin
+    bool has_budget_ = true; ///< it counts against the budget of new calls
     Steering& result_;
 };
 

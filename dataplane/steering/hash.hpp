@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// hash: SipHash-1-3, a keyed 64-bit hash that nobody without the key can steer.
+// hash: SipHash-1-3, a keyed 64-bit hash that cannot be predicted without the key.
 //
 // Cost:  11 ns for a Call-ID of 36 bytes.
 // Spec:  Aumasson, Bernstein: SipHash, a fast short-input PRF (2012), with c = 1 and d = 3.
@@ -26,14 +26,14 @@ public:
         v3_ ^= k1;
     }
 
-    /// Goes on from what another one had taken in: `length` bytes.
+    /// Continues from the state of another hash after `length` bytes.
     SipHash13(const HashPrefix& prefix, std::uint64_t length) noexcept
         : v0_(prefix.state[0]), v1_(prefix.state[1]), v2_(prefix.state[2]), v3_(prefix.state[3]),
           length_(length) {}
 
     [[nodiscard]] HashPrefix prefix() const noexcept { return {{v0_, v1_, v2_, v3_}}; }
 
-    /// Takes eight bytes in. Only before finish().
+    /// Adds eight bytes. Only before finish().
     void add(std::uint64_t word) noexcept {
         v3_ ^= word;
         round();
@@ -41,15 +41,15 @@ public:
         length_ += 8;
     }
 
-    /// Takes the last bytes in, of any length, and gives the hash. Once.
+    /// Adds the last bytes, of any length, and returns the hash. Call it once.
     [[nodiscard]] std::uint64_t finish(std::string_view bytes) noexcept {
         const auto* at = reinterpret_cast<const std::uint8_t*>(bytes.data());
         std::size_t left = bytes.size();
         for (; left >= 8; at += 8, left -= 8)
             add(little_endian(at, 8));
         const std::uint64_t length = length_ + left;
-        // The last few bytes: as the end of eight, where there are eight, and no loop whose length
-        // nobody can foretell.
+        // The last few bytes are read as the end of eight, where there are eight. A loop would have
+        // an unpredictable length.
         const std::uint64_t last = bytes.size() < 8 ? little_endian(at, left)
                                    : left == 0      ? 0
                                                : little_endian(at + left - 8, 8) >> (64 - 8 * left);

@@ -14,8 +14,7 @@ namespace viaduct {
 
 namespace {
 
-/// The text of a key as it is hashed. What is longer than it is cut: two long ones may share a
-/// backend.
+/// The text of a key as it is hashed. Longer texts are cut: two long keys may share a backend.
 class KeyText {
 public:
     [[nodiscard]] std::string_view text() const noexcept { return {text_.data(), size_}; }
@@ -31,8 +30,8 @@ public:
         for (const char c : text)
             add(sip_text::lower(c));
     }
-    /// Escapes decoded, of whichever character: RFC 3261 §19.1.4 tells an escaped reserved one from
-    /// a bare one, and registrars do not.
+    /// Decodes the escapes of all characters: RFC 3261 §19.1.4 distinguishes an escaped reserved
+    /// character from a bare one, but registrars do not.
     void add_decoded(std::string_view text) noexcept {
         for (std::size_t i = 0; i < text.size(); ++i) {
             const int high = i + 2 < text.size() ? value_of(text[i + 1]) : -1;
@@ -45,8 +44,8 @@ public:
             }
         }
     }
-    /// All from `begin` on becomes what of a telephone number counts (keys.hpp), if it is one, or
-    /// is said to be one.
+    /// Reduces the text from `begin` on to the significant part of a telephone number (keys.hpp),
+    /// if it is one or `is_tel` is set.
     void fold_number(std::size_t begin, bool is_tel) noexcept;
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
@@ -61,7 +60,7 @@ private:
     std::size_t size_ = 0;
 };
 
-/// All of a text but so many characters. Unlike substr() it never throws.
+/// The text without its first `count` characters. Unlike substr() it never throws.
 constexpr std::string_view behind(std::string_view text, std::size_t count) noexcept {
     text.remove_prefix(std::min(count, text.size()));
     return text;
@@ -72,8 +71,8 @@ constexpr bool is_visual_separator(char c) noexcept {
     return c == '-' || c == '.' || c == '(' || c == ')';
 }
 
-/// Whether digits are all there is but visual separators; of local numbers the keys `*` and `#`,
-/// too.
+/// Whether the text has only digits and visual separators; the keys `*` and `#` of local numbers
+/// count as digits.
 bool is_number(std::string_view text) noexcept {
     if (text.starts_with('+')) text.remove_prefix(1);
     bool has_digit = false;
@@ -125,7 +124,8 @@ void add_user(const Uri& uri, KeyText& to) noexcept {
     to.fold_number(begin, is_tel);
 }
 
-/// user@host; of a URI without host the number or all behind the scheme. False: it is unreadable.
+/// Adds user@host; for a URI without host the number, or all after the scheme. False: it is
+/// unreadable.
 bool add_address(std::string_view uri_text, KeyText& to) noexcept {
     const Uri uri = read_uri(uri_text);
     if (!uri.readable()) return false;
@@ -149,7 +149,7 @@ bool read_key(const KeyRule& rule, const ReceivedMessage& received, KeyText& to)
         const std::uint32_t address = received.source.value;
         for (unsigned i = 0; i < sizeof(address); ++i)
             to.add(static_cast<char>(address >> (8 * i) & 0xff));
-        return address != 0; // or nobody knows it
+        return address != 0; // 0: the address is not known
     }
     if (rule.type == KeyType::CallId || received.payload.empty()) return false;
     const SipMessage message(received.payload);
@@ -175,7 +175,7 @@ bool read_key(const KeyRule& rule, const ReceivedMessage& received, KeyText& to)
     return to.size() > 0;
 }
 
-/// Four characters as a number, letters in lower case, the first one lowest.
+/// Four characters as a number, letters in lower case, the first one in the lowest byte.
 std::uint32_t folded_word(const char* at) noexcept {
     std::uint32_t word = 0;
     std::memcpy(&word, at, sizeof(word));

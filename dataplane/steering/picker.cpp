@@ -9,7 +9,7 @@ const Picker::Member* by_turn(const Picker& picker, bool dry_run) noexcept {
     const std::size_t size = picker.sequence.size();
     std::uint64_t turn = dry_run ? picker.turn->load(std::memory_order_relaxed)
                                  : picker.turn->fetch_add(1, std::memory_order_relaxed);
-    // Past those that are full; in a sequence of unlike weights nobody stands far away.
+    // Skips full backends; weights are interleaved in the sequence, so the next other one is near.
     for (std::size_t i = 0; i < 2 * picker.members.size() && i < size; ++i, ++turn) {
         const Picker::Member& member = picker.members[picker.sequence[turn % size]];
         if (!picker.is_full(member)) return &member;
@@ -19,8 +19,8 @@ const Picker::Member* by_turn(const Picker& picker, bool dry_run) noexcept {
     return nullptr;
 }
 
-/// Whoever would have the least for its weight with one more; of equals the one that comes first
-/// from a place on that the hash draws.
+/// Finds the backend with the lowest (load + 1) / weight; ties go to the first one from a start
+/// that the hash draws.
 class Least {
 public:
     explicit Least(const Picker& picker) noexcept : picker_(picker) {}
@@ -43,7 +43,7 @@ public:
     [[nodiscard]] const Picker::Member* best() const noexcept { return best_; }
 
 private:
-    /// A request of the usual work more.
+    /// One more request of the usual work, in quarters.
     static constexpr std::uint64_t kOne = 4;
     const Picker& picker_;
     const Picker::Member* best_ = nullptr;

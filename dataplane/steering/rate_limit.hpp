@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// rate_limit: so many things a second, for all threads together.
+// rate_limit: a rate limit shared by all threads (the generic cell rate algorithm, ITU-T I.371).
 //
-// One word: the moment by which all that was taken will have been earned. Whoever takes moves it
-// on, and never past the present (the generic cell rate algorithm, ITU-T I.371).
+// The state is one word: the time by which all that was taken will have been earned. Each take
+// moves it forward, but never past the present.
 #pragma once
 
 #include <algorithm>
@@ -14,9 +14,9 @@ namespace viaduct {
 
 class RateLimit {
 public:
-    /// Of what `a_second` (at least 1) allows, at most `wanted`. What nobody took in the last
-    /// second, and no more, is still there. `tsc` may be a little behind another thread's. Any
-    /// thread.
+    /// Returns how many of `wanted` may be taken at a rate of `a_second` (at least 1). What was not
+    /// taken accumulates for one second at most. `tsc` may be slightly earlier than another
+    /// thread's. Any thread.
     [[nodiscard]] std::uint32_t take(std::uint32_t wanted,
                                      std::uint32_t a_second,
                                      std::uint64_t tsc,
@@ -35,7 +35,7 @@ public:
         }
     }
 
-    /// What was taken and is not needed.
+    /// Returns what was taken and is not needed.
     void
     give_back(std::uint32_t count, std::uint32_t a_second, std::uint64_t tsc_per_second) noexcept {
         earned_.fetch_sub(count * cost_of(a_second, tsc_per_second), std::memory_order_relaxed);

@@ -11,7 +11,7 @@ namespace viaduct {
 
 namespace {
 
-/// Of its URI.
+/// The mark of a contact, from its URI.
 std::uint8_t contact_of(std::string_view uri) noexcept {
     std::uint64_t sum = 0xcbf29ce484222325U;
     for (const char c : uri)
@@ -79,7 +79,7 @@ void take_registration(const Registration& registration,
         return;
     case Asks::ToBind: {
         const int asked = is_heard ? over : lifetimes.of_seconds(registration.seconds);
-        // Later than a request is repeated: a stranger who sends one twice confirms nothing.
+        // Later than requests are repeated: a forged request that is sent twice confirms nothing.
         const bool comes_back =
             call.state == CallState::SoftState && known != 0 && asked - left > over;
         const bool confirmed = is_confirmed(call) || comes_back;
@@ -93,11 +93,12 @@ void take_registration(const Registration& registration,
         set(keeps ? std::max(asked, left) : asked);
         return;
     }
-    // Anybody can ask for that, so it takes nothing from what lives; kept too long does no harm.
-    case Asks::ToRemove: // others may be left
+    // Any client can ask for removal, so it takes nothing from a confirmed registration; keeping
+    // one too long does no harm.
+    case Asks::ToRemove: // other contacts may remain
         if (known == Registration::kSeveralContacts || known != registration.contact) return;
         [[fallthrough]];
-    case Asks::ToRemoveAll: // what repeats that is still to be sent there
+    case Asks::ToRemoveAll: // retransmissions must still go there
         if (is_confirmed(call)) return;
         set(fresh ? over : std::min(left, over));
         call.dialog = 0;
@@ -115,7 +116,7 @@ void take_registrars_answer(std::uint16_t status,
         call.deadline = now.after(static_cast<std::uint16_t>(units));
     };
     if (call.state != CallState::SoftState || call.dialog == 0) return;
-    if (status < 300) { // it names all that are bound (§10.3), in seconds that the registrar chose
+    if (status < 300) { // lists all bindings (§10.3), with the seconds that the registrar chose
         const int granted = lifetimes.of_seconds(granted_seconds(payload).value_or(kUsualExpires));
         set(std::max(left, granted));
         if (!is_confirmed(call))
@@ -123,7 +124,7 @@ void take_registrars_answer(std::uint16_t status,
         return;
     }
     if (is_confirmed(call)) return;
-    set(std::min<int>(left, lifetimes.once())); // the next try is the first
+    set(std::min<int>(left, lifetimes.once())); // the next attempt counts as the first
     call.state = CallState::Refused;
     call.dialog = 0;
 }

@@ -82,8 +82,8 @@ std::uint64_t steering_hash(const Pool& pool, const SipDigest& digest) noexcept 
 
 namespace {
 
-/// Of a transaction: its branch (RFC 3261 §17.1.3), and its method, for a CANCEL has the branch of
-/// its INVITE. Empty: it has no branch, as before RFC 3261, and is not counted.
+/// The hash of a transaction: its branch (RFC 3261 §17.1.3), and its method, because a CANCEL has
+/// the branch of its INVITE. Empty: it has no branch (older than RFC 3261), and is not counted.
 std::optional<std::uint64_t>
 transaction_hash(const Pool& pool, std::string_view branch, Method method) noexcept {
     if (branch.empty()) return std::nullopt;
@@ -91,7 +91,7 @@ transaction_hash(const Pool& pool, std::string_view branch, Method method) noexc
     return hash + static_cast<std::uint64_t>(method) * 0x9e3779b97f4a7c15U;
 }
 
-/// A request that its backend has to answer. One that is repeated is known already.
+/// Counts a request that its backend has to answer. A retransmission is already counted.
 void note_request(const SteerView& view,
                   const SipDigest& digest,
                   const ReceivedMessage& received,
@@ -131,13 +131,14 @@ Steering decide(const SteerView& view,
     return result;
 }
 
-/// A call that has ended begins anew like any other.
+/// Whether the call is known. A call that has ended starts again like any other.
 bool is_known(const Steering& steering) noexcept {
     return steering.call &&
            !(steering.role == MessageRole::Initial && steering.call->state == CallState::Ended);
 }
 
-/// Between the pool of a VIP and the one before. Each remembers all its calls meanwhile.
+/// Decides between the current and the previous pool of a VIP. While there are two, each remembers
+/// all its calls.
 Steering decide_between(const SteerView& of,
                         const Vip& vip,
                         const SipDigest& digest,
@@ -157,8 +158,8 @@ Steering decide_between(const SteerView& of,
     const Steering would = in_new(asking);
     if (is_known(would)) return in_new(view);
     const Steering known = in_old(asking);
-    // A phone registers again and again: once the VIP has moved, there. And what begins does not
-    // wait for a pool in which nobody is left.
+    // A phone refreshes indefinitely: once the VIP has moved, in the current pool. And new calls do
+    // not wait for a pool that has no backends left.
     const bool moves_on = is_known(known) && vip.has_moved && would.backend &&
                           refreshes(digest, known.role, *known.call) &&
                           (received.payload.empty() ||
@@ -168,16 +169,17 @@ Steering decide_between(const SteerView& of,
     const auto where_unknown = [&] { return vip.owns_untracked ? in_new(view) : in_old(view); };
     if (would.role == MessageRole::InCall) return where_unknown();
     if (would.knows_referenced_call) return in_new(view);
-    if (would.references_call) // all that began in the other pool are remembered there
+    if (would.references_call) // all calls that started in the other pool are remembered there
         if (const Steering named = where_unknown(); named.backend) return named;
-    // What begins for an address that is registered in either.
+    // New calls for an address that is registered in either pool.
     if (would.rule == SteerRule::Registered) return in_new(view);
     if (known.rule == SteerRule::Registered && !known.call && known.backend) return in_old(view);
     if (!vip.has_moved)
         if (const Steering old = in_old(view); old.backend) return old;
-    // What nobody takes there, or nothing could be remembered of, is where the unknown is.
+    // A call that no backend of the current pool takes, or that could not be remembered there, goes
+    // where unknown calls go.
     const Steering now = would.backend ? in_new(view) : would;
-    if (moves_on && now.remembered) { // or it would be found there when the VIP moves back
+    if (moves_on && now.remembered) { // otherwise it would be found there when the VIP moves back
         CallTable calls = view.calls;
         calls.forget(known.hash, *known.call);
     }
@@ -197,7 +199,7 @@ Steering decide_for(const SteerView& view,
     return decide(view, vip.pool, digest, hash, received);
 }
 
-/// Of the backend that began a call through the VIP, beside the one it is at: another word.
+/// The hash of a second entry of a call: the backend that started it through the VIP.
 constexpr std::uint64_t caller_hash(std::uint64_t hash) noexcept {
     return (hash ^ hash >> 32) * 0xd6e8feb86659fd93U;
 }
@@ -238,7 +240,7 @@ Steering steer_backend_call(const SteerView& view,
         Decision(view, pool, digest, received, result).go_back(caller, sender);
     note_request(view, digest, received, result);
     if (digest.kind != PayloadKind::Request || !result.backend) return result;
-    // Whichever end the request comes from, the call lives at both.
+    // Whichever side sends the request, the call is in progress at both.
     const BackendId began = result.rule == SteerRule::Caller ? *result.backend : sender;
     Steering noted;
     Decision(view, pool, digest, received, noted).bind(caller, began, true);
@@ -275,7 +277,7 @@ void hear_answer(const SteerView& view,
         const KeyRule& rule = pool.keys->by_method[static_cast<std::size_t>(method)];
         by_key = rule.type != KeyType::CallId &&
                  (method == Method::Register || method == Method::Publish);
-        // What was published under an address says nothing of who registered there.
+        // Publications for an address do not show where it is registered.
         if (by_key && (method == Method::Publish || !is_in_answers(rule.type))) return;
         if (by_key) hash = key_hash(rule, received).value_or(hash);
     }

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// call_table: which backend a call belongs to, remembered by all workers together.
+// call_table: the table of remembered calls and their backends, shared by all workers.
 //
-// One 8-byte word a call, in memory that the control plane owns and that may outlive the process.
-// Any number of threads find, remember, touch and sweep at once: no lock, no waiting for others,
-// no allocation. Two workers that remember the same call at the same time get the same backend.
+// Each call is one 8-byte word in memory that the control plane owns and that may outlive the
+// process. Any number of threads find, remember, touch and sweep at the same time, without locks,
+// waiting or allocation. Two workers that remember the same call at the same time get the same
+// backend.
 //
-// In:    the keyed 64-bit hash of a call's key (hash_key). The key itself is not kept: two keys
-//        are taken for one when 34 bits of their hashes agree in one of 16 words, which is rarer
-//        than 10^-9 a lookup at any load. What a call has more than one of, branches of its INVITE
-//        and dialogs, is noted in words of the same two lines.
-// Cost:  one or two cache lines a lookup, as a rule in one page; fetch them ahead.
-// Spec:  RFC 3261 §17 (a call's messages belong together), docs/steering.md.
+// In:    the keyed 64-bit hash of a call's key (hash_key). The key itself is not kept. A false
+//        match needs 34 equal hash bits in one of 16 words: fewer than one in 10^9 lookups at any
+//        load. Further branches of an INVITE and further dialogs of a call are noted in other words
+//        of the same two cache lines.
+// Cost:  one or two cache lines a lookup, usually in one page; prefetch them.
+// Spec:  RFC 3261 §17 (messages of a call belong together), docs/steering.md.
 #pragma once
 
 #include "viaduct/closed_set.hpp"
@@ -30,23 +31,23 @@
 
 namespace viaduct {
 
-/// How far a remembered call has come. The order is that of the words on disk.
+/// The state of a remembered call. The order is that of the words on disk.
 enum class CallState : std::uint8_t {
-    /// Something of it was seen and not its beginning: a stranger may have made it up. `dialog` is
-    /// a kUnknown value, or that of a Note: then the word is one beside a call.
+    /// An in-call message was seen, but not the start of the call: the message may be forged.
+    /// `dialog` is a kUnknown value, or a Note kind: then the word is a note of a call.
     Unknown = 0,
-    Ringing = 2,  ///< begun, and not known to be answered: goes first when room is needed
-    Answered = 3, ///< something inside its dialog was seen
+    Ringing = 2,  ///< started, not known to be answered; evicted first when room is needed
+    Answered = 3, ///< a message inside its dialog was seen
     Ended = 4, ///< a BYE for its only dialog was seen: kept for late messages while there is room
-    /// A registration, subscription or publication: until its Expires. `dialog` is a kLasting
+    /// A registration, subscription or publication, until its Expires. `dialog` is a kLasting
     /// value.
     SoftState = 5,
-    /// Like Ringing, but it was refused: it may be tried again (RFC 3261 §22). Or a backend asked
-    /// for it once.
+    /// Like Ringing, but refused: the client may try again (RFC 3261 §22). Also a standalone
+    /// request of a backend.
     Refused = 6,
-    PendingRequest = 7, ///< no call, but a request that is not answered yet; `dialog` is its method
+    PendingRequest = 7, ///< not a call, but a request without an answer yet; `dialog` is its method
 };
-inline constexpr auto kFirstCallState = CallState::Ringing; ///< but for Unknown
+inline constexpr auto kFirstCallState = CallState::Ringing; ///< the first after Unknown
 inline constexpr auto kLastCallState = CallState::PendingRequest;
 
 [[nodiscard]] constexpr std::string_view name_of(CallState state) noexcept {
@@ -63,8 +64,8 @@ inline constexpr auto kLastCallState = CallState::PendingRequest;
     return kNames[static_cast<std::size_t>(state) - kFirst];
 }
 
-/// Coarse time for the table: units since an arbitrary moment, 11 bits that wrap around. A
-/// deadline lies at most kMaxAhead units ahead; the table is swept more often than that.
+/// Coarse time for the table: units since an arbitrary moment, 11 bits that wrap around. A deadline
+/// is at most kMaxAhead units in the future; the table must be swept more often than that.
 class CallTime {
 public:
     static constexpr std::uint16_t kMask = 0x7ff;
@@ -77,7 +78,7 @@ public:
     [[nodiscard]] constexpr CallTime after(std::uint16_t units) const noexcept {
         return CallTime(std::uint64_t{units_} + (units < kMaxAhead ? units : kMaxAhead));
     }
-    /// Units left until this moment; negative once it has passed.
+    /// Units left until this moment; negative when it has passed.
     [[nodiscard]] constexpr int left(CallTime now) const noexcept {
         const int ahead = (units_ - now.units_) & kMask;
         return ahead > kMaxAhead ? ahead - (kMask + 1) : ahead;
@@ -92,40 +93,41 @@ private:
 struct Call {
     BackendId backend{};
     CallState state = CallState::Ringing;
-    /// Tells dialogs of one call apart: 1..14 for the only one seen, 0 none yet, 15 several.
-    /// While it rings, or has failed: the same of the branches of its INVITE; 15: not all are
-    /// noted.
+    /// Distinguishes the dialogs of a call: 1..14 for the only one seen, 0 none yet, 15 several.
+    /// While the call is Ringing or Refused, distinguishes the branches of its INVITE in the same
+    /// way; 15: not all branches are noted.
     std::uint8_t dialog = 0;
-    CallTime deadline; ///< forgotten when it has passed
+    CallTime deadline; ///< the call is forgotten after it
 
     static constexpr std::uint8_t kSeveralDialogs = 15;
-    static constexpr std::uint8_t kUnknownToAll = 1; ///< Unknown: a client sent it
-    static constexpr std::uint8_t kUnknownSaid = 7;  ///< Unknown: a backend sent it: no stranger's
-    static constexpr std::uint8_t kLastingGranted = 0; ///< Lasting: it was accepted
-    static constexpr std::uint8_t kLastingAsked = 1;   ///< Lasting: nobody said so yet
-    static constexpr std::uint8_t kLastingEnding = 2;  ///< Lasting: and is asked to end
-    /// Lasting: up to here it is not known to be accepted. Of an address: registration.hpp.
+    static constexpr std::uint8_t kUnknownToAll = 1;   ///< Unknown: sent by a client
+    static constexpr std::uint8_t kUnknownSaid = 7;    ///< Unknown: sent by a backend
+    static constexpr std::uint8_t kLastingGranted = 0; ///< SoftState: accepted
+    static constexpr std::uint8_t kLastingAsked = 1;   ///< SoftState: not accepted yet
+    static constexpr std::uint8_t kLastingEnding = 2;  ///< SoftState: its end was requested
+    /// SoftState: values up to this one are not known to be accepted. The values for registrations
+    /// by address are in registration.hpp.
     static constexpr std::uint8_t kMaxQueries = 7;
     [[nodiscard]] constexpr bool is_accepted() const noexcept {
         return dialog == kLastingGranted || dialog > kMaxQueries;
     }
 
-    /// No call, but what is noted beside one.
+    /// True for a note of a call; false for a call.
     [[nodiscard]] constexpr bool is_note() const noexcept {
         return state == CallState::Unknown && dialog != kUnknownToAll && dialog != kUnknownSaid;
     }
     bool operator==(const Call&) const = default;
 };
 
-/// What is noted beside a call: `what` tells notes of one class apart, 12 bits of a hash.
+/// A note of a call; `what`, 12 bits of a hash, distinguishes notes of one class.
 struct Note {
-    /// The order is that of the words on disk, as Call::dialog.
+    /// The order is that of the words on disk, stored in Call::dialog.
     enum class Kind : std::uint8_t {
-        Branch = 2,     ///< of an INVITE without To-tag, which has no final answer yet
-        PastBranch = 3, ///< one that was refused, or is no client's
-        Dialog = 4,     ///< that goes on, besides the one in the call's own word
-        PastDialog = 5, ///< that its BYE has ended
-        FewBranches = 6 ///< all branches with these few bits; kAllBranches: all there are
+        Branch = 2,     ///< an INVITE without To-tag that has no final answer yet
+        PastBranch = 3, ///< an INVITE branch that was refused, or that a client did not send
+        Dialog = 4,     ///< a dialog in progress, in addition to the one in the call's own word
+        PastDialog = 5, ///< a dialog that a BYE has ended
+        FewBranches = 6 ///< all branches with the same few_of(); kAllBranches: all branches
     };
     static constexpr std::uint16_t kMask = 0xfff;
     static constexpr std::uint16_t kAllBranches = Call::kSeveralDialogs;
@@ -140,23 +142,24 @@ struct Note {
     bool operator==(const Note&) const = default;
 };
 
-/// A view: who made the memory keeps it until no thread uses the table any more.
+/// A view: the creator of the memory keeps it until no thread uses the table any more.
 class CallTable {
 public:
     static constexpr std::size_t kBucketWords = 8; ///< one cache line
-    static constexpr unsigned kSlotBits = 16;      ///< the lowest of a hash: its slot
-    /// The lines of a slot are neighbours, and as many as fit a page: with fewer, slots that have
-    /// many calls by chance would be full too soon. So slots share lines in all but large tables.
+    static constexpr unsigned kSlotBits = 16;      ///< the lowest bits of a hash are its slot
+    /// The lines of a slot are adjacent, and at least as many as fit in a page: with fewer, slots
+    /// that happen to have many calls would fill up too soon. So slots share lines in all but large
+    /// tables.
     static constexpr unsigned kMinRowBits = 6;
     static constexpr std::size_t kMinWords = kBucketWords << kMinRowBits;
     static constexpr std::size_t kMaxWords = std::size_t{1} << 29;
     using Word = std::atomic<std::uint64_t>;
     static_assert(Word::is_always_lock_free && sizeof(Word) == 8);
 
-    /// No table: finds nothing and is full.
+    /// No table: finds nothing and is always full.
     CallTable() noexcept = default;
-    /// `words`: zeros, or what a table left there; a power of two of them from kMinWords on,
-    /// aligned to 64 bytes.
+    /// `words`: zeros, or what an earlier table left there. Their number is a power of two, at
+    /// least kMinWords; they are aligned to 64 bytes.
     explicit CallTable(std::span<Word> words) noexcept : words_(words.data()) {
         const auto bits = static_cast<unsigned>(std::countr_zero(words.size() / kBucketWords));
         row_bits_ = bits > kSlotBits + kMinRowBits ? bits - kSlotBits : kMinRowBits;
@@ -167,8 +170,9 @@ public:
     [[nodiscard]] bool exists() const noexcept { return words_ != nullptr; }
     [[nodiscard]] std::size_t words() const noexcept { return buckets() * kBucketWords; }
 
-    /// What find() will look at, for many calls side by side: first the homes of all, so that their
-    /// page walks overlap, then the other buckets of those that are not at home, two of five.
+    /// Prefetches what find() will read, for many calls at once: first the home buckets of all, so
+    /// that their page walks overlap, then the other buckets of the calls that are not at home (two
+    /// of five).
     void prefetch(std::span<const std::uint64_t> hashes) const noexcept {
         if (!exists()) return;
         for (const std::uint64_t hash : hashes)
@@ -186,32 +190,32 @@ public:
     }
 
     enum class Result : std::uint8_t {
-        Found, ///< it was there: the call that was
+        Found, ///< it was there already; `call` is the existing one
         Added,
-        Full, ///< nothing there could go: only living answered calls and registrations
+        Full, ///< no word there could be evicted: only answered calls in progress and registrations
     };
     struct Remembered {
         Result result = Result::Full;
-        Call call; ///< valid unless Full: the same for every thread that asks
+        Call call; ///< valid unless Full; the same for all threads
     };
-    /// The call with this hash, or else `fresh`, from now on. To make room, what has passed its
-    /// deadline goes first, then the Ended, then what asks to last and was not accepted yet, and
-    /// then the Ringing call, each with the nearest deadline. An Unknown call makes nobody go, and
-    /// what asks to last no Ringing call.
+    /// Returns the call with this hash, or adds `fresh`. To make room, words past their deadline
+    /// are evicted first, then Ended calls, then soft state that is not accepted yet, then Ringing
+    /// calls, each by nearest deadline. An Unknown call evicts nothing, and soft state evicts no
+    /// Ringing call.
     [[nodiscard]] Remembered remember(std::uint64_t hash, const Call& fresh, CallTime now) noexcept;
 
-    /// Replaces what is remembered of a call, unless another thread changed it since `seen` was
-    /// read. False: it did, or the call is gone.
+    /// Replaces a call, unless another thread changed it since `seen` was read. False: it did, or
+    /// the call is gone.
     bool update(std::uint64_t hash, const Call& seen, const Call& wanted) noexcept;
 
-    /// Takes it away, unless another thread changed it since `seen` was read. False: it did.
+    /// Removes a call, unless another thread changed it since `seen` was read. False: it did.
     bool forget(std::uint64_t hash, const Call& seen) noexcept;
 
-    /// Notes it beside the call with this hash, or changes the kind and deadline of what is noted
-    /// of the same class, branches or dialogs, and bits. False: there is no room; nothing goes for
-    /// it that rings.
+    /// Adds a note to the call with this hash, or changes the kind and deadline of its note of the
+    /// same class (branches or dialogs) and bits. False: there is no room; Ringing calls are not
+    /// evicted.
     bool note(std::uint64_t hash, const Note& note, CallTime deadline, CallTime now) noexcept;
-    /// The kind under which these bits are noted, of this class.
+    /// The kind of the note with these bits in this class.
     enum class NoteClass : std::uint8_t { Branches, Dialogs };
     [[nodiscard]] std::optional<Note::Kind>
     noted(std::uint64_t hash, NoteClass of, std::uint16_t what, CallTime now) const noexcept;
@@ -219,15 +223,15 @@ public:
     [[nodiscard]] std::optional<Note>
     any_note(std::uint64_t hash, Note::Kind kind, CallTime now) const noexcept;
 
-    /// The first of the bucket_row() buckets, side by side, that the words of a call may be in.
+    /// The first of the bucket_row() adjacent buckets that may hold the words of a call.
     [[nodiscard]] std::size_t first_bucket(std::uint64_t hash) const noexcept {
         return (hash & ((std::uint64_t{1} << kSlotBits) - 1)) >> shared_bits_ << row_bits_;
     }
     [[nodiscard]] std::size_t bucket_row() const noexcept { return std::size_t{1} << row_bits_; }
 
-    /// Goes over `count` buckets from `first` on (both are cut to what there is): forgets calls
-    /// past their deadline, and calls for which `visit(slot, call)` is false; is_note() ones among
-    /// them. One thread at a time.
+    /// Visits `count` buckets from `first` on (both are cut to the size of the table). Removes
+    /// words, including notes, that are past their deadline or for which `visit(slot, call)`
+    /// returns false. One thread at a time.
     template <typename Visit>
     void sweep(std::size_t first, std::size_t count, CallTime now, Visit visit) noexcept {
         const std::size_t end = std::min(first + count, buckets());
@@ -239,15 +243,15 @@ public:
                 const Call call = call_of(seen);
                 const bool keep =
                     call.deadline.left(now) >= 0 && visit(slot_of(bucket, seen), call);
-                // A word that a worker touched meanwhile stays.
+                // A word that a worker changed in the meantime stays.
                 if (!keep) change({&word, seen}, 0);
             }
     }
-    /// Before any thread uses it, over memory that a killed process left: what one of its threads
-    /// was just adding goes, and what is no word.
+    /// Removes unfinished additions and invalid words that a killed process left. Call it before
+    /// any thread uses the table.
     void forget_unfinished() noexcept;
 
-    /// Calls `visit(place, word)` for every word in use of `count` buckets from `first` on, for a
+    /// Calls `visit(place, word)` for every word in use in `count` buckets from `first` on, for a
     /// copy that put_back() reads. Any thread.
     template <typename Visit> void copy(std::size_t first, std::size_t count, Visit visit) const {
         const std::size_t end = std::min(first + count, buckets()) * kBucketWords;
@@ -256,8 +260,8 @@ public:
             if (word != 0 && !is_pending(word)) visit(place, word);
         }
     }
-    /// Before any thread uses it: a word that copy() gave at `then`, `age` units ago. What has
-    /// passed its deadline, or is no word, stays out.
+    /// Restores a word that copy() gave at `then`, `age` units ago. Invalid words and those past
+    /// their deadline are ignored. Call it before any thread uses the table.
     void put_back(std::uint64_t place,
                   std::uint64_t word,
                   CallTime then,
@@ -269,28 +273,29 @@ public:
     }
 
 private:
-    struct Place { ///< a word, and what it held when it was seen
+    struct Place { ///< a word, and its value when it was read
         Word* word = nullptr;
         std::uint64_t seen = 0;
     };
     struct Places;
     static constexpr unsigned kTagShift = 30;
     static constexpr std::uint64_t kTagMask = ~std::uint64_t{0} << kTagShift;
-    // A word, from the top: 34 bits of the hash (tag), 12 backend, 3 state, 4 dialog, 11 deadline.
-    // Where slots share their lines, the tag's lowest bits are those of the slot that lines do not
-    // tell. A note has its call's tag, changed by kNoteTag, and its bits in place of the backend.
+    // Layout of a word, from the top: 34 bits of the hash (tag), 12 backend, 3 state, 4 dialog, 11
+    // deadline. Where slots share lines, the lowest bits of the tag hold the part of the slot
+    // number that the lines do not determine. A note has its call's tag, changed by kNoteTag, and
+    // its bits in place of the backend.
     static constexpr std::uint64_t kNoteTag = std::uint64_t{0x2545f4914} << kTagShift;
     static constexpr unsigned kBackendShift = 18;
     static constexpr unsigned kStateShift = 15;
     static constexpr unsigned kDialogShift = 11;
     static constexpr std::uint64_t kStateMask = std::uint64_t{7} << kStateShift;
-    /// A word that a worker is adding: nobody may use it yet, everybody may take it away.
+    /// A word that a worker is adding: no thread may use it yet, any thread may remove it.
     static constexpr std::uint64_t kPending = std::uint64_t{1} << kStateShift;
 
     [[nodiscard]] static bool is_pending(std::uint64_t word) noexcept {
         return (word & kStateMask) == kPending;
     }
-    // Here, so that the parts stay in registers: a call that is stored part by part and loaded
+    // Inline, so that the parts stay in registers: a call that is stored in parts and loaded as a
     // whole waits for the stores.
     [[nodiscard]] static Call call_of(std::uint64_t word) noexcept {
         Call call;
@@ -310,21 +315,21 @@ private:
             if (((bucket[i].load(std::memory_order_relaxed) ^ tag) & kTagMask) == 0) return true;
         return false;
     }
-    /// As it stands in a word, the rest of which is zero.
+    /// The tag in its place in a word; the other bits are zero.
     [[nodiscard]] std::uint64_t tag_of(std::uint64_t hash) const noexcept {
         return (hash & kTagMask & ~shared_mask_) | (hash << kTagShift & shared_mask_);
     }
     [[nodiscard]] std::size_t slot_of(std::size_t bucket, std::uint64_t word) const noexcept {
         return bucket >> row_bits_ << shared_bits_ | (word & shared_mask_) >> kTagShift;
     }
-    /// 0: it is not there.
+    /// 0: not found.
     [[nodiscard]] std::uint64_t find_word(std::uint64_t hash, CallTime now) const noexcept;
-    /// Two of its slot's buckets, home first. All of a slot lie side by side: up to 2^25 words
-    /// within one page, so that the second costs no page walk.
+    /// Two buckets of the slot, home first. All buckets of a slot are adjacent: up to 2^25 words
+    /// they are within one page, so that the second costs no page walk.
     [[nodiscard]] std::array<Word*, 2> buckets_of(std::uint64_t hash) const noexcept {
         const std::uint64_t mask = (std::uint64_t{1} << row_bits_) - 1;
         const std::uint64_t home = hash >> kSlotBits & mask;
-        // Another row always: it differs in the lowest bit at least.
+        // Never the home bucket: the lowest bit always differs.
         const std::uint64_t tag = hash >> kTagShift;
         const std::uint64_t other = home ^ ((tag * 0x9e3779b97f4a7c15U >> 40 | 1) & mask);
         Word* const first = words_ + first_bucket(hash) * kBucketWords;
@@ -340,9 +345,9 @@ private:
     static void take_away(const Place& place) noexcept { change(place, 0); }
 
     Word* words_ = nullptr;         // writers: workers and control; readers: the same
-    unsigned row_bits_ = 0;         ///< of the number of a bucket within its slot
-    unsigned shared_bits_ = 0;      ///< so many slots, as a power of two, share their buckets
-    std::uint64_t shared_mask_ = 0; ///< where they stand in a word
+    unsigned row_bits_ = 0;         ///< bits of a bucket's number within its slot
+    unsigned shared_bits_ = 0;      ///< log2 of the slots that share their buckets
+    std::uint64_t shared_mask_ = 0; ///< the bits of the shared slot number in a word
 };
 
 } // namespace viaduct

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// picker: which backend takes a new call, where the hash does not say: by turn or by load.
+// picker: chooses the backend of a new call by turn or by load, in pools that do not steer by hash.
 //
-// In:    what the control plane put into the pool's snapshot, and the numbers all workers share.
+// In:    what the control plane put into the pool's snapshot, and the load counters that all
+//        workers share.
 // Out:   a backend below its limit, or none.
-// How:   a backend's load is what the last pass over the table of calls counted, and what workers
-//        have added and taken away behind its back. The pass is the truth: a call whose BYE was
-//        lost, or that was forgotten for want of room, leaves the count with it. docs/steering.md.
-// Cost:  one locked addition a call that begins or ends; a picker reads at most 16 cache lines.
+// How:   the load of a backend is the count of the last pass over the table of calls, plus and
+//        minus what workers changed since. Each pass corrects the count: calls whose BYE was lost
+//        or that were evicted are no longer in it. docs/steering.md.
+// Cost:  one locked addition when a call starts or ends; pick() reads at most 16 cache lines.
 #pragma once
 
 #include "viaduct/closed_set.hpp"
@@ -27,7 +28,7 @@
 
 namespace viaduct {
 
-/// How a pool chooses a backend for what begins.
+/// How a pool chooses the backend of a new call.
 enum class SteerBy : std::uint8_t { Hash, RoundRobin, LeastCalls, LeastTransactions, LeastWork };
 
 inline constexpr std::array<std::string_view, count_of<SteerBy>()> kSteerByNames{
@@ -47,7 +48,7 @@ static_assert(names_all<TableKind>(kTableKindNames));
     return kTableKindNames[static_cast<std::size_t>(kind)];
 }
 
-/// What counts: calls for `max_calls`; they and the rest for what is least.
+/// How a remembered call counts as load. Call: for `max_calls` and as load; Other: as load only.
 enum class LoadKind : std::uint8_t { None, Call, Other };
 
 [[nodiscard]] constexpr LoadKind load_of(CallState state) noexcept {
@@ -66,10 +67,11 @@ enum class LoadKind : std::uint8_t { None, Call, Other };
     return LoadKind::None;
 }
 
-/// How much of the work of a backend one request of each method is, in quarters; by Method.
+/// The work of one request of each Method for its backend, in quarters.
 using MethodWork = std::array<std::uint8_t, count_of<Method>()>;
 
-/// Whether a pass over the table of calls that goes on will see what changes, or was there before.
+/// Whether the pass over the table of calls that is running will still see a change, or has already
+/// passed its place.
 enum class SeenByPass : std::uint8_t { Yes, No };
 
 /// The load of one backend, on a cache line of its own.
@@ -78,9 +80,10 @@ public:
     [[nodiscard]] std::uint64_t calls() const noexcept { return calls_.now(); }
     [[nodiscard]] std::uint64_t all() const noexcept { return calls_.now() + others_.now(); }
 
-    /// Any worker: what it remembers changes from one kind to another.
+    /// Moves one remembered call from one kind to another. Any worker.
     void change(LoadKind from, LoadKind to, SeenByPass seen) noexcept;
-    /// Of the requests that it has not answered yet, in quarters; and a request more, or less.
+    /// The work of the requests that the backend has not answered yet, in quarters. add_work() and
+    /// take_work(): any worker.
     [[nodiscard]] std::uint64_t work() const noexcept { return work_.now(); }
     void add_work(std::uint32_t quarters, SeenByPass seen) noexcept;
     void take_work(std::uint32_t quarters, SeenByPass seen) noexcept;
@@ -90,13 +93,13 @@ public:
         std::uint32_t others = 0;
         std::uint32_t work = 0;
     };
-    /// Control, before a pass: what passes before it did not see.
+    /// What earlier passes did not see. Control reads it before a pass.
     [[nodiscard]] Numbers unseen() const noexcept {
         return {calls_.unseen.load(std::memory_order_relaxed),
                 others_.unseen.load(std::memory_order_relaxed),
                 work_.unseen.load(std::memory_order_relaxed)};
     }
-    /// Control: a pass that began when unseen() were `before` found so many.
+    /// Sets the result of a pass that started when unseen() returned `before`. Control only.
     void set(const Numbers& found, const Numbers& before) noexcept {
         calls_.set(found.calls, before.calls);
         others_.set(found.others, before.others);
@@ -104,7 +107,7 @@ public:
     }
 
 private:
-    /// Sums wrap around; what they say lies below 2^31.
+    /// Sums wrap around; their true value is below 2^31.
     struct Number {
         std::atomic<std::uint32_t> seen{0};   // writers: workers; readers: all
         std::atomic<std::uint32_t> unseen{0}; // writers: workers; readers: all
@@ -131,18 +134,19 @@ private:
 };
 static_assert(sizeof(BackendLoad) == 64);
 
-/// Of all backends, by BackendId; shared by all snapshots.
+/// The loads of all backends, by BackendId; shared by all snapshots.
 class BackendLoads {
 public:
     [[nodiscard]] BackendLoad& operator[](std::size_t id) noexcept { return loads_[id]; }
     [[nodiscard]] const BackendLoad& operator[](std::size_t id) const noexcept {
         return loads_[id];
     }
-    /// Control: a pass is about to visit buckets up to `bucket`. 0: a pass is to begin, once no
-    /// worker goes by what was said before.
+    /// Announces that a pass is about to visit the buckets below `bucket`. 0: a pass will start
+    /// after all workers have seen this. Control only.
     void reaches(std::size_t bucket) noexcept { reached_.store(bucket, std::memory_order_relaxed); }
-    /// Any worker, of a word that it has just changed; `first`: CallTable::first_bucket(). Wrong
-    /// where the pass visits that row of buckets at this moment: off by one until the next pass.
+    /// Called by any worker about a word that it has just changed; `first`:
+    /// CallTable::first_bucket(). May be wrong while the pass visits that row of buckets: the load
+    /// is then off by one until the next pass.
     [[nodiscard]] SeenByPass is_seen(std::size_t first) const noexcept {
         return first < reached_.load(std::memory_order_relaxed) ? SeenByPass::No : SeenByPass::Yes;
     }
@@ -152,7 +156,7 @@ private:
     std::array<BackendLoad, kMaxBackends> loads_;
 };
 
-/// How a pool chooses, as of one snapshot.
+/// How a pool chooses backends, as of one snapshot.
 struct Picker {
     static constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
     struct Member {
@@ -162,18 +166,19 @@ struct Picker {
 
         bool operator==(const Member&) const = default;
     };
-    /// So many backends are all looked at; of more, two that the hash draws: the less loaded of two
-    /// is nearly as good as the least of all (Mitzenmacher, 2001), and costs two cache lines.
+    /// Up to this many backends are all compared. With more, two that the hash draws are compared:
+    /// the less loaded of two is nearly as good as the least of all (Mitzenmacher, 2001), and costs
+    /// two cache lines.
     static constexpr std::size_t kMaxScanned = 16;
 
     SteerBy by = SteerBy::Hash;
-    std::vector<Member> members;         ///< who may take new calls
-    std::vector<std::uint16_t> sequence; ///< places in `members`, each as often as its weight says
-    std::shared_ptr<std::atomic<std::uint64_t>> turn; ///< of round-robin; outlives the snapshot
+    std::vector<Member> members;         ///< the backends that may take new calls
+    std::vector<std::uint16_t> sequence; ///< indexes into `members`, repeated by weight
+    std::shared_ptr<std::atomic<std::uint64_t>> turn; ///< for round-robin; outlives the snapshot
     std::shared_ptr<BackendLoads> loads;
-    MethodWork work{}; ///< of least-transactions and least-work
+    MethodWork work{}; ///< for least-transactions and least-work
 
-    /// Whether what is least is asked of requests that are not answered yet.
+    /// Whether load means requests without an answer.
     [[nodiscard]] bool counts_work() const noexcept {
         return by == SteerBy::LeastTransactions || by == SteerBy::LeastWork;
     }
@@ -183,7 +188,8 @@ struct Picker {
     }
 };
 
-/// Empty: all are at their limit, or there is none. With `dry_run` nothing changes (explain).
+/// The backend for a new call. Empty: all are at their limit, or there is none. With `dry_run`
+/// nothing changes (explain).
 [[nodiscard]] std::optional<BackendId>
 pick(const Picker& picker, std::uint64_t hash, bool dry_run) noexcept;
 

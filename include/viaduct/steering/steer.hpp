@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// steer: a message and a pool -> the backend that gets it, so that a call stays where it began.
+// steer: chooses the backend of a message, so that a call stays where it started.
 //
 // The decision is a function of the message, the snapshot and what is remembered of its call, which
-// all workers share; on a slot that no change has moved it is one of message and secret alone, so
-// that every balancer with the same configuration decides alike (RFC 3261 §16.11). The workers and
-// `explain` call the same function. docs/steering.md has the rules and why they hold.
+// all workers share. On a slot that no change has moved it depends on message and secret only, so
+// that every balancer with the same configuration decides the same (RFC 3261 §16.11). The workers
+// and `explain` call the same function. docs/steering.md has the rules and why they hold.
 #pragma once
 
 #include "viaduct/counters.hpp"
@@ -19,20 +19,20 @@
 
 namespace viaduct {
 
-/// Keyed 64-bit hash (SipHash-1-3) over group, key type and key: no stranger can aim at a slot.
-/// What all keys of a pool share is taken in once, by hash_prefix().
+/// Keyed 64-bit hash (SipHash-1-3) over group, key type and key: without the secret a sender cannot
+/// aim at a slot. hash_prefix() hashes once what all keys of a pool share.
 [[nodiscard]] HashPrefix
 hash_prefix(const SteeringSecret& secret, std::uint64_t group, KeyType type) noexcept;
 [[nodiscard]] std::uint64_t hash_key(const HashPrefix& prefix, std::string_view key) noexcept;
 
-/// The same keyed hash over plain bytes; names of pools and backends go through it.
+/// The same keyed hash over plain bytes; used for names of pools and backends.
 [[nodiscard]] std::uint64_t hash_bytes(const SteeringSecret& secret,
                                        std::string_view bytes) noexcept;
 
-/// What a message does to a call, by its method and tags.
+/// The role of a message in its call, by method and tags.
 enum class MessageRole : std::uint8_t {
-    Initial,    ///< INVITE, SUBSCRIBE, REFER, REGISTER, PUBLISH without To-tag: a call begins
-    Standalone, ///< any other request without To-tag that is not in the next list
+    Initial,    ///< INVITE, SUBSCRIBE, REFER, REGISTER, PUBLISH without To-tag: starts a call
+    Standalone, ///< any other request without To-tag that is not an in-call message
     InCall,     ///< all with a To-tag; ACK, CANCEL, BYE, PRACK, UPDATE, INFO, NOTIFY; responses
 };
 [[nodiscard]] MessageRole role_of(const SipDigest& digest) noexcept;
@@ -40,16 +40,16 @@ enum class MessageRole : std::uint8_t {
 /// Why a message goes where it goes.
 enum class SteerRule : std::uint8_t {
     Settled,    ///< all generations name the same owner of the slot
-    Now,        ///< it begins something: the owner in the newest generation
-    Old,        ///< it belongs to a call of which nothing is remembered: the oldest generation's
+    Now,        ///< new call: the owner in the newest generation
+    Old,        ///< in-call message of an unknown call: the owner in the oldest generation
     Remembered, ///< its call is remembered
-    DeadOwner,  ///< the owner is dead: what `on_dead_owner` says
-    Chosen,     ///< it begins something: by turn or by load (`steering`)
-    Key,        ///< it begins something: by another key than the Call-ID (`key`)
-    Referenced, ///< it begins something and names another call: where that one is
-    Caller,     ///< from a nat backend to a VIP: the other end of the call, or itself
-    Registered, ///< its key is remembered: where its address is registered
-    Asker,      ///< an answer to a request that its Call-ID does not lead to: to who sent that on
+    DeadOwner,  ///< the owner is down: as `on_dead_owner` says
+    Chosen,     ///< new call: by turn or by load (`steering`)
+    Key,        ///< new call: by another key than the Call-ID (`key`)
+    Referenced, ///< new call that references another call: to the backend of that call
+    Caller,     ///< from a nat backend to a VIP: to the other side of the call, or to itself
+    Registered, ///< its key is remembered: to the backend where its address is registered
+    Asker,      ///< response whose Call-ID leads elsewhere: to the sender of the request
 };
 
 [[nodiscard]] constexpr std::string_view name_of(SteerRule rule) noexcept {
@@ -69,79 +69,78 @@ enum class SteerRule : std::uint8_t {
 }
 
 struct Steering {
-    PoolId pool{}; ///< that decided: the VIP's, or the one before
+    PoolId pool{}; ///< the pool that decided: the VIP's current or previous one
     std::uint64_t hash = 0;
     std::uint32_t slot = 0;              ///< 0..kSlots-1
     std::optional<BackendId> backend;    ///< empty: see `refusal`
-    Outcome refusal = Outcome::Internal; ///< why there is none: HealthUnknown, NoBackend, ...
+    Outcome refusal = Outcome::Internal; ///< why there is no backend: HealthUnknown, NoBackend, ...
     SteerRule rule = SteerRule::Settled;
     MessageRole role = MessageRole::Standalone;
     bool is_unsettled = false;          ///< generations disagree about the slot
-    bool is_marked = false;             ///< the slot has a call that is not where the hash says
+    bool is_marked = false;             ///< a call of the slot is not where the hash says
     std::optional<Call> call;           ///< what was remembered before this message
-    bool remembered = false;            ///< this message left something behind
-    bool table_full = false;            ///< or would have, had there been room
-    bool flooded = false;               ///< or would have, had fewer calls begun just now
+    bool remembered = false;            ///< this message added or rebound the entry
+    bool table_full = false;            ///< an entry was needed, but the table is full
+    bool flooded = false;               ///< an entry was needed, but call starts are limited
     bool references_call = false;       ///< it has a Replaces, Join or Target-Dialog
-    bool knows_referenced_call = false; ///< and the call that it names is remembered in this pool
+    bool knows_referenced_call = false; ///< and the referenced call is remembered in this pool
 
-    /// It was to be remembered, and is not.
+    /// True when the call should be remembered but could not be.
     [[nodiscard]] bool is_lost() const noexcept { return table_full || flooded; }
 };
 
-/// What steering reads and, for workers, writes.
+/// What steering reads and, in workers, writes.
 struct SteerView {
     const Snapshot& snapshot;
-    CallTable calls; ///< no table: nothing is remembered, and generations alone decide
+    CallTable calls; ///< without a table nothing is remembered, and generations alone decide
     CallTime now;
-    std::uint32_t* budget = nullptr; ///< calls that may yet begin to be remembered; null: all
-    bool dry_run = false;            ///< it is decided alike, and nothing changes: for `explain`
-    bool is_between = false; ///< of two pools: what one does not remember may be the other's
+    std::uint32_t* budget = nullptr; ///< how many more new calls may be remembered; null: no limit
+    bool dry_run = false;            ///< decide the same way, but change nothing: for `explain`
+    bool is_between = false;         ///< the VIP has two pools: either may remember a call
 };
 
-/// How a message for a VIP ends before it is steered: keep-alives, non-SIP, a defect, no Call-ID, a
-/// VIP switched off. Empty: it is steered.
+/// The outcome of a message for a VIP that is not steered: keep-alives, non-SIP, a defect, no
+/// Call-ID, a disabled VIP. Empty: it is steered.
 [[nodiscard]] std::optional<Outcome> admit_message(const Vip& vip,
                                                    const SipDigest& digest) noexcept;
 
-/// The keyed hash of the message's Call-ID, with which steer() begins: fetch what it leads to
-/// ahead.
+/// The keyed hash of the message's Call-ID, the input of steer(). Compute it early to prefetch what
+/// it leads to.
 [[nodiscard]] std::uint64_t steering_hash(const Pool& pool, const SipDigest& digest) noexcept;
 
 [[nodiscard]] constexpr std::uint32_t slot_of(std::uint64_t hash) noexcept {
     return static_cast<std::uint32_t>(hash & (kSlots - 1));
 }
 
-/// Whether the slot's owner is all there is to know: no change has moved it, and no call of it is
-/// elsewhere.
+/// Whether the slot's owner alone decides: no change has moved the slot, and no call of it is at
+/// another backend.
 [[nodiscard]] inline bool is_settled(const Pool& pool, std::uint32_t slot) noexcept {
     return !pool.always_looks_up && !(pool.unsettled && pool.unsettled->contains(slot)) &&
            !(pool.marks && pool.marks->any() && pool.marks->contains(slot));
 }
 
-/// Decides by the hash of the message's key, and remembers what docs/steering.md says is to be
-/// remembered.
-/// `received`: the same message; without it there is no other key and no other call, and what its
-/// digest left for later (Want::Later) counts as absent.
+/// Decides by the hash of the message's key, and remembers what docs/steering.md says. `received`:
+/// the same message. Without it other keys and referenced calls are ignored, and what the digest
+/// left for later (Want::Later) counts as absent.
 [[nodiscard]] Steering steer(const SteerView& view,
                              PoolId pool,
                              const SipDigest& digest,
                              std::uint64_t hash,
                              const ReceivedMessage& received = {}) noexcept;
 
-/// For a VIP, which may have a pool before (Vip::previous): calls that are known in one of both
-/// stay there; what else belongs to a call began in the one before (Vip::owns_untracked: in its
-/// own); what begins goes to the one before until the VIP has moved, and from then on to its own,
-/// if anybody takes it there. `hash`: of the VIP's own pool.
+/// Like steer(), for a VIP that may have a previous pool (Vip::previous). Calls that are known in
+/// one of the two pools stay there. In-call messages of unknown calls go to the previous pool, or
+/// with Vip::owns_untracked to the current one. New calls go to the previous pool until the VIP has
+/// moved, then to the current one if a backend there takes them. `hash`: of the VIP's current pool.
 [[nodiscard]] Steering steer_vip(const SteerView& view,
                                  VipId vip,
                                  const SipDigest& digest,
                                  std::uint64_t hash,
                                  const ReceivedMessage& received = {}) noexcept;
 
-/// A message that a nat backend sends to a VIP of a nat pool, in a call with another backend or
-/// with itself: to the backend that the call is at, or from there to the one that began it.
-/// Nobody is known at the other end: Rejected, or BackendToVip for what has no answer.
+/// Steers a message that a nat backend sends to a VIP of a nat pool, in a call with another backend
+/// or with itself: to the backend of the call, or from there back to the one that started it. If
+/// the other side is unknown: Rejected, or BackendToVip for messages that have no reply.
 [[nodiscard]] Steering steer_backend_call(const SteerView& view,
                                           VipId vip,
                                           const SipDigest& digest,
@@ -149,8 +148,9 @@ struct SteerView {
                                           const ReceivedMessage& received,
                                           BackendId sender) noexcept;
 
-/// A request that a nat backend sends to somebody outside: what comes to its VIP in the same call
-/// goes to it from now on. `hash`: of the sender's pool. The answer's `backend` means nothing.
+/// Notes a request that a nat backend sends to an outside address: what arrives at its VIP in the
+/// same call goes to this backend from now on. `hash`: of the sender's pool. The `backend` of the
+/// result has no meaning.
 Steering note_outgoing(const SteerView& view,
                        PoolId pool,
                        const SipDigest& digest,
@@ -158,22 +158,22 @@ Steering note_outgoing(const SteerView& view,
                        const ReceivedMessage& received,
                        BackendId sender) noexcept;
 
-/// Whether answers of the pool's nat backends are to be read for hear_answer(): something may be
-/// remembered there.
+/// Whether responses of the pool's nat backends must be passed to hear_answer(), because the pool
+/// may remember calls.
 [[nodiscard]] inline bool hears_answers(const Pool& pool) noexcept {
     return pool.always_looks_up || pool.unsettled || (pool.marks && pool.marks->any());
 }
 
-/// A final answer of a nat backend: what was refused is remembered no longer, what was granted for
-/// as long as the answer says.
+/// Applies a final response of a nat backend: a refused request is forgotten, a granted one is
+/// remembered for as long as the response says.
 void hear_answer(const SteerView& view,
                  PoolId pool,
                  const SipDigest& digest,
                  const ReceivedMessage& received,
                  BackendId sender) noexcept;
 
-/// An answer of a nat backend to a request that was steered to it: what is final ends the work that
-/// the request was. For pools whose picker counts that.
+/// Applies a response of a nat backend to a request that was steered to it: a final response takes
+/// that request's work off the load. For pools whose picker counts work.
 void note_answer(const SteerView& view,
                  PoolId pool,
                  const SipDigest& digest,
