@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// closed_set: how many enumerators an enum has, so that a table over them cannot miss one.
+// closed_set: counts the enumerators of an enum, so that a table over them cannot miss one.
 //
-// How:   the compiler prints a value that has no name as a cast. No sentinel enumerator is needed,
+// How:   the compiler prints a value without a name as a cast. No sentinel enumerator is needed,
 //        which every switch would have to name.
 // Cost:  none at run time.
 #pragma once
@@ -18,7 +18,7 @@ template <auto Value> [[nodiscard]] consteval bool is_enumerator() {
     return kThis[kThis.find(kName) + kName.size()] != '(';
 }
 
-/// The number of enumerators of `Enum` that follow each other from `First` on.
+/// The number of consecutive enumerators of `Enum` from `First` on.
 template <typename Enum, std::size_t First = 0> [[nodiscard]] consteval std::size_t count_of() {
     if constexpr (is_enumerator<static_cast<Enum>(First)>())
         return 1 + count_of<Enum, First + 1>();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// counters: the ways a packet can end, and the block of numbers each worker keeps.
+// counters: the outcomes of packets, and the counters that each worker keeps.
 //
-// The outcome is the counter: received = sum of outcomes, at any quiet moment. A new reason is an
-// enumerator and a row; the metric, `show outcomes` and the reference follow from the row.
+// Each outcome has a counter: received = sum of outcomes, at any quiet moment. A new reason is an
+// enumerator and a row; the metric, `show outcomes` and the reference are derived from the row.
 #pragma once
 
 #include "viaduct/closed_set.hpp"
@@ -52,14 +52,14 @@ enum class Outcome : std::uint8_t {
 };
 
 inline constexpr std::size_t kOutcomeCount = count_of<Outcome>();
-/// Of a frame that has not ended.
+/// The outcome of a frame that has none yet.
 inline constexpr Outcome kNoOutcome{kOutcomeCount};
 
-/// What the worker does with a frame that ends so.
+/// What the worker does with a frame of this outcome.
 enum class Disposition : std::uint8_t {
-    Transmit,  ///< a port has taken it
+    Transmit,  ///< a port has accepted it
     ToKernel,  ///< the punt thread gets it
-    ToControl, ///< the control plane gets an event about it; its buffer is free
+    ToControl, ///< the control plane gets an event about it; its buffer is freed
     Free
 };
 
@@ -175,7 +175,7 @@ inline constexpr std::array<OutcomeInfo, kOutcomeCount> kOutcomes{{
      "unreachable code was reached; please report this bug"},
 }};
 
-/// What a worker counts besides the ends of packets.
+/// What a worker counts in addition to outcomes.
 enum class WorkerCounter : std::uint8_t {
     Received,
     Sent,
@@ -240,7 +240,8 @@ static_assert(rows_in_order(kWorkerCounters, &WorkerCounterInfo::counter),
     return info_of(outcome).name;
 }
 
-/// Whose ticks are stamped in a build with -Dstage_tsc=true, in the order of a packet's way.
+/// The stages whose ticks are measured in a build with -Dstage_tsc=true, in the order of
+/// processing.
 enum class Stage : std::uint8_t { Rx, Classify, Digest, Admit, Steer, Rewrite, Tx, Rest };
 
 inline constexpr std::size_t kStageCount = count_of<Stage>();
@@ -254,14 +255,14 @@ inline constexpr bool kStageTsc = true;
 inline constexpr bool kStageTsc = false;
 #endif
 
-/// A number with one writer: the add is a plain load and store, never a locked instruction.
+/// A counter with one writer: adding is a plain load and store, never a locked instruction.
 class Counter {
 public:
     /// Only the owning worker calls this.
     void add(std::uint64_t amount) noexcept {
         value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
     }
-    /// Any thread; may be a few packets behind.
+    /// Any thread; may be a few packets late.
     [[nodiscard]] std::uint64_t read() const noexcept {
         return value_.load(std::memory_order_relaxed);
     }
@@ -270,11 +271,11 @@ private:
     std::atomic<std::uint64_t> value_{0}; // writer: one worker; reader: control, relaxed
 };
 
-/// All that one worker counts. Writer: that worker; reader: the control plane, at any time.
+/// All counters of one worker. Writer: that worker; reader: the control plane, at any time.
 struct alignas(64) WorkerCounters {
     std::array<Counter, kOutcomeCount> outcomes;
     std::array<Counter, kWorkerCounterCount> values;
-    std::array<Counter, kStageCount> stage_tsc;  ///< of busy rounds; 0 unless kStageTsc
+    std::array<Counter, kStageCount> stage_tsc;  ///< for busy rounds; 0 unless kStageTsc
     std::array<Counter, kMaxBackends> forwarded; ///< by BackendId: packets sent to it
     std::array<Counter, kMaxBackends> returned;  ///< by BackendId: packets from it sent on
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// datagram: lays out a UDP datagram in an Ethernet frame, for what Viaduct sends of its own: health
-// probes and replies.
+// datagram: lays out a UDP datagram in an Ethernet frame, for frames that Viaduct sends itself:
+// health probes and replies.
 //
 // Spec:  RFC 791 §3.1 (IPv4), RFC 768 (UDP), RFC 1071 (checksums), RFC 6864 §4.1 (identification).
 #pragma once
@@ -24,12 +24,12 @@ struct DatagramHeaders {
     Endpoint source;
     Endpoint destination;
     std::uint8_t tos = 0; ///< DSCP and ECN
-    /// Has no meaning in a datagram that must not be fragmented, which this one is.
+    /// Has no meaning here, because the datagram must not be fragmented.
     Be16 identification{};
 };
 
-/// Writes the headers in front of a payload, which is in its place already, with both checksums.
-/// `frame` is the whole frame: kUdpHeadersSize bytes and the payload, at most 65,549 in all.
+/// Writes the headers in front of a payload that is already in place, with both checksums. `frame`
+/// is the whole frame: kUdpHeadersSize bytes and the payload, at most 65,549 in all.
 void write_headers(std::span<std::byte> frame, const DatagramHeaders& headers) noexcept;
 
 } // namespace viaduct

@@ -8,7 +8,8 @@
 
 namespace viaduct {
 
-/// A mistake or a lack the operator can mend. The text is one line: what, where, what to do.
+/// A mistake or a missing resource that the operator can fix. The text is one line: what, where,
+/// what to do.
 class Error : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;

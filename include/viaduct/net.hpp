@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// net: addresses and the headers on the wire.
+// net: addresses, and the headers of packets.
 //
-// Network order is a type (Be16, Be32, alignment 1), host order a plain integer; the only way from
-// one to the other is through them. Header structs have alignment 1 and can be laid over a frame.
+// Values in network order have types of their own (Be16, Be32, alignment 1); host order is a plain
+// integer. These types are the only conversion. Header structs have alignment 1 and can be laid
+// over a frame.
 // Spec:  RFC 791 (IPv4), RFC 768 (UDP), IEEE 802.3 and 802.1Q (Ethernet).
 #pragma once
 
@@ -29,13 +30,13 @@ enum class PortId : std::uint8_t {};
 enum class WorkerId : std::uint8_t {};
 enum class VipId : std::uint16_t {};
 enum class PoolId : std::uint16_t {};
-enum class BackendId : std::uint16_t {}; ///< one numbering over all pools; stable while we run
+enum class BackendId : std::uint16_t {}; ///< numbered over all pools; stable while the process runs
 
 inline constexpr std::size_t kMaxPorts = 16;
 inline constexpr std::size_t kMaxWorkers = 64;
 inline constexpr std::size_t kMaxBackends = 4096; ///< over all pools
 
-/// 16 bits in network order, as they stand in a packet.
+/// 16 bits in network order, as in a packet.
 struct Be16 {
     std::array<std::uint8_t, 2> bytes{};
 
@@ -49,7 +50,7 @@ struct Be16 {
     bool operator==(const Be16&) const = default;
 };
 
-/// 32 bits in network order, as they stand in a packet.
+/// 32 bits in network order, as in a packet.
 struct Be32 {
     std::array<std::uint8_t, 4> bytes{};
 
@@ -70,7 +71,7 @@ struct MacAddr {
     std::array<std::uint8_t, 6> bytes{};
 
     [[nodiscard]] constexpr bool is_multicast() const noexcept { return (bytes[0] & 1) != 0; }
-    /// Word by word: the default one calls memcmp for six bytes.
+    /// Compares 16-bit words: the default operator calls memcmp for six bytes.
     constexpr bool operator==(const MacAddr& other) const noexcept {
         const auto mine = std::bit_cast<std::array<std::uint16_t, 3>>(bytes);
         const auto theirs = std::bit_cast<std::array<std::uint16_t, 3>>(other.bytes);
@@ -105,7 +106,7 @@ struct Endpoint {
     auto operator<=>(const Endpoint&) const = default;
 };
 
-/// "192.0.2.1"; nothing when `text` is anything else (no leading zeros, no short forms).
+/// Reads "192.0.2.1"; empty for any other text (no leading zeros, no short forms).
 [[nodiscard]] constexpr std::optional<Ipv4Addr> parse_ipv4(std::string_view text) noexcept {
     std::uint32_t value = 0;
     std::size_t at = 0;
@@ -126,7 +127,7 @@ struct Endpoint {
     return Ipv4Addr{value};
 }
 
-/// "02:00:00:00:01:01", either letter case; nothing when `text` is anything else.
+/// Reads "02:00:00:00:01:01" in either letter case; empty for any other text.
 [[nodiscard]] constexpr std::optional<MacAddr> parse_mac(std::string_view text) noexcept {
     constexpr auto kHex = [](char c) -> int {
         if (c >= '0' && c <= '9') return c - '0';
@@ -158,7 +159,7 @@ struct EtherHeader {
 };
 static_assert(sizeof(EtherHeader) == 14 && alignof(EtherHeader) == 1);
 
-struct VlanTag { ///< what follows an ether_type of kEtherTypeVlan or kEtherTypeQinq
+struct VlanTag { ///< follows an ether_type of kEtherTypeVlan or kEtherTypeQinq
     Be16 control;
     Be16 ether_type;
 };
@@ -186,7 +187,7 @@ struct UdpHeader {
 };
 static_assert(sizeof(UdpHeader) == 8 && alignof(UdpHeader) == 1);
 
-struct IcmpHeader { ///< of an error: the IP header and 8 bytes of what it is about follow (RFC 792)
+struct IcmpHeader { ///< of an error; IP header and 8 bytes of the quoted packet follow (RFC 792)
     std::uint8_t type;
     std::uint8_t code;
     Be16 checksum;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// next_hops: which port and which MAC lead to an address. Immutable once published.
+// next_hops: the port and MAC that lead to an address. Immutable once published.
 //
-// A table of its own, apart from the Snapshot, so that an ARP change republishes nothing else.
-// Made by the control plane from the kernel's routes and neighbours; read by the workers.
-// Cost:  a backend is one index; a client one binary search and one hash probe.
+// Separate from the Snapshot, so that an ARP change republishes nothing else. The control plane
+// builds it from the kernel's routes and neighbours; the workers read it.
+// Cost:  one index for a backend; one binary search and one hash probe for a client.
 #pragma once
 
 #include "viaduct/net.hpp"
@@ -21,18 +21,18 @@ namespace viaduct {
 enum class HopId : std::uint16_t {}; ///< position in NextHops::hops; the same in every later table
 
 /// The hop of a backend has the backend's number; those of gateways follow from here on. So a hop
-/// means the same to a worker that has the tables of before and the snapshot of now.
+/// means the same to a worker that has older tables and a newer snapshot.
 inline constexpr HopId kFirstGatewayHop{kMaxBackends};
 
 struct NextHop {
     PortId port{};
-    Ipv4Addr address;           ///< whose MAC it is: the backend itself or a gateway
+    Ipv4Addr address;           ///< the address of the MAC: the backend itself or a gateway
     std::optional<MacAddr> mac; ///< empty while the kernel has not resolved it
 
     bool operator==(const NextHop&) const = default;
 };
 
-/// IPv4 address on a port -> MAC, for stations on the same segment. Open addressing.
+/// Maps an IPv4 address on a port to a MAC, for stations on the same segment. Open addressing.
 class NeighbourMap {
 public:
     struct Entry {
@@ -82,7 +82,7 @@ struct Route {
     bool reachable = false;  ///< false: no route covers this range
     PortId port{};
     std::optional<HopId> gateway; ///< empty: the destination is on the link itself
-    /// A port's own default route: what leaves from a VIP goes by the VIP's gateway instead.
+    /// A default route of the port itself: packets from a VIP use the VIP's gateway instead.
     bool own_default = false;
 
     bool operator==(const Route&) const = default;
@@ -90,11 +90,11 @@ struct Route {
 
 struct NextHops {
     std::vector<NextHop> hops; ///< by HopId
-    std::vector<Route> routes; ///< sorted by `first`; the first one begins at 0.0.0.0, or empty
-    /// By PortId: what leaves from an address of the port goes by it, as the kernel's rule has it.
+    std::vector<Route> routes; ///< sorted by `first`; empty, or the first one starts at 0.0.0.0
+    /// By PortId: the gateway for packets from an address of the port, as in the kernel's rule.
     std::array<std::optional<HopId>, kMaxPorts> port_gateways{};
     NeighbourMap neighbours;
-    std::optional<MacAddr> fallback; ///< replay: the MAC of every hop nobody named
+    std::optional<MacAddr> fallback; ///< replay: the MAC of all hops without one
 
     /// The range that holds `address`; null when no route covers it.
     [[nodiscard]] const Route* route_to(Ipv4Addr address) const noexcept {
@@ -108,7 +108,8 @@ struct NextHops {
         return route.reachable ? &route : nullptr;
     }
 
-    /// Which gateway a packet from a VIP of `port` takes along `route`; empty: it is on the link.
+    /// The gateway for a packet from a VIP of `port` along `route`; empty: the destination is on
+    /// the link.
     [[nodiscard]] std::optional<HopId> gateway_from(PortId port,
                                                     const Route& route) const noexcept {
         const std::optional<HopId>& own = port_gateways[index(port)];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// pci_address: the PCI addresses in a port's device, as the kernel spells them (0000:17:00.0).
+// pci_address: the PCI addresses in a port's device, in the kernel's spelling (0000:17:00.0).
 #pragma once
 
 #include <algorithm>
@@ -15,8 +15,8 @@ namespace viaduct {
 
 inline constexpr std::string_view kOfPciAddresses = "0123456789abcdefABCDEF:.";
 
-/// The kernel's spelling of a PCI address that may have hexadecimal digits in either case, zeros in
-/// front left out, and no domain (then 0). Empty: it is none.
+/// The kernel's spelling of a PCI address, which may have either letter case, no leading zeros, and
+/// no domain (then 0). Empty: `text` is not a PCI address.
 [[nodiscard]] inline std::string pci_address(std::string_view text) {
     constexpr std::array kMost{0xffff'ffffU, 0xffU, 0x1fU, 7U};
     std::array<unsigned, 4> parts{};
@@ -35,21 +35,21 @@ inline constexpr std::string_view kOfPciAddresses = "0123456789abcdefABCDEF:.";
     return name.data();
 }
 
-/// All of them, also those within the arguments of a virtual device.
+/// All PCI addresses in a device, also those in the arguments of a virtual device.
 [[nodiscard]] inline std::vector<std::string> pci_addresses(std::string_view device) {
     std::vector<std::string> found;
     while (!device.empty()) {
         device.remove_prefix(std::min(device.find_first_of(kOfPciAddresses), device.size()));
         std::string_view word = device.substr(0, device.find_first_not_of(kOfPciAddresses));
         device.remove_prefix(word.size());
-        word.remove_prefix(std::min(word.find_first_not_of(':'), word.size())); // of "pci:"
+        word.remove_prefix(std::min(word.find_first_not_of(':'), word.size())); // after "pci:"
         if (std::string address = pci_address(word); !address.empty())
             found.push_back(std::move(address));
     }
     return found;
 }
 
-/// What DPDK calls the device: the part before the first comma; for a PCI device the kernel's
+/// DPDK's name of the device: the part before the first comma; for a PCI device the kernel's
 /// spelling of its address.
 [[nodiscard]] inline std::string device_name(std::string_view device) {
     std::string_view name = device.substr(0, device.find(','));

@@ -2,9 +2,9 @@
 //
 // snapshot: what a worker must know to forward: VIPs, pools, backends, slot tables.
 //
-// Built whole by the control plane (publish.cpp), immutable once published, read by all workers
-// through one pointer, freed when no worker can still see it. Tables that did not change are shared
-// between snapshots. Nothing that outlives a burst may keep a pointer into a snapshot: keep ids.
+// The control plane builds it (publish.cpp), publishes it through one pointer, and frees it when no
+// worker can still use it. It is immutable once published. Unchanged tables are shared between
+// snapshots. After a burst do not keep pointers into a snapshot: keep ids.
 #pragma once
 
 #include "viaduct/closed_set.hpp"
@@ -30,13 +30,13 @@ namespace viaduct {
 
 enum class ForwardMode : std::uint8_t { DsrL2, Nat };
 
-/// Code asks for the column that it means, and never for the mode.
+/// The properties of a mode. Code tests the column that it needs, never the mode.
 struct ForwardModeInfo {
     ForwardMode mode;
     std::string_view name;   ///< as in the configuration
     bool backend_owns_vip;   ///< the destination stays the VIP; else it becomes the backend's
     bool by_mac;             ///< the backend is on a port's segment and is reached by its MAC alone
-    bool returns_through_us; ///< backends' answers pass here, and leave from the VIP
+    bool returns_through_us; ///< the backends' responses pass here, and leave from the VIP
     bool decrements_ttl;     ///< we are a router (RFC 1812 §5.3.1)
     std::string_view help;
 };
@@ -71,17 +71,17 @@ using SteeringSecret = std::array<std::uint8_t, 16>;
 
 inline constexpr std::size_t kSlots = 65'536;
 
-/// Slot -> backend. Filled by the control plane (table.cpp), whatever the algorithm.
+/// Slot -> backend. The control plane fills it (table.cpp), with any algorithm.
 using SlotTable = std::array<BackendId, kSlots>;
 
 /// In a SlotTable: the slot has no owner.
 inline constexpr BackendId kNoBackend{0xffff};
 
-/// The slots on which the generations in memory do not agree: their calls may have begun elsewhere
-/// than new ones do, and are looked for in the table of calls.
+/// The slots on which the generations in memory disagree. Their calls may have started at another
+/// backend than new calls do, so they are looked up in the table of calls.
 struct Unsettled {
     std::array<std::uint64_t, kSlots / 64> bits{}; ///< slot s: bit s % 64 of word s / 64
-    /// Owners in the oldest generation in memory, of calls that nothing is remembered of.
+    /// The owners in the oldest generation in memory, for calls that are not remembered.
     std::shared_ptr<const SlotTable> old;
 
     [[nodiscard]] bool contains(std::uint32_t slot) const noexcept {
@@ -89,7 +89,7 @@ struct Unsettled {
     }
 };
 
-/// The slots of a pool that have a remembered call whose owner is not the one that the hash names.
+/// The slots of a pool that have a remembered call at another backend than the owner of the slot.
 /// Shared by all snapshots of the pool.
 class SlotMarks {
 public:
@@ -99,7 +99,7 @@ public:
     [[nodiscard]] bool contains(std::uint32_t slot) const noexcept {
         return marks_[slot].load(std::memory_order_relaxed) != 0;
     }
-    /// Any worker, before or behind the word it stands for, in the same burst.
+    /// Called by any worker, before or after it changes the call's word, in the same burst.
     void mark(std::uint32_t slot) noexcept {
         if (marks_[slot].load(std::memory_order_relaxed) == kFresh &&
             any_.load(std::memory_order_relaxed) == Any::Yes)
@@ -108,32 +108,32 @@ public:
         any_.store(Any::Yes, std::memory_order_seq_cst);
     }
 
-    /// Control (call_table_file.cpp), around a sweep of the table of calls: marks from before it
-    /// count as old from now on. Let every worker end its burst before the sweep begins, or its
-    /// word is not seen.
+    /// Starts a sweep of the table of calls: earlier marks count as old from now on. Let every
+    /// worker finish its burst before the sweep starts; otherwise the sweep may miss its word.
+    /// Control only (call_table_file.cpp).
     void begin_sweep() noexcept;
-    /// Control: old marks of slots that the sweep did not find go. No other is out of sight
-    /// meanwhile.
+    /// Removes old marks of slots that the sweep did not find. All other marks stay visible
+    /// throughout. Control only.
     void end_sweep(const std::vector<bool>& found) noexcept;
 
 private:
     static constexpr std::uint8_t kOld = 1;
     static constexpr std::uint8_t kFresh = 2;
-    enum class Any : std::uint8_t { No, Perhaps, Yes };     // perhaps: control is looking
+    enum class Any : std::uint8_t { No, Perhaps, Yes };     // perhaps: control is checking
     std::array<std::atomic<std::uint8_t>, kSlots> marks_{}; // writers: workers, control
-    std::atomic<Any> any_{Any::No};                         // the same
+    std::atomic<Any> any_{Any::No};                         // writers: workers, control
 };
 
-/// What becomes of the calls a backend has.
+/// What happens to the calls of a backend.
 enum class BackendLife : std::uint8_t {
-    Serves,   ///< they go on, whether it takes new ones or not
-    Silent,   ///< down for less than 64*T1: what belongs to a call still goes there
+    Serves,   ///< calls go on, whether it takes new ones or not
+    Silent,   ///< down for less than 64*T1: in-call messages still go there
     Dead,     ///< down for longer: OnDeadOwner decides
-    Disabled, ///< or nobody: so it does, and nothing goes there whatever it says
+    Disabled, ///< or id not in use: like Dead, but nothing ever goes there
 };
 
 struct Backend {
-    std::string name; ///< empty: nobody has this id now
+    std::string name; ///< empty: the id is not in use
     Endpoint endpoint;
     PoolId pool{};
     HopId hop{}; ///< how to reach it, in NextHops
@@ -141,28 +141,28 @@ struct Backend {
     bool is_evacuating = false; ///< it drains, leaves or has weight 0, and takes no new calls
 };
 
-/// What becomes of a message inside a call whose backend is dead.
+/// What happens to an in-call message whose backend is down.
 enum class OnDeadOwner : std::uint8_t {
-    Resteer, ///< it goes where new calls go, and nothing is remembered of that; a response, still
-             ///< to the dead backend, unless that is disabled
-    Keep,    ///< it goes to the dead backend, unless that is disabled
-    Drop,    ///< it ends as dead_owner
-    Reject,  ///< requests are answered with 481, and the rest ends as dead_owner
+    Resteer, ///< it goes where new calls go, and this is not remembered; a response still goes to
+             ///< its backend, unless that is disabled
+    Keep,    ///< it goes to its backend, unless that is disabled
+    Drop,    ///< it is dropped as dead_owner
+    Reject,  ///< requests are answered with 481, other messages are dropped as dead_owner
 };
 
 /// How long calls are remembered, in units of CallTime.
 struct CallLifetimes {
-    std::uint16_t silence = 0;      ///< since its last message
+    std::uint16_t silence = 0;      ///< since the last message of the call
     std::uint16_t cap = 0;          ///< since its first: `max_call`, at most `silence`; 0: none
-    std::uint16_t ringing = 1;      ///< for which an INVITE may go unanswered
-    std::uint16_t transaction = 1;  ///< for which a request may be repeated, rounded up
-    std::uint32_t unit_seconds = 0; ///< of CallTime; 0: what lasts is remembered like calls
+    std::uint16_t ringing = 1;      ///< how long an INVITE may be unanswered
+    std::uint16_t transaction = 1;  ///< how long a request may be repeated, rounded up
+    std::uint32_t unit_seconds = 0; ///< of CallTime; 0: soft state is remembered like calls
 
-    /// For as long as a request may be repeated, and its answer be on its way.
+    /// The time in which a request may be repeated and its response may arrive.
     [[nodiscard]] constexpr std::uint16_t once() const noexcept {
         return std::min<std::uint16_t>(silence, transaction + 1U);
     }
-    /// For that many seconds, and as long as the last request before their end may be repeated.
+    /// The given seconds, plus the time in which the last request before their end may be repeated.
     [[nodiscard]] constexpr std::uint16_t of_seconds(std::uint32_t seconds) const noexcept {
         if (unit_seconds == 0) return silence;
         const std::uint64_t units = std::uint64_t{seconds} / unit_seconds + 1 + transaction;
@@ -176,17 +176,17 @@ struct Pool {
     bool health_known = false; ///< every backend that may be used was seen up, busy or down once
     HashPrefix call_id_hash; ///< of the secret, a group derived from the pool's name, the key type
     std::shared_ptr<const SlotTable> slots; ///< owners of new calls; null: no backend is eligible
-    std::optional<VipId> nat_vip;           ///< nat: what clients see as the source of answers
+    std::optional<VipId> nat_vip;           ///< nat: what clients see as the source of responses
     std::shared_ptr<const Unsettled> unsettled{}; ///< null: all slots are settled
     std::shared_ptr<SlotMarks> marks{};           ///< null: nothing is ever remembered
     OnDeadOwner on_dead_owner = OnDeadOwner::Resteer;
-    bool shared_state = false; ///< any backend may go on with a call whose backend is down
+    bool shared_state = false; ///< any backend can continue a call whose backend is down
     CallLifetimes lifetimes{};
     std::shared_ptr<const Picker> picker{}; ///< null: the hash chooses
-    std::shared_ptr<const PoolKeys> keys{}; ///< null: the Call-ID, whatever begins
-    HashPrefix transaction_hash{};          ///< of a picker that counts work
-    bool tracks_all_calls = false;          ///< every call, wherever the hash has it
-    /// No slot's owner is all there is to know: each message is looked at closer.
+    std::shared_ptr<const PoolKeys> keys{}; ///< null: the Call-ID for all messages
+    HashPrefix transaction_hash{};          ///< for pickers that count work
+    bool tracks_all_calls = false;          ///< remembers all calls, also at their slot's owner
+    /// Every message is looked up: the owner of its slot never decides alone.
     bool always_looks_up = false;
 };
 
@@ -195,25 +195,24 @@ struct Vip {
     Endpoint endpoint;
     PoolId pool{};
     bool enabled = true;
-    /// For what clients send. Workers, explain and replay read by them. A hash pool needs the
-    /// Call-ID only.
+    /// For messages of clients, also in explain and replay. A hash pool needs the Call-ID only.
     ReadRules read_rules{Want::CallReference};
-    PortId port{}; ///< which carries it: answers to clients leave by this port's gateway
-    /// The pool that its calls began in before.
+    PortId port{}; ///< its port: responses to clients leave through this port's gateway
+    /// The pool in which its calls started earlier.
     std::optional<PoolId> previous{};
-    bool has_moved = false; ///< with `previous`: what begins goes to `pool` now
+    bool has_moved = false; ///< with `previous`: new calls go to `pool` now
     bool owns_untracked =
-        false; ///< calls that neither pool remembers began in `pool`, not `previous`
+        false; ///< unknown calls are taken to have started in `pool`, not `previous`
 };
 
-/// (address, UDP port) -> a 16-bit number. UDP port 0 stands for the address alone. Open
-/// addressing; filled before it is published, then only read.
+/// (address, UDP port) -> a 16-bit number. UDP port 0 means the address alone. Open addressing;
+/// filled before it is published, then only read.
 class EndpointIndex {
 public:
     EndpointIndex() = default;
     explicit EndpointIndex(std::size_t entries) : slots_(std::bit_ceil(entries * 2 + 2)) {}
 
-    /// Keeps the first value given for a key. At most as many keys as the constructor was told.
+    /// Keeps the first value given for a key. Insert no more keys than the constructor was given.
     void insert(Endpoint key, std::uint16_t value) {
         std::size_t at = start(key);
         while (slots_[at].used) {
@@ -243,12 +242,12 @@ private:
         return static_cast<std::size_t>(mixed >> 32) & (slots_.size() - 1);
     }
     std::vector<Slot> slots_; // at most half full, so a search always ends
-    bool empty_ = true;       // most configurations have no entry of some kind
+    bool empty_ = true;       // most configurations leave some of these indexes empty
 };
 
 struct Snapshot {
     std::uint64_t number = 0; ///< counts publications
-    /// How many calls all workers may begin to remember in a second; 0: as many as there are.
+    /// How many calls all workers may add to the table in a second; 0: no limit.
     std::uint32_t calls_a_second = 0;
     SteeringSecret secret{};
     std::vector<Vip> vips;         ///< by VipId
@@ -259,7 +258,7 @@ struct Snapshot {
     EndpointIndex vip_addresses;   ///< VIP address, UDP port 0 -> any VipId that has it
     EndpointIndex own_addresses;   ///< the balancer's own addresses, UDP port 0 -> 0
     EndpointIndex probe_endpoints; ///< the balancer's own address and probe UDP port -> 0
-    EndpointIndex probe_sources;   ///< VIPs' and backends' addresses, UDP port 0: answer probes
+    EndpointIndex probe_sources;   ///< VIP and backend addresses, UDP port 0: they answer probes
     EndpointIndex nat_backends;    ///< nat backend's address and UDP port (0: any) -> BackendId
     EndpointIndex nat_addresses;   ///< nat backend's address, UDP port 0 -> any BackendId there
 };
