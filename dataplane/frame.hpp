@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// frame: a packet as bytes, with what the stages found out about it. What they see of an mbuf.
+// frame: a packet as bytes, with the results of the stages so far. The stages see no mbufs, only
+// this.
 #pragma once
 
 #include "stage_clock.hpp"
@@ -19,42 +20,42 @@ namespace viaduct {
 
 inline constexpr std::size_t kMaxBurst = 32;
 
-/// What the stages must know of a port.
+/// The properties of a port that the stages need.
 struct PortView {
     MacAddr mac;
     std::uint32_t max_frame_bytes = 0; ///< MTU and Ethernet header, without FCS
     bool any_destination = false;      ///< replay: take frames for any destination MAC
 };
 
-/// From whom to whom a frame goes that Viaduct handles.
+/// The leg of the conversation that a frame belongs to.
 enum class Leg : std::uint8_t {
     ClientToVip,
     BackendToClient, ///< nat: returns through Viaduct
-    BackendToVip,    ///< nat: a backend calls a VIP of its like
+    BackendToVip,    ///< nat: a backend calls a VIP of a nat pool
     ProbeReply
 };
 
 struct Frame {
     std::byte* bytes = nullptr; ///< Ethernet header first; rewritten in place
-    std::uint32_t length = 0;   ///< bytes from there that may be touched
+    std::uint32_t length = 0;   ///< bytes from there that may be accessed
     PortId rx_port{};
     Leg leg = Leg::ClientToVip; // by classify, as are the offsets below
     std::uint16_t udp_offset = 0;
     std::uint16_t payload_length = 0; ///< by the UDP header; the frame may be padded beyond it
-    std::optional<VipId> vip;         ///< whose VIP it is for, or leaves from
+    std::optional<VipId> vip;         ///< the VIP it is for, or leaves from
     std::optional<PoolId> pool;
-    std::optional<BackendId> backend; ///< by classify the nat backend that sent it; by steer
+    std::optional<BackendId> backend; ///< by classify: its nat sender; by steer: its receiver
     std::uint32_t slot = 0;           // by steer
-    bool is_rejected = false;         ///< by steer: answered instead of sent on
-    bool is_guess = false;            ///< by rewrite: to a MAC that the kernel does not know
-    bool is_stranger = false;         ///< by classify: answers a probe from an address unknown
+    bool is_rejected = false;         ///< by steer: answered instead of forwarded
+    bool is_guess = false;            ///< by rewrite: sent to a MAC that the kernel does not know
+    bool is_stranger = false;         ///< by classify: answers a probe from an unknown address
     PortId tx_port{};                 // by rewrite
-    Ipv4Addr next_hop;                // by rewrite: whose MAC it needs
-    SipDigest digest;                 // by parse; as it is here for answers of a nat backend
+    Ipv4Addr next_hop;                // by rewrite: the station whose MAC it needs
+    SipDigest digest;                 // by parse; default for responses of a nat backend
 
     static constexpr std::size_t kIpOffset = sizeof(EtherHeader);
 
-    /// Lays a header over the frame. The caller has checked that it lies within `length`.
+    /// Lays a header over the frame. The caller has checked that it is within `length`.
     template <typename Header> [[nodiscard]] Header& header_at(std::size_t offset) noexcept {
         return *reinterpret_cast<Header*>(bytes + offset);
     }
@@ -63,17 +64,17 @@ struct Frame {
     }
 };
 
-/// Up to kMaxBurst packets on their way through the stages together.
+/// Up to kMaxBurst packets that pass the stages together.
 struct Burst {
     std::array<Frame, kMaxBurst> frames;
     std::array<Outcome, kMaxBurst> outcomes;  ///< valid for frames that are no longer live
-    std::array<std::uint8_t, kMaxBurst> live; ///< positions of frames no stage has ended yet
+    std::array<std::uint8_t, kMaxBurst> live; ///< positions of frames without an outcome yet
     std::size_t count = 0;
     std::size_t live_count = 0;
     struct {
-        std::uint32_t remembered = 0; ///< calls that this burst began to remember
-        std::uint32_t table_full = 0; ///< or would have, had there been room
-        std::uint32_t flooded = 0;    ///< or would have, had fewer begun just now
+        std::uint32_t remembered = 0; ///< calls that this burst added to the table
+        std::uint32_t table_full = 0; ///< calls not added: the table was full
+        std::uint32_t flooded = 0;    ///< calls not added: too many started
     } calls;
     StageClock clock;
 };

@@ -16,7 +16,8 @@ namespace viaduct {
 namespace {
 
 constexpr std::size_t kCacheLine = 64;
-/// Lines of payload fetched ahead of parsing: the Call-ID of most messages lies in them.
+/// Cache lines of payload that are prefetched before parsing: in most messages they include the
+/// Call-ID.
 constexpr std::size_t kPayloadLines = 6;
 
 template <typename Work> void run_stage(Burst& burst, Stage stage, Work work) noexcept {
@@ -32,36 +33,35 @@ template <typename Work> void run_stage(Burst& burst, Stage stage, Work work) no
     burst.clock.charge(stage);
 }
 
-/// Everything that steering may ask, by the VIP's other rules.
+/// Reads everything that steering may need; the VIP's other rules apply.
 SipDigest read_all(const Snapshot& snapshot, const Frame& frame) noexcept {
     ReadRules rules = snapshot.vips[index(*frame.vip)].read_rules;
     rules.want = kWantForCalls;
     return read_digest(frame.payload(), rules);
 }
 
-/// Whether what is sent may begin a call. Nearly all that a nat backend sends are answers.
+/// Whether the payload may be a request. Nearly all messages of nat backends are responses.
 bool may_be_request(std::span<const std::byte> payload) noexcept {
     constexpr std::string_view kResponse = "SIP/2.0 ";
     return payload.size() > kResponse.size() &&
            std::memcmp(payload.data(), kResponse.data(), kResponse.size()) != 0;
 }
 
-/// Of what is no request.
+/// Whether a message that is not a request is a final response.
 bool is_final_answer(std::span<const std::byte> payload) noexcept {
-    constexpr std::size_t kStatus = 8; // behind "SIP/2.0 "
+    constexpr std::size_t kStatus = 8; // after "SIP/2.0 "
     return payload.size() > kStatus && payload[kStatus] >= std::byte{'2'};
 }
 
-/// Whether it matters what backends have answered.
+/// Whether responses of the pool's backends are counted.
 bool counts_work(const Snapshot& snapshot, PoolId id) noexcept {
     const Pool& pool = snapshot.pools[index(id)];
     return pool.picker && pool.picker->counts_work();
 }
 
-/// Fills in what later stages need of the message. Of a nat backend's answers they need nothing.
+/// Fills in what later stages need of the message. Most responses of nat backends are not read.
 void parse(const Snapshot& snapshot, Frame& frame) noexcept {
-    // Probes go out with a Call-ID and a branch that nobody else knows: an answer has to match
-    // both.
+    // Only Viaduct knows the Call-ID and branch of a probe: a response must match both.
     constexpr ReadRules kProbeRules{Want::TopVia | Want::FirstLine, true};
     switch (frame.leg) {
     case Leg::ClientToVip:
@@ -81,7 +81,7 @@ void parse(const Snapshot& snapshot, Frame& frame) noexcept {
     }
 }
 
-/// Whether the table of calls or the slots are asked about it.
+/// Whether the frame is steered by the table of calls or the slots.
 bool is_steered(const Frame& frame) noexcept {
     switch (frame.leg) {
     case Leg::ClientToVip:
@@ -96,13 +96,13 @@ bool is_steered(const Frame& frame) noexcept {
     return false;
 }
 
-/// The keyed hashes of a burst. What they lead to is fetched side by side: slots as soon as they
-/// are known, lines of the table of calls all at once, so that their page walks overlap.
+/// The keyed hashes of a burst, and prefetching of what they lead to: slots as soon as they are
+/// known, lines of the table of calls all at once, so that their page walks overlap.
 class Keys {
 public:
     void add(const Snapshot& snapshot, const Frame& frame, std::size_t at) noexcept {
         const bool is_refused = frame.digest.call_id.empty() || frame.digest.defect != Defect::None;
-        if (!is_steered(frame) || is_refused) return; // a flood of those costs nothing more
+        if (!is_steered(frame) || is_refused) return; // a flood of these costs nothing more
         const Pool& pool = snapshot.pools[index(*frame.pool)];
         const std::uint64_t hash = steering_hash(pool, frame.digest);
         const std::uint32_t slot = slot_of(hash);
@@ -113,12 +113,12 @@ public:
     void fetch_calls(const CallTable& calls) const noexcept {
         calls.prefetch(std::span(looked_up_).first(count_));
     }
-    /// Of a frame that is steered and was admitted.
+    /// The hash of a frame that is steered and was admitted.
     [[nodiscard]] std::uint64_t of(std::size_t at) const noexcept { return hashes_[at]; }
 
 private:
     std::array<std::uint64_t, kMaxBurst> hashes_;
-    std::array<std::uint64_t, kMaxBurst> looked_up_; ///< those in the table of calls
+    std::array<std::uint64_t, kMaxBurst> looked_up_; ///< those to look up in the table of calls
     std::size_t count_ = 0;
 };
 
@@ -143,11 +143,11 @@ std::optional<Outcome> choose_backend(const PipelineView& view,
     const bool settled = pool.health_known && pool.slots && is_settled(pool, frame.slot);
     const bool may_name = frame.digest.may_reference_call && may_reference_call(frame.payload());
     if (frame.leg == Leg::ClientToVip && settled && !may_name) [[likely]] {
-        frame.backend = (*pool.slots)[frame.slot]; // as steer() has it
+        frame.backend = (*pool.slots)[frame.slot]; // the same as steer() would choose
         return std::nullopt;
     }
     const Want read = view.snapshot.vips[index(*frame.vip)].read_rules.want;
-    if (frame.leg == Leg::ClientToVip && read != kWantForCalls) // so far only for its Call-ID
+    if (frame.leg == Leg::ClientToVip && read != kWantForCalls) // only the Call-ID was read so far
         frame.digest = read_all(view.snapshot, frame);
     const Ipv4Addr source{frame.header_at<Ipv4Header>(Frame::kIpOffset).source.host()};
     const ReceivedMessage received{frame.payload(), source};
@@ -168,12 +168,13 @@ std::optional<Outcome> choose_backend(const PipelineView& view,
     burst.calls.remembered += steering.remembered ? 1 : 0;
     burst.calls.table_full += steering.table_full ? 1 : 0;
     burst.calls.flooded += steering.flooded ? 1 : 0;
-    if (frame.leg == Leg::BackendToClient) return std::nullopt; // its way is known
+    if (frame.leg == Leg::BackendToClient) return std::nullopt; // its destination is known
     frame.pool = steering.pool;
     frame.slot = steering.slot;
     if (frame.leg == Leg::BackendToVip) take_answer(steering.pool);
     if (steering.backend) {
-        // By value: what was stored in parts just now and is loaded whole waits for the stores.
+        // By value: parts that were just stored and are loaded as a whole would wait for the
+        // stores.
         frame.backend = *steering.backend;
         return std::nullopt;
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // stage_clock: charges a worker's TSC ticks to the stage that used them, in a build with
-// -Dstage_tsc=true. In any other it does nothing and costs nothing.
+// -Dstage_tsc=true. In other builds it does nothing and costs nothing.
 //
-// A stamp of its own costs some 20 ticks. It does not wait for what was begun before it, so a few
-// ticks of a stage can show in the next one; over many bursts the sum is right.
+// One stamp costs some 20 ticks. It does not wait for earlier instructions to finish, so a few
+// ticks of a stage can be charged to the next one; over many bursts the sum is right.
 #pragma once
 
 #include "viaduct/counters.hpp"
@@ -16,7 +16,7 @@ namespace viaduct {
 
 class StageClock {
 public:
-    /// All ticks since the last charge were this stage's.
+    /// Charges all ticks since the last charge to this stage.
     void charge(Stage stage) noexcept {
         if constexpr (kStageTsc) {
             const std::uint64_t now = stamp();
@@ -25,8 +25,8 @@ public:
         }
     }
 
-    /// Ends a round of the worker's loop: adds what was charged in it to the counters, or forgets
-    /// it, as no stage worked in an idle round.
+    /// Ends a round of the worker's loop. Adds its charges to the counters, or discards them after
+    /// an idle round, in which no stage worked.
     void end_round(bool busy, WorkerCounters& counters) noexcept {
         if constexpr (kStageTsc) {
             charge(Stage::Rest);

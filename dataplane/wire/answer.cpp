@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::string_view kStatusLine = "SIP/2.0 481 No Such Call\r\n";
 
-/// Text of bounded length.
+/// A text of limited length.
 class Writer {
 public:
     explicit Writer(std::size_t limit) noexcept : limit_(std::min(limit, text_.size())) {}
@@ -63,7 +63,7 @@ bool is_rport(std::string_view name) noexcept {
     return true;
 }
 
-/// The first Via of a field, with what its receiver adds: where it really came from.
+/// Writes the top Via field, with the source address that a receiver adds to its first value.
 void put_top_via(Writer& out, std::string_view field, std::string_view first, Endpoint source) {
     const Via via = read_via(first);
     const auto* const end = first.data() + first.size();
@@ -85,7 +85,7 @@ void put_top_via(Writer& out, std::string_view field, std::string_view first, En
     put_until(field.data() + field.size());
 }
 
-/// RFC 3261 §8.2.6.2: the To of an answer has a tag, the same for a repeated request.
+/// Writes To with a tag (RFC 3261 §8.2.6.2); the tag is the same for a retransmission.
 void put_to(Writer& out, const Snapshot& snapshot, std::string_view to, std::string_view call_id) {
     out << "To: " << to;
     if (read_name_addr(to).tag().empty())
@@ -93,7 +93,7 @@ void put_to(Writer& out, const Snapshot& snapshot, std::string_view to, std::str
     out << "\r\n";
 }
 
-/// Empty: the request cannot be answered. Else the port that the answer goes to.
+/// Writes the response; returns the UDP port it goes to. 0: the request cannot be answered.
 std::uint16_t put_answer(Writer& out,
                          const Snapshot& snapshot,
                          const SipMessage& message,
@@ -123,7 +123,8 @@ std::uint16_t put_answer(Writer& out,
     out << "Call-ID: " << message.call_id() << "\r\nCSeq: " << cseq->value
         << "\r\nContent-Length: 0\r\n\r\n";
     constexpr std::uint16_t kSipPort = 5060;
-    // A nat backend names the VIP in its Via: that is where it sent from, for everybody else.
+    // A nat backend names the VIP in its Via, because other stations see its messages come from
+    // there.
     if (via->has_rport() || via->host().ipv4() == vip) return source.udp_port;
     const Number port = via->port();
     return port.has_value() ? static_cast<std::uint16_t>(port.value) : kSipPort;

@@ -8,7 +8,7 @@ namespace {
 constexpr std::uint16_t kFragmentBits = 0x3fff; // more-fragments flag and offset, RFC 791 §3.1
 constexpr std::uint16_t kFragmentOffset = 0x1fff;
 
-/// A tagged frame is only looked at to tell "for a VIP" (its own outcome) from "not ours".
+/// Finds the outcome of a tagged frame: packets for a VIP have their own, other frames are punted.
 Outcome classify_tagged(const Snapshot& snapshot, Frame& frame, std::uint16_t ether_type) noexcept {
     std::size_t offset = sizeof(EtherHeader);
     while (ether_type == kEtherTypeVlan || ether_type == kEtherTypeQinq) {
@@ -24,7 +24,8 @@ Outcome classify_tagged(const Snapshot& snapshot, Frame& frame, std::uint16_t et
     return for_vip && ip.protocol == kIpProtocolUdp ? Outcome::Vlan : Outcome::Punted;
 }
 
-/// An ICMP error that quotes a probe is word of its backend; `udp_offset` is then the quoted one.
+/// Handles an ICMP error. If it quotes a probe it is a report about its backend; `udp_offset` is
+/// then that of the quoted packet.
 Outcome classify_icmp(const Snapshot& snapshot,
                       Frame& frame,
                       std::size_t offset,
@@ -50,7 +51,8 @@ Outcome classify_icmp(const Snapshot& snapshot,
     return Outcome::ProbeAnswer;
 }
 
-/// The frame holds a whole UDP datagram between these endpoints: whose is it?
+/// Determines the leg of a whole UDP datagram between these endpoints, or the outcome of foreign
+/// traffic.
 std::optional<Outcome>
 find_owner(const Snapshot& snapshot, Endpoint source, Endpoint destination, Frame& frame) noexcept {
     auto sender = snapshot.nat_backends.find(source);
@@ -59,7 +61,7 @@ find_owner(const Snapshot& snapshot, Endpoint source, Endpoint destination, Fram
     if (const auto vip = snapshot.vip_by_endpoint.find(destination)) {
         frame.vip = VipId{*vip};
         frame.pool = snapshot.vips[*vip].pool;
-        // Backends of a dsr-l2 pool answer whoever calls themselves.
+        // Backends of a dsr-l2 pool answer their callers directly.
         const auto is_nat = [&](PoolId pool) {
             return info_of(snapshot.pools[index(pool)].mode).returns_through_us;
         };
@@ -69,7 +71,7 @@ find_owner(const Snapshot& snapshot, Endpoint source, Endpoint destination, Fram
         if (sender && nat) frame.backend = BackendId{*sender};
         return std::nullopt;
     }
-    if (snapshot.probe_endpoints.find(destination)) { // from wherever: health says what is wrong
+    if (snapshot.probe_endpoints.find(destination)) { // from any address, for health to report
         frame.leg = Leg::ProbeReply;
         frame.is_stranger = !snapshot.probe_sources.find({source.address, 0});
         return std::nullopt;
@@ -122,7 +124,7 @@ classify(const Snapshot& snapshot, const PortView& port, Frame& frame) noexcept 
         if (snapshot.vip_addresses.find({destination, 0}) ||
             (snapshot.nat_addresses.find({source, 0}) && !is_own))
             return Outcome::Fragment;
-        // Of an answer to a probe the first fragment says all that is asked.
+        // Of a fragmented probe response only the first fragment is needed.
         if (!is_own || (fragment & kFragmentOffset) != 0) return Outcome::Punted;
     }
     const std::size_t udp_bytes = total_bytes - header_bytes;

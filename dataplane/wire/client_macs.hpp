@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// client_macs: by which MAC a client on one of our segments has just sent, for the answer that
-// comes before the kernel knows it.
+// client_macs: the MAC from which a client on a link has recently sent, for responses that leave
+// before the kernel knows it.
 //
-// What the kernel's neighbour table says goes first, and it is asked as soon as an entry is used:
-// so an entry that somebody forged with another's address serves for the milliseconds until ARP has
-// an answer. A backend's answer may meet another worker than the request did: all share the table,
-// without locks.
+// The kernel's neighbour table comes first, and is asked as soon as an entry is used: a forged
+// entry is used only for the milliseconds until ARP has an answer. A backend's response may be
+// handled by another worker than the request: all workers share the table, without locks.
 //
 // Cost:  one cache line a request from a client on the link; 256 KB.
 #pragma once
@@ -23,17 +22,19 @@ namespace viaduct {
 
 class ClientMacs {
 public:
-    /// In units of the caller's clock, some 32 s: what may be answered is answered by then (64*T1).
+    /// In units of the caller's clock, some 32 s: every transaction has finished by then (64*T1).
     static constexpr std::uint32_t kLifetime = 64;
     static constexpr std::size_t kEntries = 1U << 14;
 
-    /// Any thread. `now`: any clock of half a second to a second that all threads share.
+    /// Notes the MAC of a client. Any thread. `now`: any clock with units of half a second to a
+    /// second that all threads share.
     void note(PortId port, Ipv4Addr address, const MacAddr& mac, std::uint32_t now) noexcept {
         const Place place(port, address);
         Entry& entry = entries_[place.at];
         const std::uint64_t sender = place.sender(now);
         const std::uint64_t by = place.by(mac);
-        // Most have sent before, in this unit: a line that nobody writes stays with all readers.
+        // Most clients have sent before, in this unit: a line that no thread writes stays in all
+        // caches.
         if (entry.by.load(std::memory_order_relaxed) != by)
             entry.by.store(by, std::memory_order_relaxed);
         if (entry.sender.load(std::memory_order_relaxed) != sender)
@@ -55,11 +56,12 @@ public:
         const Entry& entry = entries_[place.at];
         const std::uint64_t sender = entry.sender.load(std::memory_order_relaxed);
         const std::uint64_t by = entry.by.load(std::memory_order_relaxed);
-        // A thread whose clock is a moment ahead may have noted it: one unit more on both sides.
+        // A thread whose clock is slightly ahead may have noted it: one unit more on both sides.
         const std::uint32_t age = (now + 1 - static_cast<std::uint32_t>(sender)) & kTimeMask;
         if ((sender & ~std::uint64_t{kTimeMask}) != place.sender(0) || age > kLifetime + 1)
             return std::nullopt;
-        // Two threads may have written one word each: the MAC carries a part of the hash, too.
+        // Two threads may have written one word each: the MAC word holds a part of the hash to
+        // detect it.
         if ((by & 0xffff) != place.check) return std::nullopt;
         MacAddr mac;
         for (std::size_t i = 0; i < mac.bytes.size(); ++i)
@@ -71,7 +73,7 @@ private:
     static constexpr std::uint32_t kTimeMask = 0xff'ffff;
 
     struct Entry {
-        std::atomic<std::uint64_t> sender{0}; ///< address, port, time; 0: nobody
+        std::atomic<std::uint64_t> sender{0}; ///< address, port, time; 0: empty
         std::atomic<std::uint64_t> by{0};     ///< MAC, part of the hash
     };
     struct Place {

@@ -10,12 +10,12 @@ namespace {
 
 constexpr std::size_t kIpOffset = sizeof(EtherHeader);
 constexpr std::size_t kUdpOffset = kIpOffset + sizeof(Ipv4Header);
-/// In an IPv4 header: source and destination, which are next to each other.
+/// The source and destination addresses, which are adjacent in an IPv4 header.
 constexpr std::size_t kAddressesOffset = 12;
 constexpr std::size_t kAddressesSize = 8;
 
-/// Sum of 16-bit words; an odd last byte is padded with zero (RFC 1071 §1). No sum of a datagram
-/// overflows 32 bits.
+/// The sum of 16-bit words; an odd last byte is padded with zero (RFC 1071 §1). No sum of a
+/// datagram overflows 32 bits.
 std::uint32_t sum_of(std::span<const std::byte> bytes) noexcept {
     std::uint32_t sum = 0;
     for (std::size_t i = 0; i < bytes.size(); ++i)
@@ -59,7 +59,7 @@ void write_headers(std::span<std::byte> frame, const DatagramHeaders& headers) n
     UdpHeader udp{
         Be16(headers.source.udp_port), Be16(headers.destination.udp_port), Be16(udp_size), Be16(0)};
     put(frame, kUdpOffset, udp);
-    // The pseudo header is both addresses, the protocol and the length once more.
+    // The pseudo header consists of both addresses, the protocol and the length again.
     const std::uint16_t sum =
         checksum_of(sum_of(frame.subspan(kIpOffset + kAddressesOffset, kAddressesSize)) +
                     kIpProtocolUdp + udp_size + sum_of(frame.subspan(kUdpOffset)));

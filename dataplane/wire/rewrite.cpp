@@ -30,7 +30,7 @@ std::optional<Hop> client_hop(const NextHops& next_hops, PortId from, Ipv4Addr c
     return Hop{gateway.port, gateway.address, gateway.mac ? &*gateway.mac : nullptr};
 }
 
-/// Keeps the MAC of a client on the segment for the answer. Most come by a gateway.
+/// Remembers the MAC of a client on the link for the response. Most clients come through a gateway.
 void note_client(const NextHops& next_hops, const Frame& frame, const Clients& clients) noexcept {
     const auto& ether = *reinterpret_cast<const EtherHeader*>(frame.bytes);
     const auto& ip = *reinterpret_cast<const Ipv4Header*>(frame.bytes + Frame::kIpOffset);
@@ -46,7 +46,7 @@ void note_client(const NextHops& next_hops, const Frame& frame, const Clients& c
         clients.macs->note(frame.rx_port, client, ether.source, clients.now);
 }
 
-/// Replaces an address and a UDP port, and brings both checksums after it.
+/// Replaces an address and a UDP port, and updates both checksums.
 void translate(Frame& frame, Be32& address, Be16& udp_port, Endpoint to) noexcept {
     auto& ip = frame.header_at<Ipv4Header>(Frame::kIpOffset);
     auto& udp = frame.header_at<UdpHeader>(frame.udp_offset);
@@ -60,7 +60,7 @@ void translate(Frame& frame, Be32& address, Be16& udp_port, Endpoint to) noexcep
     sum = updated_checksum(sum, low(from_address), low(to.address.value));
     ip.checksum = Be16(sum);
 
-    if (udp.checksum != Be16(0)) { // zero: the sender made none (RFC 768), and none it stays
+    if (udp.checksum != Be16(0)) { // zero: the sender made none (RFC 768); it stays absent
         sum = udp.checksum.host();
         sum = updated_checksum(sum, high(from_address), high(to.address.value));
         sum = updated_checksum(sum, low(from_address), low(to.address.value));
@@ -127,7 +127,7 @@ std::optional<Outcome> rewrite(const Snapshot& snapshot,
     ether.source = port.mac;
     if (mode.decrements_ttl) decrement_ttl(ip);
     auto& udp = frame.header_at<UdpHeader>(frame.udp_offset);
-    // A backend answers who called it through us, so that it is seen from the VIP, too.
+    // A called backend must answer through us, so it sees the calling backend as the VIP.
     if (mode.returns_through_us &&
         (frame.leg == Leg::BackendToClient || frame.leg == Leg::BackendToVip))
         translate(frame, ip.source, udp.source_port, snapshot.vips[index(*frame.vip)].endpoint);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// rewrite: turns the frame into what leaves, in place, and says by which port.
+// rewrite: turns the frame in place into the one that leaves, and chooses its port.
 //
-// dsr-l2: both MACs, no IP or SIP byte. nat: addresses, UDP ports, TTL; checksums by incremental
-// update, so that a wrong one stays wrong and an absent UDP checksum stays absent.
+// dsr-l2: both MACs, no IP or SIP byte. nat: addresses, UDP ports, TTL. Checksums are updated
+// incrementally, so that a wrong one stays wrong and an absent UDP checksum stays absent.
 // Spec:  RFC 1624 (incremental update), RFC 768 (zero checksum), RFC 1812 §5.3.1 (TTL).
 #pragma once
 
@@ -17,14 +17,14 @@
 
 namespace viaduct {
 
-/// Whose MACs are remembered, by a clock as ClientMacs wants it.
+/// The table of client MACs, and the time on the clock that ClientMacs requires.
 struct Clients {
     ClientMacs* macs = nullptr;
     std::uint32_t now = 0;
 };
 
-/// Empty: send it by frame.tx_port. On any outcome the frame's bytes are untouched. For
-/// `NextHopUnresolved`, and where `is_guess`, tx_port and next_hop say what to resolve.
+/// Empty: send it on frame.tx_port. With any outcome the frame's bytes are unchanged. With
+/// `NextHopUnresolved`, and where `is_guess`, tx_port and next_hop name the hop to resolve.
 [[nodiscard]] std::optional<Outcome> rewrite(const Snapshot& snapshot,
                                              const NextHops& next_hops,
                                              std::span<const PortView> ports,
