@@ -26,8 +26,8 @@ constexpr std::uint8_t kFrom = 4;
 
 constexpr std::uint8_t kAnyCallId = line_class::kCallId | line_class::kCompactCallId;
 
-/// The names of the wanted fields, by a hash of their first two characters, letter case apart,
-/// without collisions. Rows of no name match no line.
+/// The names of the wanted fields, in a hash table over their first two characters in any letter
+/// case, without collisions. Rows without a name match no line.
 class FieldNames {
 public:
     struct Row {
@@ -46,7 +46,7 @@ public:
         add("from", kFrom);
         add("f", kFrom);
     }
-    /// The only name that a line that begins with these characters may have.
+    /// The only name that a line may have that starts with these characters.
     [[nodiscard]] constexpr const Row& find(std::uint64_t word) const noexcept {
         return rows_[place(word)];
     }
@@ -124,14 +124,14 @@ public:
                 if (digest_.defect != Defect::None) break;
                 list.wanted = open_classes();
                 if (list.wanted == 0) break;
-                list.next = next; // once more, and look at fewer lines
+                list.next = next; // again, but with fewer candidate lines
                 list.lines_left = lines_left;
                 list.done = list.too_many_lines = false;
                 continue;
             }
             if (list.done && !list.too_many_lines) break;
             list.wanted = open_classes();
-            if (list.wanted == 0) break; // all is known that is wanted
+            if (list.wanted == 0) break; // all wanted fields are known
             if (list.too_many_lines) digest_.defect = Defect::TooManyHeaderLines;
         }
         const bool read_all = list.done && !list.too_many_lines;
@@ -140,15 +140,15 @@ public:
     }
 
 private:
-    /// Lines that begin like a wanted field and are none ("Call-Info") cost a look each. Honest
-    /// messages have a few; more than these, or than one for so many bytes, and whole names are
-    /// looked for.
+    /// Lines that only start like a wanted field ("Call-Info") cost a check each. Real messages
+    /// have a few. With more than kOddLines, or more than one per kBytesAnOddLine bytes, the scan
+    /// switches to whole names.
     static constexpr std::size_t kOddLines = 4;
     static constexpr std::size_t kBytesAnOddLine = 16;
     static constexpr unsigned kMaxCallIds = 4;
 
-    /// Lines that may be wanted fields, those that were not looked at yet. False: there is a
-    /// defect, or there were too many odd lines.
+    /// Checks the candidate lines that were not checked yet. False: there is a defect, or there
+    /// were too many odd lines.
     bool look_at(const LineList& list) noexcept {
         for (std::size_t i = 0; i < list.count; ++i) {
             for (std::uint64_t bits = list.line_feeds[i]; bits != 0; bits &= bits - 1) {
@@ -180,7 +180,7 @@ private:
         return true;
     }
 
-    /// line_class bits of the fields still looked for.
+    /// line_class bits of the fields that are still missing.
     [[nodiscard]] std::uint8_t open_classes() const noexcept {
         unsigned open = wanted_;
         if (values_[kCallId] != 0 && rules_.lenient) open &= ~unsigned{kAnyCallId};
@@ -191,7 +191,7 @@ private:
         return static_cast<std::uint8_t>(open);
     }
 
-    /// False: from now on whole names are looked for.
+    /// False: switch to searching for whole names.
     bool odd_line(std::size_t start, unsigned cost) noexcept {
         odd_lines_ += cost;
         if (strictly_ || odd_lines_ <= kOddLines + start / kBytesAnOddLine) return true;
@@ -199,7 +199,7 @@ private:
         return false;
     }
 
-    /// Another Call-ID.
+    /// Compares a further Call-ID with the first.
     bool compare_call_id(std::size_t at) noexcept {
         if (more_call_ids_ == 0) digest_.call_id = read_.value(values_[kCallId]);
         if (++more_call_ids_ >= kMaxCallIds || read_.value(at) != digest_.call_id)
@@ -213,7 +213,7 @@ private:
         digest_.has_to_tag = !digest_.to_tag.empty();
     }
 
-    /// In the payload; 0: the field is absent.
+    /// A position in the payload; 0: the field is absent.
     [[nodiscard]] std::uint16_t place(std::uint8_t field) const noexcept {
         return values_[field] == 0 ? std::uint16_t{0}
                                    : static_cast<std::uint16_t>(text_at_ + values_[field]);
@@ -238,16 +238,16 @@ private:
 
     const ScanOps& ops_;
     std::string_view text_;
-    std::size_t text_at_; ///< in the payload
+    std::size_t text_at_; ///< position in the payload
     HeaderValues read_;
     const ReadRules& rules_;
     SipDigest& digest_;
     std::uint8_t wanted_;                 ///< line_class bits
-    std::array<std::size_t, 5> values_{}; ///< by field: behind the colon; 0: not found
+    std::array<std::size_t, 5> values_{}; ///< by field: after the colon; 0: not found
     unsigned more_call_ids_ = 0;
     std::size_t odd_lines_ = 0;
     bool strictly_ = false;
-    std::size_t looked_at_ = 0; ///< the last line that was
+    std::size_t looked_at_ = 0; ///< the last line that was checked
 };
 
 const ScanLevel best_level = [] {
@@ -270,12 +270,12 @@ void read(const ScanOps& ops,
     const std::string_view text = slice(whole, start, whole.size());
 
     const std::size_t first_end = HeaderValues(ops, text).find_line_feed(0);
-    // What begins with a letter is neither STUN nor a keep-alive: if it has a Call-ID, nobody who
-    // did not want the first line needs to know more.
+    // A payload that starts with a letter is neither STUN nor a keep-alive. If it has a Call-ID,
+    // callers that did not want the first line need no more.
     const bool may_wait = !wants(rules.want, Want::FirstLine) && !whole.empty() &&
                           is_in(kToken, whole[0]) && (whole[0] & 0x40) != 0;
     if (!may_wait && !read_first_line(whole, text, first_end, digest)) return;
-    // More line feeds behind the first line than one end no header section that has not begun.
+    // Further line feeds after the first line do not end the header section, which has not started.
     HeaderReader(ops, text, start, rules, digest).read(LineFeeds::skip(text, first_end + 1) - 1);
     if (!may_wait) return;
     digest.kind = PayloadKind::Unread;
@@ -285,7 +285,7 @@ void read(const ScanOps& ops,
 } // namespace
 
 const ScanOps& best_scan_ops =
-    scan_ops(best_level); // behind best_level: they are set in this order
+    scan_ops(best_level); // after best_level: they are initialised in this order
 
 ScanLevel best_scan_level() noexcept {
     return best_level;
@@ -317,7 +317,7 @@ HeaderValues values_of(std::span<const std::byte> payload) noexcept {
     return {best_scan_ops, {reinterpret_cast<const char*>(payload.data()), payload.size()}};
 }
 
-/// Whether there is something to read there. Who has lost the payload gets nothing.
+/// Whether there is a value to read. Without the payload nothing is read.
 bool is_there(std::uint16_t place, std::span<const std::byte> payload) noexcept {
     return place != 0 && place < payload.size();
 }
@@ -328,7 +328,7 @@ DialogTags dialog_tags(const SipDigest& digest, std::span<const std::byte> paylo
     DialogTags tags{digest.from_tag, digest.to_tag};
     const HeaderValues values = values_of(payload);
     if (is_there(digest.later.from, payload)) tags.from = values.tag(digest.later.from);
-    // Where there is none, that was found out already.
+    // If there is no tag, this is known already.
     if (digest.has_to_tag && is_there(digest.later.to, payload))
         tags.to = values.tag(digest.later.to);
     return tags;

@@ -32,10 +32,10 @@ bool read_status_line(std::string_view line, SipDigest& digest) noexcept {
     return true;
 }
 
-/// A method is a token; of a very long one only so many characters are looked at.
+/// The number of characters of a method that are checked; it must be a token.
 constexpr std::size_t kMethodLookedAt = 64;
 
-/// RFC 3261 §7.1: Method SP Request-URI SP SIP-Version. What the URI holds is not looked at.
+/// RFC 3261 §7.1: Method SP Request-URI SP SIP-Version. The content of the URI is not checked.
 bool read_request_line(std::string_view line, SipDigest& digest) noexcept {
     const std::size_t method_end = Blanks::find(line, 0);
     if (method_end == 0 || method_end == line.size()) return false;
@@ -49,12 +49,12 @@ bool read_request_line(std::string_view line, SipDigest& digest) noexcept {
     return true;
 }
 
-/// The first line of nearly every message there is: known method or three digits, single blanks,
-/// SIP/2.0 and CR LF in capitals. False: look closer.
+/// Reads the first line of nearly every message: known method or three digits, single blanks,
+/// SIP/2.0 and CR LF in capitals. False: use the full readers.
 bool read_usual_first_line(std::string_view text,
                            std::size_t line_feed,
                            SipDigest& digest) noexcept {
-    constexpr std::size_t kShortest = 13; // "SIP/2.0 200" and what follows it
+    constexpr std::size_t kShortest = 13; // "SIP/2.0 200" and the line end
     if (line_feed < kShortest) return false;
     const std::uint64_t start = word_at(text, 0);
     if (start == word_of("SIP/2.0 ")) {
@@ -73,7 +73,7 @@ bool read_usual_first_line(std::string_view text,
     if (method == Method::Other || name.after != ' ' ||
         word_at(text, version) != word_of("SIP/2.0\r"))
         return false;
-    // A URI of one character at least, one blank before it.
+    // A URI of at least one character, with one blank before it.
     if (name.count + 2 >= version || is_space(text[name.count + 1]) || text[version - 1] != ' ')
         return false;
     digest.kind = PayloadKind::Request;
@@ -81,7 +81,7 @@ bool read_usual_first_line(std::string_view text,
     return true;
 }
 
-/// What stands on a SIP port without being SIP (RFC 5626 §3.5.1, §4.4.1; RFC 5389 §6).
+/// The kind of a payload that is not SIP (RFC 5626 §3.5.1, §4.4.1; RFC 5389 §6).
 PayloadKind kind_of_other(std::string_view payload) noexcept {
     if (LineBreaks::skip(payload, 0) == payload.size() || Zeros::skip(payload, 0) == payload.size())
         return PayloadKind::KeepAlive;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// header_values: what stands in the value of a header field that was found: the value itself, its
-// tag or branch, its CSeq.
+// header_values: reads the value of a header field that was found: the value itself, its tag or
+// branch, its CSeq.
 //
-// In:    the text of a message and where a value begins in it, behind the colon. Hostile.
-// Cost:  one look at 64 or 128 bytes as a rule; linear in the length of the value, and bounded
-//        where quotes, brackets and parameters abound.
+// In:    the text of a message and where a value starts in it, after the colon. Hostile.
+// Cost:  usually one read of 64 or 128 bytes; linear in the length of the value, and limited where
+//        there are many quotes, brackets and parameters.
 // Spec:  RFC 3261 §7.3.1 (folding), §19.3 (tags), §20.16 (CSeq), §20.42 (Via), §25.1.
 //
-// One translation unit includes it: reading what nearly every message has must not cost a call.
+// Only one translation unit includes it, so that the usual cases are inlined.
 #pragma once
 
 #include "sip/scan.hpp"
@@ -32,18 +32,18 @@ namespace viaduct::header_values {
 using namespace sip_text;
 using namespace sip_words;
 
-/// Quotes, brackets and parameters of one value that are looked at: honest ones have a few. A
-/// parameter behind as many is absent.
+/// The most quotes, brackets and parameters of one value that are read: real ones have a few. A
+/// parameter after this many counts as absent.
 inline constexpr unsigned kMaxMarks = 24;
-inline constexpr std::size_t kNoTag = 0; ///< no tag begins there
+inline constexpr std::size_t kNoTag = 0; ///< there is no tag
 inline constexpr std::size_t kLookCloser = ~std::size_t{0};
 
 inline constexpr FoldedName kTag("tag");
 inline constexpr FoldedName kBranch("branch");
 
-/// RFC 3261 §20.16: 1*DIGIT LWS Method. `value` begins with its first character.
+/// Reads RFC 3261 §20.16: 1*DIGIT LWS Method. `value` starts with its first character.
 inline std::optional<CSeq> read_cseq(std::string_view value) noexcept {
-    constexpr std::size_t kDigitsLookedAt = 64; // a number has ten; zeros may stand before it
+    constexpr std::size_t kDigitsLookedAt = 64; // a number has ten; zeros may precede it
     constexpr std::uint64_t kLargest = std::numeric_limits<std::uint32_t>::max();
     std::size_t at = 0;
     std::uint64_t number = 0;
@@ -56,17 +56,17 @@ inline std::optional<CSeq> read_cseq(std::string_view value) noexcept {
     return CSeq{static_cast<std::uint32_t>(number), method_named(method)};
 }
 
-/// Up to seven digits, a blank, a method of up to eight letters, CR LF and no fold: nearly every
-/// CSeq. Empty: look closer.
+/// Reads nearly every CSeq: up to seven digits, a blank, a method of up to eight letters, CR LF and
+/// no fold. Empty: use read_cseq().
 inline std::optional<CSeq> read_usual_cseq(std::string_view text, std::size_t at) noexcept {
     const std::uint64_t start = word_at(text, at);
-    // A digit has the upper half 3, and adding 6 to it does not change that.
+    // The upper half of a digit is 3, and adding 6 does not change that.
     const std::uint64_t no_digit =
         ((start & 0xf0 * kEvery) | ((start + 0x06 * kEvery) & 0xf0 * kEvery) >> 4U) ^ 0x33 * kEvery;
     if (no_digit == 0) return std::nullopt;
     const auto digits = static_cast<unsigned>(std::countr_zero(no_digit)) / 8;
     if (digits == 0 || (start >> (8 * digits) & 0xff) != ' ') return std::nullopt;
-    // Two digits at a time, then four, then eight.
+    // Combines two digits at a time, then four, then eight.
     std::uint64_t number = (start << (64 - 8 * digits)) & 0x0f * kEvery;
     number = (number * 10 + (number >> 8U)) & 0x00ff'00ff'00ff'00ffU;
     number = (number * 100 + (number >> 16U)) & 0x0000'ffff'0000'ffffU;
@@ -82,7 +82,7 @@ inline std::optional<CSeq> read_usual_cseq(std::string_view text, std::size_t at
     return CSeq{static_cast<std::uint32_t>(number), method};
 }
 
-/// 128 bytes of a value.
+/// A mask of 128 bytes of a value.
 __extension__ using Mask128 = unsigned __int128;
 
 inline std::size_t lowest_place(std::uint64_t bits) noexcept {
@@ -94,11 +94,11 @@ inline std::size_t lowest_place(Mask128 bits) noexcept {
                     : 64 + lowest_place(static_cast<std::uint64_t>(bits >> 64U));
 }
 
-/// What of a value, 64 bytes after 64, is outside of quoted strings and <URIs>.
+/// Mask of the bytes outside quoted strings and <URIs>, 64 at a time.
 class Outside {
 public:
-    /// For the next 64 bytes, as far as they are of the value: bit i stands for byte i. Looks at
-    /// `marks_left` quotes and brackets at most, and says how many are left.
+    /// The mask of the next 64 bytes, as far as they belong to the value: bit i is byte i. Reads at
+    /// most `marks_left` quotes and brackets, and updates it.
     std::uint64_t
     next(const ValueMarks& marks, std::uint64_t before_end, unsigned& marks_left) noexcept {
         std::uint64_t outside = before_end;
@@ -106,7 +106,7 @@ public:
             (marks.quote | marks.less | marks.greater | marks.backslash) & before_end;
         if (skip_first_) rest &= ~std::uint64_t{1};
         skip_first_ = false;
-        std::uint64_t start = 1; // of what we are in, if in something
+        std::uint64_t start = 1; // of the string or URI that is open, if any
         for (; rest != 0 && marks_left > 0; rest &= rest - 1, --marks_left) {
             const std::uint64_t mark = rest & (0 - rest);
             if (within_ == Within::Nothing) {
@@ -127,7 +127,7 @@ public:
 private:
     enum class Within : std::uint8_t { Nothing, Uri, Quotes };
     Within within_ = Within::Nothing;
-    bool skip_first_ = false; ///< a backslash stands before the next 64 bytes
+    bool skip_first_ = false; ///< the byte before the next 64 is a backslash
 };
 
 /// A view of one message.
@@ -135,12 +135,12 @@ class HeaderValues {
 public:
     HeaderValues(const ScanOps& ops, std::string_view text) noexcept : ops_(ops), text_(text) {}
 
-    /// The value that begins behind the colon at `at`, white space around it dropped.
+    /// The value that starts after the colon at `at`, without surrounding white space.
     [[nodiscard]] std::string_view value(std::size_t at) const noexcept {
         std::size_t end = find_line_feed(at);
-        // A line that begins with a blank belongs to the one before (RFC 3261 §7.3.1).
+        // A line that starts with a blank continues the one before (RFC 3261 §7.3.1).
         if (end + 1 < text_.size() && is_blank(text_[end + 1])) end = end_of_folded(text_, end);
-        // Nearly always one blank before it and CR behind it.
+        // Nearly always one blank before it and CR after it.
         const std::size_t first = at < end && is_blank(text_[at]) ? at + 1 : at;
         const std::size_t last = at < end && text_[end - 1] == '\r' ? end - 1 : end;
         if (first < last && !is_space(text_[first]) && !is_space(text_[last - 1])) [[likely]]
@@ -161,8 +161,8 @@ public:
     [[nodiscard]] std::string_view branch(std::size_t at) const noexcept;
     [[nodiscard]] std::optional<CSeq> cseq(std::size_t at) const noexcept;
 
-    /// Where the first line feed from `at` on stands; the size if none. Nobody can foretell in
-    /// which sixteen bytes it is, so it looks at 64 without a branch.
+    /// The position of the first line feed from `at` on; the size if none. It is unpredictable in
+    /// which sixteen bytes it is, so 64 are read without a branch.
     [[nodiscard]] std::size_t find_line_feed(std::size_t at) const noexcept {
         for (; text_.size() - at >= 64; at += 64)
             if (const std::uint64_t found = ops_.line_feeds(text_.data() + at); found != 0)
@@ -189,9 +189,9 @@ private:
     std::string_view text_;
 };
 
-/// Where the line feed stands, from `at` on, that no blank follows; the size if none.
+/// The position of the first line feed from `at` on that no blank follows; the size if none.
 inline std::size_t HeaderValues::end_of_folded(std::string_view text, std::size_t at) noexcept {
-    // A sender may make many short lines: sixteen bytes at a time.
+    // A sender may send many short lines: sixteen bytes at a time.
     for (; text.size() - at > Blanks::kStep; at += Blanks::kStep) {
         const std::uint32_t ends =
             LineFeeds::mask(text.data() + at) & ~Blanks::mask(text.data() + at + 1);
@@ -225,9 +225,9 @@ inline ValueMarks HeaderValues::marks_at(std::size_t at) const noexcept {
     return ops_.marks(copy.data());
 }
 
-/// The value of a header parameter such as ";tag=" in the first value of the field behind the colon
-/// at `at`. Quoted strings and <URIs> are passed over; the search ends at a comma outside of them
-/// (RFC 3261 §7.3.1).
+/// The value of a header parameter such as ";tag=" in the first value of the field after the colon
+/// at `at`. Quoted strings and <URIs> are skipped; the search ends at a comma outside of them (RFC
+/// 3261 §7.3.1).
 inline std::string_view HeaderValues::find_parameter(std::size_t at,
                                                      const FoldedName& name) const noexcept {
     Outside places;
@@ -250,7 +250,7 @@ inline std::string_view HeaderValues::find_parameter(std::size_t at,
     return {};
 }
 
-/// Where the value goes on behind white space; the text's size if its line ends before.
+/// The next position after white space; the text's size if the line ends before.
 inline std::size_t HeaderValues::skip_space(std::size_t at) const noexcept {
     if (at < text_.size() && is_blank(text_[at])) ++at; // nearly always one at most
     if (at < text_.size() && text_[at] > ' ') [[likely]]
@@ -263,15 +263,15 @@ inline std::size_t HeaderValues::skip_space(std::size_t at) const noexcept {
     return end_of_folded(up_to_it, line_feed) == next ? next : text_.size();
 }
 
-/// Whether the To that begins behind the colon at `at` has a tag.
+/// Whether the To that starts after the colon at `at` has a tag.
 inline bool HeaderValues::has_tag(std::size_t at) const noexcept {
     const std::size_t usual = usual_tag(at);
     return usual == kLookCloser ? !find_parameter(at, kTag).empty() : usual != kNoTag;
 }
 
-/// Where the value of the tag begins, or kNoTag, in nearly every From and To: on one line, one
-/// <URI>, perhaps a quoted name before it, and the tag comes first behind it. Inlined twice: for
-/// those who want to know only whether there is one it costs as much as ever.
+/// The start of the tag's value, or kNoTag, in nearly every From and To: on one line, one <URI>,
+/// possibly a quoted name before it, and the tag first after it. Inlined into both
+/// callers, so that has_tag() does not pay for sharing it.
 inline std::size_t HeaderValues::usual_tag(std::size_t at) const noexcept {
     const ValueMarks first = marks_at(at);
     if (first.line_feed != 0) return usual_tag_by(first, at);
@@ -323,7 +323,7 @@ inline std::size_t HeaderValues::usual_tag_by(const BasicValueMarks<Mask>& marks
     return kLookCloser;
 }
 
-/// The parameter that begins at `at`; empty: it has another name or no value.
+/// The parameter that starts at `at`; empty: it has another name or no value.
 inline std::optional<std::string_view>
 HeaderValues::parameter_at(std::size_t at, const FoldedName& name) const noexcept {
     at = skip_space(at);

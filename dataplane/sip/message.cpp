@@ -19,35 +19,35 @@ static_assert(static_cast<unsigned>(HeaderId::Other) == 0);
 constexpr std::size_t kNoColon = ~std::size_t{0};
 
 struct LineName {
-    std::size_t colon = kNoColon; ///< kNoColon: the line is no header field
+    std::size_t colon = kNoColon; ///< kNoColon: the line is not a header field
     HeaderId id = HeaderId::Other;
 };
 
-/// The name of the header field whose first line stands from `begin` to `end`, whatever it is.
+/// Reads the name of a header field, of any form, whose first line is from `begin` to `end`.
 [[gnu::noinline]] LineName
 read_any_name(std::string_view text, std::size_t begin, std::size_t end) noexcept {
     const std::size_t colon = Run<':'>::find(slice(text, 0, end), begin);
     if (colon == end) return {};
-    std::size_t name_end = colon; // RFC 3261 §25.1, HCOLON: blanks may stand before the colon
+    std::size_t name_end = colon; // RFC 3261 §25.1, HCOLON: blanks may precede the colon
     while (name_end > begin && is_blank(text[name_end - 1]))
         --name_end;
     return {colon, header_named(slice(text, begin, name_end))};
 }
 
-/// The same for names of up to 31 characters with their colon at once behind them, as most have.
+/// The same, fast for names of up to 31 characters followed directly by their colon, as most are.
 inline LineName read_name(std::string_view text, std::size_t begin, std::size_t end) noexcept {
     constexpr std::size_t kSize = Chunk::kSize;
     if (begin + kSize > text.size()) [[unlikely]]
         return read_any_name(text, begin, end);
     const char* const bytes = text.data() + begin;
     const Chunk chunk(bytes);
-    // Where no 32 bytes are left the same 16 again: their colons count from the first ones on.
+    // If fewer than 32 bytes are left, reads the same 16 again: the colons of the first copy count.
     const char* const more = begin + 2 * kSize > text.size() ? bytes : bytes + kSize;
     const std::uint32_t colons = chunk.equal(':') | Chunk(more).equal(':') << kSize;
     const auto size = static_cast<std::size_t>(std::countr_zero(colons));
     if (colons == 0 || begin + size >= end) [[unlikely]]
         return read_any_name(text, begin, end);
-    // Before the first byte of a line there is always another one.
+    // There is always a byte before the first byte of a line.
     const char last = *(bytes + size - 1);
     if (static_cast<unsigned char>(last) <= ' ') [[unlikely]]
         return read_any_name(text, begin, end);
@@ -55,12 +55,12 @@ inline LineName read_name(std::string_view text, std::size_t begin, std::size_t 
         return {begin + size, header_named(slice(text, begin, begin + size))};
     const FoldedHeader& header = kFoldedHeaders[kNameAt[name_slot(bytes[0], last, size)]];
     const std::uint32_t equal = chunk.equal_folded(header.name.data(), header.fold.data());
-    // Which names are unknown nobody can foretell: no branch.
+    // Unknown names are unpredictable, so there is no branch.
     const unsigned known = 0U - unsigned{(~equal & header.bits) == 0};
     return {begin + size, static_cast<HeaderId>(static_cast<unsigned>(header.id) & known)};
 }
 
-/// Where the line ends that no call has given yet: before its line feed, or the text's end.
+/// The end of the next line: before its line feed, or the text's end.
 inline std::size_t next_end(std::string_view text, LineEnds& ends) noexcept {
     while (ends.taken == ends.count)
         [[unlikely]] {
@@ -99,13 +99,13 @@ SipMessage::SipMessage(std::span<const std::byte> payload) noexcept {
     const std::string_view line = trim(text_, 0, has_return ? end - 1 : end);
     if (!read_usual_line(line) && !read_status_line(line) && !read_request_line(line)) [[unlikely]]
         kind_ = read_digest(payload, {.want = Want::FirstLine, .lenient = true}).kind;
-    // More line feeds behind the first line than one end no header section that has not begun.
+    // Further line feeds after the first line do not end the header section, which has not started.
     while (end + 1 < text_.size() && text_[end + 1] == '\n')
         [[unlikely]] end = next_end(text_, ends);
     index_fields(ends, end + 1);
 }
 
-/// Notes where the fields stand that begin at `at` and beyond.
+/// Indexes the fields from `at` on.
 inline void SipMessage::index_fields(LineEnds& ends, std::size_t at) noexcept {
     static_assert(count_of<HeaderId>() <= 32, "repeated_ has a bit for each");
     const std::string_view text = text_;
@@ -125,7 +125,7 @@ inline void SipMessage::index_fields(LineEnds& ends, std::size_t at) noexcept {
                 break;
             }
             if (is_blank(first) && lines < kMaxHeaderLines) {
-                // It continues the field before, if one ends there.
+                // It continues the field before, if that one ends here.
                 if (count > 0 && rows_[count - 1].end + std::size_t{1} == begin)
                     rows_[count - 1].end = static_cast<std::uint16_t>(end);
                 continue;
@@ -150,8 +150,8 @@ inline void SipMessage::index_fields(LineEnds& ends, std::size_t at) noexcept {
     repeated_ = repeated;
 }
 
-/// The first line of nearly every message there is: known method or three digits, single blanks,
-/// SIP/2.0 in capitals. False: look closer.
+/// Reads the first line of nearly every message: known method or three digits, single blanks,
+/// SIP/2.0 in capitals. False: use the full readers.
 inline bool SipMessage::read_usual_line(std::string_view line) noexcept {
     if (line.size() < 13) return false;
     if (std::memcmp(line.data(), "SIP/2.0 ", 8) == 0) {
@@ -169,7 +169,7 @@ inline bool SipMessage::read_usual_line(std::string_view line) noexcept {
     const std::uint32_t blanks = Chunk(line.data()).equal(' ');
     const auto method_end = static_cast<std::size_t>(std::countr_zero(blanks));
     if (blanks == 0 || std::memcmp(line.data() + version - 1, " SIP/2.0", 8) != 0) return false;
-    // A URI of one character at least, and no second blank on either side of it.
+    // A URI of at least one character, without a second blank on either side.
     if (method_end + 2 >= version || is_space(line[method_end + 1]) || is_space(line[version - 2]))
         return false;
     const std::string_view method = slice(line, 0, method_end);
@@ -220,7 +220,7 @@ bool SipMessage::read_request_line(std::string_view line) noexcept {
 inline std::string_view SipMessage::value(std::size_t row) const noexcept {
     const std::size_t begin = rows_[row].colon + std::size_t{1};
     const std::size_t end = rows_[row].end;
-    // Nearly always: one blank before it, CR behind it.
+    // Nearly always: one blank before it, CR after it.
     if (end - begin >= 3 && text_[begin] == ' ' && text_[end - 1] == '\r' &&
         !is_space(text_[begin + 1]) && !is_space(text_[end - 2])) [[likely]]
         return slice(text_, begin + 1, end - 1);
@@ -239,7 +239,7 @@ HeaderField SipMessage::field(std::size_t row) const noexcept {
             slice(text_, where.begin, lines_end)};
 }
 
-/// The first row of that name from `from` on; `name` decides among those that have no number.
+/// The first row with that name from `from` on; `name` decides for fields that are not known.
 std::size_t
 SipMessage::next_row(std::size_t from, HeaderId id, std::string_view name) const noexcept {
     for (std::size_t row = from; row < count_; ++row) {
@@ -270,7 +270,7 @@ void SipMessage::ValueIterator::enter(std::size_t row) noexcept {
     if (!found_) return;
     value_ = message_->value(row);
     more_ = may_be_list(value_);
-    if (!more_) return; // as most are
+    if (!more_) return; // as with most
     list_ = Marks(value_);
     at_ = 0;
     advance();
@@ -308,7 +308,7 @@ std::optional<CSeq> SipMessage::cseq() const noexcept {
 
 namespace {
 
-/// Lets an optional make its value in place: a copy would wait for the stores it is made of.
+/// Lets an optional construct its value in place: a copy would wait for the stores of its parts.
 template <typename Value> struct MadeOf {
     Value (*read)(std::string_view) noexcept;
     std::string_view text;

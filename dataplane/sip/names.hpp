@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// names: which header field and which method a name stands for.
+// names: the header field and the method of a name.
 //
-// Cost:  one slot of a table is looked at, whatever the name.
+// Cost:  one table slot is read for any name.
 // Spec:  RFC 3261 §7.3.3 and §20 (names), RFC 3515, 3841, 3892, 4028, 6665, 8224 (their compact
 //        forms).
 #pragma once
@@ -80,13 +80,13 @@ static_assert([] {
     return ids == count_of<HeaderId>();
 }());
 
-/// Where a name is looked for. Letter case does not matter: names begin and end with letters.
+/// The table slot of a name. Letter case does not matter: names start and end with letters.
 constexpr std::size_t name_slot(char first, char last, std::size_t size) noexcept {
-    // Found by trial: these factors give every known name its own slot.
+    // Found by trial: with these factors every known name has its own slot.
     const auto letter = [](char c) { return static_cast<std::size_t>(c) & 0x1f; };
     return (letter(first) * 5 + letter(last) + size * 9) % 256;
 }
-/// By slot: which known name it may be. One comparison decides.
+/// By slot: the only known name it may be. One comparison decides.
 inline constexpr auto kNameAt = [] {
     std::array<std::uint8_t, 256> slots{};
     for (std::size_t i = 0; i < kHeaderNames.size(); ++i) {
@@ -104,14 +104,14 @@ static_assert([] {
     return found == kHeaderNames.size();
 }());
 
-/// A name and its colon as 16 bytes to compare at once.
+/// A name and its colon as 16 bytes, compared at once.
 struct FoldedHeader {
     alignas(16) std::array<char, 16> name{}; ///< in lower case, with the colon
-    std::array<char, 16> fold{};             ///< 0x20 where a letter stands
-    std::uint32_t bits = 1;                  ///< which bytes must be equal
+    std::array<char, 16> fold{};             ///< 0x20 for each letter
+    std::uint32_t bits = 1;                  ///< the bytes that must be equal
     HeaderId id = HeaderId::Other;
 };
-/// In the order of kHeaderNames. What is too long for it is looked up by header_named().
+/// In the order of kHeaderNames. Longer names are looked up by header_named().
 inline constexpr auto kFoldedHeaders = [] {
     std::array<FoldedHeader, kHeaderNames.size()> all{};
     for (std::size_t i = 0; i < all.size(); ++i) {
@@ -134,7 +134,7 @@ struct MethodRow {
     Method method = Method::Other;
 };
 constexpr std::size_t method_slot(char first, std::size_t size) noexcept {
-    return (static_cast<std::uint8_t>(first) + size * 11) % 32; // found by trial, too
+    return (static_cast<std::uint8_t>(first) + size * 11) % 32; // found by trial
 }
 inline constexpr auto kMethods = [] {
     constexpr std::array kRows = std::to_array<MethodRow>({{"INVITE", Method::Invite},

@@ -9,7 +9,7 @@ namespace viaduct {
 
 namespace {
 
-/// Where a byte of eight is a line feed: bit 7 of that byte, and perhaps bits above the first one.
+/// Finds line feeds among eight bytes: bit 7 of that byte, and possibly bits above the first one.
 std::uint64_t line_feeds_in(const char* bytes) noexcept {
     constexpr std::uint64_t kEvery = 0x0101'0101'0101'0101U;
     std::uint64_t word = 0;
@@ -19,7 +19,7 @@ std::uint64_t line_feeds_in(const char* bytes) noexcept {
     return (word - kEvery) & ~word & (kEvery * 0x80);
 }
 
-/// The classes of a line that begins with these two characters.
+/// The classes of a line that starts with these two characters.
 std::uint8_t line_class_of(char first, char second) noexcept {
     return static_cast<std::uint8_t>(kFirst.of(first) &
                                      kSecond[static_cast<std::uint8_t>(second) & 0x0fU]);
@@ -73,7 +73,7 @@ bool has_comma_scalar(const char* bytes, std::size_t size) noexcept {
     return std::memchr(bytes, ',', size) != nullptr;
 }
 
-/// Whether the line that begins there may be a Replaces, Join or Target-Dialog.
+/// Whether the line that starts there may be a Replaces, Join or Target-Dialog.
 bool may_be_reference(const char* text, std::size_t size, std::size_t line) noexcept {
     if (line + 2 >= size) return false;
     const int ahead = (text[line] | 0x20) - (text[line + 2] | 0x20);
@@ -90,7 +90,7 @@ PartMarks parts_scalar(const char* bytes, std::size_t left) noexcept {
     return with_end(marks, left);
 }
 
-/// By character: its place in NameMasks, or one behind the last.
+/// By character: its index in NameMasks, or one past the last.
 constexpr auto kNamePlaces = [] {
     std::array<std::uint8_t, 256> places{};
     places.fill(static_cast<std::uint8_t>(NameMasks::kCharacters.size()));
@@ -116,16 +116,16 @@ std::uint64_t reversed(std::uint64_t bits) noexcept {
     return (bits >> 1U & 0x5555'5555'5555'5555U) | (bits & 0x5555'5555'5555'5555U) << 1U;
 }
 
-/// Colons, and blanks that lead to one or out of the block (HCOLON, RFC 3261 §25.1).
+/// Colons, and blanks that lead to a colon or out of the block (HCOLON, RFC 3261 §25.1).
 std::uint64_t colons_behind_blanks(const NameMasks& block) noexcept {
     const std::uint64_t colons = block.of<':'>();
-    // Backwards: adding a run's first bit to the run clears it to its end.
+    // In reverse: adding the first bit of a run to the run clears it to its end.
     const std::uint64_t blanks = reversed(block.of<' '>() | block.of<'\t'>());
     const std::uint64_t first = blanks & (reversed(colons) << 1U | 1U);
     return colons | reversed(blanks & ~(blanks + first));
 }
 
-/// Bit i: this name begins at byte i + 1, and its colon follows.
+/// Bit i: this name starts at byte i + 1, and its colon follows.
 template <char... kName>
 std::uint64_t named(const NameMasks& block, std::uint64_t colons) noexcept {
     unsigned place = 0;
@@ -154,7 +154,7 @@ std::uint64_t names_in(const NameMasks& block, std::uint8_t wanted) noexcept {
 
 void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
     Scan scan(text, size, list);
-    // The line feed before it may have been the last place of a block.
+    // The line feed before it may have been the last place of the block before.
     if (list.wants_references && list.next > 0 && text[list.next - 1] == '\n')
         list.may_reference_call =
             list.may_reference_call || may_be_reference(text, size, list.next);
@@ -164,7 +164,7 @@ void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
         std::uint64_t empty = 0;
         const std::size_t places = std::min(Scan::kBlock, size - base);
         for (std::size_t i = 0; i < places; ++i) {
-            if (i % 8 == 0 && i + 8 <= places) { // eight at a time to the next line feed
+            if (i % 8 == 0 && i + 8 <= places) { // to the next line feed, by eight bytes
                 const std::uint64_t feeds = line_feeds_in(text + base + i);
                 i += feeds == 0 ? 7 : static_cast<std::size_t>(std::countr_zero(feeds)) / 8;
             }
@@ -199,16 +199,17 @@ void scan_strictly(const ScanOps& ops,
                    const char* text,
                    std::size_t size,
                    LineList& list) noexcept {
-    // The longest name, its colon and the line feed before it fit in what a block looks ahead.
+    // A block reads 8 bytes ahead: enough for the longest name, its colon and the line feed before
+    // it.
     constexpr std::size_t kPlaces = Scan::kBlock - 8;
-    list.may_reference_call = true; // who is that odd is read closer
+    list.may_reference_call = true; // such odd messages are always checked further
     const bool with_from = (list.wanted & line_class::kFrom) != 0;
     Scan scan(text, size, list);
     NameMasks block;
     for (std::size_t base = list.next; base < size && base < list.pause; base += kPlaces) {
         if (size - base >= Scan::kBlock) {
             ops.names(text + base, with_from, block);
-        } else { // nothing behind the text may be read
+        } else { // bytes after the text must not be read
             std::array<char, Scan::kBlock> copy{};
             std::memcpy(copy.data(), text + base, size - base);
             ops.names(copy.data(), with_from, block);
@@ -236,7 +237,7 @@ bool has_scan_level(ScanLevel level) noexcept {
 #if defined(__x86_64__)
     case ScanLevel::Sse42:
         return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
-    case ScanLevel::Avx2: // calls the level below, as the next one does
+    case ScanLevel::Avx2: // uses the level below, as the next one does
         return has_scan_level(ScanLevel::Sse42) && __builtin_cpu_supports("avx2") &&
                __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
     case ScanLevel::Avx512: // machines without VBMI2 lower their clock for 64-byte vectors

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// scan_block: what all levels of scan share: classes of characters, and what to do with the masks
+// scan_block: shared by all levels of scan: classes of characters, and what happens to the masks
 // that a level makes of a block of 64 bytes.
 //
-// Everything is internal to the files of one level and inlined into their code: what is compiled
-// for one level must not be called by another.
+// Everything is internal to the files of one level and inlined into their code: code that is
+// compiled for one level must not be called by another.
 #pragma once
 
 #include "sip/scan.hpp"
@@ -20,8 +20,8 @@ namespace {
 
 using Nibbles = std::array<std::uint8_t, 16>;
 
-/// A character is of the classes that both of its halves are of: two table look-ups for 16, 32 or
-/// 64 characters at a time. Not for characters above 127: those are of no class.
+/// A character is in the classes that both of its halves have: two table lookups for 16, 32 or 64
+/// characters at a time. Not for characters above 127, which are in no class.
 struct ClassTable {
     Nibbles low{};  ///< by the lower four bits
     Nibbles high{}; ///< by the upper four bits
@@ -38,7 +38,7 @@ struct ClassTable {
     }
 };
 
-/// What the first character of a line says.
+/// The classes that the first character of a line allows.
 constexpr ClassTable kFirst = [] {
     using namespace line_class;
     ClassTable table;
@@ -57,7 +57,7 @@ constexpr ClassTable kFirst = [] {
     return table;
 }();
 
-/// What the lower four bits of the second character allow.
+/// The classes that the lower four bits of the second character allow.
 constexpr Nibbles kSecond = [] {
     using namespace line_class;
     Nibbles table{};
@@ -78,7 +78,7 @@ constexpr Nibbles kSecond = [] {
     return table;
 }();
 
-/// The characters of ValueMarks, a bit for each.
+/// The characters of ValueMarks, one bit for each.
 namespace mark {
 constexpr std::uint8_t kLineFeed = 0x01;
 constexpr std::uint8_t kSemicolon = 0x02;
@@ -101,7 +101,7 @@ constexpr ClassTable kMarks = [] {
     return table;
 }();
 
-/// The characters of PartMarks, one bit for each; those of the outer ones are above the others'.
+/// The characters of PartMarks, one bit for each; the bits of outer ones are above the others.
 constexpr std::uint8_t kLastInner = 0x04;
 constexpr ClassTable kParts = [] {
     ClassTable table;
@@ -118,7 +118,7 @@ constexpr ClassTable kParts = [] {
     table.add('\\', 0x20);
     return table;
 }();
-static_assert([] { // the tables go by halves of a character
+static_assert([] { // the tables use halves of a character
     constexpr std::string_view kInner = " :=?@";
     constexpr std::string_view kOuter = "\",;<>\\";
     for (int i = 0; i < 256; ++i) {
@@ -130,10 +130,10 @@ static_assert([] { // the tables go by halves of a character
     return true;
 }());
 
-/// One scan: goes over a text in blocks of 64 places for line feeds, each with the two bytes that
-/// follow, and keeps what they brought. The last block overlaps the one before; `unseen` masks out
-/// what that one saw. Everything here is inlined into code for one level; nothing gets its address,
-/// so that it stays in registers.
+/// One scan: reads a text in blocks of 64 places for line feeds, each with the two bytes that
+/// follow, and collects the results. The last block overlaps the one before; `unseen` masks out
+/// what was read before. Everything is inlined into code for one level, and no address is taken, so
+/// that the state stays in registers.
 class Scan {
 public:
     static constexpr std::size_t kBlock = 64;
@@ -144,8 +144,8 @@ public:
           limit_(std::min(size < kReach ? 0 : size - kReach + 1, list.pause)),
           lines_left_(list.lines_left), count_(list.count) {}
 
-    /// The next block. False: the scan may pause, or fewer than 64 places are left, or the text is
-    /// too short for blocks.
+    /// Moves to the next block. False: the scan may pause, or fewer than 64 places are left, or the
+    /// text is too short for blocks.
     [[gnu::always_inline]] bool next() noexcept {
         if (end_ < limit_) [[likely]] {
             base_ = end_;
@@ -161,20 +161,20 @@ public:
     [[gnu::always_inline]] [[nodiscard]] std::size_t base() const noexcept { return base_; }
     [[gnu::always_inline]] [[nodiscard]] std::uint64_t unseen() const noexcept { return unseen_; }
 
-    /// For text that is looked at byte by byte.
+    /// For text that is read byte by byte.
     void set_block(std::size_t base, std::size_t places) noexcept {
         base_ = base;
         end_ = base + places;
     }
 
-    /// Takes the block in: new line feeds before a line that is wanted or empty, and those before
-    /// one that may be empty by its first two characters. False: the scan ends.
+    /// Adds the new line feeds of the block: `candidates` are before a wanted or empty line,
+    /// `empty` before one that may be empty by its first two characters. False: the scan ends.
     [[gnu::always_inline]] bool take(std::uint64_t candidates, std::uint64_t empty) noexcept {
         if (empty != 0) empty = really_empty(text_ + base_, empty);
         return keep(candidates, empty);
     }
 
-    /// The same, and counts lines: all new line feeds of the block are given, too.
+    /// The same, and counts lines; `line_feeds`: all new line feeds of the block.
     [[gnu::always_inline]] bool take_and_count(std::uint64_t line_feeds,
                                                std::uint64_t candidates,
                                                std::uint64_t empty) noexcept {
@@ -188,7 +188,7 @@ public:
         }
         const std::uint64_t extra = past_limit(lines);
         lines_left_ = 0;
-        // A line feed that is the text's last byte begins no line.
+        // A line feed that is the last byte of the text starts no line.
         const bool last_byte =
             base_ + static_cast<std::size_t>(std::countr_zero(extra)) + 1 == size_;
         if (last_byte) return keep(candidates, empty);
@@ -197,7 +197,7 @@ public:
         return false;
     }
 
-    /// Leaves what was found in the list. Returns whether the scan goes on byte by byte.
+    /// Stores the results in the list. Returns whether the scan continues byte by byte.
     [[gnu::always_inline]] bool finish() noexcept {
         list_.next = end_;
         list_.lines_left = lines_left_;
@@ -208,11 +208,11 @@ public:
 
 private:
     [[gnu::always_inline]] bool keep(std::uint64_t candidates, std::uint64_t empty) noexcept {
-        if (empty != 0) { // nothing after it is a header line
+        if (empty != 0) { // no header line follows
             candidates &= (empty & (0 - empty)) - 1;
             done_ = true;
         }
-        // Which blocks have candidates nobody can foretell: no branch.
+        // Blocks with candidates are unpredictable, so there is no branch.
         list_.line_feeds[count_] = candidates;
         list_.bases[count_] = base_;
         count_ += candidates != 0 ? 1 : 0;
@@ -220,7 +220,8 @@ private:
         return empty == 0 && found_ < LineList::kEnough;
     }
 
-    /// Those before LF or CR LF: the tables know only four bits of the second character.
+    /// The line feeds that are really before LF or CR LF: the tables use only four bits of the
+    /// second character.
     [[gnu::noinline]] static std::uint64_t really_empty(const char* bytes,
                                                         std::uint64_t line_feeds) noexcept {
         std::uint64_t empty = line_feeds;
@@ -232,7 +233,7 @@ private:
         return empty;
     }
 
-    /// Line feeds that begin one line more than may begin.
+    /// The line feeds that start a line beyond the limit.
     [[nodiscard]] std::uint64_t past_limit(std::uint64_t line_feeds) const noexcept {
         for (std::size_t i = 0; i < lines_left_; ++i)
             line_feeds &= line_feeds - 1;
@@ -244,7 +245,7 @@ private:
     std::size_t size_;
     std::size_t base_ = 0;
     std::size_t end_;
-    std::size_t limit_; ///< blocks that begin before it are whole, and no pause is due
+    std::size_t limit_; ///< blocks that start before it are whole, and no pause is due
     std::size_t lines_left_;
     std::size_t count_;
     std::size_t found_ = 0;
@@ -252,7 +253,8 @@ private:
     bool done_ = false;
 };
 
-/// Line feeds of a block, as masks, to positions. Where they are nobody can foretell: no branches.
+/// Converts the line feeds of a block from masks to positions. They are unpredictable, so there are
+/// no branches.
 class EndWriter {
 public:
     [[gnu::always_inline]] EndWriter(std::size_t size, LineEnds& ends) noexcept
@@ -269,12 +271,12 @@ public:
         return ends_.ends.data() + count_;
     }
 
-    /// Writes them, four at a time.
+    /// Writes the positions, four at a time.
     [[gnu::always_inline]] void take(std::uint64_t line_feeds) noexcept {
         std::uint16_t* to = end();
         std::uint64_t rest = line_feeds;
         do {
-            for (int i = 0; i < 4; ++i) { // behind the last one comes what nobody reads
+            for (int i = 0; i < 4; ++i) { // positions after the last one are not used
                 *to++ = static_cast<std::uint16_t>(
                     next_ + static_cast<std::size_t>(std::countr_zero(rest)));
                 rest &= rest - 1;
@@ -282,7 +284,7 @@ public:
         } while (rest != 0);
         skip(line_feeds);
     }
-    /// They have been written.
+    /// Counts positions that have been written.
     [[gnu::always_inline]] void skip(std::uint64_t line_feeds) noexcept {
         count_ += static_cast<std::size_t>(std::popcount(line_feeds));
         const std::uint64_t behind_another =
@@ -306,7 +308,7 @@ private:
     bool may_be_last_ = false;
 };
 
-/// The marks of fewer than 64 bytes end with one for the text's end.
+/// Adds a mark for the end of the text when there are fewer than 64 bytes.
 constexpr PartMarks with_end(const PartMarks& marks, std::size_t left) noexcept {
     const std::uint64_t end = left < 64 ? std::uint64_t{1} << left : 0;
     return {marks.all | end, marks.outer | end};
@@ -314,7 +316,7 @@ constexpr PartMarks with_end(const PartMarks& marks, std::size_t left) noexcept 
 
 } // namespace
 
-/// The scalar level, which is also what looks at the end of a text.
+/// The scalar level, which also scans the end of a text.
 void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept;
 
 extern const ScanOps scalar_ops;

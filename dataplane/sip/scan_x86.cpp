@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// scan_x86: the levels of scan that x86 has, SSE4.2, AVX2 and AVX-512. Each function is compiled
-// for its own level; scan_ops() gives those the machine can run.
+// scan_x86: the levels of scan for x86: SSE4.2, AVX2 and AVX-512. Each function is compiled for its
+// own level; scan_ops() returns those the machine can run.
 #include "sip/scan_block.hpp"
 
 #if defined(__x86_64__)
@@ -13,21 +13,21 @@ namespace viaduct {
 
 namespace {
 
-/// What a scan has to go back to.
+/// Where a scan can be restarted.
 struct Start {
     std::size_t next;
     std::size_t count;
 };
 
-/// A scan that counts lines in columns of eight bits, so many to a column from each block, ends
-/// before one can overflow.
+/// Limits a scan that counts lines in columns of eight bits, at most `to_a_column` per column and
+/// block, so that no column overflows. Returns where to restart it.
 Start begin_uncounted(LineList& list, std::size_t to_a_column) noexcept {
     list.pause = std::min(list.pause, list.next + 255 / to_a_column * Scan::kBlock);
     return {list.next, list.count};
 }
 
-/// `lines` began since, or fewer: those of the body in the last block are among them. False: that
-/// may be more than may begin; the list is as before, and a scan that counts exactly has to decide.
+/// Subtracts `lines` from the limit; they may include lines of the body in the last block. False:
+/// this may exceed the limit; the list is as before, and an exact scan has to decide.
 bool count_lines(const Start& before, std::size_t lines, LineList& list) noexcept {
     if (lines <= list.lines_left) [[likely]] {
         list.lines_left -= lines;
@@ -53,7 +53,7 @@ classes128(__m128i bytes, __m128i low, __m128i high) noexcept {
     return static_cast<std::uint32_t>(_mm_movemask_epi8(mask));
 }
 
-/// Those of 16 characters that are one or two behind the next but one in the alphabet.
+/// Mask of the 16 characters that come one or two after the next but one in the alphabet.
 [[gnu::target("sse4.2,popcnt")]] inline std::uint64_t ahead128(__m128i first,
                                                                __m128i third) noexcept {
     const __m128i case_bit = _mm_set1_epi8(0x20);
@@ -116,7 +116,7 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
     const __m128i high = load128(kMarks.high.data());
     ValueMarks marks{};
     for (unsigned part = 0; part < 64; part += 16) {
-        // Shifts bring one class after the other to the bit that movemask takes.
+        // Shifts move one class after the other to the bit that movemask reads.
         const __m128i classes = classes128(load128(bytes + part), low, high);
         marks.backslash |= bits128(_mm_slli_epi16(classes, 1)) << part;
         marks.comma |= bits128(_mm_slli_epi16(classes, 2)) << part;
@@ -129,7 +129,7 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
     return marks;
 }
 
-/// Fewer than 16 bytes, with zeros behind them: two loads that overlap.
+/// Loads fewer than 16 bytes, followed by zeros: two loads that overlap.
 [[gnu::target("sse4.2,popcnt")]] inline __m128i load_short128(const char* bytes,
                                                               std::size_t size) noexcept {
     std::uint64_t first = 0;
@@ -176,7 +176,7 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
     return with_end(marks, left);
 }
 
-/// The last bytes of a text, fewer than 64.
+/// The line feeds of the last bytes of a text, fewer than 64.
 [[gnu::target("sse4.2,popcnt")]] std::uint64_t last_line_feeds_sse42(const char* bytes,
                                                                      std::size_t size) noexcept {
     std::uint64_t line_feeds = 0;
@@ -211,7 +211,7 @@ line_ends_sse42(const char* text, std::size_t size, LineEnds& ends) noexcept {
     return bits128(_mm_cmpeq_epi8(load128(bytes + last), comma)) != 0;
 }
 
-/// The masks at places `from` to `to`. Inlined, since loops of a constant length are unrolled.
+/// The masks at indexes `from` to `to`. Inlined: loops of constant length are unrolled.
 [[gnu::target("sse4.2,popcnt"), gnu::always_inline]] inline void
 find_names_sse42(const char* bytes, std::size_t from, std::size_t to, NameMasks& names) noexcept {
     for (unsigned part = 0; part < 64; part += 16) {
@@ -277,14 +277,14 @@ template <bool kReferences>
 lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
     std::uint64_t references = 0;
     std::uint64_t feed_before = list.next > 0 && text[list.next - 1] == '\n' ? 1 : 0;
-    const Start before = begin_uncounted(list, 2); // a block is two halves
+    const Start before = begin_uncounted(list, 2); // a block has two halves
     const __m256i low = twice256(kFirst.low);
     const __m256i high = twice256(kFirst.high);
     const __m256i wanted = _mm256_set1_epi8(static_cast<char>(list.wanted | line_class::kEmpty));
     const __m256i second = _mm256_and_si256(twice256(kSecond), wanted);
     const __m256i nibble = _mm256_set1_epi8(0x0f);
     const __m256i line_feed = _mm256_set1_epi8('\n');
-    __m256i lines = _mm256_setzero_si256(); // how many line feeds in each column
+    __m256i lines = _mm256_setzero_si256(); // number of line feeds in each column
     std::size_t seen_twice = 0;
     Scan scan(text, size, list);
     while (scan.next()) {
@@ -325,7 +325,7 @@ lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
 
 [[gnu::target("avx2,bmi,bmi2,popcnt")]] inline std::uint64_t
 bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
-    // The shift brings the class to the bit that movemask takes.
+    // The shift moves the class to the bit that movemask reads.
     const int shift = std::countl_zero(one);
     return bits256(_mm256_slli_epi16(first, shift)) | bits256(_mm256_slli_epi16(last, shift))
                                                           << 32U;
@@ -407,8 +407,8 @@ load512(const void* bytes) noexcept {
     return _mm512_loadu_si512(bytes);
 }
 
-/// The classes of 64 characters: one look-up by all seven bits. Those above 127 are taken for the
-/// last one, which is of no class.
+/// The classes of 64 characters: one lookup by seven bits. Characters above 127 count as the last
+/// one, which is in no class.
 using Classes128 = std::array<std::uint8_t, 128>;
 
 consteval Classes128 by_character(const ClassTable& table) {
@@ -417,13 +417,13 @@ consteval Classes128 by_character(const ClassTable& table) {
         all[i] = table.of(static_cast<char>(i));
     return all;
 }
-// The maskz forms below keep every lane: of the plain ones GCC 12 says that they read something
-// uninitialised, its own placeholder.
+// The maskz forms below keep every lane: GCC 12 warns that the plain ones read an uninitialised
+// value, which is its own placeholder.
 alignas(64) constexpr Classes128 kFirst128 = by_character(kFirst);
 alignas(64) constexpr Classes128 kMarks128 = by_character(kMarks);
 alignas(64) constexpr Classes128 kParts128 = by_character(kParts);
 static_assert(kFirst128[127] == 0 && kMarks128[127] == 0 && kParts128[127] == 0);
-/// kSecond four times: a look-up by six bits then needs no masking.
+/// kSecond four times: a lookup by six bits then needs no masking.
 alignas(64) constexpr auto kSecond64 = [] {
     std::array<std::uint8_t, 64> all{};
     for (std::size_t i = 0; i < all.size(); ++i)
@@ -457,7 +457,7 @@ lines_avx512(const char* text, std::size_t size, LineList& list) noexcept {
     const __m512i second = _mm512_and_si512(load512(kSecond64.data()), wanted);
     const __m512i line_feed = _mm512_set1_epi8('\n');
     const __m512i one = _mm512_set1_epi8(1);
-    __m512i lines = _mm512_setzero_si512(); // how many line feeds in each column
+    __m512i lines = _mm512_setzero_si512(); // number of line feeds in each column
     Scan scan(text, size, list);
     while (scan.next()) {
         const char* at = text + scan.base();
@@ -512,7 +512,7 @@ marks_avx512(const char* bytes) noexcept {
 parts_avx512(const char* bytes, std::size_t left) noexcept {
     const __mmask64 seen =
         _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(std::min<std::size_t>(left, 64)));
-    const std::uint64_t end = ~seen & (seen + 1); // none behind a whole block
+    const std::uint64_t end = ~seen & (seen + 1); // none after a whole block
     const __m512i classes = classes512(_mm512_maskz_loadu_epi8(seen, bytes), kParts128);
     return {_mm512_mask_test_epi8_mask(seen, classes, classes) | end,
             _mm512_mask_cmpgt_epu8_mask(

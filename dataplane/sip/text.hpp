@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// text: characters and searches that readers of messages are made of.
+// text: character classes and searches for the readers of messages.
 //
-// Searches look at 16 bytes at a time and never at one outside the text.
+// Searches read 16 bytes at a time, and no byte outside the text.
 // Spec:  RFC 3261 §25.1.
 #pragma once
 
@@ -53,12 +53,12 @@ constexpr bool is_in(const CharSet& set, char c) noexcept {
     return set[static_cast<std::uint8_t>(c)];
 }
 
-/// Without `remove_prefix` and `substr`: the latter may throw, and the core has no exceptions.
+/// Does not use substr(), which may throw; the core has no exceptions.
 constexpr std::string_view slice(std::string_view text, std::size_t from, std::size_t to) noexcept {
     return {text.data() + from, to - from};
 }
 
-/// The end of what at `at` consists of characters of the set.
+/// The end of the run of characters of the set that starts at `at`.
 constexpr std::size_t skip(std::string_view text, std::size_t at, const CharSet& set) noexcept {
     while (at < text.size() && is_in(set, text[at]))
         ++at;
@@ -72,15 +72,15 @@ constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) noex
     return true;
 }
 
-/// A few characters as a set that is tested sixteen bytes at a time: a sender chooses how long a
-/// run of blanks is, and a byte of it may not cost more than a byte of text.
+/// A few characters as a set that is tested sixteen bytes at a time. A sender chooses the length of
+/// a run of blanks, so a byte of it must not cost more than a byte of text.
 template <char... kChars> struct Run {
     static constexpr std::size_t kStep = 16;
 
     static constexpr bool has(char c) noexcept { return ((c == kChars) || ...); }
 
 #if defined(__SSE2__)
-    /// Bit i: whether byte i is of the set.
+    /// Bit i: byte i is in the set.
     static std::uint32_t mask(const char* bytes) noexcept {
         const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
         __m128i found = _mm_setzero_si128();
@@ -96,7 +96,7 @@ template <char... kChars> struct Run {
     }
 #endif
 
-    /// Where the first character from `at` on stands that is not of the set; the size if none.
+    /// The position of the first character from `at` on that is not in the set; the size if none.
     static std::size_t skip(std::string_view text, std::size_t at) noexcept {
         if (at >= text.size() || text[at] > ' ' || !has(text[at])) return at; // nearly always
         for (; text.size() - at >= kStep; at += kStep)
@@ -107,7 +107,7 @@ template <char... kChars> struct Run {
         return at;
     }
 
-    /// Where the first character of the set from `at` on stands; the size if none.
+    /// The position of the first character of the set from `at` on; the size if none.
     static std::size_t find(std::string_view text, std::size_t at) noexcept {
         for (; text.size() - at >= kStep; at += kStep)
             if (const std::uint32_t found = mask(text.data() + at); found != 0)
@@ -117,7 +117,7 @@ template <char... kChars> struct Run {
         return at;
     }
 
-    /// The size without the characters of the set at the end.
+    /// The size without trailing characters of the set.
     static std::size_t trimmed_size(std::string_view text) noexcept {
         std::size_t size = text.size();
         for (; size >= kStep; size -= kStep)
@@ -128,7 +128,7 @@ template <char... kChars> struct Run {
         return size;
     }
 
-    /// Where the last character of the set stands, plus one; 0 if none.
+    /// The position after the last character of the set; 0 if none.
     static std::size_t after_last(std::string_view text) noexcept {
         std::size_t size = text.size();
         for (; size >= kStep; size -= kStep)
@@ -144,7 +144,7 @@ using Spaces = Run<' ', '\t', '\r', '\n'>;
 using LineBreaks = Run<'\r', '\n'>;
 using LineFeeds = Run<'\n'>;
 using Zeros = Run<'\0'>;
-using ValueEnds = Run<' ', '\t', '\r', '\n', ';', ','>; ///< what ends a parameter's value
+using ValueEnds = Run<' ', '\t', '\r', '\n', ';', ','>; ///< characters that end a parameter's value
 
 [[gnu::noinline]] inline std::size_t skip_spaces(std::string_view text, std::size_t at) noexcept {
     return Spaces::skip(text, at);
@@ -167,7 +167,7 @@ inline std::string_view trim(std::string_view text, std::size_t from, std::size_
     return trim_spaces(text, from, to);
 }
 
-/// "SIP/2.0", any letter case and version: which versions to refuse is the backend's business.
+/// "SIP/2.0", in any letter case and version: the backend refuses versions it does not support.
 inline bool is_sip_version(std::string_view text) noexcept {
     return text.size() > 4 && equals_ignoring_case(slice(text, 0, 4), "sip/") && is_digit(text[4]);
 }
@@ -178,8 +178,8 @@ template <typename Word> Word load_word(const char* bytes) noexcept {
     return word;
 }
 
-/// Whether the text is this word of 2 to 8 letters in lower case, letter case apart. For letters
-/// only: setting bit 5 makes other characters alike that differ.
+/// Whether the text is this word of 2 to 8 lower-case letters, in any letter case. Only for
+/// letters: setting bit 5 makes other, different characters equal.
 template <std::size_t kSize>
 bool is_word(std::string_view text, const char (&word)[kSize]) noexcept {
     constexpr std::size_t kLetters = kSize - 1;
@@ -192,7 +192,7 @@ bool is_word(std::string_view text, const char (&word)[kSize]) noexcept {
            (load_word<Word>(text.data() + kLast) | kFold) == load_word<Word>(word + kLast);
 }
 
-/// 16 bytes; answers are masks with a bit for each.
+/// 16 bytes; results are masks with a bit for each.
 class Chunk {
 public:
     static constexpr std::size_t kSize = 16;
@@ -204,7 +204,7 @@ public:
     [[nodiscard]] std::uint32_t equal(char c) const noexcept {
         return mask(_mm_cmpeq_epi8(bytes_, _mm_set1_epi8(c)));
     }
-    /// Where it equals 16 bytes once the bits of `fold` are set.
+    /// Mask of the bytes that are equal after the bits of `fold` are set.
     [[nodiscard]] std::uint32_t equal_folded(const char* wanted, const char* fold) const noexcept {
         const __m128i folded = _mm_or_si128(bytes_, load(fold));
         return mask(_mm_cmpeq_epi8(folded, load(wanted)));
@@ -241,7 +241,8 @@ private:
 #endif
 };
 
-/// Up to where a token would end, whatever it is made of: read_digest() reads tags so.
+/// The text up to where a token would end, whatever its characters: read_digest() reads tags in
+/// this way.
 inline std::string_view token_of(std::string_view value) noexcept {
     if (value.empty() || value[0] != '"') return value; // it ended there already
     return slice(value, 0, ValueEnds::find(value, 0));

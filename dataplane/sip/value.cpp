@@ -16,7 +16,7 @@ constexpr Part part(std::size_t begin, std::size_t end) noexcept {
     return {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)};
 }
 
-/// trim(), as a part.
+/// trim(), as a Part.
 inline Part trimmed(std::string_view text, std::size_t begin, std::size_t end) noexcept {
     if (end > begin && text[end - 1] == ' ') --end; // as before "<"
     const std::string_view inside = trim(text, begin, end);
@@ -24,7 +24,7 @@ inline Part trimmed(std::string_view text, std::size_t begin, std::size_t end) n
     return part(from, from + inside.size());
 }
 
-/// The host that stands at `at`, which moves behind it.
+/// Reads the host at `at`, and moves `at` after it.
 inline Part take_host(std::string_view text, Marks& marks, std::size_t& at) noexcept {
     const std::size_t first = at;
     if (first < text.size() && text[first] == '[') [[unlikely]] { // IPv6reference
@@ -62,7 +62,7 @@ inline std::size_t Marks::skip_bracketed(std::size_t at) noexcept {
 
 namespace {
 
-/// Up to nine digits and nothing else, as nearly every number is; else Unreadable.
+/// Reads nearly every number: up to nine digits and nothing else; else Unreadable.
 inline Number read_usual_number(std::string_view text) noexcept {
     if (text.size() - 1 >= 9) return {Reading::Unreadable, 0};
     std::uint32_t value = 0;
@@ -97,13 +97,13 @@ Number read_port(std::string_view text) noexcept {
 
 namespace {
 
-/// The parameter behind the ";" at `at` in a header field; the answer is where the next may begin.
+/// Reads the header parameter after the ";" at `at`; returns where the next may start.
 inline std::size_t read_parameter(Marks& marks, std::size_t at, Parameter& parameter) noexcept {
     const std::string_view text = marks.text();
     const std::size_t first = skip_space(text, at + 1);
     at = marks.next(first);
     parameter = {slice(text, first, at), false, {}};
-    if (at == first) [[unlikely]] // empty: those that follow at once are the same one
+    if (at == first) [[unlikely]] // empty: directly following empty ones count as the same
         while (at + 1 < text.size() && text[at] == ';' && text[at + 1] == ';')
             ++at;
     const std::size_t equal = skip_space(text, at);
@@ -115,7 +115,7 @@ inline std::size_t read_parameter(Marks& marks, std::size_t at, Parameter& param
         at = text[begin] == '"' ? marks.skip_quoted(begin + 1)
                                 : marks.next_of<';', ' ', '\t', '\r', '\n', ',', '"', '<'>(begin);
         end = at;
-        if (end < text.size() && text[end] != ';') // quotes hide what follows, but end no value
+        if (end < text.size() && text[end] != ';') // quotes hide the text in them, but end no value
             end = marks.next_of<' ', '\t', '\r', '\n', ';', ','>(end);
         parameter.value = slice(text, begin, end);
         return at;
@@ -124,7 +124,7 @@ inline std::size_t read_parameter(Marks& marks, std::size_t at, Parameter& param
     return end;
 }
 
-/// Where the next parameter's ";" stands from `at` on; the size when there is none.
+/// The position of the next parameter's ";" from `at` on; the size when there is none.
 inline std::size_t find_parameter(Marks& marks, std::size_t at) noexcept {
     const std::string_view text = marks.text();
     while (at < text.size() && text[at] != ';') {
@@ -133,7 +133,7 @@ inline std::size_t find_parameter(Marks& marks, std::size_t at) noexcept {
         const char mark = text[at++];
         if (mark == '"') at = marks.skip_quoted(at);
         if (mark == '<') at = marks.skip_bracketed(at);
-        if (mark == ',') return text.size(); // the next value of the list begins
+        if (mark == ',') return text.size(); // the next value of the list starts
     }
     return at;
 }
@@ -185,7 +185,7 @@ Host read_host(std::string_view text) noexcept {
     const bool bracketed = whole.size() > 2 && whole.front() == '[' && whole.back() == ']';
     const std::string_view inside = bracketed ? slice(whole, 1, whole.size() - 1) : whole;
     const std::size_t colon = Run<':'>::find(inside, 0);
-    const bool is_ipv6 = colon < inside.size() && // two, at least
+    const bool is_ipv6 = colon < inside.size() && // at least two
                          Run<':'>::find(inside, colon + 1) < inside.size() &&
                          skip(inside, 0, kIpv6) == inside.size();
     if (bracketed || is_ipv6) return is_ipv6 ? Host{inside, true} : Host{};
@@ -196,7 +196,7 @@ Host read_host(std::string_view text) noexcept {
 
 namespace {
 
-/// `text[colon]` is the first mark; what stands before it is the scheme if that is a colon.
+/// `text[colon]` is the first mark; the text before it is the scheme if that is a colon.
 UriScheme scheme_of(std::string_view text, std::size_t colon) noexcept {
     static constexpr CharSet kScheme = make_set("+-.", true);
     if (colon == 0 || colon == text.size() || text[colon] != ':') return UriScheme::Unreadable;
@@ -210,8 +210,8 @@ UriScheme scheme_of(std::string_view text, std::size_t colon) noexcept {
 
 } // namespace
 
-/// What stands behind "sip:". userinfo is all before an "@", which nothing else may contain; it may
-/// well hold ";" and "?" (RFC 3261 §25.1, user-unreserved).
+/// Reads the text after "sip:". userinfo is all before an "@", which no other part may contain; it
+/// may contain ";" and "?" (RFC 3261 §25.1, user-unreserved).
 inline void Uri::read_sip(Marks& marks, std::size_t at) noexcept {
     const std::string_view text = marks.text();
     std::size_t mark = marks.next(at);
@@ -219,7 +219,7 @@ inline void Uri::read_sip(Marks& marks, std::size_t at) noexcept {
         user_ = part(at, mark);
         at = mark + 1;
     } else {
-        std::size_t colon = text.size(); // the first in front of the "@"
+        std::size_t colon = text.size(); // the first before the "@"
         while (mark < text.size() && text[mark] != '@') {
             if (text[mark] == ':') colon = std::min(colon, mark);
             mark = marks.next(mark + 1);
@@ -286,7 +286,7 @@ NameAddr read_name_addr(std::string_view value) noexcept {
     if (value.empty()) return result;
     Marks marks(value);
     std::size_t at = marks.next_outer(0);
-    // Whichever comes first outside of quotes, "<" or ";", says which form it is.
+    // The first of "<" and ";" outside of quotes determines the form.
     while (at < value.size() && value[at] != '<' && value[at] != ';' && value[at] != ',')
         at = marks.next_outer(value[at] == '"' ? marks.skip_quoted(at + 1) : at + 1);
     if (at < value.size() && value[at] == '<') [[likely]] {
@@ -308,7 +308,7 @@ NameAddr read_name_addr(std::string_view value) noexcept {
 
 constexpr std::size_t kUnreadable = ~std::size_t{0};
 
-/// sent-protocol (RFC 3261 §25.1): white space may stand around every part. Where it ends, or
+/// Reads sent-protocol (RFC 3261 §25.1): white space may surround every part. Returns its end, or
 /// kUnreadable.
 [[gnu::noinline]] std::size_t Via::read_protocol(std::string_view value) noexcept {
     std::size_t at = 0;
@@ -327,7 +327,7 @@ constexpr std::size_t kUnreadable = ~std::size_t{0};
     return !is_empty(version_) && take_slash() ? at : kUnreadable;
 }
 
-/// sent-protocol LWS sent-by. Where the parameters begin, or kUnreadable.
+/// Reads sent-protocol LWS sent-by. Returns where the parameters start, or kUnreadable.
 inline std::size_t Via::read_sent(Marks& marks) noexcept {
     constexpr std::string_view kUsual = "SIP/2.0/";
     const std::string_view value = marks.text();
@@ -357,7 +357,7 @@ inline std::size_t Via::read_sent(Marks& marks) noexcept {
     return kUnreadable;
 }
 
-/// Of several with one name the first counts: of branch, the first that has a value.
+/// With several of one name the first counts; for branch, the first that has a value.
 inline void Via::take(std::string_view value, const Parameter& parameter) noexcept {
     const std::string_view name = parameter.name;
     const auto keep = [&](Part& where, std::string_view text) {
@@ -408,7 +408,7 @@ Via read_via(std::string_view value) noexcept {
 
 DialogReference read_dialog_reference(std::string_view value) noexcept {
     DialogReference reference;
-    const std::size_t end = Run<';', ','>::find(value, 0); // a Call-ID may hold quotes and brackets
+    const std::size_t end = Run<';', ','>::find(value, 0); // a Call-ID may have quotes and brackets
     reference.call_id = trim(value, 0, end);
     const Parameters parameters(Marks(value, end), end, value.size(), ParameterPlace::HeaderField);
     for (const Parameter& parameter : parameters) {
@@ -439,7 +439,7 @@ std::string_view take_list_value(Marks& list, std::size_t& at) noexcept {
         end = text[end] == '"' ? list.skip_quoted(end + 1) : list.skip_bracketed(end + 1);
     const std::size_t begin = first < end && text[first] == ' ' ? first + 1 : first;
     const std::string_view value = trim(text, begin, end);
-    if (value.empty()) [[unlikely]] // those that follow at once are the same one
+    if (value.empty()) [[unlikely]] // directly following empty ones count as the same
         for (std::size_t i = end; i < text.size() && (text[i] == ',' || is_space(text[i])); ++i)
             if (text[i] == ',') end = i;
     const bool only_blanks_left = value.empty() && skip_space(text, end + 1) >= text.size();

@@ -2,8 +2,8 @@
 //
 // words: names of up to eight characters, read and compared as one word.
 //
-// Cost:  a few instructions each, no loop whose length nobody can foretell.
-// Spec:  RFC 3261 §7.1 (methods), §7.3.1 (names without regard to letter case).
+// Cost:  a few instructions each, no loop of unpredictable length.
+// Spec:  RFC 3261 §7.1 (methods), §7.3.1 (names in any letter case).
 #pragma once
 
 #include "sip/names.hpp"
@@ -19,7 +19,7 @@
 
 namespace viaduct::sip_words {
 
-/// Eight characters as a number, the first one lowest; behind the text's end are zeros.
+/// Eight characters as a number, the first one in the lowest byte; zeros after the end of the text.
 inline std::uint64_t word_at(std::string_view text, std::size_t at) noexcept {
     std::uint64_t word = 0;
     if (at + sizeof(word) <= text.size()) [[likely]] {
@@ -40,7 +40,7 @@ constexpr std::uint64_t word_of(std::string_view chars) noexcept {
 }
 inline constexpr std::uint64_t kEvery = 0x0101'0101'0101'0101U;
 
-/// The methods of up to eight letters, by a hash of them without collisions.
+/// The methods of up to eight letters, in a hash table without collisions.
 class ShortMethods {
 public:
     struct Entry {
@@ -56,7 +56,7 @@ public:
             entries_[place(name)] = {name, row.method};
         }
     }
-    /// Other: not one of them.
+    /// Other: not in the table.
     [[nodiscard]] constexpr Method find(std::uint64_t name) const noexcept {
         const Entry& entry = entries_[place(name)];
         return entry.name == name ? entry.method : Method::Other;
@@ -90,10 +90,10 @@ struct Letters {
     }
     std::size_t count = 8;
     std::uint64_t word = 0;
-    char after = '\0'; ///< what follows them
+    char after = '\0'; ///< the character after them
 };
 
-/// A name of up to seven characters that is compared without regard to letter case, as a word.
+/// A name of up to seven characters that is compared in any letter case, as a word.
 struct FoldedName {
     constexpr FoldedName() = default;
     constexpr explicit FoldedName(std::string_view name) // in lower case
@@ -102,13 +102,13 @@ struct FoldedName {
         for (std::size_t i = 0; i < name.size(); ++i)
             if (name[i] >= 'a') fold |= std::uint64_t{0x20} << (8 * i);
     }
-    /// Whether `word` begins with it.
+    /// Whether `word` starts with it.
     [[nodiscard]] constexpr bool begins(std::uint64_t word) const noexcept {
         return ((word | fold) & mask) == letters;
     }
 
     std::uint64_t letters = 0;
-    std::uint64_t fold = 0; ///< 0x20 where a letter stands
+    std::uint64_t fold = 0; ///< 0x20 for each letter
     std::uint64_t mask = ~std::uint64_t{0};
     std::uint8_t length = 0;
 };

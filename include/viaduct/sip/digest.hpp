@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// digest: the bytes of one UDP payload -> the few SIP fields steering needs.
+// digest: reads from the bytes of one UDP payload the few SIP fields that steering needs.
 //
 // In:    payload as received. Hostile. No byte outside it is read.
-// Out:   SipDigest; its views point into the payload and live as long as the frame.
+// Out:   SipDigest; its views point into the payload and are valid as long as the frame.
 // Cost:  one pass over the header lines up to the empty line, with the widest vectors the machine
-//        has; no allocation, no copy. Linear: no input costs more than a few times what a typical
-//        message of its size costs.
+//        has; no allocation, no copy. Linear: no input costs more than a few times as much as a
+//        typical message of its size.
 // Spec:  RFC 3261 §7.1 and §7.2 (first line), §7.3 (fields, folding, compact names), §8.1.1.4 and
 //        §20.8 (Call-ID), §20.16 (CSeq), §20.20 (From), §20.39 (To), §19.3 (tags), §20.42 (Via).
 //        docs/sip.md has every rule.
@@ -24,14 +24,14 @@ namespace viaduct {
 enum class PayloadKind : std::uint8_t {
     Request,
     Response,
-    KeepAlive, ///< nothing, or only CR LF, or only zero bytes (RFC 5626 §3.5.1, §4.4.1)
+    KeepAlive, ///< empty, or only CR LF, or only zero bytes (RFC 5626 §3.5.1, §4.4.1)
     Stun,      ///< RFC 5389 §6: two zero bits and the magic cookie
-    NotSip,    ///< the first line is neither a request line nor a status line: something else, or,
-               ///< if it has a Call-ID, a SIP message with a broken first line
+    NotSip,    ///< the first line is neither a request line nor a status line; with a Call-ID it is
+               ///< a SIP message with a broken first line
     Unread, ///< the first line was not wanted, and there is a Call-ID: Request, Response or NotSip
 };
 
-/// Methods by name are case-sensitive (RFC 3261 §7.1); a name not listed is `Other` and passes.
+/// Method names are case-sensitive (RFC 3261 §7.1); a name not listed is `Other` and passes.
 enum class Method : std::uint8_t {
     Other,
     Invite,
@@ -57,11 +57,11 @@ struct CSeq {
     bool operator==(const CSeq&) const = default;
 };
 
-/// What a message has against being steered by its Call-ID, as far as it was read.
+/// Why a message cannot be steered by its Call-ID, as far as it was read.
 enum class Defect : std::uint8_t {
     None,
-    AmbiguousCallId,    ///< Call-IDs that differ, or more of them than any honest message has
-    TooManyHeaderLines, ///< more than ReadRules::max_header_lines; the Call-ID is one before those
+    AmbiguousCallId,    ///< different Call-IDs, or more equal ones than real messages have
+    TooManyHeaderLines, ///< more than ReadRules::max_header_lines; call_id is from within
 };
 
 /// Fields that cost extra and that not every pool needs.
@@ -71,13 +71,12 @@ enum class Want : std::uint8_t {
     CSeq = 2,
     TopVia = 4,
     Tags = 8, ///< both tags, and what ToTag gives
-    /// What the first line says: kind, method, status. A message without a Call-ID gives them
-    /// always.
+    /// Kind, method and status from the first line. A message without a Call-ID always gives them.
     FirstLine = 16,
-    CallReference = 32, ///< what may_reference_call says
+    CallReference = 32, ///< fills in may_reference_call
     Everything = 63,
-    /// With Everything. Of tags, branch and CSeq only where they begin: dialog_tags() and its like
-    /// read them when they are asked for. Of To it is known whether there is a tag.
+    /// With Everything. Notes only where tags, branch and CSeq start; dialog_tags() and similar
+    /// functions read them on demand. Whether To has a tag is known at once.
     Later = 64,
 };
 
@@ -88,7 +87,8 @@ enum class Want : std::uint8_t {
     return (static_cast<unsigned>(all) & static_cast<unsigned>(one)) != 0;
 }
 
-/// What steering may have to know of a message to remember its call. Most need little of it.
+/// What steering may have to know of a message to remember its call. Most messages need little of
+/// it.
 inline constexpr Want kWantForCalls = Want::Everything | Want::Later;
 
 inline constexpr std::uint16_t kMaxHeaderLines = 256;
@@ -96,37 +96,39 @@ inline constexpr std::uint16_t kMaxHeaderLines = 256;
 /// How the messages of one VIP are read.
 struct ReadRules {
     Want want = Want::Everything;
-    /// The first Call-ID counts and reading ends once all that is wanted is known. Otherwise
-    /// Call-IDs that differ are a Defect, and every header line is looked at.
+    /// Lenient: the first Call-ID counts, and reading stops once all wanted fields are known.
+    /// Strict: different Call-IDs are a Defect, and every header line is examined.
     bool lenient = false;
-    /// Lines between the first line and the empty line, continuation lines among them.
+    /// Lines between the first line and the empty line, including continuation lines.
     std::uint16_t max_header_lines = kMaxHeaderLines;
 };
 
-/// What every packet for a VIP is read for. Absent is an explicit state: an empty view, no value.
+/// What is read from every packet for a VIP. Absent is an explicit state: an empty view, no value.
 struct SipDigest {
     PayloadKind kind = PayloadKind::NotSip;
     Defect defect = Defect::None;
     Method method = Method::Other; ///< of a request
-    std::uint16_t status = 0;      ///< of a response: 100..699; 0 in a request, or unreadable
-    /// To carries a tag with a value: the message belongs to a dialog (§12).
+    std::uint16_t status = 0;      ///< of a response: 100..699; 0 in a request, or when unreadable
+    /// To has a tag with a value: the message belongs to a dialog (§12).
     bool has_to_tag = false;
-    /// A header field may be a Replaces, Join or Target-Dialog: two characters of its name say so.
-    /// False only where it was asked, and true where the header was not read to its end.
+    /// A header field may be a Replaces, Join or Target-Dialog, judged by two characters of its
+    /// name. False only if this was wanted and no field may be one; true if the header was not read
+    /// completely.
     bool may_reference_call = true;
     std::optional<CSeq> cseq; ///< empty when absent or unreadable
-    /// The value byte for byte, white space around it dropped; empty when absent. A fold inside it
-    /// stays as it is: no legal Call-ID has one.
+    /// The value byte for byte without surrounding white space; empty when absent. A fold inside it
+    /// is kept: no legal Call-ID has one.
     std::string_view call_id;
     std::string_view top_via_branch; ///< branch of the first Via value; empty when absent
-    /// The tags of From and To, which tell the dialogs of a call apart (§12, §19.3); empty when
-    /// absent or without a value. They end where a token does: of a quoted string, which no tag is,
-    /// they have what stands before its first white space, semicolon or comma. Where they are
-    /// wanted, `has_to_tag` says that `to_tag` is not empty.
+    /// The tags of From and To, which distinguish the dialogs of a call (§12, §19.3); empty when
+    /// absent or without a value. They end where a token does. Of a quoted string, which is not a
+    /// legal tag, they hold the part before its first white space, semicolon or comma. Where they
+    /// are wanted, `has_to_tag` means that `to_tag` is not empty.
     std::string_view from_tag;
     std::string_view to_tag;
 
-    /// What was left for later: where each value begins in the payload; 0: it is absent, or above.
+    /// Where each value that was left for later starts in the payload; 0: absent, or already in a
+    /// field above.
     struct Places {
         std::uint16_t from = 0;
         std::uint16_t to = 0;
@@ -137,15 +139,15 @@ struct SipDigest {
     } later;
 };
 
-/// Reads one UDP payload. The first of several From, To, CSeq and Via fields counts; what of them
-/// the rules do not want is absent. Line ends are CRLF or a bare LF; a bare CR ends no line. Works
-/// on any length from 0 to 65,535, on any thread, from main() on. A payload that is NotSip gives
-/// its Call-ID, too, if it has one. docs/sip.md lists the limits on what is looked at in one value.
+/// Reads one UDP payload. The first of several From, To, CSeq and Via fields counts; fields that
+/// the rules do not want are absent. Line ends are CRLF or a bare LF; a bare CR ends no line. Takes
+/// any length from 0 to 65,535; may be called on any thread, after main() has started. A NotSip
+/// payload also gives its Call-ID, if it has one. docs/sip.md lists the limits on what is read of
+/// one value.
 [[nodiscard]] SipDigest read_digest(std::span<const std::byte> payload,
                                     const ReadRules& rules = {}) noexcept;
 
-/// The same into a digest that nothing was read into yet: one that lies where it is wanted need not
-/// be copied there.
+/// The same into a fresh digest in its final place, which saves a copy.
 void read_digest(std::span<const std::byte> payload,
                  const ReadRules& rules,
                  SipDigest& digest) noexcept;
@@ -155,8 +157,8 @@ struct DialogTags {
     std::string_view to;
 };
 
-/// What was wanted, read now if it was left for later; views into `payload`, which the digest was
-/// read from. Each call reads anew.
+/// The fields that were wanted, read now if they were left for later; views into `payload`, which
+/// must be the one that the digest was read from. Each call reads again.
 [[nodiscard]] DialogTags dialog_tags(const SipDigest& digest,
                                      std::span<const std::byte> payload) noexcept;
 [[nodiscard]] std::string_view top_via_branch(const SipDigest& digest,
@@ -164,7 +166,7 @@ struct DialogTags {
 [[nodiscard]] std::optional<CSeq> cseq_of(const SipDigest& digest,
                                           std::span<const std::byte> payload) noexcept;
 
-/// How many bytes at a time lines are looked for. Every level gives the same digest.
+/// The vector width of the line scan. Every level gives the same digest.
 enum class ScanLevel : std::uint8_t { Scalar, Sse42, Avx2, Avx512 };
 
 inline constexpr std::array kScanLevels{
@@ -172,10 +174,10 @@ inline constexpr std::array kScanLevels{
 
 [[nodiscard]] std::string_view name_of(ScanLevel level) noexcept;
 
-/// Whether this machine can run it.
+/// Whether this machine supports the level.
 [[nodiscard]] bool has_scan_level(ScanLevel level) noexcept;
 
-/// The level read_digest() uses unless told: the fastest this machine has.
+/// The level of read_digest(): the fastest this machine has.
 [[nodiscard]] ScanLevel best_scan_level() noexcept;
 
 /// read_digest() at a level this machine has; for tests and benchmarks.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// message: the bytes of one UDP payload -> every header field, read when it is asked for.
+// message: every header field in the bytes of one UDP payload, read on demand.
 //
 // In:    payload as received. Hostile. No byte outside it is read.
-// Out:   SipMessage; its views point into the payload and live as long as that.
-// Cost:  making one is one pass over the header lines, which notes where they stand; every question
-//        is one pass over the fields it asks for. No allocation; the index lives in the object.
+// Out:   SipMessage; its views point into the payload and are valid as long as it.
+// Cost:  the constructor makes one pass over the header lines and notes where they are; each query
+//        is one pass over the fields it asks for. No allocation; the index is in the object.
 // Spec:  RFC 3261 §7 (lines, lists, compact names), §18.3 (body), §20 (fields). Where read_digest()
-//        reads the same field, it says the same within that one's limits (docs/sip.md).
+//        reads the same field, both agree within the limits of read_digest() (docs/sip.md).
 #pragma once
 
 #include "viaduct/closed_set.hpp"
@@ -25,8 +25,8 @@ namespace viaduct {
 
 struct LineEnds;
 
-/// Header fields known by number; their compact names are folded in (RFC 3261 §7.3.3, RFC 3515,
-/// 3841, 3892, 4028, 6665, 8224).
+/// Known header fields; compact names count as the long ones (RFC 3261 §7.3.3, RFC 3515, 3841,
+/// 3892, 4028, 6665, 8224).
 enum class HeaderId : std::uint8_t {
     Other, ///< any other name
     AcceptContact,
@@ -61,26 +61,26 @@ enum class HeaderId : std::uint8_t {
     Via,
 };
 
-/// Which field a name, long or compact, in any letter case, stands for.
+/// The field with this name, long or compact, in any letter case.
 [[nodiscard]] HeaderId header_named(std::string_view name) noexcept;
 
-/// Which method a name stands for; case matters (RFC 3261 §7.1).
+/// The method with this name; case matters (RFC 3261 §7.1).
 [[nodiscard]] Method method_named(std::string_view name) noexcept;
 
 struct HeaderField {
     HeaderId id = HeaderId::Other;
     std::string_view name;  ///< as written
-    std::string_view value; ///< white space around it dropped, folds still in it
-    std::string_view lines; ///< all of it, the line end included: what to cut out, or to put before
+    std::string_view value; ///< without surrounding white space, with its folds
+    std::string_view lines; ///< the whole field with its line end, to remove or insert before
 };
 
-/// How Content-Length and what follows the empty line agree (RFC 3261 §18.3).
+/// How Content-Length and the bytes after the empty line agree (RFC 3261 §18.3).
 enum class BodyLength : std::uint8_t {
     Absent,     ///< no Content-Length: the body ends with the datagram
     Exact,      ///< they agree
-    Cut,        ///< it names less than there is: the bytes beyond are not the body's
-    Missing,    ///< it names more than there is: a request earns a 400, a response no attention
-    Unreadable, ///< it is no number: the body ends with the datagram
+    Cut,        ///< it is less than there is: the bytes beyond it are not part of the body
+    Missing,    ///< it is more than there is: to a request answer 400, discard a response
+    Unreadable, ///< it is not a number: the body ends with the datagram
 };
 
 struct Body {
@@ -88,9 +88,9 @@ struct Body {
     BodyLength length = BodyLength::Absent;
 };
 
-/// One message, as far as it is asked. A payload that is not SIP has no first line; fields are
-/// indexed as in any other. Line ends are CRLF or a bare LF; a bare CR ends no line. Lines without
-/// a colon are nobody's. At most 65,535 bytes are looked at.
+/// One message, read on demand. A payload that is not SIP has no first line; its fields are indexed
+/// all the same. Line ends are CRLF or a bare LF; a bare CR ends no line. Lines without a colon are
+/// ignored. At most 65,535 bytes are read.
 class SipMessage {
     struct Row;
 
@@ -102,14 +102,14 @@ public:
     [[nodiscard]] PayloadKind kind() const noexcept { return kind_; }
     /// More than kMaxHeaderLines: fields beyond them are not known, and there is no body.
     [[nodiscard]] bool has_too_many_lines() const noexcept { return has_too_many_lines_; }
-    /// Whether the header ended as it should (RFC 3261 §7.5), not with the datagram.
+    /// Whether the header ended with an empty line (RFC 3261 §7.5), not with the datagram.
     [[nodiscard]] bool has_empty_line() const noexcept { return has_empty_line_; }
 
-    /// Of a request whose first line is readable as a whole; else empty and Other.
+    /// For a request whose first line is readable as a whole; else empty and Other.
     [[nodiscard]] std::string_view method_text() const noexcept { return method_; }
     [[nodiscard]] Method method() const noexcept { return method_named(method_); }
     [[nodiscard]] std::string_view request_uri() const noexcept { return request_uri_; }
-    /// Of a response: 100..699, 0 when unreadable. Else 0 and empty.
+    /// For a response: 100..699, 0 when unreadable. Else 0 and empty.
     [[nodiscard]] std::uint16_t status() const noexcept { return status_; }
     [[nodiscard]] std::string_view reason() const noexcept { return reason_; }
 
@@ -130,11 +130,11 @@ public:
         [[nodiscard]] FieldIterator begin() const noexcept { return {message, 0}; }
         [[nodiscard]] static RangeEnd end() noexcept { return {}; }
     };
-    /// All header fields in the order in which they stand.
+    /// All header fields in the order of the message.
     [[nodiscard]] Fields fields() const noexcept { return {*this}; }
 
-    /// The first field of that name: known, or as text in any letter case (a known one in its
-    /// compact or long form gives the same). Empty when absent.
+    /// The first field with that name: a known one, or as text in any letter case (compact and long
+    /// form of a known one give the same). Empty when absent.
     [[nodiscard]] std::optional<HeaderField> first(HeaderId id) const noexcept;
     [[nodiscard]] std::optional<HeaderField> first(std::string_view name) const noexcept;
 
@@ -160,7 +160,7 @@ public:
         std::size_t row_ = 0;
         Marks list_;
         std::size_t at_ = 0;
-        bool more_ = false; ///< whether the list may go on at `at_`
+        bool more_ = false; ///< whether the list may continue at `at_`
         std::string_view value_;
     };
     struct Values {
@@ -170,15 +170,16 @@ public:
         [[nodiscard]] ValueIterator begin() const noexcept { return {message, id, name}; }
         [[nodiscard]] static RangeEnd end() noexcept { return {}; }
     };
-    /// The values of all fields of that name, rows and comma lists as one sequence (RFC 3261
-    /// §7.3.1). Only for fields that are lists. An empty element is a value too, an empty view;
-    /// several in a row are one.
+    /// The values of all fields with that name, rows and comma lists as one sequence (RFC 3261
+    /// §7.3.1). Only for fields that are lists. An empty element is also a value, an empty view;
+    /// several in a row count as one.
     [[nodiscard]] Values values(HeaderId id) const noexcept { return {*this, id, {}}; }
     [[nodiscard]] Values values(std::string_view name) const noexcept {
         return {*this, header_named(name), name};
     }
 
-    /// Of several the first counts, here and below. The value byte for byte; empty when absent.
+    /// Here and below the first of several fields counts. The value byte for byte; empty when
+    /// absent.
     [[nodiscard]] std::string_view call_id() const noexcept;
     [[nodiscard]] std::optional<CSeq> cseq() const noexcept; ///< empty when absent or unreadable
     [[nodiscard]] std::optional<NameAddr> from() const noexcept;
@@ -196,7 +197,7 @@ private:
     static constexpr std::uint16_t kNoRow = kMaxHeaderLines;
     static constexpr std::size_t kMaxBytes = 65'535;
 
-    /// Where a field stands. Not zeroed before use: the index costs what is written to it.
+    /// Where a field is. Not zeroed before use: the index costs only what is written to it.
     struct Row {
         std::uint16_t begin; ///< of the name
         std::uint16_t colon;

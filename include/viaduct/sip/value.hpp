@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// value: the text of one header field value -> its parts (Via, name-addr, URI, parameters).
+// value: parses the text of one header field value (Via, name-addr, URI, parameters).
 //
-// In:    a view into a payload, as SipMessage gives it. Hostile. No byte outside it is read.
-// Out:   views into the same bytes, folds and escapes still in them. Absent is an explicit state.
-// Cost:  one pass over the value when asked; no allocation, no copy. Going through parameters is
-//        one pass in all; find() is one pass each.
+// In:    a view into a payload, from SipMessage. Hostile. No byte outside it is read.
+// Out:   views into the same bytes, with folds and escapes. Absent is an explicit state.
+// Cost:  one pass over the value on demand; no allocation, no copy. Iterating over all parameters
+//        is one pass; each find() is one pass.
 // Spec:  RFC 3261 §7.3.1 (lists, parameters), §19.1 (SIP URI), §20.10 (addr-spec without brackets),
 //        §20.42 (Via), §25.1 (grammar); RFC 3966 (tel); RFC 3581 (rport); RFC 3891, 3911, 4538.
 #pragma once
@@ -24,21 +24,21 @@ enum class Reading : std::uint8_t { Absent, Unreadable, Value };
 
 struct Number {
     Reading reading = Reading::Absent;
-    std::uint32_t value = 0; ///< when `reading` is Value; saturates at 2^32 - 1
+    std::uint32_t value = 0; ///< valid when `reading` is Value; saturates at 2^32 - 1
 
     [[nodiscard]] constexpr bool has_value() const noexcept { return reading == Reading::Value; }
     bool operator==(const Number&) const = default;
 };
 
-/// 1*DIGIT with nothing but white space around it; anything else is Unreadable, never Absent.
+/// Reads 1*DIGIT with optional white space around it; anything else is Unreadable, never Absent.
 [[nodiscard]] Number read_number(std::string_view text) noexcept;
 
-/// Where a range ends.
+/// The end of a range.
 struct RangeEnd {};
 
-/// Finds the characters that part a value: `"` `,` `:` `;` `<` `=` `>` `?` `@` `\`, white space and
-/// control characters; `"` `,` `;` `<` `>` `\` among them also alone, as outer ones. Looks at 64
-/// bytes at a time, none of them outside the text, and remembers.
+/// Finds the characters that separate the parts of a value: `"` `,` `:` `;` `<` `=` `>` `?` `@`
+/// `\`, white space and control characters. The outer marks `"` `,` `;` `<` `>` `\` can also be
+/// searched alone. Reads 64 bytes at a time, none of them outside the text, and keeps the result.
 class Marks {
 public:
     Marks() = default;
@@ -46,13 +46,13 @@ public:
 
     [[nodiscard]] std::string_view text() const noexcept { return text_; }
 
-    /// Where the first of them stands from `at` on; the text's size when there is none.
+    /// The position of the first mark from `at` on; the text's size when there is none.
     [[nodiscard]] std::size_t next(std::size_t at) noexcept { return next_in<&Block::all>(at); }
-    /// The same for the outer ones.
+    /// The same for outer marks.
     [[nodiscard]] std::size_t next_outer(std::size_t at) noexcept {
         return next_in<&Block::outer>(at);
     }
-    /// The same for some of them only.
+    /// The same for some marks only.
     template <char... kChars> [[nodiscard]] std::size_t next_of(std::size_t at) noexcept {
         constexpr bool kOuter = (is_outer(kChars) && ...);
         while ((at = kOuter ? next_outer(at) : next(at)) < text_.size() &&
@@ -60,7 +60,7 @@ public:
             ++at;
         return at;
     }
-    /// `at` stands behind an opening quote, or behind "<"; the answer behind what closes it, or is
+    /// `at` is after an opening quote, or after "<"; returns the position after the closing one, or
     /// the size.
     [[nodiscard]] std::size_t skip_quoted(std::size_t at) noexcept;
     [[nodiscard]] std::size_t skip_bracketed(std::size_t at) noexcept;
@@ -70,7 +70,7 @@ private:
     static constexpr bool is_outer(char c) noexcept {
         return c == '"' || c == ',' || c == ';' || c == '<' || c == '>' || c == '\\';
     }
-    /// The text's end counts as a mark.
+    /// The end of the text counts as a mark.
     struct Block {
         std::uint64_t all = 0;
         std::uint64_t outer = 0;
@@ -84,7 +84,7 @@ private:
     template <std::uint64_t Block::*kMarks>
     [[nodiscard]] std::size_t next_in(std::size_t at) noexcept {
         for (;;) {
-            if (at - base_ < kBlock) { // unsigned: not before the block, either
+            if (at - base_ < kBlock) { // unsigned: also excludes places before the block
                 if (const std::uint64_t left = block_.*kMarks >> (at - base_); left != 0) [[likely]]
                     return at + static_cast<unsigned>(std::countr_zero(left));
                 at = base_ + kBlock;
@@ -96,29 +96,29 @@ private:
 
     std::string_view text_;
     std::size_t base_ = 0;
-    Block block_; ///< at `base_`
+    Block block_; ///< the block at `base_`
 };
 
 /// `;name` or `;name=value`. Compare names without case (RFC 3261 §7.3.1).
 struct Parameter {
     std::string_view name;
     bool has_value = false;
-    std::string_view value; ///< a quoted string keeps its quotes, and what is stuck to it
+    std::string_view value; ///< a quoted string keeps its quotes, and any text attached to it
 };
 
-/// Where parameters stand decides what ends one: in a header field value white space may surround
-/// every part, quoted strings and <URIs> hide their marks, and a comma ends the value; in a URI
-/// there is neither, and "?" has been cut off.
+/// Where the parameters are, which decides what ends one. In a header field value white space may
+/// surround every part, quoted strings and <URIs> hide their marks, and a comma ends the value. In
+/// a URI there is none of this, and the text ends before "?".
 enum class ParameterPlace : std::uint8_t { HeaderField, Uri };
 
 class ParameterIterator;
 
-/// The parameters of one value in the order in which they stand, duplicates among them. Several
-/// empty ones in a row (`;;;`) are one.
+/// The parameters of one value in order, including duplicates. Several empty ones in a row (`;;;`)
+/// count as one.
 class Parameters {
 public:
     Parameters() = default;
-    /// Those of a text from `at` to `end`; what stands before the first ";" is passed over.
+    /// The parameters of a text from `at` to `end`; text before the first ";" is skipped.
     Parameters(const Marks& marks, std::size_t at, std::size_t end, ParameterPlace place) noexcept
         : marks_(marks), at_(at), end_(end), place_(place) {}
     Parameters(std::string_view text, ParameterPlace place) noexcept
@@ -127,14 +127,15 @@ public:
     [[nodiscard]] ParameterIterator begin() const noexcept;
     [[nodiscard]] static RangeEnd end() noexcept { return {}; }
 
-    /// The first of that name; `name` is lower case.
+    /// The first parameter with that name; `name` is lower case.
     [[nodiscard]] std::optional<Parameter> find(std::string_view name) const noexcept;
 
-    /// The first of that name that has a value, up to white space, as a token ends; empty when
-    /// absent. What tags and branches are read by, here and in read_digest().
+    /// The value of the first parameter with that name that has one, up to white space, where a
+    /// token ends; empty when absent. Tags and branches are read in this way, here and in
+    /// read_digest().
     [[nodiscard]] std::string_view find_token(std::string_view name) const noexcept;
 
-    /// Takes the first one off; false when there is none.
+    /// Removes the first parameter; false when there is none.
     [[nodiscard]] bool take(Parameter& parameter) noexcept {
         return at_ < end_ && take_next(parameter);
     }
@@ -172,24 +173,24 @@ inline ParameterIterator Parameters::begin() const noexcept {
     return ParameterIterator(*this);
 }
 
-/// A host name, an IPv4 address or an IPv6 reference. The characters of a name are not judged.
+/// A host name, an IPv4 address or an IPv6 reference. The characters of a name are not checked.
 struct Host {
     std::string_view text; ///< empty when unreadable; an IPv6 reference without its brackets
     bool is_ipv6 = false;
 
     [[nodiscard]] bool readable() const noexcept { return !text.empty(); }
-    /// Nothing when it is a name, or an address as parse_ipv4() does not take it.
+    /// Empty for a name, and for an address that parse_ipv4() does not accept.
     [[nodiscard]] std::optional<Ipv4Addr> ipv4() const noexcept {
         return is_ipv6 ? std::nullopt : parse_ipv4(text);
     }
 };
 
-/// A whole host, such as a received or maddr parameter: a name, an IPv4 address, an IPv6 address
-/// with or without brackets (RFC 5118 §4.5).
+/// Reads a whole host, such as a received or maddr parameter: a name, an IPv4 address, an IPv6
+/// address with or without brackets (RFC 5118 §4.5).
 [[nodiscard]] Host read_host(std::string_view text) noexcept;
 
-/// Where a part stands in its text: 8 bytes, for a view has 16. No part that may be absent stands
-/// at the very beginning.
+/// The place of a part in its text: 8 bytes, where a view has 16. A part that may be absent never
+/// starts at the first byte.
 struct Part {
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
@@ -203,18 +204,18 @@ struct Part {
     }
 };
 
-/// A port: up to 65535, else Unreadable.
+/// Reads a port: up to 65535, else Unreadable.
 [[nodiscard]] Number read_port(std::string_view text) noexcept;
 
 enum class UriScheme : std::uint8_t { Unreadable, Sip, Sips, Tel, Other };
 
-/// A URI. What its scheme does not have is absent. Escapes (%41) stay as they are.
+/// A URI. Parts that its scheme does not have are absent. Escapes (%41) are kept.
 class Uri {
 public:
-    // Not defaulted: a constant would be written by `rep stos`, which takes longer than reading.
+    // Not defaulted: the compiler would zero it with `rep stos`, which takes longer than reading.
     Uri() noexcept {} // NOLINT(modernize-use-equals-default)
-    /// Whether there is a scheme and, for sip and sips, a host with nothing odd behind it; for tel,
-    /// a number. What port() says is not in it.
+    /// Whether there is a scheme and, for sip and sips, a host with nothing unexpected after it;
+    /// for tel, a number. The port is not checked.
     [[nodiscard]] bool readable() const noexcept { return readable_; }
     [[nodiscard]] UriScheme scheme() const noexcept { return scheme_; }
     [[nodiscard]] std::string_view scheme_text() const noexcept {
@@ -225,7 +226,7 @@ public:
         return scheme_ == UriScheme::Unreadable ? std::string_view()
                                                 : text_at(colon_ + std::size_t{1});
     }
-    /// Of tel: the number.
+    /// For tel: the number.
     [[nodiscard]] std::optional<std::string_view> user() const noexcept {
         return user_.if_present(text());
     }
@@ -264,7 +265,7 @@ private:
     Part host_;
     Part port_;
     Part parameters_;
-    std::uint32_t colon_ = 0; ///< behind the scheme
+    std::uint32_t colon_ = 0; ///< after the scheme
     UriScheme scheme_ = UriScheme::Unreadable;
     bool readable_ = false;
 };
@@ -272,12 +273,12 @@ private:
 [[nodiscard]] Uri read_uri(std::string_view text) noexcept;
 
 /// A value of From, To, Contact, Route, Record-Route, Refer-To: name-addr or addr-spec. Without
-/// brackets the parameters are the header field's, not the URI's (RFC 3261 §20.10).
+/// brackets the parameters belong to the header field, not to the URI (RFC 3261 §20.10).
 class NameAddr {
 public:
-    /// Without its quotes, escapes still in it; empty when absent.
+    /// Without its quotes, with its escapes; empty when absent.
     [[nodiscard]] std::string_view display_name() const noexcept { return name_.of(value()); }
-    /// For read_uri(); empty when unreadable.
+    /// The text for read_uri(); empty when unreadable.
     [[nodiscard]] std::string_view uri() const noexcept { return uri_.of(value()); }
     /// `Contact: *`
     [[nodiscard]] bool is_star() const noexcept { return !is_bracketed_ && uri() == "*"; }
@@ -302,10 +303,10 @@ private:
 
 class Via {
 public:
-    // Not defaulted: a constant would be written by `rep stos`, which takes longer than reading.
+    // Not defaulted: the compiler would zero it with `rep stos`, which takes longer than reading.
     Via() noexcept {} // NOLINT(modernize-use-equals-default)
-    /// Whether sent-protocol and sent-by could be read; the parameters are read in any case. What
-    /// port() says is not in it.
+    /// Whether sent-protocol and sent-by could be read; the parameters are read in any case. The
+    /// port is not checked.
     [[nodiscard]] bool readable() const noexcept { return readable_; }
     [[nodiscard]] std::string_view protocol() const noexcept { return protocol_.of(value()); }
     [[nodiscard]] std::string_view version() const noexcept { return version_.of(value()); }
@@ -360,7 +361,7 @@ private:
 
 [[nodiscard]] Via read_via(std::string_view value) noexcept;
 
-/// What Replaces, Join and Target-Dialog say: the dialog, as the recipient knows it.
+/// The dialog that a Replaces, Join or Target-Dialog names, from the view of the recipient.
 struct DialogReference {
     std::string_view call_id;    ///< empty when unreadable
     std::string_view local_tag;  ///< to-tag of Replaces and Join; empty when absent
@@ -370,14 +371,14 @@ struct DialogReference {
 
 [[nodiscard]] DialogReference read_dialog_reference(std::string_view value) noexcept;
 
-/// Takes the first value off a comma list: gives it without white space around it and moves `at`
-/// behind its comma, or beyond the end of `list` (`at > list.size()`) after the last. Commas in
+/// Removes the first value from a comma list: returns it without surrounding white space and moves
+/// `at` after its comma, or beyond the end of `list` (`at > list.size()`) after the last. Commas in
 /// quoted strings and <> do not count (RFC 3261 §7.3.1). An empty element is an empty view; several
-/// in a row are one.
+/// in a row count as one.
 [[nodiscard]] std::string_view take_list_value(std::string_view list, std::size_t& at) noexcept;
-/// The same, for who takes one after the other: the marks go on.
+/// The same for repeated calls: keeps the marks in between.
 [[nodiscard]] std::string_view take_list_value(Marks& list, std::size_t& at) noexcept;
-/// Whether there may be more than one.
+/// Whether the value may have more than one element.
 [[nodiscard]] bool may_be_list(std::string_view value) noexcept;
 
 } // namespace viaduct
