@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// replay: the pipeline over a capture file instead of a port.
+// replay: runs the pipeline over a capture file instead of a port.
 //
 // In:    libpcap or pcapng with Ethernet frames, micro- or nanosecond time stamps, read by libpcap.
-// Out:   classic pcap of what would be sent, in order, with the time stamps of the frames that
-//        caused it; written beside its final place and renamed there at the end.
-// Cost:  one copy a frame, and a burst for each, so that it has its own time; memory for the
-// longest
-//        frame seen.
+// Out:   classic pcap of the frames that would be sent, in order, with the time stamps of the
+//        frames that caused them; written next to its final place and renamed at the end.
+// Cost:  one copy and one burst a frame, so that each has its own time; memory for the longest
+//        frame.
 #include "viaduct/replay.hpp"
 
 #include "pipeline.hpp"
@@ -59,8 +58,9 @@ std::string errno_text(int error) {
     throw Error("cannot write capture " + path + ": " + why);
 }
 
-/// Whether time stamps may be finer than a microsecond. libpcap does not tell: the magic number
-/// does. pcapng sets it per interface, and nanoseconds hold all that libpcap reads from it.
+/// Whether time stamps may be finer than a microsecond. libpcap does not report it; the magic
+/// number does. pcapng sets it per interface, and nanoseconds can hold all that libpcap reads from
+/// it.
 bool has_nanoseconds(std::FILE* file) {
     std::array<int, 4> first{};
     std::uint32_t magic = 0;
@@ -69,11 +69,11 @@ bool has_nanoseconds(std::FILE* file) {
         magic = magic << 8 | static_cast<std::uint32_t>(first[count++]);
     std::clearerr(file);
     while (count > 0)
-        std::ungetc(first[--count], file); // glibc takes back what it just gave
+        std::ungetc(first[--count], file); // glibc takes back the bytes it has just returned
     return magic == 0xa1b23c4d || magic == 0x4d3cb2a1 || magic == 0x0a0d0d0a;
 }
 
-/// A capture being read.
+/// A capture that is read.
 class Reader {
 public:
     explicit Reader(const std::string& path) : path_(path) {
@@ -110,10 +110,11 @@ public:
 
     [[nodiscard]] int precision() const noexcept { return precision_; }
 
-    /// Since 1970. What is no time that a clock can show counts as the last or the first one.
+    /// Time since 1970. A time that no clock can show counts as the first or last one that can be
+    /// shown.
     [[nodiscard]] std::chrono::nanoseconds time_of(const pcap_pkthdr& header) const noexcept {
         using std::chrono::nanoseconds;
-        constexpr std::int64_t kLastSecond = 9'000'000'000; // nanoseconds of it fit
+        constexpr std::int64_t kLastSecond = 9'000'000'000; // its nanoseconds still fit
         constexpr std::int64_t kParts = 1'000'000'000;
         const int scale = precision_ == PCAP_TSTAMP_PRECISION_NANO ? 1 : 1000;
         const auto seconds = std::clamp<std::int64_t>(header.ts.tv_sec, 0, kLastSecond);
@@ -127,12 +128,12 @@ private:
     Pcap pcap_;
 };
 
-/// A capture being written. It takes its place in finish(); without that nothing is left of it.
+/// A capture that is written. finish() moves it to its place; without finish() no file is left.
 class Writer {
 public:
     Writer(const std::string& path, int precision) : path_(path), target_(path) {
         std::array<char, PATH_MAX> real{};
-        // Through symbolic links, so that rename() replaces the file and not the link to it.
+        // Resolves symbolic links, so that rename() replaces the file and not the link to it.
         if (::realpath(path.c_str(), real.data()) != nullptr) target_ = real.data();
         File file = open();
         pcap_.reset(pcap_open_dead_with_tstamp_precision(
@@ -167,8 +168,8 @@ public:
     }
 
 private:
-    /// A new file in the folder of the target; or the target itself when it is no file that could
-    /// be replaced (/dev/null, a pipe).
+    /// Opens a new file in the folder of the target; or the target itself when it is not a regular
+    /// file that could be replaced (/dev/null, a pipe).
     File open() {
         struct stat now {};
         if (::stat(target_.c_str(), &now) == 0 && !S_ISREG(now.st_mode)) {
@@ -185,7 +186,7 @@ private:
             beside_.clear();
             fail_write(path_, errno_text(error));
         }
-        const mode_t mask = ::umask(0); // mkstemp made it 0600; let it be like any other file
+        const mode_t mask = ::umask(0); // mkstemp created it with 0600; give it the usual mode
         ::umask(mask);
         ::fchmod(fd, 0666 & ~mask);
         File file(::fdopen(fd, "wb"));
@@ -199,12 +200,12 @@ private:
 
     std::string path_;   // as the operator wrote it
     std::string target_; // the file it means
-    std::string beside_; // where it is written; empty: the target itself, or already in place
+    std::string beside_; // temporary name; empty: none, or already renamed
     Pcap pcap_;
     Dumper dumper_;
 };
 
-/// As many ports as the table names, at least one.
+/// The ports that the table names, at least one.
 std::vector<PortView> make_ports(const NextHops& next_hops, std::uint32_t mtu) {
     std::size_t highest = 0;
     for (const NextHop& hop : next_hops.hops)
@@ -219,9 +220,9 @@ std::vector<PortView> make_ports(const NextHops& next_hops, std::uint32_t mtu) {
     return ports;
 }
 
-/// Also of a message whose sender told the pipeline enough, so that it was never read.
+/// The Call-ID of a frame, also if the pipeline did not need to read the message.
 std::string_view call_id_of(const Snapshot& snapshot, const Frame& frame) {
-    if (frame.is_rejected) return read_digest(frame.payload()).call_id; // the answer's, the same
+    if (frame.is_rejected) return read_digest(frame.payload()).call_id; // same in the response
     if (frame.leg != Leg::BackendToClient || !frame.vip) return frame.digest.call_id;
     return read_digest(frame.payload(), snapshot.vips[index(*frame.vip)].read_rules).call_id;
 }
@@ -252,13 +253,13 @@ public:
 private:
     static constexpr std::uint64_t kTicksPerSecond = 1'000'000'000;
 
-    /// As a worker takes a burst.
+    /// Processes a frame as a worker does a burst.
     void take_frame(timeval stamp) {
         set_frame(burst_, 0, buffer_.data(), static_cast<std::uint32_t>(buffer_.size()), PortId{});
         burst_.count = 1;
         const ReplayMoment moment = control_(now_);
         const std::uint32_t a_second = moment.snapshot.calls_a_second; // 0: no limit
-        // A second later than it is: in the first one, too, there is one that nobody used.
+        // One second late: so the first second also has the unused budget of the one before.
         const auto ticks = static_cast<std::uint64_t>(now_.count()) + kTicksPerSecond;
         std::uint32_t budget =
             a_second == 0 ? 0 : new_calls_.take(1, a_second, ticks, kTicksPerSecond);

@@ -42,7 +42,7 @@ struct Retired {
     std::unique_ptr<const NextHops> next_hops;
 };
 
-/// All that start_dataplane() made. Control thread only, but for what WorkerShared says.
+/// All that start_dataplane() created. Control thread only, except as WorkerShared says.
 struct Engine {
     bool eal_started = false;
     rte_mempool* mempool = nullptr;
@@ -103,7 +103,8 @@ void create_workers(Engine& self, const std::vector<unsigned>& cpus) {
     }
 }
 
-/// What `open` throws says too that the memory is ordinary, and why: notes are not shown then.
+/// Adds to an error of `open` that the memory is ordinary, and why: notes are not shown in that
+/// case.
 template <typename Open> auto naming_memory(const std::string& lack, Open open) {
     try {
         return open();
@@ -142,7 +143,7 @@ void start_all(Engine& self, const DataplaneRequest& request, std::vector<std::s
     self.workers_launched = true;
 }
 
-/// Swaps in a new pointer for the workers; the old object waits until all of them have passed.
+/// Publishes a new object to the workers; the old one is kept until all of them have passed.
 template <typename Object>
 void exchange(std::atomic<const Object*>& shown,
               std::unique_ptr<const Object>& owned,
@@ -259,7 +260,7 @@ void settle() {
     const std::vector<std::uint32_t> marks = self.punt->marks();
     while (!self.punt->has_passed(marks) && std::chrono::steady_clock::now() < until)
         std::this_thread::sleep_for(kSettlePause);
-    // The burst that was taken out of a ring last may still be on its way to a TAP.
+    // The burst that was taken out of a ring last may not have been written to a TAP yet.
     const std::uint64_t round = self.punt->rounds();
     while (self.punt->rounds() == round && std::chrono::steady_clock::now() < until)
         std::this_thread::sleep_for(kSettlePause);
@@ -313,7 +314,7 @@ std::optional<Event> next_event() noexcept {
         const std::size_t worker = (self.next_event_worker + tried) % self.workers.size();
         if (rte_ring_dequeue_elem(self.workers[worker]->events, &event, sizeof(event)) != 0)
             continue;
-        self.next_event_worker = worker + 1; // no worker's events starve another's
+        self.next_event_worker = worker + 1; // events of one worker do not starve another's
         return event;
     }
     return std::nullopt;

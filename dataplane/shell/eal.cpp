@@ -23,12 +23,13 @@ namespace {
 
 constexpr unsigned kMempoolCache = 256;
 
-/// What a packet buffer takes, with its headers and its place on the stack of free ones. None lies
-/// across two pages, so one fills an ordinary page.
+/// The size of a packet buffer, with its headers and its place on the stack of free ones. No buffer
+/// crosses a page boundary, so one fills an ordinary page.
 constexpr std::size_t kHugeBufferBytes = 2560;
 constexpr std::size_t kOrdinaryBufferBytes = 4224;
 
-/// Buffers that queues, rings and caches can hold at one time: with fewer, reception would starve.
+/// The buffers that queues, rings and caches can hold at one time: with fewer, reception would
+/// starve.
 std::size_t least_buffers(const DataplaneRequest& request) {
     const std::size_t workers = request.cpus.size();
     return request.ports.size() * workers * (kRxDescriptors + kTxDescriptors) + workers * 3 * 1024 +
@@ -46,14 +47,14 @@ std::size_t buffers_of(const DataplaneRequest& request) {
     return count;
 }
 
-/// Huge page or ordinary memory that EAL is given: the mempool and the rings, with room to spare.
+/// The huge pages or ordinary memory for EAL: the mempool and the rings, with a reserve.
 std::size_t needed_megabytes(const DataplaneRequest& request, std::size_t buffer_bytes) {
     const std::size_t more_buffers = buffers_of(request) - least_buffers(request);
     return 64 + 32 * request.ports.size() * std::max<std::size_t>(1, request.cpus.size()) +
            more_buffers * buffer_bytes / 1'000'000;
 }
 
-/// "0@(0,3),1@1,2@2": the main thread on what the workers leave, each worker on its own CPU.
+/// "0@(0,3),1@1,2@2": the main thread on the CPUs without workers, each worker on its own CPU.
 std::string lcores_argument(const std::vector<unsigned>& worker_cpus) {
     cpu_set_t allowed;
     CPU_ZERO(&allowed);
@@ -72,11 +73,12 @@ std::string lcores_argument(const std::vector<unsigned>& worker_cpus) {
     return argument;
 }
 
-/// What DPDK logs, in lines. Its threads write, the control thread reads. A driver that has an
-/// error to tell in the packet path takes the lock, too: before, it wrote to a file there.
+/// DPDK's log, in lines. DPDK's threads write it, the control thread reads it. A driver that logs
+/// an error in the packet path also takes the lock; without this class it would write to a file
+/// there.
 class EalLog {
 public:
-    /// Goes on to the end of the process: threads of DPDK's outlive rte_eal_cleanup().
+    /// Exists until the process ends: some DPDK threads outlive rte_eal_cleanup().
     static EalLog& get() {
         static EalLog& log = *new EalLog; // never destroyed
         return log;
@@ -85,7 +87,7 @@ public:
         const std::lock_guard lock(mutex_);
         return begin_ + lines_.size();
     }
-    /// Lines from number `first` on that are still there.
+    /// The lines from number `first` on that are still kept.
     [[nodiscard]] std::vector<std::string> since(std::size_t first) {
         const std::lock_guard lock(mutex_);
         const std::size_t skipped = std::min(lines_.size(), first - std::min(first, begin_));
@@ -102,7 +104,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t kMaxLines = 256; ///< until somebody reads them
+    static constexpr std::size_t kMaxLines = 256; ///< until they are read
 
     EalLog() {
         cookie_io_functions_t io{};
@@ -131,11 +133,11 @@ private:
     std::mutex mutex_;
     std::string part_; // of a line
     std::vector<std::string> lines_;
-    std::size_t begin_ = 0; // the number of the first of them
+    std::size_t begin_ = 0; // number of the first line kept
     std::size_t lost_ = 0;
 };
 
-/// Why EAL must work with physical addresses, which port says so; empty: it need not.
+/// Why EAL must use physical addresses, with the port that requires it; empty: it need not.
 std::string physical_because(const DataplaneRequest& request) {
     std::string because;
     for (const PortRequest& port : request.ports) {
@@ -179,8 +181,8 @@ std::string start_eal(const DataplaneRequest& request, std::vector<std::string>&
         "0000:00:00.0",
         "--lcores",
         lcores_argument(request.cpus)};
-    // EAL sees no device, so it is told what they want; left alone it takes virtual addresses
-    // wherever there is an IOMMU, of whichever device.
+    // EAL sees no device, so it must be told which addresses they need; by default it uses virtual
+    // addresses wherever there is an IOMMU, of any device.
     const std::string physical = physical_because(request);
     if (!physical.empty()) arguments.emplace_back("--iova-mode=pa");
     const Memory memory = choose_memory(
@@ -207,7 +209,7 @@ std::string start_eal(const DataplaneRequest& request, std::vector<std::string>&
 
 rte_mempool* create_mempool(const DataplaneRequest& request) {
     const auto count = static_cast<unsigned>(buffers_of(request));
-    // lf_stack: a preempted punt or control thread never makes a worker wait, as a ring would.
+    // lf_stack: unlike with a ring, a preempted punt or control thread never makes a worker wait.
     rte_mempool* mempool = rte_pktmbuf_pool_create_by_ops(
         "viaduct", count, kMempoolCache, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY, "lf_stack");
     if (mempool == nullptr)

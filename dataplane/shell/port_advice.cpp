@@ -34,7 +34,7 @@ unsigned hex_of(const std::string& path) {
     return static_cast<unsigned>(std::strtoul(line_of(path).c_str(), nullptr, 16));
 }
 
-/// The last part of what a symbolic link leads to; empty: there is none.
+/// The last part of the target of a symbolic link; empty: there is no link.
 std::string link_target(const std::string& path) {
     std::array<char, 512> text{};
     const ssize_t size = readlink(path.c_str(), text.data(), text.size());
@@ -69,7 +69,7 @@ std::string command_for(const std::string& address) {
     return "modprobe vfio-pci; dpdk-devbind.py -b vfio-pci " + address;
 }
 
-/// Without an IOMMU vfio-pci takes no device.
+/// An alternative, because vfio-pci accepts no device without an IOMMU.
 std::string other_command(const std::string& sysfs) {
     return entries_of(sysfs + "/kernel/iommu_groups").empty()
                ? " (or use uio_pci_generic and huge pages, because this machine has no active "
@@ -77,7 +77,7 @@ std::string other_command(const std::string& sysfs) {
                : "";
 }
 
-/// How many insertions, removals and changes of a character turn one into the other.
+/// The edit distance: insertions, removals and changes of characters from one to the other.
 std::size_t edits(std::string_view one, std::string_view other) {
     std::vector<std::size_t> row(other.size() + 1);
     for (std::size_t j = 0; j <= other.size(); ++j)
@@ -94,10 +94,11 @@ std::size_t edits(std::string_view one, std::string_view other) {
     return row[other.size()];
 }
 
-/// The network device whose address is nearest to what was written, or which there are.
+/// Suggests the network device with the address nearest to the one written, or lists those there
+/// are.
 std::string suggestion(const std::string& sysfs, const std::string& written) {
     constexpr std::size_t kNear = 3;  // of some 12 characters
-    constexpr std::size_t kShown = 4; // a line is read, a list is not
+    constexpr std::size_t kShown = 4; // more would not be read
     std::vector<std::string> found;
     std::string best;
     std::size_t least = kNear + 1;
@@ -121,7 +122,7 @@ std::string suggestion(const std::string& sysfs, const std::string& written) {
            (found.size() > kShown ? ", ... (dpdk-devbind.py --status)" : "");
 }
 
-/// Of DPDK's words about VFIO: what the kernel knows and DPDK does not.
+/// Explains an error of DPDK about VFIO, from what the kernel knows and DPDK does not.
 std::string vfio_hint(const std::string& sysfs, const PciDevice& device, const std::string& cause) {
     const auto says = [&](std::string_view word) { return cause.find(word) != std::string::npos; };
     const std::string group = link_target(sysfs + kDevices + device.address + "/iommu_group");
@@ -190,7 +191,7 @@ std::string wants_physical_addresses(const std::string& sysfs, const std::string
     for (const std::string& address : pci_addresses(device)) {
         const PciDevice found = read_pci_device(sysfs, address);
         if (is_uio(found.driver)) return bound(found);
-        // As DPDK asks: the kernel's parameter, whatever the group of the device.
+        // Same test as in DPDK: the kernel's parameter, regardless of the device's group.
         if (found.driver == "vfio-pci" && line_of(no_iommu) == "Y")
             return bound(found).append(" without an IOMMU");
     }
@@ -277,8 +278,8 @@ why_not_opened(const std::string& sysfs, const std::string& device, const std::s
 }
 
 std::size_t served_queues(const PciDevice& chip) noexcept {
-    // DPDK's net_e1000_em claims two queues of all its chips. These have one: 82540, 82545, 82546,
-    // 82573, 82583.
+    // DPDK's net_e1000_em claims two queues for all its chips. These have only one: 82540, 82545,
+    // 82546, 82573, 82583.
     constexpr std::array kOneQueue{
         0x100eU, 0x100fU, 0x1010U, 0x1011U, 0x1012U, 0x101dU, 0x108bU, 0x108cU, 0x109aU, 0x150cU};
     return chip.vendor == 0x8086 && std::ranges::count(kOneQueue, chip.device) > 0
@@ -325,7 +326,7 @@ std::string spread_note(const std::string& driver,
     if (can.addresses)
         return "the driver does not hash UDP ports: packets are spread by addresses only, so all "
                "packets of one proxy go to one worker";
-    // Their other end chooses the queue: a kernel or a virtual machine's host.
+    // The other end chooses the queue: a kernel or the host of a virtual machine.
     constexpr std::array<std::string_view, 7> kSpreadElsewhere{"net_af_packet",
                                                                "net_af_xdp",
                                                                "net_virtio",

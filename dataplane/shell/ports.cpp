@@ -46,11 +46,11 @@ std::uint16_t attach(const PortRequest& request) {
     std::array<bool, RTE_MAX_ETHPORTS> known{};
     for (std::uint16_t id = 0; id < RTE_MAX_ETHPORTS; ++id)
         known[id] = rte_eth_dev_is_valid_port(id) != 0;
-    // DPDK finds a device by the kernel's spelling of its address alone.
+    // DPDK finds a device only by the kernel's spelling of its address.
     const std::size_t arguments = std::min(request.device.find(','), request.device.size());
     const std::string device = device_name(request.device) + request.device.substr(arguments);
     const int result = rte_dev_probe(device.c_str());
-    // By what is new, not by name: names of PCI devices have several spellings.
+    // Finds the new port by comparing, not by name: names of PCI devices have several spellings.
     for (std::uint16_t id = 0; id < RTE_MAX_ETHPORTS; ++id)
         if (!known[id] && rte_eth_dev_is_valid_port(id) != 0) return id;
     fail(request,
@@ -61,7 +61,7 @@ std::uint16_t attach(const PortRequest& request) {
                  log.first_line(result < 0 ? rte_strerror(-result) : "not a network device")));
 }
 
-/// The MTU the kernel interface behind the port has; 0 when there is none.
+/// The MTU of the kernel interface that the port uses; 0 when there is none.
 std::uint16_t interface_mtu(const std::string& interface) {
     if (interface.empty()) return 0;
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -73,8 +73,8 @@ std::uint16_t interface_mtu(const std::string& interface) {
     return known ? static_cast<std::uint16_t>(std::clamp(request.ifr_mtu, 0, 65'535)) : 0;
 }
 
-/// Between configuring and starting. The MTU of a kernel interface is its owner's: never changed
-/// here, only checked.
+/// Sets the MTU, between configuring and starting. The MTU of a kernel interface is only checked,
+/// never changed here: it belongs to its owner.
 std::uint16_t settle_mtu(const PortRequest& request, std::uint16_t ethdev) {
     const std::string interface = interface_of(request.device);
     const std::uint16_t kernel_mtu = interface_mtu(interface);
@@ -109,7 +109,7 @@ rte_eth_conf choose_features(const PortRequest& request,
     const std::uint64_t by_addresses = info.flow_type_rss_offloads & RTE_ETH_RSS_IP;
     if (rx_queues > 1 && (by_ports | by_addresses) != 0) {
         conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-        // A key of our own: with the driver's public one a stranger could aim at one queue.
+        // A key of our own: with the public key of the driver a sender could aim at one queue.
         static std::array<std::uint8_t, 64> key{};
         if (info.hash_key_size > 0 && info.hash_key_size <= key.size() &&
             getrandom(key.data(), key.size(), 0) == static_cast<ssize_t>(key.size())) {
@@ -233,12 +233,12 @@ void close_port(const Port& port) noexcept {
 std::string lack_of_link(const Port& port) {
     if (port.kernel_link == 0) {
         rte_eth_link link{};
-        // A link that a driver does not tell of is taken to be there: the twin stays up.
+        // If a driver does not report the link, it counts as up: the twin stays up.
         if (rte_eth_link_get_nowait(port.ethdev, &link) != 0) return {};
         return link.link_status == RTE_ETH_LINK_UP ? "" : "the device has no link";
     }
-    // Drivers on a kernel interface say "up" whatever it does. By its index: a name may be given
-    // to another interface, which this port does not read.
+    // Drivers on a kernel interface always report "up". The interface is found by index, because
+    // its name may be given to another interface, which this port does not read.
     ifreq request{};
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     const bool is_there =
@@ -266,7 +266,7 @@ PortState state_of(const Port& port) {
     if (rte_eth_stats_get(port.ethdev, &stats) == 0) {
         state.received = stats.ipackets;
         state.sent = stats.opackets;
-        // net_af_packet adds up the numbers of so many queues.
+        // net_af_packet sums the counters of this many queues only.
         state.counts_sent =
             port.driver != "net_af_packet" || port.tx_queues <= RTE_ETHDEV_QUEUE_STAT_CNTRS;
         state.missed = stats.imissed;

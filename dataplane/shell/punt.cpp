@@ -25,7 +25,7 @@ namespace viaduct {
 namespace {
 
 constexpr unsigned kRingEntries = 1024;
-/// How long a frame of a worker may wait for this thread: workers cannot wake it.
+/// How long a worker's frame may wait for this thread, which workers cannot wake.
 constexpr int kPollMilliseconds = 1;
 
 int open_tap(const PortRequest& port) {
@@ -125,7 +125,7 @@ std::vector<std::uint32_t> PuntThread::marks() const {
 }
 
 bool PuntThread::has_passed(const std::vector<std::uint32_t>& marks) const noexcept {
-    for (std::size_t i = 0; i < marks.size(); ++i) // the counts run over
+    for (std::size_t i = 0; i < marks.size(); ++i) // the counts wrap around
         if (static_cast<std::int32_t>(to_kernel_[i]->cons.tail - marks[i]) < 0) return false;
     return true;
 }
@@ -135,7 +135,7 @@ bool PuntThread::drain(rte_ring* ring) {
     const unsigned count = rte_ring_dequeue_burst(ring, mbufs.data(), mbufs.size(), nullptr);
     for (unsigned i = 0; i < count; ++i) {
         auto* mbuf = static_cast<rte_mbuf*>(mbufs[i]);
-        // A full or downed TAP drops the frame, as a full NIC would.
+        // A TAP that is full or down drops the frame, like a full NIC.
         [[maybe_unused]] const ssize_t written =
             write(taps_[mbuf->port], rte_pktmbuf_mtod(mbuf, const void*), mbuf->data_len);
         rte_pktmbuf_free(mbuf);

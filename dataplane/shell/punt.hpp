@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// punt: the thread that owns the TAP twins: what is not ours to the kernel, what the kernel sends
-// back to the ports.
+// punt: the thread that owns the TAP twins. It gives foreign traffic to the kernel, and frames from
+// the kernel to the ports.
 //
-// Workers never touch a TAP: it costs a system call a frame. They hand mbufs over by rings, one per
-// worker and direction, and never wait; this thread does the system calls.
+// Workers never touch a TAP: it costs a system call a frame. They pass mbufs through rings, one per
+// worker and direction, and never wait; this thread makes the system calls.
 #pragma once
 
 #include "viaduct/dataplane.hpp"
@@ -21,8 +21,8 @@ namespace viaduct {
 
 class PuntThread {
 public:
-    /// Creates one TAP interface per port (down, no address). Throws Error naming the port; then
-    /// none is left.
+    /// Creates one TAP interface per port (down, no address). Throws Error naming the port, and
+    /// then leaves none.
     PuntThread(const std::vector<PortRequest>& ports, std::size_t workers, rte_mempool* mempool);
     ~PuntThread(); ///< stops the thread and removes the interfaces
     PuntThread(const PuntThread&) = delete;
@@ -30,19 +30,21 @@ public:
 
     void start();
 
-    /// Control: where the workers' rings stand, and whether all that was in them then was taken
-    /// out.
+    /// marks(): the current positions of the workers' rings; has_passed(): whether everything
+    /// before them was taken out. Control only.
     [[nodiscard]] std::vector<std::uint32_t> marks() const;
     [[nodiscard]] bool has_passed(const std::vector<std::uint32_t>& marks) const noexcept;
-    /// How often the thread has been through its rings: what it had taken out is with the kernel.
+    /// The number of passes over the rings: what was taken out before the last pass is with the
+    /// kernel.
     [[nodiscard]] std::uint64_t rounds() const noexcept {
         return rounds_.load(std::memory_order_acquire);
     }
 
-    /// Control: what the kernel's programs see of the port's link.
+    /// Sets the carrier of the port's twin, which programs see as the link. Control only.
     void set_carrier(std::size_t port, bool on) noexcept;
 
-    /// Producer: that worker. The mbuf's `port` field holds the PortId. It is freed here.
+    /// Producer: that worker. The mbuf's `port` field holds the PortId. The punt thread frees the
+    /// mbuf.
     [[nodiscard]] rte_ring* to_kernel(std::size_t worker) const { return to_kernel_[worker]; }
     /// Consumer: the one worker that serves this port's kernel traffic.
     [[nodiscard]] rte_ring* from_kernel(std::size_t port) const { return from_kernel_[port]; }

@@ -14,11 +14,11 @@ namespace viaduct {
 
 namespace {
 
-constexpr std::uint64_t kPuntBurst = 1024; ///< frames the kernel may be given at once
-/// What ARP alone may use of that and of the ring: a flood of other frames must not cost us the
-/// next hops' addresses.
+constexpr std::uint64_t kPuntBurst = 1024; ///< frames that may be punted at once
+/// The share of that and of the ring that is reserved for ARP: a flood of other frames must not
+/// prevent Viaduct from learning the addresses of next hops.
 constexpr std::uint64_t kArpReserve = kPuntBurst / 4;
-constexpr std::uint64_t kTellBurst = 256; ///< events of a kind that may follow each other at once
+constexpr std::uint64_t kTellBurst = 256; ///< events of one kind that may follow each other at once
 constexpr std::uint16_t kEtherTypeArp = 0x0806;
 
 bool is_arp(const rte_mbuf* mbuf) noexcept {
@@ -26,7 +26,7 @@ bool is_arp(const rte_mbuf* mbuf) noexcept {
            rte_pktmbuf_mtod(mbuf, const EtherHeader*)->ether_type == Be16(kEtherTypeArp);
 }
 
-/// What came of a probe: an answer, or an ICMP error whose quoted UDP header `udp_offset` is.
+/// Fills in a reply to a probe, or an ICMP error whose quoted UDP header is at `udp_offset`.
 void fill_in(Event& event, const Frame& frame) noexcept {
     const auto* ether = reinterpret_cast<const EtherHeader*>(frame.bytes);
     const auto* ip = reinterpret_cast<const Ipv4Header*>(frame.bytes + Frame::kIpOffset);
@@ -123,7 +123,7 @@ void Worker::process(const RxQueue& queue,
         if (burst.calls.table_full > 0)
             counters[WorkerCounter::CallTableFull].add(burst.calls.table_full);
         if (burst.calls.flooded > 0) counters[WorkerCounter::CallsFlooded].add(burst.calls.flooded);
-    } else { // nothing published yet: nothing is ours
+    } else { // nothing published yet: all traffic is foreign
         burst.live_count = 0;
         burst.outcomes.fill(Outcome::Punted);
     }
@@ -133,7 +133,7 @@ void Worker::process(const RxQueue& queue,
     burst.clock.charge(Stage::Rest);
 }
 
-/// What is not to be sent: to the kernel, or free again.
+/// Handles the frames that are not sent: punts them to the kernel, or frees them.
 void Worker::finish_unsent(const RxQueue& queue, rte_mbuf** mbufs, std::uint64_t rx_tsc) noexcept {
     std::array<bool, kMaxBurst> live{};
     for (std::size_t i = 0; i < burst.live_count; ++i)
@@ -160,7 +160,7 @@ void Worker::transmit(rte_mbuf** mbufs) noexcept {
         for (std::size_t i = 0; i < burst.live_count; ++i) {
             const std::uint8_t at = burst.live[i];
             if (index(burst.frames[at].tx_port) != port) continue;
-            if (burst.frames[at].is_rejected) [[unlikely]] { // the answer is shorter
+            if (burst.frames[at].is_rejected) [[unlikely]] { // the response is shorter
                 mbufs[at]->data_len = static_cast<std::uint16_t>(burst.frames[at].length);
                 mbufs[at]->pkt_len = burst.frames[at].length;
             }
@@ -218,9 +218,11 @@ Outcome Worker::punt(PortId port, rte_mbuf* mbuf, std::uint64_t tsc) noexcept {
     return Outcome::Punted;
 }
 
-/// One of many will do: the next packet tells it again, and answers to probes need the ring more.
+/// Limits events: one of many is enough, since the next packet repeats it, and probe replies need
+/// the ring more.
 bool Worker::may_tell(std::uint64_t& told_tsc, std::uint64_t rx_tsc) const noexcept {
-    // By which all that was told is earned, as in RateLimit: many new clients may come at once.
+    // The time by which all reported events are earned, as in RateLimit: many new clients may come
+    // at once.
     told_tsc = std::max(told_tsc, rx_tsc - kTellBurst * tsc_per_miss);
     if (told_tsc > rx_tsc || rte_ring_count(events) > rte_ring_get_capacity(events) / 2)
         return false;
@@ -238,7 +240,8 @@ void Worker::emit_event(const Frame& frame, Outcome outcome, std::uint64_t rx_ts
         event.destination.address = frame.next_hop;
     } else {
         fill_in(event, frame);
-        // Strangers may send what they like: they get a share of the ring.
+        // Frames that are not like replies to our probes may be forged: they get only a share of
+        // the ring.
         const bool is_like_ours = event.kind == EventKind::ProbeAnswer && !frame.is_stranger &&
                                   event.call_id.length == kProbeCallIdLength &&
                                   event.branch.length == kProbeBranchLength;
@@ -256,7 +259,7 @@ std::uint16_t Worker::forward_ring(rte_ring* ring,
         rte_ring_dequeue_burst(ring, objects.data(), objects.size(), nullptr));
     for (std::uint16_t i = 0; i < count; ++i) {
         auto* mbuf = static_cast<rte_mbuf*>(objects[i]);
-        const std::uint16_t port = mbuf->port; // read before the mbuf is the driver's
+        const std::uint16_t port = mbuf->port; // read before the driver owns the mbuf
         const std::uint16_t sent =
             rte_eth_tx_burst(shared->ethdevs[port], static_cast<std::uint16_t>(id), &mbuf, 1);
         counters[sent == 1 ? sent_counter : unsent_counter].add(1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// worker: one thread, one loop: rx burst -> pipeline -> tx burst. Never a system call, a lock, a
-// log line or an allocation of its own (what the port's driver does is the driver's).
+// worker: one thread, one loop: rx burst -> pipeline -> tx burst. Its own code makes no system
+// call, takes no lock, writes no log and allocates nothing; the port's driver may.
 #pragma once
 
 #include "frame.hpp"
@@ -21,7 +21,7 @@
 
 namespace viaduct {
 
-/// What all workers share. Made before they start, freed after they ended.
+/// State that all workers share. Created before they start, freed after they have stopped.
 struct WorkerShared {
     std::vector<PortView> ports;        ///< by PortId; constant
     std::vector<std::uint16_t> ethdevs; ///< by PortId; constant
@@ -31,12 +31,12 @@ struct WorkerShared {
     std::atomic<const NextHops*> next_hops{nullptr}; // writer: control (publish); reader: workers
     CallTable calls;                                 // set before the workers start
     std::atomic<std::uint16_t> call_time{0};         // writer: control; reader: workers, relaxed
-    RateLimit new_calls;                             ///< that begin to be remembered
+    RateLimit new_calls;                             ///< rate of calls added to the table
     ClientMacs clients;                              // writers and readers: workers
 };
 
-/// Everything one worker owns. One cache-aligned object per worker, used by its thread alone; the
-/// rings' other ends and the counters' reader are named below.
+/// Everything one worker owns. One cache-aligned object per worker, used by its thread only, except
+/// the other ends of the rings and the reader of the counters, named below.
 struct alignas(64) Worker {
     struct RxQueue {
         PortId port{};
@@ -56,17 +56,17 @@ struct alignas(64) Worker {
     rte_ring* to_kernel = nullptr;        ///< consumer: punt thread
     rte_ring* inject = nullptr;           ///< producer: control
     rte_ring* events = nullptr;           ///< consumer: control; elements are Event
-    std::uint64_t punt_tokens = 0;        ///< how many more frames the kernel may be given now
+    std::uint64_t punt_tokens = 0;        ///< how many more frames may be punted now
     std::uint64_t punt_refilled_tsc = 0;
     std::uint64_t tsc_per_punt = 1;
     std::uint64_t tsc_per_second = 1;
     unsigned client_clock_shift = 0; ///< TSC ticks to the clock of ClientMacs
-    std::uint64_t miss_told_tsc = 0; ///< by when those told are earned
-    std::uint64_t odd_told_tsc = 0;  ///< the same of what is not like an answer to us
-    std::uint64_t tsc_per_miss = 0;  ///< between two of either, in the long run
+    std::uint64_t miss_told_tsc = 0; ///< when reported misses are earned, as in RateLimit
+    std::uint64_t odd_told_tsc = 0;  ///< the same for replies that do not look like ours
+    std::uint64_t tsc_per_miss = 0;  ///< ticks between two events of either kind, on average
     Burst burst;
     WorkerCounters counters;              // reader: control, relaxed
-    std::array<Counter, kMaxPorts> given; ///< by PortId: frames a queue took; as `counters`
+    std::array<Counter, kMaxPorts> given; ///< by PortId: frames a queue accepted; as `counters`
 
     /// Runs until shared->stopping. Called on the worker's lcore.
     void run() noexcept;
