@@ -14,11 +14,11 @@ constexpr unsigned kSteps = 5;
 /// A backend that may take calls.
 struct Eligible {
     const BackendState* backend;
-    bool is_ready;  ///< it has been so for hold_down
-    unsigned steps; ///< of its share, 1..kSteps
+    bool is_ready;  ///< eligible for at least hold_down
+    unsigned steps; ///< slow start: step of its share reached, 1..kSteps
 };
 
-/// When `span` after `from` is over; never past TimePoint::max().
+/// Returns `from` + `span`, at most TimePoint::max().
 TimePoint after(TimePoint from, Clock::duration span) {
     return from > TimePoint::max() - span ? TimePoint::max() : from + span;
 }
@@ -30,7 +30,7 @@ public:
         for (const BackendId id : pool.backends)
             if (const BackendState& backend = model.backend(id); backend.takes_calls())
                 tiers_[backend.config.tier].push_back(eligibility_of(backend));
-        for (auto& [tier, takers] : tiers_) // the order in the file means nothing
+        for (auto& [tier, takers] : tiers_) // makes the result independent of the order in the file
             std::ranges::sort(takers, {}, [](const Eligible& one) { return one.backend->id; });
     }
 
@@ -86,11 +86,11 @@ private:
                                     [&](const auto& tier) { return (this->*enough)(tier.second); });
     }
 
-    /// The tier that took over and may keep what it has; else 0.
+    /// Returns the tier that took over and may keep its new calls; 0 if there is none.
     [[nodiscard]] unsigned kept_tier(const PoolModel& model,
                                      const std::vector<Candidate>& present) const {
         if (pool_.failback) return 0;
-        std::optional<unsigned> lowest; // with one that comes back, two tiers share
+        std::optional<unsigned> lowest; // while a tier comes back, two tiers share the calls
         for (const Candidate& one : present)
             if (index(one.id) < model.backends().size())
                 if (const BackendState& backend = model.backend(one.id);
@@ -102,7 +102,7 @@ private:
 
     [[nodiscard]] std::vector<Candidate> share_out(Tiers::iterator tier) const {
         const std::vector<Eligible>& takers = tier->second;
-        const bool all = !has_any_ready(takers); // nobody else is there: those that wait, too
+        const bool all = !has_any_ready(takers); // no ready backend: use those that still wait
         std::vector<Candidate> candidates;
         std::vector<unsigned> steps;
         for (const Eligible& one : takers) {
@@ -110,7 +110,7 @@ private:
             candidates.push_back(candidate_of(*one.backend, one.steps));
             steps.push_back(one.steps);
         }
-        // As strong as the weakest of those that it needs at least.
+        // The tier counts as strong as the weakest of the min_up strongest backends.
         std::ranges::sort(steps, std::greater<>());
         const unsigned strength = steps[std::min<std::size_t>(pool_.min_up, steps.size()) - 1];
         const Tiers::const_iterator end = tiers_.end();
@@ -122,7 +122,7 @@ private:
             for (const Eligible& one : stand_in->second)
                 if (one.is_ready)
                     candidates.push_back(candidate_of(*one.backend, kSteps - strength));
-        } else if (steps.front() == steps.back()) { // all alike: their plain weights
+        } else if (steps.front() == steps.back()) { // equal steps: use the plain weights
             for (Candidate& candidate : candidates)
                 candidate.weight /= steps.front();
         }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// election: which backends of a pool take new calls now, and with which share.
+// election: chooses which backends of a pool take new calls now, and with which share.
 //
-// In:    the live model, who takes new calls so far, the time.
-// Out:   candidates for a slot table, and when time alone will give others.
-// Rules: up, enabled, in the configuration, weight > 0; of the lowest tier that has `min_up` of
-//        them. A backend that comes back waits `hold_down`, unless nobody else is there, and then
-//        gets its share in five steps over `slow_start`; when a whole tier comes back, the one that
-//        stood in for it has the rest. Without `failback` the tier that took over keeps the new
-//        calls as long as it has `min_up`. Calls that began stay where they are in any case.
+// In:    the live model, the backends that take new calls so far, the time.
+// Out:   candidates for a slot table, and the next time at which the result changes by itself.
+// Rules: A candidate is up, enabled, configured, has weight > 0, and is in the lowest tier that has
+//        `min_up` such backends. A backend that comes back waits `hold_down`, unless it is the only
+//        one; then its share grows in five steps over `slow_start`. When a whole tier comes back,
+//        the tier that replaced it keeps the rest in the meantime. Without `failback` the tier that
+//        took over keeps the new calls while it has `min_up`. Calls in progress never move. See
 //        docs/steering.md.
 #pragma once
 
@@ -21,14 +21,15 @@
 namespace viaduct {
 
 struct Election {
-    std::vector<Candidate> candidates;   ///< by id; empty: nobody may take calls
-    std::optional<TimePoint> changes_at; ///< a wait or a step ends; empty: time changes nothing
-    unsigned tier = 0;                   ///< that the candidates are of, or come back to
-    unsigned best_tier = 0;              ///< that `failback` would take
+    std::vector<Candidate> candidates;   ///< by id; empty: no backend may take calls
+    std::optional<TimePoint> changes_at; ///< end of the next wait or step; empty: no change by time
+    unsigned tier = 0;                   ///< tier of the candidates, also while it comes back
+    unsigned best_tier = 0;              ///< tier that `failback` would choose
 };
 
-/// `present`: who takes new calls now, or will as announced; without failback its tier stays.
-/// Empty: no tier does. `now` = TimePoint::max(): when all waits and steps are over.
+/// `present` is the set that takes new calls now or is announced; without failback its tier is
+/// kept. Empty: no tier is kept. `now` = TimePoint::max() gives the result after all waits and
+/// steps.
 [[nodiscard]] Election elect(const PoolModel& model,
                              PoolId pool,
                              const std::vector<Candidate>& present = {},

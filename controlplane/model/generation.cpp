@@ -20,7 +20,8 @@ bool has_backend(const std::vector<Candidate>& candidates, BackendId id) {
     return std::ranges::any_of(candidates, [&](const Candidate& one) { return one.id == id; });
 }
 
-/// The same generation without the candidates that `is_lost`; and what those are called.
+/// Returns the generation without the candidates for which `is_lost` holds, and adds their names to
+/// `names`.
 template <typename IsLost>
 Generation without(const Generation& generation, IsLost is_lost, std::string& names) {
     Generation left;
@@ -32,7 +33,7 @@ Generation without(const Generation& generation, IsLost is_lost, std::string& na
             continue;
         }
         names += (names.empty() ? "" : ", ") + one.name;
-        if (left.kind != TableKind::Rendezvous) left.lost.push_back(one); // that moves its own only
+        if (left.kind != TableKind::Rendezvous) left.lost.push_back(one); // that moves only its own
     }
     return left;
 }
@@ -76,7 +77,7 @@ bool Generations::want(Wish wish, TimePoint now) {
     std::string names;
     Generation living = without(generations_.back(), is_lost, names);
     if (!names.empty() || wish.at_once || generations_.back().candidates.empty()) {
-        // Nobody left, or nobody before: whoever may, takes new calls at once.
+        // With no backend left or none before, all eligible backends take new calls at once.
         const bool all = wish.at_once || living.candidates.empty();
         Generation next = all ? std::move(wanted) : std::move(living);
         if (!same_table(next, generations_.back())) {
@@ -87,7 +88,7 @@ bool Generations::want(Wish wish, TimePoint now) {
             changed = true;
         }
     }
-    if (announced_) { // it goes on, without the lost and without newcomers no longer wanted
+    if (announced_) { // keep it, without lost backends and newcomers no longer wanted
         const Generation& present = generations_.back();
         std::string ignored;
         Generation next = without(
@@ -109,7 +110,7 @@ bool Generations::want(Wish wish, TimePoint now) {
             changed = true;
         }
     }
-    // Nobody was to be the next: whoever is there by now does not wait for that.
+    // An announcement of an empty set is cancelled as soon as a backend is eligible.
     if (announced_ && announced_->candidates.empty() && !wanted_.empty()) announced_.reset();
     if (!announced_ && !is(generations_.back(), wanted_)) {
         announce(wanted_, now);
@@ -149,8 +150,8 @@ void Generations::switch_to(Generation next, std::string reason, TimePoint now) 
     fill(next);
     generations_.push_back(std::move(next));
     if (generations_.size() > kMost) {
-        // The second goes, and the oldest stands for it: what began in a slot on which they agreed
-        // is where the oldest says, and what began in any other was remembered.
+        // The second generation goes; the oldest covers for it. Where both agreed on a slot, its
+        // calls are at the owner that the oldest names; calls of all other slots were remembered.
         generations_.front().replaced = generations_[1].replaced;
         generations_.erase(generations_.begin() + 1);
         ++capped_;
@@ -169,7 +170,7 @@ void Generations::announce(std::vector<Candidate> candidates, TimePoint now) {
     announced_ = std::move(next);
 }
 
-/// The table of its candidates; one that is in memory already is shared.
+/// Sets table and digest. Shares the table of a generation in memory that has the same candidates.
 void Generations::fill(Generation& generation) const {
     for (const Generation& other : generations_)
         if (other.digest != "-" && same_table(other, generation)) {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// generation: which sets of backends took new calls, now and lately, and what each slot's callers
-// are owed.
+// generation: the sets of backends that took new calls, now and recently, and the slots in which
+// they differ.
 //
-// In:    what the model wants: who may take new calls, and who is lost.
-// Out:   the table of new calls, and the slots whose calls may have begun elsewhere.
-// How:   a planned change is announced first, for t_settle: workers remember what begins in slots
-//        that will move, so that repeated requests stay (RFC 3261 §16.11: 64*T1). One announcement
-//        at a time; what is wanted meanwhile is gathered into the next one. A death switches at
-//        once. A set that was replaced stays in memory for call_lifetime. docs/steering.md.
-// Cost:  control thread; a change costs one table (about 0.2 ms a backend) and one pass over the
+// In:    what the model wants: the eligible backends and the lost ones.
+// Out:   the table of new calls, and the slots whose calls may have started at another backend.
+// How:   A planned change is announced first, for t_settle. In this time workers remember new calls
+//        in slots that will move, so that retransmissions stay at their backend (RFC 3261 §16.11:
+//        64*T1). There is one announcement at a time; further changes are gathered into the next
+//        one. A failed backend is replaced at once. A replaced set stays in memory for
+//        call_lifetime. See docs/steering.md.
+// Cost:  Control thread. A change costs one table (about 0.2 ms per backend) and one pass over the
 //        tables in memory.
 #pragma once
 
@@ -28,18 +29,18 @@
 
 namespace viaduct {
 
-/// One set of backends that takes, took or will take new calls.
+/// A set of backends that takes, took or will take new calls.
 struct Generation {
     std::uint64_t number = 0; ///< counts from 1 in each pool
     std::vector<Candidate> candidates;
     TableKind kind = TableKind::Rendezvous; ///< how its table is filled
-    /// Lost since that was planned: their slots, and no others, are dealt out among the candidates.
-    /// A table of Maglev's without them would move slots of the living, too.
+    /// Backends lost since this was planned. Only their slots are divided among the candidates: a
+    /// Maglev table built without them would also move slots of the other backends.
     std::vector<Candidate> lost{};
-    std::shared_ptr<const SlotTable> table; ///< null: nobody
+    std::shared_ptr<const SlotTable> table; ///< null: no candidates
     std::string digest = "-";
-    TimePoint since;                   ///< took new calls from then on; announced: will
-    std::optional<TimePoint> replaced; ///< empty: it takes them now, or will
+    TimePoint since; ///< when it started to take new calls; announced: when it will
+    std::optional<TimePoint> replaced; ///< empty: current or announced
     std::string reason; ///< "first health results", "announced change", "b1 is lost", ...
 };
 
@@ -53,9 +54,9 @@ public:
         std::chrono::seconds call_lifetime{4 * 3600};
     };
     struct Wish {
-        std::vector<Candidate> eligible; ///< who may take new calls
-        std::vector<BackendId> lost; ///< down, disabled, gone: may take none from this moment on
-        bool at_once = false;        ///< do not announce (`--now`)
+        std::vector<Candidate> eligible; ///< backends that may take new calls
+        std::vector<BackendId> lost;     ///< down, disabled or removed: no new calls from now on
+        bool at_once = false;            ///< do not announce (`--now`)
     };
 
     Generations(const Times& times,
@@ -63,55 +64,57 @@ public:
                 TableKind table = TableKind::Rendezvous)
         : times_(times), secret_(secret), table_(table) {}
 
-    /// What the model wants from now on. Returns whether slots() or unsettled() changed.
+    /// Sets what the model wants from now on. Returns whether slots() or unsettled() changed.
     bool want(Wish wish, TimePoint now);
-    /// Switches when an announced change is due, and forgets what is older than call_lifetime.
+    /// Switches when an announced change is due; forgets generations replaced longer than
+    /// call_lifetime ago.
     bool tick(TimePoint now);
-    /// Whether tick() would forget one.
+    /// Whether tick() would forget a generation.
     [[nodiscard]] bool has_old(TimePoint now) const;
     void set_times(const Times& times) { times_ = times; }
-    /// Of what is announced from now on.
+    /// Used for tables announced from now on.
     void set_table(TableKind table) { table_ = table; }
 
-    /// Owners of new calls; null: nobody may take any.
+    /// Owners of new calls; null: no backend takes any.
     [[nodiscard]] std::shared_ptr<const SlotTable> slots() const;
-    /// Null: every slot is settled.
+    /// Null when every slot is settled.
     [[nodiscard]] std::shared_ptr<const Unsettled> unsettled() const { return unsettled_; }
-    /// How many slots are not settled: 0..kSlots.
+    /// Number of slots that are not settled, 0..kSlots.
     [[nodiscard]] std::size_t unsettled_slots() const noexcept { return unsettled_count_; }
     [[nodiscard]] const std::string& digest() const;
 
     /// Oldest first; the last one takes new calls. Empty before the first want().
     [[nodiscard]] const std::deque<Generation>& all() const noexcept { return generations_; }
     [[nodiscard]] const std::optional<Generation>& announced() const noexcept { return announced_; }
-    /// Who takes new calls, or will as announced; empty: nobody.
+    /// Candidates of the announced generation, otherwise of the current one. May be empty.
     [[nodiscard]] std::vector<Candidate> promised() const;
-    /// Whether another change waits for the announced one to be done.
+    /// Whether another change waits until the announced one is done.
     [[nodiscard]] bool has_gathered() const;
-    /// Generations that an older one stands for, because there were kMost.
+    /// Number of generations dropped early because kMost were in memory; an older one covers for
+    /// each.
     [[nodiscard]] std::uint64_t capped() const noexcept { return capped_; }
 
-    /// What a change would move: slots whose new calls go elsewhere once it is done than they would
-    /// without it, as announced.
+    /// Number of slots whose owner of new calls would differ from the announced table (current
+    /// table if nothing is announced).
     [[nodiscard]] std::size_t would_move(const std::vector<Candidate>& eligible,
                                          TableKind table) const;
 
-    /// Whether any generation in memory, or the announced one, has this backend.
+    /// Whether a generation in memory or the announced one contains this backend.
     [[nodiscard]] bool has(BackendId backend) const;
 
-    /// Takes up what another process had in memory: generations oldest first, without tables, the
-    /// last of them the present one; and what was announced. Only before the first want().
+    /// Restores what another process had in memory: generations oldest first, without tables, the
+    /// last one current; and the announced one. Call only before the first want().
     void restore(std::vector<Generation> generations,
                  std::optional<Generation> announced,
                  TimePoint now);
 
 private:
-    /// `next`: its candidates, kind and lost.
+    /// `next` needs candidates, kind and lost only.
     void switch_to(Generation next, std::string reason, TimePoint now);
     void announce(std::vector<Candidate> candidates, TimePoint now);
     void fill(Generation& generation) const;
     void find_unsettled();
-    /// Whether the generation is what would be made of these candidates now.
+    /// Whether these candidates would give the same generation now.
     [[nodiscard]] bool is(const Generation& generation,
                           const std::vector<Candidate>& candidates) const;
 

@@ -21,7 +21,7 @@ constexpr std::array<std::string_view, count_of<Membership>()> kMembershipNames{
     "member", "leaving", "gone", "free"};
 static_assert(names_all<Membership>(kMembershipNames));
 
-/// "a, b, c" of the names in a row of things that have a config.name.
+/// Joins the names of the items: "a, b, c".
 template <typename Range, typename NameOf>
 std::string list_names(const Range& range, NameOf name_of_item) {
     std::string text;
@@ -41,7 +41,8 @@ throw_elsewhere(const BackendState& known, const BackendConfig& wanted, bool lea
                 (leaves ? ", or wait until it is gone" : " instead of this one"));
 }
 
-/// Where answers of nat servers cannot be told apart. Empty: nowhere.
+/// Describes two backends of nat pools whose answers could not be told apart; empty: there are
+/// none.
 std::string find_clash(const std::vector<PoolState>& pools,
                        const std::vector<BackendState>& backends) {
     const auto is_nat = [&](const BackendState& one) {
@@ -71,20 +72,21 @@ std::string find_clash(const std::vector<PoolState>& pools,
     return {};
 }
 
-/// The pools and backends of a configuration, in which known backends keep their ids and state.
+/// Builds pools and backends of a configuration. Known backends keep their ids and state.
 class Arrangement {
 public:
-    /// `before` by BackendId. At a start a backend at another address is a new one; later that is
-    /// refused.
+    /// `before` is indexed by BackendId. At start-up a backend at another address is a new one;
+    /// later it is refused.
     Arrangement(std::vector<BackendState> before, bool is_start);
-    /// The next pool of the configuration. Throws Error when a backend has moved or no id is left.
+    /// Adds the next pool of the configuration. Throws Error when a backend has moved or no id is
+    /// left.
     void add(const PoolConfig& pool);
 
     std::vector<PoolState> pools;
     std::vector<BackendState> backends; ///< by BackendId
 
 private:
-    /// The known backend of that name, unless it is at another address.
+    /// Finds the known backend of that name, unless it is at another address.
     [[nodiscard]] std::optional<std::size_t>
     match(const PoolConfig& pool, const BackendConfig& backend, bool& was_elsewhere);
     [[nodiscard]] std::size_t free_place();
@@ -101,7 +103,7 @@ Arrangement::Arrangement(std::vector<BackendState> before, bool is_start)
     for (BackendState& backend : backends) {
         if (!backend.exists()) continue;
         if (backend.membership == Membership::Leaving) leaving_.insert(backend.id);
-        backend.membership = Membership::Removed; // until add() finds it
+        backend.membership = Membership::Removed; // until add() finds the backend
         known_[{backend.pool_name, backend.config.name}] = index(backend.id);
         served_.insert(backend.pool_name);
     }
@@ -126,9 +128,9 @@ Arrangement::match(const PoolConfig& pool, const BackendConfig& backend, bool& w
     const BackendState& there = backends[known->second];
     was_elsewhere = there.config.endpoint != backend.endpoint;
     if (!was_elsewhere) return known->second;
-    // Its calls are at a machine that no other backend may have them from.
+    // Calls in progress at the old machine must not reach another one.
     if (!is_start_) throw_elsewhere(there, backend, leaving_.contains(there.id));
-    known_.erase(known); // too late to refuse: the calls of that machine are forgotten
+    known_.erase(known); // cannot be refused at start-up: calls at the old machine are forgotten
     return std::nullopt;
 }
 
@@ -184,7 +186,8 @@ PoolModel::PoolModel(const Config& config, const std::vector<KnownBackend>& know
     std::vector<BackendState> before(ids);
     for (std::size_t i = 0; i < ids; ++i) {
         before[i].id = static_cast<BackendId>(i);
-        before[i].membership = Membership::Removed; // calls may be remembered of whoever that was
+        before[i].membership = Membership::Removed; // calls of the earlier backend with this id may
+                                                    // still be remembered
     }
     for (const KnownBackend& one : known) {
         BackendState& backend = before[index(one.id)];
@@ -212,12 +215,12 @@ void PoolModel::reconfigure(const Config& config, TimePoint now) {
     ++version_;
 }
 
-/// `before` by BackendId. Changes nothing when it throws.
+/// `before` is indexed by BackendId. Changes nothing when it throws.
 void PoolModel::arrange(const Config& config, std::vector<BackendState> before, bool is_start) {
     Arrangement next(std::move(before), is_start);
     for (const PoolConfig& pool : config.pools)
         next.add(pool);
-    // Another process may have left one: those calls have no better place.
+    // A clash left by another process is accepted: those calls have no better place.
     if (!is_start && find_clash(pools_, backends_).empty())
         if (const std::string clash = find_clash(next.pools, next.backends); !clash.empty())
             throw Error(clash);
@@ -275,7 +278,7 @@ bool PoolModel::set_health(BackendId id, Health health, std::string evidence, Ti
     backend.health_seen = now;
     if (backend.health == health) return false;
     if (health == Health::Down) backend.down_since = now;
-    // In a pool that begins, nobody comes back.
+    // The first health result in a new pool does not count as a return.
     const bool took_calls = backend.takes_calls() ||
                             (backend.health == Health::Unknown && !backend.joined_running_pool);
     const Health before = std::exchange(backend.health, health);

@@ -11,7 +11,8 @@ namespace viaduct {
 
 namespace {
 
-/// Equal proportions in the smallest numbers, kSlots of them altogether at most. Weights are not 0.
+/// Returns the same proportions in the smallest numbers, with a sum of at most kSlots. Weights are
+/// > 0.
 std::vector<std::uint64_t> reduced(const std::vector<unsigned>& weights) {
     std::uint64_t divisor = weights.front();
     for (const unsigned weight : weights)
@@ -23,18 +24,18 @@ std::vector<std::uint64_t> reduced(const std::vector<unsigned>& weights) {
         sum += counts.back();
     }
     if (sum <= kSlots) return counts;
-    const std::uint64_t room = kSlots - counts.size(); // for those that become 1
+    const std::uint64_t room = kSlots - counts.size(); // for counts rounded up to 1
     for (std::uint64_t& count : counts)
         count = std::max<std::uint64_t>(1, count * room / sum);
     return counts;
 }
 
-/// When a place wants its next turn: at (2 * had + 1) / (2 * count) of the whole.
+/// The next turn of a place, due at (2 * had + 1) / (2 * count) of the sequence.
 struct Turn {
     std::uint16_t place;
     std::uint64_t had;
     std::uint64_t count;
-    bool operator<(const Turn& other) const noexcept { // the largest comes first in a heap
+    bool operator<(const Turn& other) const noexcept { // a heap returns the largest first
         const std::uint64_t mine = (2 * had + 1) * other.count;
         const std::uint64_t theirs = (2 * other.had + 1) * count;
         return mine != theirs ? mine > theirs : place > other.place;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sequence: weights -> whose turn it is, for round-robin. Pure, in integer arithmetic alone.
+// sequence: weights -> order of turns for round-robin. Pure, in integer arithmetic alone.
 #pragma once
 
 #include <cstdint>
@@ -8,9 +8,10 @@
 
 namespace viaduct {
 
-/// Each place as often as its weight says, spread evenly: nobody gets two calls running while
-/// another still waits for its share. At most kSlots long: what is longer is cut in proportion,
-/// and then the smallest weights are rounded, to 1 at least. Empty for no weights.
+/// Returns a sequence with each place as often as its weight says, spread evenly: no place gets two
+/// calls in a row while another still waits for its share. It has at most kSlots entries. A longer
+/// one is cut in proportion, which rounds the smallest weights, to 1 at least. Empty for no
+/// weights.
 [[nodiscard]] std::vector<std::uint16_t> weighted_sequence(const std::vector<unsigned>& weights);
 
 } // namespace viaduct

@@ -14,10 +14,10 @@ namespace viaduct {
 
 namespace {
 
-constexpr unsigned kLogBits = 10; // entries of the logarithm's table: 1,024 and the end point
+constexpr unsigned kLogBits = 10; // the logarithm's table has 1,024 entries and the end point
 constexpr std::size_t kLogEntries = std::size_t{1} << kLogBits;
 
-/// log2(1 + i / 1024) as a fraction of 2^32, by repeated squaring: no floating point, so that every
+/// log2(1 + i / 1024) as a fraction of 2^32, by repeated squaring. No floating point, so that every
 /// compiler and machine makes the same table.
 constexpr auto kLogTable = [] {
     std::array<std::uint64_t, kLogEntries + 1> table{};
@@ -38,10 +38,10 @@ constexpr auto kLogTable = [] {
     return table;
 }();
 
-/// -log2(value / 2^64) as a multiple of 2^-32; `value` > 0. Falls as `value` grows.
+/// Returns -log2(value / 2^64) as a multiple of 2^-32, for `value` > 0. Falls as `value` grows.
 constexpr std::uint64_t negative_log2(std::uint64_t value) noexcept {
     const auto shift = static_cast<unsigned>(std::countl_zero(value));
-    const std::uint64_t fraction = (value << shift) << 1; // behind the leading one
+    const std::uint64_t fraction = (value << shift) << 1; // bits after the leading one
     const std::uint64_t entry = fraction >> (64 - kLogBits);
     const std::uint64_t rest = (fraction << kLogBits) >> 32;
     const std::uint64_t low = kLogTable[entry];
@@ -58,13 +58,13 @@ constexpr std::uint64_t mix(std::uint64_t word) noexcept {
 
 constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15U;
 
-/// A candidate, and the hash of its name from which all its draws come.
+/// A candidate and the hash of its name, the seed of all its draws.
 struct Contender {
     const Candidate* candidate;
     std::uint64_t seed;
 };
 
-/// By name: the order in which the candidates came must not matter.
+/// Sorted by name, so that the order of the candidates does not matter.
 std::vector<Contender> contenders_of(const std::vector<Candidate>& candidates,
                                      const SteeringSecret& secret) {
     std::vector<Contender> contenders;
@@ -77,14 +77,14 @@ std::vector<Contender> contenders_of(const std::vector<Candidate>& candidates,
     return contenders;
 }
 
-/// The order in which one backend wants the slots: each once.
+/// The order in which one backend prefers the slots, each once.
 class Preference {
 public:
     explicit Preference(std::uint64_t seed) noexcept
         : start_(mix(seed)), step_(mix(seed + kGolden) | 1), factor_(mix(seed + 2 * kGolden) | 1) {}
 
     [[nodiscard]] std::size_t next() noexcept {
-        // Each step is a bijection of 16 bits: odd factors, and shifts of the upper half down.
+        // Each step is a bijection of 16 bits: an odd factor, or a shift of the upper half down.
         std::uint64_t slot = (start_ + step_ * count_++) & (kSlots - 1);
         slot ^= slot >> 8;
         slot = slot * factor_ & (kSlots - 1);
@@ -112,7 +112,7 @@ std::shared_ptr<const SlotTable> build_rendezvous(const std::vector<Candidate>& 
         for (const Contender& contender : contenders) {
             const std::uint64_t draw = mix(contender.seed + slot * kGolden) | 1;
             const std::uint64_t log = negative_log2(draw);
-            // The smallest -log(u) / weight wins: each gets its weight's share of the slots.
+            // The smallest -log(u) / weight wins, so that each gets the share of its weight.
             if (best == nullptr ||
                 log * best->candidate->weight < best_log * contender.candidate->weight) {
                 best = &contender;
@@ -133,12 +133,13 @@ std::shared_ptr<const SlotTable> build_maglev(const std::vector<Candidate>& cand
     for (const Contender& contender : contenders)
         preferences.emplace_back(contender.seed);
 
-    // Whoever would then have the least for its weight takes the slot it likes best of those left.
+    // The next turn goes to the backend with the lowest (slots + 1) / weight. It takes the free
+    // slot that it prefers most.
     struct Turn {
         std::size_t who;
         std::uint64_t would_have;
         unsigned weight;
-        bool operator<(const Turn& other) const noexcept { // the largest comes first in a heap
+        bool operator<(const Turn& other) const noexcept { // a heap returns the largest first
             const std::uint64_t mine = would_have * other.weight;
             const std::uint64_t theirs = other.would_have * weight;
             return mine != theirs ? mine > theirs : who > other.who;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// table: the set of eligible backends -> a slot table. Pure: equal input gives an equal table on
-// every machine, in integer arithmetic alone.
+// table: set of eligible backends -> slot table. Pure: equal input gives an equal table on every
+// machine, in integer arithmetic alone.
 #pragma once
 
 #include "viaduct/snapshot.hpp"
@@ -17,17 +17,17 @@ namespace viaduct {
 
 struct Candidate {
     BackendId id{};
-    std::string name;    ///< decides, with weight and secret; the id only stands in the table
+    std::string name;    ///< determines the slots, with weight and secret; the id does not
     unsigned weight = 1; ///< at least 1
 };
 
-/// Fills every slot by weighted rendezvous hashing: adding one of N backends moves exactly its
-/// share of the slots, removing one moves only its own. Null for no candidates.
+/// Fills every slot by weighted rendezvous hashing. Adding one of N backends moves exactly its
+/// share of the slots; removing one moves only its own. Null for no candidates.
 [[nodiscard]] std::shared_ptr<const SlotTable>
 build_rendezvous(const std::vector<Candidate>& candidates, const SteeringSecret& secret);
 
-/// Fills the slots as Maglev does (Eisenbud et al., NSDI 2016), by weight: every share is exact to
-/// one slot, but a change also moves some slots between backends that stay. Null for no candidates.
+/// Fills the slots as Maglev does (Eisenbud et al., NSDI 2016), by weight. Every share is exact to
+/// one slot, but a change also moves some slots between remaining backends. Null for no candidates.
 [[nodiscard]] std::shared_ptr<const SlotTable>
 build_maglev(const std::vector<Candidate>& candidates, const SteeringSecret& secret);
 
@@ -35,7 +35,7 @@ struct TableAlgorithm {
     TableKind kind;
     std::shared_ptr<const SlotTable> (*build)(const std::vector<Candidate>&, const SteeringSecret&);
 };
-/// By TableKind.
+/// Indexed by TableKind.
 inline constexpr std::array<TableAlgorithm, count_of<TableKind>()> kTableAlgorithms{{
     {TableKind::Rendezvous, build_rendezvous},
     {TableKind::Maglev, build_maglev},
@@ -45,8 +45,8 @@ static_assert(rows_in_order(kTableAlgorithms, &TableAlgorithm::kind));
     return kTableAlgorithms[static_cast<std::size_t>(kind)];
 }
 
-/// 16 hex digits; two balancers with the same digest steer alike (names count, ids do not). "-" for
-/// no table.
+/// Returns 16 hex digits, equal on two balancers that steer the same way (names count, ids do not),
+/// or "-" for no table.
 [[nodiscard]] std::string table_digest(const SlotTable* table,
                                        const std::vector<Candidate>& candidates);
 
