@@ -23,7 +23,7 @@ constexpr std::array<char, 6> kMagic{'v', 'd', 'c', 'o', 'p', 'y'};
 constexpr std::array<char, 2> kVersion{'3', '\n'};
 constexpr std::size_t kPieceEntries = 16'384;
 constexpr std::size_t kPieceBuckets = 65'536;
-/// Between pieces, so that a large table takes a share of one processor, not all of it.
+/// Pause between pieces, so that copying a large table uses only part of one processor.
 constexpr std::chrono::milliseconds kRest{2};
 
 struct Header {
@@ -34,14 +34,14 @@ struct Header {
     std::uint64_t words;
     std::int64_t unit_s;
     std::int64_t saved_ms; ///< wall clock, since 1970
-    std::uint64_t now;     ///< CallTime of that moment
+    std::uint64_t now;     ///< CallTime at saved_ms
 };
 struct Entry {
     std::uint64_t place;
     std::uint64_t word;
 };
 struct Piece {
-    std::uint64_t entries; ///< 0: the end
+    std::uint64_t entries; ///< 0: end of the file
     std::uint64_t sum;     ///< over the header and all entries so far
 };
 
@@ -49,7 +49,7 @@ template <typename T> std::string_view bytes_of(const T* first, std::size_t coun
     return {reinterpret_cast<const char*>(first), count * sizeof(T)};
 }
 
-/// One chain of checksums over all that goes through.
+/// A chained checksum over all bytes added.
 class Chain {
 public:
     explicit Chain(const SteeringSecret& secret) : secret_(secret) {}
@@ -64,7 +64,7 @@ private:
     std::uint64_t sum_ = 0;
 };
 
-/// Reads a file from front to end; throws Error when it ends too soon.
+/// Reads a file sequentially. Throws Error when the file ends early.
 class Reader {
 public:
     explicit Reader(const std::string& path)
@@ -141,7 +141,7 @@ void CallTableBackup::save(WallTime wall, std::chrono::milliseconds rest) const 
         std::this_thread::sleep_for(rest);
     }
     if (!entries.empty()) write_piece();
-    write_piece(); // the end
+    write_piece(); // end mark
     file.commit();
 }
 
@@ -204,7 +204,7 @@ void CallTableBackup::end() {
     }
 }
 
-/// Once for the same thing.
+/// Logs the same complaint only once in a row.
 void CallTableBackup::complain(const std::string& complaint) {
     if (std::exchange(complaint_, complaint) == complaint || complaint.empty()) return;
     spdlog::warn("{}; calls in progress will not survive a reboot", complaint);

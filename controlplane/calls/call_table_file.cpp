@@ -23,7 +23,7 @@ constexpr std::size_t kPage = 4096;
 constexpr std::array<char, 8> kMagic{'v', 'd', 'c', 'a', 'l', 'l', 's', '\n'};
 constexpr std::uint32_t kLayout = 5;
 
-/// Changes with every boot: the clock by which calls are dated begins anew then.
+/// Returns an id that changes with every boot, because the clock that dates calls restarts then.
 std::array<char, 40> boot_id() {
     std::array<char, 40> id{};
     const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -86,17 +86,18 @@ CallTableFile::CallTableFile(const std::string& path, const Shape& shape)
     }
     was_kept_ = there && refusal_.empty();
     const auto size = static_cast<off_t>(bytes_);
-    if (!refusal_.empty()) { // another file: whoever has this one mapped would end if it were cut
+    if (!refusal_.empty()) { // not truncated: that would kill a process that maps it
         close(fd);
         fd = unlink(path.c_str()) == 0 ? open(path.c_str(), kFlags | O_EXCL, 0600) : -1;
         if (fd < 0) fail(path, "replace");
     }
-    // Anew: all zeros, without writing them.
+    // A new table is all zeros, without writing them.
     if (!was_kept_ && ftruncate(fd, size) != 0) {
         close(fd);
         fail(path, "make");
     }
-    // All of it now, or one line: a page that is not there when a worker wants it ends the process.
+    // Allocate everything now and report failure: a page missing later would kill the process of a
+    // worker.
     if (const int error = posix_fallocate(fd, 0, size); error != 0) {
         if (!was_kept_) unlink(path.c_str());
         close(fd);
@@ -146,7 +147,7 @@ CallTime CallTableFile::tick() {
 }
 
 bool CallTableFile::is_all_past(std::uint64_t units_before, std::uint64_t units_now) noexcept {
-    constexpr std::uint64_t kSwept = 20; // units in which what has passed was certainly swept
+    constexpr std::uint64_t kSwept = 20; // units after which all expired calls are swept
     return units_now > units_before && units_now - units_before > CallTime::kMaxAhead - kSwept;
 }
 
@@ -154,7 +155,7 @@ CallTime CallTableFile::tick(std::uint64_t seconds) {
     auto* const header = static_cast<Header*>(memory_);
     const auto unit = static_cast<std::uint64_t>(unit_.count());
     const std::uint64_t before = std::exchange(header->seen_s, seconds);
-    // Deadlines wrap around: what passed so long ago would live again.
+    // Deadlines wrap around: calls that expired this long ago would seem in progress again.
     if (before != 0 && is_all_past(before / unit, seconds / unit)) table_.clear();
     return CallTime(seconds / unit);
 }

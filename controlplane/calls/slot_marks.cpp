@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// slot_marks: what the control plane does with the marks around a sweep. Here, and not in the core,
-// because it takes locked instructions.
+// slot_marks: the control plane's part of a sweep of the marks. Not in the core, because it uses
+// locked instructions.
 #include "viaduct/snapshot.hpp"
 
 namespace viaduct {
@@ -19,7 +19,7 @@ void SlotMarks::end_sweep(const std::vector<bool>& found) noexcept {
         std::uint8_t old = kOld;
         if (!found[slot]) marks_[slot].compare_exchange_strong(old, 0, std::memory_order_seq_cst);
     }
-    // Look first, and say "none" only then: whoever marks a slot from here on says "yes".
+    // Scan before storing No: a worker that marks a slot from here on stores Yes, and wins.
     any_.store(Any::Perhaps, std::memory_order_seq_cst);
     bool left = false;
     for (const std::atomic<std::uint8_t>& mark : marks_)

@@ -10,7 +10,7 @@ namespace viaduct {
 
 namespace {
 
-constexpr std::size_t kBucketsATick = 8'192; ///< half a megabyte
+constexpr std::size_t kBucketsATick = 8'192; ///< 0.5 MiB
 constexpr std::chrono::milliseconds kBetweenPasses{500};
 
 } // namespace
@@ -83,9 +83,9 @@ void CallSweeper::begin_counting() {
     phase_ = Phase::Sweep;
 }
 
-/// Whether nothing was heard of a ringing call for so long that it is over (RFC 3261 §16.6).
+/// Whether a ringing call was silent for longer than timer C, so that it is over (RFC 3261 §16.6).
 bool CallSweeper::is_silent(const Snapshot& snapshot, const Call& call) const {
-    constexpr std::chrono::seconds kAnswers{20}; // what ends it is on its way
+    constexpr std::chrono::seconds kAnswers{20}; // time for its final response to arrive
     const Pool& pool = snapshot.pools[index(snapshot.backends[index(call.backend)].pool)];
     const auto most = std::chrono::ceil<std::chrono::seconds>(
         (publisher_.longest_ringing() + kAnswers) /
@@ -97,7 +97,7 @@ bool CallSweeper::is_silent(const Snapshot& snapshot, const Call& call) const {
 
 namespace {
 
-/// How much of its backend's work an open request is.
+/// Returns the work of an open request for its backend, in quarters.
 std::uint64_t work_of(const Snapshot& snapshot, const Call& call) {
     const PoolId pool = snapshot.backends[index(call.backend)].pool;
     const auto& picker = snapshot.pools[index(pool)].picker;
@@ -138,13 +138,14 @@ void CallSweeper::sweep_piece(CallTime now) {
         case CallState::PendingRequest:
             ++counts.open;
             counts.work += work_of(snapshot, call);
-            return true; // no slot's
+            return true; // open requests belong to no slot
         }
         const PoolId pool = snapshot.backends[index(call.backend)].pool;
         const auto& slots = snapshot.pools[index(pool)].slots;
-        const bool is_dealt_out = snapshot.pools[index(pool)].picker != nullptr; // found anyway
+        const bool is_dealt_out = snapshot.pools[index(pool)].picker != nullptr; // any slot
         if (is_dealt_out || (slots && (*slots)[slot] == call.backend)) return true;
-        // It may have begun by the hash of then, and generations may be forgotten, or agree again.
+        // The call may have started under an earlier table, and generations may be forgotten or
+        // agree again.
         publisher_.marks(pool).mark(static_cast<std::uint32_t>(slot));
         if (!found_[index(pool)].empty()) found_[index(pool)][slot] = true;
         return true;

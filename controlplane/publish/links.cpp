@@ -23,7 +23,7 @@ void LinkWatch::look() {
         if (lacks_[i] == lacks[i]) continue;
         const std::string before = state_of(std::exchange(lacks_[i], lacks[i]));
         const bool is_up = lacks[i].empty();
-        if (is_up && before == "unknown") continue; // as it should be
+        if (is_up && before == "unknown") continue; // the normal case, no event
         StateChange change;
         change.port = config_.ports[i].name;
         change.from = before;

@@ -74,19 +74,19 @@ void PoolRuntime::follow(const PoolModel& model,
                          TimePoint now) {
     marks_shown_ = marks_->any();
     changes_at_.reset();
-    if (model.health_known(pool.id)) { // a set that grows result by result would move calls
+    if (model.health_known(pool.id)) { // adding backends one result at a time would move calls
         wants_build_ = false;
         Election election = elect(model, pool.id, now);
         changes_at_ = election.changes_at;
         Generations::Wish wish = wish_of(model, pool, election);
-        // Where every call is remembered, nothing needs to be announced.
+        // Pools that remember every call need no announcement.
         wish.at_once = std::exchange(at_once_, false) || pool.config.steering != SteerBy::Hash;
         generations_.want(std::move(wish), now);
-        // Once the change is announced, it needs no reminder.
+        // The wish is done once the change is announced.
         if (std::exchange(fails_back_, false))
             fails_back_ = elect(model, pool.id, now).tier != election.tier;
     }
-    generations_.tick(now); // restored ones go on without a health result
+    generations_.tick(now); // restored generations go on before health is known
     update_picker(model, pool, std::move(loads));
 }
 
@@ -95,8 +95,8 @@ PoolRuntime::wish_of(const PoolModel& model, const PoolState& pool, Election& el
     Generations::Wish wish;
     wish.eligible = std::move(election.candidates);
     wish.lost = model.lost(pool.id);
-    // A backend that was added is about to have a health result. What is planned waits for it:
-    // otherwise backends that leave would be replaced before their successors can be.
+    // The health of an added backend will be known soon, and planned changes wait for it. Otherwise
+    // leaving backends would be replaced before their successors are eligible.
     if (waits_for_newcomers(model, pool) && !at_once_ && !generations_.all().empty()) {
         std::vector<Candidate> promised = generations_.promised();
         std::erase_if(promised, [&](const Candidate& one) {
@@ -115,7 +115,7 @@ PoolRuntime::wish_of(const PoolModel& model, const PoolState& pool, Election& el
     return wish;
 }
 
-/// Makes a new one only when something is different: a sequence may be long.
+/// Builds a new picker only when something differs, because a sequence may be long.
 void PoolRuntime::update_picker(const PoolModel& model,
                                 const PoolState& pool,
                                 std::shared_ptr<BackendLoads> loads) {

@@ -27,7 +27,7 @@ void add_vips(Snapshot& snapshot, const Config& config) {
     for (const VipConfig& vip : config.vips) {
         const auto id = static_cast<std::uint16_t>(snapshot.vips.size());
         const PoolId pool = pool_by_name(config, vip.pool);
-        if (vip.previous_pool) { // what is remembered in one of both tells whose a call is
+        if (vip.previous_pool) { // a call remembered in either pool names its backend
             const PoolId before = pool_by_name(config, *vip.previous_pool);
             for (const PoolId one : {pool, before}) {
                 snapshot.pools[index(one)].tracks_all_calls = true;
@@ -37,7 +37,7 @@ void add_vips(Snapshot& snapshot, const Config& config) {
                 old.nat_vip = VipId{id};
         }
         Pool& serving = snapshot.pools[index(pool)];
-        // On a day without changes the Call-ID says all.
+        // In steady state the Call-ID alone is enough.
         const bool settled = !serving.always_looks_up && !serving.unsettled &&
                              !(serving.marks && serving.marks->any());
         const ReadRules rules{
@@ -74,7 +74,7 @@ void add_backends(Snapshot& snapshot, const PoolModel& model, TimePoint now) {
     for (const Vip& vip : snapshot.vips)
         snapshot.probe_sources.insert({vip.endpoint.address, 0}, 0);
     for (const BackendState& backend : model.backends()) {
-        if (!backend.exists()) { // nobody; calls that are remembered of it are forgotten
+        if (!backend.exists()) { // unused id: calls remembered for it are forgotten
             snapshot.backends.push_back({{}, {}, {}, {}, BackendLife::Disabled});
             continue;
         }
@@ -85,7 +85,7 @@ void add_backends(Snapshot& snapshot, const PoolModel& model, TimePoint now) {
                                      model.life(backend.id, now)});
         snapshot.probe_sources.insert({backend.config.endpoint.address, 0}, 0);
     }
-    // Of two names for one server the answers are of the one that stays.
+    // When two names share one server, its answers count for the one that stays.
     for (const Membership membership : {Membership::Configured, Membership::Leaving})
         for (const BackendState& backend : model.backends()) {
             if (backend.membership != membership) continue;
@@ -110,9 +110,9 @@ Publisher::Publisher(const Config& config,
         pools_.emplace_back(pool, secret_);
 }
 
-/// So long that a deadline is at most a thousand units ahead, and the shortest that is.
+/// Returns the shortest unit with which a deadline is at most a thousand units ahead.
 std::chrono::seconds Publisher::call_unit(const Config& config) {
-    std::chrono::milliseconds longest{0}; // max_call is no longer than any
+    std::chrono::milliseconds longest{0}; // max_call is at most any of these
     for (const PoolConfig& pool : config.pools)
         longest = std::max(longest, pool.call_lifetime);
     return std::chrono::ceil<std::chrono::seconds>(longest / 1000.0);
@@ -177,7 +177,7 @@ void Publisher::note_tracking(const Snapshot& snapshot, const PoolModel& model, 
         else if (!runtime.counts_since()) // a new pool has no earlier calls
             runtime.set_counts_since(begins ? now - pool.config.call_lifetime : now);
     }
-    had_calls_ = false; // pools of a reload begin
+    had_calls_ = false; // pools added by a reload have no earlier calls
 }
 
 bool Publisher::tracks_every_call(const PoolState& pool, TimePoint now) const {

@@ -20,58 +20,60 @@ namespace viaduct {
 
 class Publisher {
 public:
-    /// `probe_udp_port` 0: nothing is taken for an answer to a probe (replay).
+    /// `probe_udp_port` 0: no packet is taken for the answer to a probe (replay).
     Publisher(const Config& config, const SteeringSecret& secret, std::uint16_t probe_udp_port);
 
-    /// Builds a whole new snapshot of the model. What did not change is shared with the last one.
+    /// Builds a complete snapshot of the model. Unchanged parts are shared with the last one.
     [[nodiscard]] std::unique_ptr<const Snapshot> build(const PoolModel& model,
                                                         TimePoint now = Clock::now());
 
-    /// The last snapshot with the VIPs of another configuration besides, still switched off:
-    /// workers must know an address before the kernel has it, or the kernel answers SIP with ICMP.
+    /// Returns the last snapshot plus the VIPs of another configuration, still disabled. Workers
+    /// must know an address before the kernel has it; otherwise the kernel answers SIP with ICMP.
     [[nodiscard]] std::unique_ptr<const Snapshot> stage_vips(const Config& next);
 
-    /// True when time alone, or what workers marked, made the last snapshot stale: an announced
-    /// change is due, a backend is silent for too long.
+    /// True when the last snapshot is out of date by time alone or because of marks of workers,
+    /// e.g. an announced change is due or a backend has been silent for too long.
     [[nodiscard]] bool is_stale(const PoolModel& model, TimePoint now) const;
 
-    /// What the configuration says now, its pools in their new order. The model is to know it
-    /// already.
+    /// Applies the configuration, whose pools may have a new order. Call after
+    /// PoolModel::reconfigure().
     void reconfigure();
 
-    /// The next build() switches this pool to what the model wants without announcing it.
+    /// Makes the next build() switch this pool to what the model wants without announcing it.
     void switch_at_once(PoolId pool) { pools_[index(pool)].switch_at_once(); }
 
-    /// Without `failback`: back to the tier that was passed over, with slow start.
+    /// For pools without `failback`: returns to the preferred tier, with slow start.
     void fail_back(PoolId pool) { pools_[index(pool)].fail_back(); }
-    /// Which backends may take new calls, given those that do.
+    /// Returns which backends may take new calls, given those that do.
     [[nodiscard]] Election
     elect(const PoolModel& model, PoolId pool, TimePoint now = Clock::now()) const {
         return pools_[index(pool)].elect(model, pool, now);
     }
 
-    /// VIPs with a previous pool, in the last build().
+    /// VIPs with a previous pool, as of the last build().
     [[nodiscard]] const std::vector<Move>& moves() const noexcept { return moves_.all(); }
-    /// Of another process, before the first build().
+    /// Restores the moves of an earlier process. Call before the first build().
     void restore(std::vector<Move> moves) { moves_.restore(std::move(moves)); }
-    /// The same, of one pool.
+    /// Restores since when an earlier process remembered every call of the pool. Call before the
+    /// first build().
     void restore_counting(PoolId pool, TimePoint since) {
         pools_[index(pool)].set_counts_since(since);
     }
-    /// There were calls before the first build(). Unless they are `remembered`, or where no moment
-    /// was restored, a pool that remembers every call does so from then on; else always.
+    /// Reports that calls were in progress before the first build(). A pool that remembers every
+    /// call then does so only from now on, unless calls are `remembered` and restore_counting() set
+    /// an earlier time. Without this call, new pools count as complete at once.
     void calls_predate_us(bool remembered);
     /// Since when the pool remembers every call; empty: it does not.
     [[nodiscard]] std::optional<TimePoint> counts_since(PoolId pool) const {
         return pools_[index(pool)].counts_since();
     }
-    /// Whether every living call of the pool is remembered: it has remembered what it sees for
-    /// as long as a call may be silent.
+    /// Whether every call in progress of the pool is remembered: it has remembered all calls for at
+    /// least call_lifetime.
     [[nodiscard]] bool tracks_every_call(const PoolState& pool, TimePoint now = Clock::now()) const;
 
-    /// What was built last, kept for `explain` and `show`; null before the first build().
+    /// The last built snapshot, kept for `explain` and `show`; null before the first build().
     [[nodiscard]] const Snapshot* current() const noexcept { return current_.get(); }
-    /// Of the table in force; "-" when nothing is eligible.
+    /// Digest of the current table; "-" when no backend is eligible.
     [[nodiscard]] const std::string& digest(PoolId pool) const;
     [[nodiscard]] const Generations& generations(PoolId pool) const {
         return pools_[index(pool)].generations();
@@ -79,16 +81,16 @@ public:
     [[nodiscard]] Generations& generations(PoolId pool) {
         return pools_[index(pool)].generations();
     }
-    /// What workers count of each backend; set after each pass over the table of calls.
+    /// The workers' counts per backend; set after each pass over the table of calls.
     [[nodiscard]] BackendLoads& loads() noexcept { return *loads_; }
     [[nodiscard]] SlotMarks& marks(PoolId pool) { return *pools_[index(pool)].marks(); }
-    /// How long a unit of CallTime is: the same for all pools, as long as viaductd runs.
+    /// The length of a unit of CallTime: the same for all pools and constant while viaductd runs.
     [[nodiscard]] std::chrono::seconds call_unit() const noexcept { return call_unit_; }
     /// Timer C.
     [[nodiscard]] std::chrono::milliseconds longest_ringing() const noexcept {
         return config_.timer_c;
     }
-    /// What it would be with this configuration.
+    /// Returns the unit that this configuration would give.
     [[nodiscard]] static std::chrono::seconds call_unit(const Config& config);
 
 private:

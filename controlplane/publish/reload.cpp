@@ -14,7 +14,8 @@ namespace viaduct {
 
 namespace {
 
-/// Of a text that print_config wrote, places in it say nothing to the operator.
+/// Removes line numbers from an error about a text of print_config; the operator cannot see that
+/// text.
 std::string without_places(std::string mistake) {
     if (const std::size_t end = mistake.find(": "); end != std::string::npos)
         mistake.erase(0, end + 2);
@@ -40,7 +41,7 @@ void refuse_what_needs_a_restart(const std::vector<ConfigDifference>& difference
     if (!names.empty()) throw Error("not applied: " + names + " (can only change with a restart)");
 }
 
-/// With another unit of time the table of calls would have to be made anew.
+/// Another unit of time would require a new table of calls.
 void mark_what_changes_the_table(const Config& before,
                                  const Config& after,
                                  std::vector<ConfigDifference>& differences) {
@@ -166,7 +167,7 @@ ConfigChange Reloader::apply(Config next, TimePoint now) {
             parts_.model.backend(backend.id).membership == Membership::Unused &&
             backend.membership == Membership::Configured)
             model.set_counter_base(backend.id, forwarded_to(backend.id), returned_from(backend.id));
-    parts_.set_addresses(next, model.places()); // the last that can fail
+    parts_.set_addresses(next, model.places()); // the last step that can fail
     parts_.model = std::move(model);
     before_ = std::exchange(parts_.config, std::move(next));
     parts_.publisher.reconfigure();
@@ -197,7 +198,7 @@ ConfigChange Reloader::edit(const std::function<void(Config&)>& change) {
     change(next);
     try {
         Config checked = parse_config(print_config(next), next.file);
-        checked.secret = next.secret; // is not printed
+        checked.secret = next.secret; // not printed
         return apply(std::move(checked));
     } catch (const ConfigError& error) {
         throw Error(without_places(first_line(error.what())) + "; nothing was changed");
@@ -211,11 +212,12 @@ void Reloader::tick(TimePoint now) {
         const bool leaves = backend.membership == Membership::Leaving;
         const bool is_used = (!leaves && backend.membership != Membership::Removed) ||
                              (leaves && parts_.publisher.generations(backend.pool).has(backend.id));
-        if (is_used) { // or again
+        if (is_used) { // or used again
             unused_.erase(backend.id);
             continue;
         }
-        // The pass that has ended may have begun before nothing led there any more.
+        // The pass that just ended may have started while the backend was still in use: wait for
+        // another.
         const bool is_first = unused_.insert(backend.id).second;
         if (!is_first && (!leaves || parts_.sweeper.found_none(backend.id)))
             free.push_back(backend.id);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reload: another configuration in place of the one in force, whole or not at all.
+// reload: replaces the current configuration by another one, completely or not at all.
 //
-// In:    a checked Config: the file read again, or the one in force with an operator's edit.
-// Out:   what it would change; or the change. Backends that are in it no longer leave: they keep
-//        their calls, and their ids until no call is remembered of them.
-// Cost:  control thread; a copy of the model. The tables that follow cost what Generations say.
+// In:    a checked Config: the file read again, or the current one with an operator's edit.
+// Out:   a preview, or the change itself. Backends that are no longer configured are leaving: they
+//        keep their calls, and their ids until no call of them is remembered.
+// Cost:  Control thread; a copy of the model. For the cost of the tables see generation.hpp.
 #pragma once
 
 #include "config/config.hpp"
@@ -29,30 +29,30 @@ namespace viaduct {
 struct ConfigChange {
     struct PoolEffect {
         std::string pool;
-        std::size_t moved_slots =
-            0; ///< of kSlots: new calls go elsewhere; backends added count as up
-        std::uint64_t remembered = 0; ///< calls of backends that leave, or all where the pool goes
-        bool all_counted = false;     ///< `remembered` is every call
-        bool goes = false;            ///< the pool is in it no more, and its calls are forgotten
+        /// Slots, out of kSlots, whose new calls go elsewhere. Added backends count as up.
+        std::size_t moved_slots = 0;
+        std::uint64_t remembered = 0; ///< calls of leaving backends, or of a removed pool
+        bool all_counted = false;     ///< `remembered` includes every call
+        bool goes = false;            ///< the pool is removed and its calls are forgotten
     };
-    /// A VIP that has a pool no more, whose calls are not known then: previous_pool would keep
-    /// them.
+    /// A pool that a VIP no longer uses. The VIP's calls there become unknown; previous_pool would
+    /// keep them.
     struct Departure {
         std::string vip;
         std::string pool;
         std::uint64_t remembered = 0;
         bool all_counted = false;
     };
-    /// A VIP that goes from one pool to another, with previous_pool, or back.
+    /// A VIP that moves from one pool to another with previous_pool, or back.
     struct VipMove {
         std::string vip;
         std::string from;
         std::string to;
         std::chrono::milliseconds announced{
-            0}; ///< for so long at least; 0: at once, for it goes back
+            0}; ///< for at least this long; 0: at once, because it moves back
     };
     std::vector<ConfigDifference> differences;
-    std::vector<PoolEffect> pools; ///< those that are affected
+    std::vector<PoolEffect> pools; ///< the affected ones
     std::vector<VipMove> moves;
     std::vector<Departure> departures;
     std::string warning; ///< for the operator; empty: none
@@ -62,33 +62,34 @@ struct ConfigChange {
 class Reloader {
 public:
     struct Parts {
-        Config& config; ///< in force; all others have references to it
+        Config& config; ///< the current one; all other parts refer to it
         PoolModel& model;
         Publisher& publisher;
         HealthChecker& health;
         CallSweeper& sweeper;
-        /// Gives the kernel the addresses of VIPs and backends; may throw Error, and then nothing
-        /// has changed.
+        /// Gives the addresses of VIPs and backends to the kernel. May throw Error; nothing has
+        /// changed then.
         std::function<void(const Config&, std::vector<BackendLocation>)> set_addresses;
-        /// Keeps what new ids mean, before any call is remembered with them. Returns what went
-        /// wrong; empty: nothing.
+        /// Saves what new ids mean, before any call is remembered with them. Returns the error;
+        /// empty: success.
         std::function<std::string()> keep_state;
     };
     explicit Reloader(Parts parts) : parts_(std::move(parts)) {}
 
     [[nodiscard]] ConfigChange preview(const Config& next) const;
-    /// Puts `next` in force; whoever calls publishes then. Throws Error naming what needs a restart
-    /// or what failed; then nothing has changed.
+    /// Applies `next`; the caller publishes afterwards. Throws Error naming what needs a restart or
+    /// what failed; nothing has changed then.
     ConfigChange apply(Config next, TimePoint now = Clock::now());
-    /// Reads the file of the configuration in force, and applies it. Throws Error.
+    /// Reads the file of the current configuration and applies it. Throws Error.
     ConfigChange reload();
-    /// Applies what was in force before the last change; a second time takes that back. Throws
-    /// Error when there was none.
+    /// Applies the configuration before the last change; a second call reverts that. Throws Error
+    /// when there is none.
     ConfigChange roll_back();
-    /// The configuration in force with an edit. Throws Error with what is wrong with the result.
+    /// Applies the current configuration with an edit. Throws Error saying what is wrong with the
+    /// result.
     ConfigChange edit(const std::function<void(Config&)>& change);
 
-    /// Frees the ids of which no call is remembered any more.
+    /// Frees ids of which no call is remembered any more.
     void tick(TimePoint now);
 
 private:
@@ -99,11 +100,11 @@ private:
 
     Parts parts_;
     std::optional<Config> before_;
-    std::set<BackendId> unused_; ///< leaving or gone, and of no use when the last pass ended
+    std::set<BackendId> unused_; ///< leaving or removed, and unused when the last pass ended
     std::uint64_t passes_ = 0;
 };
 
-/// load_config(), but a mistake is one line: the first, and how many there are.
+/// Same as load_config(), but an error is one line: the first mistake and the number of others.
 [[nodiscard]] Config load_for_reload(const std::string& file);
 
 } // namespace viaduct

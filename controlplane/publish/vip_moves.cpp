@@ -10,7 +10,7 @@ namespace viaduct {
 
 namespace {
 
-/// Null: a reload has just taken it out.
+/// Returns null for a pool that a reload has just removed.
 const PoolState* find_pool(const PoolModel& model, const std::string& name) {
     const auto found = std::ranges::find(
         model.pools(), name, [](const PoolState& pool) { return pool.config.name; });
@@ -39,7 +39,7 @@ TimePoint VipMoves::due(const Move& move, const PoolModel& model) {
     return previous == nullptr ? TimePoint::max() : move.since + previous->config.t_settle;
 }
 
-/// The one under way, perhaps on its way back, or a new one.
+/// Returns the move in progress, possibly reversed, or a new one.
 Move VipMoves::move_of(const VipConfig& vip, TimePoint now) const {
     const auto is_of = [&](const Move& one, const std::string& pool, const std::string& previous) {
         return (one.vip == vip.name || one.endpoint == vip.endpoint) && one.pool == pool &&
@@ -53,7 +53,7 @@ Move VipMoves::move_of(const VipConfig& vip, TimePoint now) const {
         if (!goes_on && !goes_back) continue;
         move.since = one.since;
         move.moved_at = goes_on ? one.moved_at : now;
-        // Back it goes at once: both remember what they took since.
+        // A reversed move takes effect at once: both pools remember their calls since the start.
         move.has_moved = goes_back || one.has_moved;
         move.owns_untracked = one.owns_untracked != goes_back;
     }

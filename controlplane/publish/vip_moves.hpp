@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// vip_moves: VIPs on their way from one pool to another (`previous_pool`): announced, moved, back.
+// vip_moves: VIPs that move from one pool to another (`previous_pool`): announced, moved, or moving
+// back.
 //
-// In:    the configuration in force, the model, time. Out: which pool of each such VIP takes new
-//        calls. Control thread only.
+// In:    the configuration, the model, the time.
+// Out:   the pool of each such VIP that takes new calls.
+// Cost:  control thread only.
 #pragma once
 
 #include "config/config.hpp"
@@ -19,39 +21,39 @@
 
 namespace viaduct {
 
-/// A VIP on its way from one pool to another (`previous_pool`).
+/// A VIP that moves from one pool to another (`previous_pool`).
 struct Move {
     std::string vip;
     std::string pool;
     std::string previous;
     TimePoint since;        ///< when it was first published
     TimePoint moved_at;     ///< with has_moved
-    bool has_moved = false; ///< what begins goes to the new pool
-    Endpoint endpoint{};    ///< of the VIP: under another name it is the same
-    /// Both pools were the other way round at first: what nobody remembers began in `pool`.
+    bool has_moved = false; ///< new calls go to the new pool
+    Endpoint endpoint{};    ///< of the VIP; identifies it under another name
+    /// True after a reversal: calls that are not remembered started in `pool`.
     bool owns_untracked = false;
 };
 
 class VipMoves {
 public:
-    /// Whether that pool has a table, so that it can take calls.
+    /// Whether the pool has a table and so can take calls.
     using HasTable = std::function<bool(PoolId)>;
 
     [[nodiscard]] const std::vector<Move>& all() const noexcept { return moves_; }
-    /// Those of another process, before the first update().
+    /// Restores the moves of an earlier process. Call before the first update().
     void restore(std::vector<Move> moves) { moves_ = std::move(moves); }
-    /// Brings them up to the configuration and the time, and writes them into the VIPs of the
-    /// snapshot, which are in the configuration's order.
+    /// Updates the moves by configuration and time, and writes them into the snapshot's VIPs, which
+    /// are in the order of the configuration.
     void update(Snapshot& snapshot,
                 const Config& config,
                 const PoolModel& model,
                 const HasTable& has_table,
                 TimePoint now);
-    /// Whether one can move now that has not in the last update().
+    /// Whether a move became due since the last update().
     [[nodiscard]] bool
     are_stale(const PoolModel& model, const HasTable& has_table, TimePoint now) const;
-    /// When a move is due: what the old pool's backends were sent before has been repeated for the
-    /// last time.
+    /// Returns when a move is due: the retransmissions of requests sent to the old pool are over
+    /// then.
     [[nodiscard]] static TimePoint due(const Move& move, const PoolModel& model);
 
 private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// secret: the steering secret of a balancer whose configuration names none.
+// secret: the steering secret of a balancer whose configuration does not set one.
 #pragma once
 
 #include "viaduct/snapshot.hpp"
@@ -9,8 +9,8 @@
 
 namespace viaduct {
 
-/// The secret kept in `<state>/steering.secret`; made and written (mode 0600) when there is none,
-/// so that calls find their backends again after a restart. Throws Error naming the file.
+/// Reads the secret in `<state>/steering.secret`, or makes and writes one (mode 0600), so that
+/// calls find their backends again after a restart. Throws Error naming the file.
 [[nodiscard]] SteeringSecret kept_secret(const std::string& state);
 
 } // namespace viaduct

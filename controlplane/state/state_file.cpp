@@ -15,12 +15,12 @@ namespace viaduct {
 
 namespace {
 
-using Json = nlohmann::json; // keys in order: the same state is the same text
+using Json = nlohmann::json; // sorted keys: equal states give equal text
 using std::chrono::milliseconds;
 
 constexpr std::uint64_t kFormat = 1;
 constexpr std::array kHealths{Health::Unknown, Health::Up, Health::Busy, Health::Down};
-/// As the file has them since its first version.
+/// Words of the file format since its first version.
 constexpr std::array<std::string_view, count_of<Admin>()> kAdminWords{
     "enabled", "drain", "disabled"};
 static_assert(names_all<Admin>(kAdminWords));
@@ -43,7 +43,7 @@ std::int64_t to_wall(TimePoint at, const Moment& moment) {
     return std::chrono::floor<milliseconds>(wall.time_since_epoch()).count();
 }
 
-/// The years 1970 to 2286: no sum with it overflows.
+/// Accepts the years 1970 to 2286, so that no sum overflows.
 TimePoint from_wall(const Json& value, const Moment& moment) {
     constexpr std::int64_t kMost = 10'000'000'000'000;
     const auto wall = value.get<std::int64_t>();
@@ -52,12 +52,12 @@ TimePoint from_wall(const Json& value, const Moment& moment) {
     return moment.steady + (milliseconds(wall) - since);
 }
 
-/// Of something that has happened: a clock that was set back since makes it happen now.
+/// Reads a time in the past. If the clock was set back since, the result is the present.
 TimePoint past(const Json& value, const Moment& moment) {
     return std::min(from_wall(value, moment), moment.steady);
 }
 
-// ---- out
+// ---- write
 
 Json print(const std::vector<Candidate>& candidates) {
     Json rows = Json::array();
@@ -94,7 +94,7 @@ Json print(const KeptBackend& backend, const Moment& moment) {
     return object;
 }
 
-// ---- in
+// ---- read
 
 template <typename Values> auto by_name(const Values& values, const Json& name) {
     for (const auto value : values)
@@ -150,7 +150,7 @@ KeptPool parse_pool(const Json& object, const Moment& moment) {
         pool.generations.push_back(parse_generation(one, moment));
         pool.generations.back().since = std::min(pool.generations.back().since, moment.steady);
     }
-    // All but the last were replaced, or it is not known when they are to be forgotten.
+    // All but the last must have been replaced: otherwise it is unknown when to forget them.
     const auto& all = pool.generations;
     for (std::size_t i = 0; i < all.size(); ++i)
         if (all[i].replaced.has_value() != (i + 1 < all.size()))

@@ -39,7 +39,7 @@ read_state(const std::string& folder, const Config& config, const SteeringSecret
         const std::string text = read_file(path, kMaxBytes);
         if (!text.empty()) {
             KeptState kept = parse_state(text, secret);
-            static_cast<void>(model_of(config, kept)); // whether it fits
+            static_cast<void>(model_of(config, kept)); // throws when it does not fit
             state.kept = std::move(kept);
             state.is_new = false;
         }
@@ -73,7 +73,7 @@ std::string StateWriter::text() const {
     return print_state(state_of(model_, publisher_, lineage_), secret_);
 }
 
-/// Once for the same thing.
+/// Logs the same complaint only once in a row.
 void StateWriter::complain(const std::string& complaint) {
     if (std::exchange(complaint_, complaint) == complaint || complaint.empty()) return;
     spdlog::warn("{}; calls in progress will not survive a restart", complaint);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// state_writer: reads the state file at start, and writes it whenever what it holds has changed.
+// state_writer: reads the state file at start, and writes it when its content has changed.
 //
-// Written a second after the last time at the earliest, every kFreshness at the latest (it dates
-// the health of backends), and at a clean end. A thread of its own waits for the disk.
+// Writes are at least kBetween and at most kFreshness apart (the file dates the health of
+// backends); one more follows at a clean end. A separate thread waits for the disk.
 #pragma once
 
 #include "files.hpp"
@@ -15,13 +15,13 @@
 namespace viaduct {
 
 struct StateAtStart {
-    KeptState kept;      ///< nothing but a new lineage when there was no file to use
-    bool is_new = true;  ///< it is so
-    std::string refusal; ///< why a file that was there is not used; empty: it is, or there was none
+    KeptState kept;      ///< only a new lineage when no file was usable
+    bool is_new = true;  ///< no file was usable
+    std::string refusal; ///< why an existing file is not used; empty: it is used, or there was none
 };
 
-/// Reads `folder`/state.json. What cannot be used is refused with one line in the log, and set
-/// aside as state.json.refused: the secret may be the wrong one, not the file.
+/// Reads `folder`/state.json. A file that cannot be used is refused with one line in the log and
+/// set aside as state.json.refused, because the secret may be wrong and not the file.
 [[nodiscard]] StateAtStart
 read_state(const std::string& folder, const Config& config, const SteeringSecret& secret);
 
@@ -37,13 +37,13 @@ public:
                 std::uint64_t lineage,
                 const PoolModel& model,
                 const Publisher& publisher);
-    ~StateWriter(); ///< writes for the last time
+    ~StateWriter(); ///< writes a last time
     StateWriter(const StateWriter&) = delete;
     StateWriter& operator=(const StateWriter&) = delete;
 
     void tick(TimePoint now);
-    /// Without delay: when backends got new ids, before any call is remembered with them.
-    /// Returns what went wrong; empty: nothing.
+    /// Writes without delay. Call when backends got new ids, before any call is remembered with
+    /// them. Returns the error; empty: success.
     std::string write_now();
 
 private:
@@ -58,7 +58,7 @@ private:
     std::uint64_t model_written_ = 0;
     std::uint64_t snapshot_written_ = 0;
     TimePoint written_{};
-    std::string complaint_; ///< said last
+    std::string complaint_; ///< logged last
     Errand errand_;
 };
 
