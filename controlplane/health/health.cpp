@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// health: when to probe, and what a row of results says about a backend.
+// health: sends probes and derives the state of a backend from their results.
 //
-// In:    the clock, answers as the workers saw them. Answers are hostile: whoever cannot read our
-//        probes cannot guess their identifiers, and whoever can must also sit at the right place.
-// Out:   probes injected; verdicts with their evidence to the PoolModel.
-// Cost:  a tick looks at every backend once; an answer is one hash look-up.
-// Spec:  RFC 3261 §17.1.3 (matching answers), §17.1.2 (1xx is no final answer).
+// In:    the clock, and answers as the workers saw them. Answers are hostile: a sender must know
+//        our probes' identifiers, and send from the right place.
+// Out:   injected probes; health with its evidence for the PoolModel.
+// Cost:  a tick checks every backend once; an answer is one hash lookup.
+// Spec:  RFC 3261 §17.1.3 (matching answers), §17.1.2 (1xx is not a final answer).
 #include "health/health.hpp"
 
 #include "log.hpp"
@@ -21,9 +21,9 @@
 namespace viaduct {
 namespace {
 
-constexpr std::chrono::milliseconds kLongestSpread{200}; ///< of first probes, for a quick start
-constexpr std::size_t kMaxTold = 8; ///< reasons in the log for one backend that is down
-/// Strangers cannot make us look through all backends more often between two ticks.
+constexpr std::chrono::milliseconds kLongestSpread{200}; ///< first probes, for a quick start
+constexpr std::size_t kMaxTold = 8; ///< reasons logged per backend that is down
+/// Limits how often answers from strangers cause a search through all backends between two ticks.
 constexpr unsigned kSearchesPerTick = 16;
 
 bool accepted(const HealthConfig& health, std::uint16_t status) {
@@ -32,20 +32,20 @@ bool accepted(const HealthConfig& health, std::uint16_t status) {
     });
 }
 
-/// "3.2 ms"
+/// Returns e.g. "3.2 ms".
 std::string milliseconds(std::chrono::microseconds time) {
     char text[32];
     std::snprintf(text, sizeof text, "%.1f ms", static_cast<double>(time.count()) / 1000.0);
     return text;
 }
 
-/// "200", or what stands for a status where there is none.
+/// Returns the status, e.g. "200", or a text when there is none.
 std::string status_text(const Event& event) {
     return event.status == 0 ? "a datagram that is not a SIP response"
                              : std::to_string(event.status);
 }
 
-/// How an answer with a probe's identifiers is not what a client would take; empty: it is.
+/// Returns why a client would not accept an answer with the probe's identifiers; empty: it would.
 std::string misplaced(const Event& event, const ProbeFrame& probe, bool any_port) {
     const bool same_place = event.source == probe.destination ||
                             (any_port && event.source.address == probe.destination.address);
@@ -57,7 +57,7 @@ std::string misplaced(const Event& event, const ProbeFrame& probe, bool any_port
     return {};
 }
 
-/// RFC 792, RFC 1812 §5.2.7.1.
+/// Names of ICMP errors: RFC 792, RFC 1812 §5.2.7.1.
 std::string icmp_text(std::uint16_t type_code) {
     switch (type_code) {
     case 0x300:
@@ -91,7 +91,7 @@ Health Damper::add(ProbeResult result) noexcept {
     bad_code_ = result == ProbeResult::BadCode ? bad_code_ + 1 : 0;
     timeout_ = result == ProbeResult::Timeout ? timeout_ + 1 : 0;
 
-    const Health lack = timeout_ > 0 ? Health::Down : Health::Busy; // what a result not good says
+    const Health lack = timeout_ > 0 ? Health::Down : Health::Busy; // state after a bad result
     switch (health_) {
     case Health::Unknown:
         health_ = good ? Health::Up : lack;
@@ -139,7 +139,7 @@ HealthChecker::Target HealthChecker::target_for(const BackendState& backend) con
                   .reason = {},
                   .told = {},
                   .statistics = {}};
-    if (!backend.exists()) { // holds the place
+    if (!backend.exists()) { // placeholder
         target.health.kind = ProbeKind::None;
         return target;
     }
@@ -149,14 +149,14 @@ HealthChecker::Target HealthChecker::target_for(const BackendState& backend) con
     target.any_port = pool.translate_any_port;
     target.damper = Damper(pool.health.fall, pool.health.rise, backend.health);
     auto vip = std::ranges::find(config_.vips, pool.name, &VipConfig::pool);
-    if (vip == config_.vips.end()) // it keeps its calls by that vip
+    if (vip == config_.vips.end()) // it keeps its calls through that VIP
         vip = std::ranges::find_if(
             config_.vips, [&](const VipConfig& one) { return one.previous_pool == pool.name; });
     if (vip != config_.vips.end()) target.vip = vip->endpoint;
     return target;
 }
 
-/// What is not probed counts as up.
+/// Backends that are not probed count as up.
 void HealthChecker::take_unprobed() {
     for (const Target& target : targets_)
         if (target.health.kind == ProbeKind::None && model_.backend(target.id).exists())
@@ -219,8 +219,8 @@ void HealthChecker::start_probe(Target& target, TimePoint now) {
     std::uniform_real_distribution<double> shrink(0.9, 1.0);
     const auto step =
         std::chrono::duration_cast<std::chrono::nanoseconds>(interval * shrink(random_));
-    // A late tick moves the next probe by nothing, so that delays never add up; one that missed a
-    // whole interval starts anew, so that nothing comes in a burst.
+    // A late tick does not move the next probe, so that delays do not add up. After a missed
+    // interval the schedule starts again, so that there are no bursts.
     target.due = target.due + step > now ? target.due + step : now + step;
     target.probe = Probe{.deadline = now + target.health.timeout,
                          .sent = std::nullopt,
@@ -233,7 +233,7 @@ void HealthChecker::start_probe(Target& target, TimePoint now) {
     try_send(target, now);
 }
 
-/// Fills in where from and where to. Returns what is in the way, for the operator; empty: nothing.
+/// Fills in source and destination. Returns the obstacle, for the operator; empty: there is none.
 std::string HealthChecker::address_frame(const Target& target, ProbeFrame& frame) const {
     const BackendState& backend = model_.backend(target.id);
     const NextHop& hop = next_hops_.next_hops.hops[index(target.id)];
@@ -259,7 +259,7 @@ void HealthChecker::try_send(Target& target, TimePoint now) {
     probe.obstacle = address_frame(target, probe.frame);
     if (!probe.obstacle.empty()) return;
     const PortId port = next_hops_.next_hops.hops[index(target.id)].port;
-    // Every probe is a call of its own (a new Call-ID), so its CSeq is always the first.
+    // Every probe is a separate call with a new Call-ID, so its CSeq is always 1.
     const std::vector<std::byte> frame =
         build_frame(probe.frame, build_options(probe.frame, probe.ids, 1));
     if (!inject(port, frame)) {
@@ -303,7 +303,7 @@ void HealthChecker::on_answer(const Event& event, TimePoint received) {
                  " without the probe's branch in its top Via");
         return;
     }
-    // A late answer counts as none, although tick() may not have noticed yet.
+    // A late answer counts as no answer, even if tick() has not noticed yet.
     if (received > probe.deadline) {
         ++unknown_answers_;
         target.late = std::chrono::duration_cast<std::chrono::microseconds>(received - *probe.sent);
@@ -326,7 +326,7 @@ void HealthChecker::on_answer(const Event& event, TimePoint received) {
     target.statistics.last_status = event.status;
     target.statistics.last_rtt = rtt;
     std::string evidence = std::to_string(event.status) + " in " + milliseconds(rtt);
-    // Whoever knows the identifiers has had the probe: a bond may send by any of its interfaces.
+    // A sender that knows the identifiers got the probe: a bond may send from any interface.
     if (info_of(target.mode).by_mac && event.source_mac != probe.frame.destination_mac)
         evidence += " from MAC " + to_string(event.source_mac);
     target.late.reset();
@@ -402,7 +402,7 @@ void HealthChecker::finish(Target& target, ProbeResult result, std::string evide
     target.probe.reset();
     const Health health = target.damper.add(result);
     std::string reason = evidence;
-    std::erase_if(reason, [](char c) { return '0' <= c && c <= '9'; }); // times, ports
+    std::erase_if(reason, [](char c) { return '0' <= c && c <= '9'; }); // times and ports
     const bool is_other = reason != target.reason;
     target.reason = std::move(reason);
     if (target.damper.in_a_row() > 1)
@@ -412,7 +412,7 @@ void HealthChecker::finish(Target& target, ProbeResult result, std::string evide
         target.told.clear();
         if (health == Health::Down) target.told.push_back(target.reason);
         model_.set_health(target.id, health, std::move(evidence));
-    } else if (is_other) { // as when the server was started in the wrong way meanwhile
+    } else if (is_other) { // e.g. the server was started with wrong settings
         if (target.told.size() < kMaxTold && std::ranges::count(target.told, target.reason) == 0) {
             target.told.push_back(target.reason);
             spdlog::info("backend {}/{} is still down: {}",

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// probe: builds one health probe as a whole frame, on the same path as the pool's traffic.
+// probe: builds a health probe as a complete frame, on the same path as the pool's traffic.
 //
-// In:    where from, where to, and the identifiers that tie the answer to it.
-// Out:   the OPTIONS request, and Ethernet, IPv4 and UDP around it with both checksums.
-// Cost:  one getrandom(2) and two allocations a probe; control thread only.
-// Spec:  RFC 3261 §11 (OPTIONS), §8.1.1 (what a request must hold), §17.1.1.3 (branch);
-//        RFC 3581 §3 (rport); RFC 791 §3.1, RFC 768, RFC 1071 (checksums).
+// In:    source, destination, and the identifiers that tie the answer to the probe.
+// Out:   the OPTIONS request with Ethernet, IPv4 and UDP headers and both checksums.
+// Cost:  one getrandom(2) and two allocations per probe; control thread only.
+// Spec:  RFC 3261 §11 (OPTIONS), §8.1.1 (mandatory headers), §17.1.1.3 (branch); RFC 3581 §3
+//        (rport); RFC 791 §3.1, RFC 768, RFC 1071 (checksums).
 #include "health/probe.hpp"
 
 #include "viaduct/datagram.hpp"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// probe: builds one health probe as a whole frame, on the same path as the pool's traffic.
+// probe: builds a health probe as a complete frame, on the same path as the pool's traffic.
 //
-// dsr-l2: to the backend's MAC with the VIP as destination, so an answer proves that the backend
-// owns the VIP and answers from it. nat: to the backend's address and UDP port.
+// dsr-l2: to the backend's MAC with the VIP as destination, so that an answer proves that the
+// backend owns the VIP and answers from it. nat: to the backend's address and UDP port.
 //
-// Spec:  RFC 3261 §11 (OPTIONS), §8.1.1 (what a request must hold), §17.1.1.3 (branch).
+// Spec:  RFC 3261 §11 (OPTIONS), §8.1.1 (mandatory headers), §17.1.1.3 (branch).
 #pragma once
 
 #include "config/config.hpp"
@@ -18,7 +18,7 @@
 
 namespace viaduct {
 
-/// What ties an answer to its probe; 128 random bits each, from the kernel.
+/// Identifiers that tie an answer to its probe; 128 random bits each, from the kernel.
 struct ProbeIds {
     std::string call_id; ///< 32 hex digits
     std::string branch;  ///< "z9hG4bK" and 32 hex digits
@@ -34,10 +34,10 @@ struct ProbeFrame {
     std::string uri;         ///< Request-URI and To; empty: sip:<destination>
 };
 
-/// The OPTIONS request inside the frame: the SIP text alone.
+/// Returns the OPTIONS request: the SIP text only.
 [[nodiscard]] std::string
 build_options(const ProbeFrame& probe, const ProbeIds& ids, std::uint32_t cseq);
-/// Ethernet, IPv4 and UDP with both checksums around `payload`.
+/// Adds Ethernet, IPv4 and UDP headers with both checksums to `payload`.
 [[nodiscard]] std::vector<std::byte> build_frame(const ProbeFrame& probe,
                                                  const std::string& payload);
 

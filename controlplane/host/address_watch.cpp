@@ -21,8 +21,8 @@ namespace {
 
 constexpr unsigned kAnnouncements = 2;                // RFC 5227 §1.1: ANNOUNCE_NUM
 constexpr std::chrono::seconds kAnnounceInterval{2};  // ANNOUNCE_INTERVAL
-constexpr std::chrono::milliseconds kFirstProbe{500}; // by then the backends' MACs are known
-constexpr unsigned kSentPerTick = 32;                 // the twin's queue is the kernel's, too
+constexpr std::chrono::milliseconds kFirstProbe{500}; // backends' MACs are known by then
+constexpr unsigned kSentPerTick = 32;                 // the kernel uses the twin's queue as well
 constexpr unsigned kReadAtOnce = 64;
 
 constexpr MacAddr kEverybody{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
@@ -163,8 +163,8 @@ void AddressWatch::tick(TimePoint now) {
     }
 }
 
-/// From the address itself it is an announcement, from 0.0.0.0 a probe. Lost where the twin has no
-/// carrier: it is sent again when the link comes.
+/// Sends an announcement if `sender` is the address itself, a probe if it is 0.0.0.0. A twin
+/// without carrier loses it; it is sent again when the link comes up.
 void AddressWatch::send(const Station& address, Ipv4Addr sender) const {
     const MacAddr& mac = links_[index(address.port)].mac;
     const ArpFrame frame{{kEverybody, mac, Be16(ETHERTYPE_ARP)},
@@ -182,10 +182,10 @@ void AddressWatch::send(const Station& address, Ipv4Addr sender) const {
 
 void AddressWatch::hear(PortId port, int fd) {
     const TimePoint now = Clock::now();
-    std::array<std::byte, sizeof(ArpFrame)> bytes{}; // what is behind it is padding
+    std::array<std::byte, sizeof(ArpFrame)> bytes{}; // padding after the frame is cut off
     for (unsigned i = 0; i < kReadAtOnce; ++i) {
         const ssize_t got = recv(fd, bytes.data(), bytes.size(), 0);
-        if (got < 0) return; // nothing more; or the twin is down, which is told once
+        if (got < 0) return; // no more data, or the twin is down, which is reported once
         take_frame(port, bytes.data(), static_cast<std::size_t>(got), now);
     }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// address_watch: tells the segment where our addresses are, and finds out who else has them.
+// address_watch: announces our addresses on the link, and detects other stations that use them.
 //
-// In:    the addresses that the twins have (netlink), whoever put them there; ARP frames that reach
-//        the twins, which are hostile.
+// In:    the addresses on the twins (netlink), whoever added them; ARP frames that reach the twins,
+//        which are hostile.
 // Out:   each address announced twice when it is new or the link has come back; other stations that
-//        say they have it.
-// Cost:  a map look-up per ARP frame; a probe per address in kProbePeriod.
+//        claim it.
+// Cost:  a map lookup per ARP frame; a probe per address in kProbePeriod.
 // Spec:  RFC 826, RFC 5227 §1.1 (probe, announcement), §2.3, §2.4.
 #pragma once
 
@@ -24,35 +24,36 @@ namespace viaduct {
 class AddressWatch {
 public:
     static constexpr std::chrono::milliseconds kProbePeriod{10'000};
-    static constexpr std::chrono::milliseconds kQuickPeriod{1000}; ///< while others have it, too
-    static constexpr std::chrono::milliseconds kGone{3500};        ///< silent for so long
-    static constexpr std::size_t kMaxOthers = 4; ///< of one address; further ones are not looked at
+    static constexpr std::chrono::milliseconds kQuickPeriod{1000}; ///< while others claim it
+    static constexpr std::chrono::milliseconds kGone{3500};        ///< silence until it is gone
+    static constexpr std::size_t kMaxOthers = 4; ///< per address; further stations are ignored
 
     struct Link {
         int index = 0; ///< of the twin
         MacAddr mac;
     };
-    /// Another station began or ceased to say that it has the address.
+    /// Another station started or stopped claiming the address.
     struct News {
         Station address;
         MacAddr other;
         bool is_there = false;
-        bool has_left = false; ///< it is ours no more
+        bool has_left = false; ///< it is no longer our address
     };
 
-    /// `links` by PortId. Throws Error when the kernel gives no packet socket.
+    /// `links` is indexed by PortId. Throws Error when the kernel refuses a packet socket.
     AddressWatch(std::vector<Link> links, Loop& loop);
     ~AddressWatch();
     AddressWatch(const AddressWatch&) = delete;
     AddressWatch& operator=(const AddressWatch&) = delete;
 
-    /// Reads all addresses of the twins afresh. 0, or an errno; then what was known stays.
+    /// Reads all addresses of the twins again. Returns 0 or an errno; after an error the known ones
+    /// stay.
     [[nodiscard]] int read_all(Netlink& netlink, TimePoint now);
-    /// Takes RTM_NEWADDR or RTM_DELADDR.
+    /// Handles RTM_NEWADDR or RTM_DELADDR.
     void take(const nlmsghdr* message, TimePoint now);
     /// Announces all addresses of the port again.
     void announce(PortId port, TimePoint now);
-    /// Sends what is due.
+    /// Sends due announcements and probes.
     void tick(TimePoint now);
 
     [[nodiscard]] bool has(const Station& address) const { return held_.contains(address); }
@@ -70,7 +71,7 @@ private:
         TimePoint probe_at;
         std::vector<Other> others;
     };
-    /// Whose address the message tells of; nothing: no twin's.
+    /// Returns the address in the message; empty: not on a twin.
     [[nodiscard]] std::optional<Station> station_of(const nlmsghdr* message) const;
     void hold(const Station& address, TimePoint now);
     void leave(const Station& address);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// drop_filter: raw rtnetlink, since libnl knows neither direct-action nor classic bytecode.
+// drop_filter: raw rtnetlink, because libnl supports neither direct-action nor classic bytecode.
 //
 // The program is `tc filter add dev X ingress bpf da bytecode '3,0 0 0 MARK,0 0 0 STATE,6 0 0 2'`:
-// two loads without effect that hold the mark and what to put back, and "return TC_ACT_SHOT". The
-// kernel gives the bytecode back in a dump; a name it would only keep for eBPF.
+// two loads without effect that hold the mark and the state to restore, and "return TC_ACT_SHOT".
+// The kernel returns the bytecode in a dump; it keeps a name for eBPF programs only.
 #include "host/drop_filter.hpp"
 
 #include "viaduct/error.hpp"
@@ -51,7 +51,7 @@ tcmsg header(int link, std::uint32_t parent) {
     return tc;
 }
 
-/// Our filters at the ingress; counts foreign ones at `parent` in `foreign`.
+/// Returns our filters at `parent`, and adds the number of foreign ones there to `foreign`.
 std::vector<Found> find_filters(Netlink& netlink, int link, std::uint32_t parent, int& foreign) {
     std::vector<Found> found;
     const auto look = [&](const nlmsghdr* message) {
@@ -66,7 +66,7 @@ std::vector<Found> find_filters(Netlink& netlink, int link, std::uint32_t parent
         else
             ++foreign;
     };
-    // Without clsact the dump is empty or refused: nothing of ours either way.
+    // Without clsact the dump is empty or refused; nothing is ours in either case.
     (void)netlink.dump(NetlinkMessage(RTM_GETTFILTER, NLM_F_DUMP, header(link, parent)), look);
     return found;
 }
@@ -77,7 +77,7 @@ tcmsg clsact(int link) {
     return tc;
 }
 
-/// Removes our filter, the qdisc when it is ours and unused, and restores IPv6.
+/// Removes our filter, and the qdisc if it is ours and unused; restores IPv6.
 void undo(Netlink& netlink, int link, const std::string& interface) {
     int foreign = 0;
     bool own_qdisc = false;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// host_network: sets up twins and filters, then keeps the next-hop table as routes and neighbours
+// host_network: sets up twins and filters, then updates the next-hop table as routes and neighbours
 // change.
 //
 // Cost:  a change of neighbours rebuilds the table once per burst of messages; a change of routes
-//        also reads those of our ports afresh, at most once in kRoutePause.
+//        also reads our ports' routes again, at most once in kRoutePause.
 // Spec:  rtnetlink(7).
 #include "host/host_network.hpp"
 
@@ -36,9 +36,9 @@ constexpr auto kRoutePause = std::chrono::milliseconds(100);
 constexpr auto kUpkeep = std::chrono::seconds(1);
 constexpr std::size_t kMaxGateways = 1000;
 constexpr auto kComplaintPause = std::chrono::minutes(1);
-constexpr int kDumpTries = 5; // a dump that changed under our eyes is asked for again
+constexpr int kDumpTries = 5; // an inconsistent dump is repeated
 
-/// Logs a failure that is met at every tick while it lasts: at once, then at most once a minute.
+/// Logs a failure that recurs at every tick: at once, then at most once a minute.
 class Complaint {
 public:
     void say(const char* what, int error, TimePoint now) {
@@ -88,16 +88,16 @@ struct HostNetwork::Impl {
     void came_up(PortId port);
     [[nodiscard]] OtherStation station_with(PortId port, const MacAddr& mac) const;
     void on_tick(TimePoint now);
-    /// Both read afresh; a failure is logged and tried again at the next tick.
+    /// Both read the kernel's table again; a failure is logged and tried again at the next tick.
     void read_neighbours(TimePoint now);
     void read_routes(TimePoint now);
     void read_addresses(TimePoint now);
     int dump_routes(std::vector<PortRoute>& routes);
     void take_route(const nlmsghdr* message, std::vector<PortRoute>& routes);
     std::optional<HopId> gateway_hop(const Station& gateway);
-    /// Makes the table new from what is known; raises the version when it differs.
+    /// Rebuilds the table; raises the version when it differs.
     void rebuild();
-    /// Has the kernel keep the station resolved. A failure is logged, at the start thrown.
+    /// Makes the kernel keep the station resolved. A failure is logged; during the start it throws.
     void manage(const Station& station);
     void resolve(const Station& station, TimePoint now);
 
@@ -106,19 +106,19 @@ struct HostNetwork::Impl {
     Loop& loop_;
     Netlink netlink_;
     Netlink events_;
-    // What follows is undone in reverse order: an interface may be heard by the kernel again only
-    // when the VIPs are gone from the twins, or it would answer SIP with ICMP.
+    // The following members are undone in reverse order: the kernel may hear an interface again
+    // only after the VIPs are gone from the twins; otherwise it would answer SIP with ICMP.
     std::deque<DropFilter> filters_;
     std::vector<Twin> twins_; ///< by PortId
     Undo undo_;
     std::optional<Neighbours> neighbours_;
     std::optional<AddressWatch> addresses_;
-    std::vector<bool> running_; ///< by PortId: the twin is up and has its carrier
+    std::vector<bool> running_; ///< by PortId: the twin is up and has carrier
 
     std::vector<Station> gateways_; ///< hop kFirstGatewayHop + i; only grows: hops keep their ids
     std::vector<Route> routes_;
     decltype(NextHops::port_gateways) port_gateways_;
-    std::vector<NeighbourMap::Entry> entries_; ///< what the current NeighbourMap was made from
+    std::vector<NeighbourMap::Entry> entries_; ///< source of the current NeighbourMap
     std::vector<TwinPort> ports_;
     HostPaths source_;
     std::uint64_t version_ = 0; ///< 0: still starting
@@ -133,7 +133,7 @@ struct HostNetwork::Impl {
     Complaint no_addresses_;
     TimePoint routes_read_{};
     TimePoint upkeep_done_{};
-    Ticker ticker_; ///< last: it stops before anything else goes
+    Ticker ticker_; ///< last member: stops before the others are destroyed
 };
 
 HostNetwork::Impl::Impl(const Config& wanted,
@@ -144,7 +144,7 @@ HostNetwork::Impl::Impl(const Config& wanted,
     remove_leftovers(netlink_);
     remove_leftover_filters(netlink_);
     set_up_ports(ports);
-    // Heard before the tables are read, so that no change falls between.
+    // Subscribe before reading the tables, so that no change is missed.
     events_.subscribe({RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR});
     for (std::size_t i = 0; i < twins_.size(); ++i)
         if (twins_[i].gateway) (void)gateway_hop({static_cast<PortId>(i), *twins_[i].gateway});
@@ -189,7 +189,7 @@ void HostNetwork::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
 
 void HostNetwork::Impl::reconfigure(const Config& wanted, std::vector<BackendLocation> backends) {
     const std::vector<Twin> twins = plan_twins(wanted, ports_);
-    // What somebody put there meanwhile was warned of, and must not stop other changes.
+    // Existing conflicts were warned about before, and must not prevent other changes.
     for (const Objection& objection : objections(netlink_, twins, ports_))
         if (objection.is_fatal && is_new(objection.address, twins, twins_))
             throw Error(objection.text);
@@ -224,7 +224,7 @@ void HostNetwork::Impl::on_events() {
             link_news_ = true;
             routes_changed_ = true;
             break;
-        // A link that goes down takes its IPv4 routes along without a word about each.
+        // A link that goes down takes its IPv4 routes with it, without a message for each.
         case RTM_NEWLINK:
             take_link(message);
             [[fallthrough]];
@@ -267,7 +267,7 @@ void HostNetwork::Impl::take_link(const nlmsghdr* message) {
     }
 }
 
-/// The kernel has forgotten the neighbours of a twin that had no carrier, and others perhaps us.
+/// The kernel forgot the neighbours of a twin without carrier; others may have forgotten us.
 void HostNetwork::Impl::came_up(PortId port) {
     neighbours_->restore_managed();
     addresses_->announce(port, Clock::now());
@@ -307,7 +307,7 @@ void HostNetwork::Impl::read_routes(TimePoint now) {
         no_routes_.say("routes", error, now);
         return;
     }
-    // The kernel forgets the routes of a twin that was down; its success comes back as an event.
+    // The kernel drops the routes of a twin that was down. Adding them again causes an event.
     for (std::size_t i = 0; i < twins_.size(); ++i) {
         const bool there = std::any_of(routes.begin(), routes.end(), [&](const PortRoute& route) {
             return route.own_table && index(route.port) == i && route.prefix.length == 0;
@@ -352,7 +352,7 @@ void HostNetwork::Impl::take_route(const nlmsghdr* message, std::vector<PortRout
     const auto add = [&](int link, unsigned flags, const NetlinkAttributes& hop) {
         const auto twin = std::find_if(
             twins_.begin(), twins_.end(), [&](const Twin& t) { return t.link == link; });
-        // A gateway with an IPv6 address has RTA_VIA; we resolve IPv4 alone.
+        // A gateway with an IPv6 address has RTA_VIA; only IPv4 is resolved.
         if (twin == twins_.end() || (flags & RTNH_F_DEAD) != 0 || hop.inside(RTA_VIA).size() > 0)
             return false;
         const auto port = static_cast<PortId>(twin - twins_.begin());
@@ -373,7 +373,7 @@ void HostNetwork::Impl::take_route(const nlmsghdr* message, std::vector<PortRout
         add(*link, route->rtm_flags, attributes);
         return;
     }
-    // Several ways at once: the first that is ours.
+    // Multipath: use the first path through one of our ports.
     const NetlinkAttributes ways = attributes.inside(RTA_MULTIPATH);
     const auto* bytes = static_cast<const std::byte*>(ways.data());
     for (std::size_t at = 0; at + sizeof(rtnexthop) <= ways.size();) {
@@ -417,7 +417,7 @@ void HostNetwork::Impl::manage(const Station& station) {
 OtherStation HostNetwork::Impl::station_with(PortId port, const MacAddr& mac) const {
     for (std::size_t b = 0; b < backends_.size(); ++b) {
         const NextHop& hop = source_.next_hops.hops[b];
-        // Not by a gateway: that has a MAC of its own.
+        // Not through a gateway, which has its own MAC.
         if (hop.port == port && hop.address == backends_[b].address && hop.mac == mac)
             return {mac, static_cast<BackendId>(b)};
     }
@@ -432,7 +432,7 @@ void HostNetwork::Impl::rebuild() {
     fresh.routes = routes_;
     fresh.port_gateways = port_gateways_;
     for (std::size_t b = 0; b < backends_.size(); ++b) {
-        if (backends_[b].address == Ipv4Addr{}) continue; // nobody has this id
+        if (backends_[b].address == Ipv4Addr{}) continue; // unused id
         const Station station = station_for(backends_[b], config_, fresh);
         const std::optional<MacAddr>& fixed = backends_[b].mac;
         if (!fixed) manage(station);
@@ -453,14 +453,14 @@ void HostNetwork::Impl::rebuild() {
 void HostNetwork::Impl::resolve(const Station& station, TimePoint now) {
     if (index(station.port) >= twins_.size() || station.address == Ipv4Addr{} ||
         neighbours_->mac_of(station))
-        return; // 0.0.0.0 stands for hops that are not there
+        return; // 0.0.0.0 means a missing hop
     const NextHops& current = source_.next_hops;
     const Route* route = current.route_to(station.address);
     const bool on_link = route != nullptr && route->port == station.port && !route->gateway;
     const auto is_it = [&](const NextHop& hop) {
         return hop.port == station.port && hop.address == station.address;
     };
-    // Anything else would fill the kernel's table with addresses that cannot answer.
+    // Other addresses would fill the kernel's table with entries that cannot answer.
     if (on_link || std::any_of(current.hops.begin(), current.hops.end(), is_it))
         neighbours_->ask(station, now);
 }

@@ -21,7 +21,7 @@ namespace viaduct {
 
 namespace {
 
-constexpr int kTries = 8; ///< a holder may end between two questions
+constexpr int kTries = 8; ///< the holder may exit between two calls
 
 struct flock whole_file() {
     struct flock lock {};
@@ -35,7 +35,7 @@ std::string holder_of(const struct flock& lock) {
     return "by a running viaductd (pid " + std::to_string(lock.l_pid) + ")";
 }
 
-/// Opened before it is made: in a sticky folder the kernel refuses O_CREAT on another user's file.
+/// Opens before creating: in a sticky folder the kernel refuses O_CREAT for another user's file.
 int open_lock(const std::string& path) {
     constexpr int kFlags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     const int fd = open(path.c_str(), kFlags);
@@ -132,7 +132,7 @@ InstanceLocks::InstanceLocks(const Config& config, const std::string& device_fol
 
 namespace {
 
-/// Names in a folder of /proc that are numbers; empty when it has vanished meanwhile.
+/// Returns the numeric names in a folder of /proc; empty when the folder has vanished.
 std::vector<std::string> numbers_in(const std::string& folder) {
     const std::unique_ptr<DIR, int (*)(DIR*)> files(opendir(folder.c_str()), &closedir);
     std::vector<std::string> numbers;
@@ -142,7 +142,7 @@ std::vector<std::string> numbers_in(const std::string& folder) {
     return numbers;
 }
 
-/// Of the network namespace of a process; 0: it cannot be seen.
+/// Returns the inode of a process's network namespace; 0: not visible.
 ino_t network_of(const std::string& process) {
     struct stat status {};
     return stat(("/proc/" + process + "/ns/net").c_str(), &status) == 0 ? status.st_ino : 0;

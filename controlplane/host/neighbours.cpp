@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// neighbours: raw rtnetlink, since libnl does not know managed entries.
-// Spec:  RFC 826 (ARP), RFC 4861 §7.3.2 (the states, which the kernel uses for ARP too).
+// neighbours: raw rtnetlink, because libnl does not support managed entries.
+// Spec:  RFC 826 (ARP), RFC 4861 §7.3.2 (the states, which the kernel also uses for ARP).
 #include "host/neighbours.hpp"
 
 #include <algorithm>
@@ -41,7 +41,7 @@ int Neighbours::read_all() {
     const auto take_one = [this](const nlmsghdr* message) { take(message); };
     const int error = reader_.dump(NetlinkMessage(RTM_GETNEIGH, NLM_F_DUMP, header(0)), take_one);
     if (error != 0 && error != EINTR) known_ = before;
-    for (const Station& station : managed_) { // as take() has it
+    for (const Station& station : managed_) { // same rule as in take()
         const auto was = before.find(station);
         if (was == before.end() || !was->second.mac) continue;
         const auto [now, is_gone] = known_.try_emplace(station);
@@ -64,8 +64,8 @@ void Neighbours::take(const nlmsghdr* message) {
     const bool is_managed = managed_.contains(station);
     const auto before = known_.find(station);
     if (message->nlmsg_type == RTM_DELNEIGH) {
-        // A full table (gc_thresh) loses entries that were good: this one is entered again at once,
-        // and until then its MAC is what it was.
+        // A full kernel table (gc_thresh) drops good entries. Enter this one again at once, and
+        // keep its MAC until the kernel reports it.
         if (is_managed && before != known_.end() && (neighbour->ndm_state & kUsable) != 0) {
             before->second.managed = false;
             (void)enter(station, NTF_EXT_MANAGED);
@@ -78,12 +78,12 @@ void Neighbours::take(const nlmsghdr* message) {
     Known now{neighbour->ndm_state, (flags & NTF_EXT_MANAGED) != 0, std::nullopt};
     if ((now.state & kUsable) != 0) now.mac = attributes.get<MacAddr>(NDA_LLADDR);
     if (now.state == NUD_INCOMPLETE && is_managed && before != known_.end())
-        now.mac = before->second.mac; // being asked for anew
+        now.mac = before->second.mac; // being resolved again
     Known& known = known_[station];
     changed_ = changed_ || known.mac != now.mac;
     known = now;
-    // A client's entry is only used by us, so nothing else would make the kernel look whether it
-    // is still true; managed entries it keeps fresh itself.
+    // Only we use a client's entry, so nothing else would make the kernel verify it. Managed
+    // entries are kept fresh by the kernel.
     if ((now.state & NUD_STALE) != 0 && !is_managed) ask(station, Clock::now());
 }
 
@@ -136,12 +136,12 @@ void Neighbours::restore_managed() {
 
 void Neighbours::ask(const Station& station, TimePoint now) {
     if (asked_.size() >= kMaxAsked && now - swept_ >= kAskAgain) {
-        swept_ = now; // a walk over all of them: not for every miss of a flood
+        swept_ = now; // walks over all entries: not for every miss of a flood
         std::erase_if(asked_, [&](const auto& entry) { return now - entry.second >= kAskAgain; });
     }
     const auto last = asked_.find(station);
-    // A client that is known is asked for in a flood, too: its entry would stay stale, and a full
-    // table of the kernel's throws out what is stale first.
+    // Known clients are asked for even in a flood: their entries would stay stale otherwise, and a
+    // full kernel table drops stale entries first.
     if (last == asked_.end() && asked_.size() >= kMaxAsked && !mac_of(station)) return;
     if (last != asked_.end() && now - last->second < kAskAgain) return;
     asked_[station] = now;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// neighbours: who has which MAC on our ports, as the kernel's neighbour table knows it.
+// neighbours: MACs of stations on our ports, from the kernel's neighbour table.
 //
-// In:    RTM_NEWNEIGH and RTM_DELNEIGH messages. Out: MACs by station, and requests to resolve.
-// Cost:  one map operation per message; for the rate limit at most kMaxAsked
-//        unknown addresses are remembered, and the known ones.
+// In:    RTM_NEWNEIGH and RTM_DELNEIGH messages.
+// Out:   MACs by station, and requests to resolve.
+// Cost:  one map operation per message. The rate limit remembers the known addresses and at most
+//        kMaxAsked unknown ones.
 #pragma once
 
 #include "host/netlink.hpp"
@@ -29,27 +30,26 @@ public:
     Neighbours(const Neighbours&) = delete;
     Neighbours& operator=(const Neighbours&) = delete;
 
-    /// Reads the whole table afresh. 0, or an errno; then what was known stays.
+    /// Reads the whole table again. Returns 0 or an errno; after an error the known entries stay.
     [[nodiscard]] int read_all();
-    /// Takes one message of the kernel; others than neighbours of our ports change nothing.
+    /// Handles a message of the kernel; ignores all but neighbours on our ports.
     void take(const nlmsghdr* message);
-    /// True once after anything changed.
+    /// Returns true once after a change.
     [[nodiscard]] bool take_changed() noexcept { return std::exchange(changed_, false); }
 
     [[nodiscard]] std::optional<MacAddr> mac_of(const Station& station) const;
     [[nodiscard]] std::vector<NeighbourMap::Entry> usable() const;
 
-    /// Has the kernel resolve the station and keep it resolved (NTF_EXT_MANAGED) until we are gone,
-    /// even when routes no longer lead to it: gateways keep their HopId, and few ever change.
-    /// 0, also for one that is managed already, or an errno.
+    /// Makes the kernel resolve the station and keep it resolved (NTF_EXT_MANAGED) until we exit,
+    /// even when routes no longer lead to it: gateways keep their HopId, and they rarely change.
+    /// Returns 0, also for a managed station, or an errno.
     int manage(const Station& station);
-    /// Leaves the others to the kernel.
+    /// Stops managing all other stations.
     void manage_only(const std::set<Station>& wanted);
-    /// Enters managed stations again that failed to answer (the kernel itself would try again after
-    /// 5 s) or that were dropped (twin down and up, `ip neigh`). An operator's permanent entry
-    /// stays.
+    /// Enters managed stations again that failed to answer (the kernel would try again only after 5
+    /// s) or that were dropped (twin down and up, `ip neigh`). An operator's permanent entry stays.
     void restore_managed();
-    /// Has the kernel resolve or confirm the station once; at most once a second for each.
+    /// Makes the kernel resolve or confirm the station once; at most once a second for each.
     void ask(const Station& station, TimePoint now);
 
 private:
@@ -64,12 +64,12 @@ private:
     int enter(const Station& station, std::uint32_t extended_flags);
 
     Netlink reader_;
-    Netlink asker_; ///< of its own: what a dump says may make us ask at once
+    Netlink asker_; ///< separate socket: a dump may cause requests at once
     std::vector<int> links_;
     std::map<Station, Known> known_; ///< bounded by the kernel's own table
     std::set<Station> managed_;
     std::map<Station, TimePoint> asked_;
-    TimePoint swept_{}; ///< when old ones were last taken out of asked_
+    TimePoint swept_{}; ///< when old entries of asked_ were last removed
     bool changed_ = false;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// netlink: libnl's sockets and messages with the kernel's own errno instead of libnl's codes.
+// netlink: libnl's sockets and messages, with the kernel's errno instead of libnl's codes.
 #include "host/netlink.hpp"
 
 #include "viaduct/error.hpp"
@@ -17,16 +17,16 @@ namespace viaduct {
 namespace {
 
 constexpr int kEventBufferBytes = 4 * 1024 * 1024;
-constexpr int kRoundsPerDrain = 256; // a storm of events must not hold up the loop for ever
+constexpr int kRoundsPerDrain = 256; // a storm of events must not hold up the loop for long
 
 struct Receiver {
     const Netlink::OnMessage& on_message;
-    std::exception_ptr thrown; // must not fly through libnl's C frames
+    std::exception_ptr thrown; // must not pass through libnl's C frames
 };
 
 int hand_over(nl_msg* message, void* to) {
     auto& receiver = *static_cast<Receiver*>(to);
-    if (receiver.thrown) return NL_OK; // what is left of a dump has to be read all the same
+    if (receiver.thrown) return NL_OK; // the rest of a dump must be read anyway
     try {
         receiver.on_message(nlmsg_hdr(message));
     } catch (...) {
@@ -45,7 +45,7 @@ int keep_error(sockaddr_nl*, nlmsgerr* answer, void* error) {
 nl_msg* NetlinkMessage::make(int type, int flags, const void* header, std::size_t size) {
     nl_msg* message = nlmsg_alloc_simple(type, flags | NLM_F_REQUEST);
     if (message == nullptr) throw std::bad_alloc();
-    // A fresh message has a page: the header always fits.
+    // A new message has one page, so the header always fits.
     nlmsg_append(message, const_cast<void*>(header), size, NLMSG_ALIGNTO);
     return message;
 }
@@ -98,7 +98,7 @@ NetlinkAttributes NetlinkAttributes::inside(int attribute) const {
 Netlink::Netlink() : socket_(nl_socket_alloc()) {
     if (!socket_ || nl_connect(socket_.get(), NETLINK_ROUTE) < 0)
         throw Error(std::string("cannot open an rtnetlink socket: ") + std::strerror(errno));
-    // Lets dumps be filtered in the kernel; one that does not know it sends more, which we skip.
+    // Enables filtering of dumps in the kernel. Kernels without it send more, which is skipped.
     const int on = 1;
     setsockopt(fd(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
     nl_socket_modify_err_cb(socket_.get(), NL_CB_CUSTOM, keep_error, &error_);
@@ -139,7 +139,7 @@ void Netlink::subscribe(std::initializer_list<int> groups) {
     for (const int group : groups)
         good = good && nl_socket_add_membership(socket_.get(), group) == 0;
     if (!good) throw Error("cannot subscribe to rtnetlink route and neighbour events");
-    // The larger buffer is a wish: without it a storm of changes costs a fresh dump.
+    // The larger buffer is optional: without it a storm of changes costs another dump.
     setsockopt(fd(), SOL_SOCKET, SO_RCVBUFFORCE, &kEventBufferBytes, sizeof kEventBufferBytes);
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// netlink: one rtnetlink socket, the messages it sends and the attributes it reads.
+// netlink: an rtnetlink socket, the messages it sends and the attributes it reads.
 //
 // In:    messages built here; answers of the kernel (trusted, but lengths are checked).
 // Out:   errno values as the kernel gave them, so that texts name the real cause.
-// Cost:  one system call or more per request; control thread only.
+// Cost:  at least one system call per request; control thread only.
 #pragma once
 
 #include <cerrno>
@@ -29,7 +29,7 @@ public:
     NetlinkMessage(int type, int flags, const Header& header)
         : message_(make(type, flags, &header, sizeof header)) {}
 
-    /// Adds the value as its bytes stand in memory; Be32 and MacAddr as on the wire.
+    /// Adds the value as its bytes in memory; Be32 and MacAddr are in wire order.
     template <typename Value>
     requires std::is_trivially_copyable_v<Value> &&
         (!std::is_pointer_v<Value>)NetlinkMessage& add(int attribute, const Value& value) {
@@ -39,9 +39,9 @@ public:
         return add_bytes(attribute, text, std::strlen(text) + 1);
     }
     NetlinkMessage& add_bytes(int attribute, const void* bytes, std::size_t size);
-    /// All of another message's attributes, as they are.
+    /// Adds all attributes of another message, unchanged.
     NetlinkMessage& add_all(const class NetlinkAttributes& attributes);
-    /// Attributes added until close() are inside this one.
+    /// Opens a nest: attributes added until close() are inside this one.
     NetlinkMessage& open(int attribute);
     NetlinkMessage& close();
 
@@ -57,13 +57,13 @@ private:
     std::vector<nlattr*> open_;
 };
 
-/// The attributes behind the header of a message, or inside another attribute.
+/// The attributes after the header of a message, or inside another attribute.
 class NetlinkAttributes {
 public:
     NetlinkAttributes(const nlmsghdr* message, std::size_t header_size);
     NetlinkAttributes(const void* bytes, std::size_t size) : bytes_(bytes), size_(size) {}
 
-    /// Empty when there is none or it is too short.
+    /// Returns the value; empty when it is missing or too short.
     template <typename Value> [[nodiscard]] std::optional<Value> get(int attribute) const {
         const nlattr* found = find(attribute);
         if (found == nullptr || size_of(found) < sizeof(Value)) return std::nullopt;
@@ -71,7 +71,7 @@ public:
         std::memcpy(&value, nla_data(found), sizeof value);
         return value;
     }
-    /// Empty attributes when there is none.
+    /// Returns the attributes inside another one; empty attributes when it is missing.
     [[nodiscard]] NetlinkAttributes inside(int attribute) const;
     [[nodiscard]] const void* data() const noexcept { return bytes_; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -88,20 +88,21 @@ private:
 
 class Netlink {
 public:
-    /// What it throws comes out of dump() or drain() once the answer is read.
+    /// An exception of the callback leaves dump() or drain() once the answer is read.
     using OnMessage = std::function<void(const nlmsghdr* message)>;
 
-    Netlink(); ///< throws Error when the kernel gives no socket
+    Netlink(); ///< throws Error when the kernel refuses a socket
 
-    /// Sends and waits for the kernel's word: 0, or an errno.
+    /// Sends and waits for the kernel's answer. Returns 0 or an errno.
     [[nodiscard]] int request(const NetlinkMessage& message);
-    /// The same for a message with NLM_F_DUMP. EINTR: the answer is not of one piece, ask again.
+    /// Same as request(), for a message with NLM_F_DUMP. EINTR: the answer is inconsistent, ask
+    /// again.
     [[nodiscard]] int dump(const NetlinkMessage& message, const OnMessage& on_message);
 
-    /// From now on this socket only hears, by drain(), what the kernel tells `groups` (RTNLGRP_*).
+    /// From now on this socket only receives events of `groups` (RTNLGRP_*), through drain().
     /// Throws Error.
     void subscribe(std::initializer_list<int> groups);
-    /// Takes what has arrived, never waits. False: the kernel had to drop messages.
+    /// Handles the events that have arrived; never waits. False: the kernel had to drop messages.
     [[nodiscard]] bool drain(const OnMessage& on_message);
     [[nodiscard]] int fd() const noexcept { return nl_socket_get_fd(socket_.get()); }
 
@@ -109,16 +110,17 @@ private:
     struct Free {
         void operator()(nl_sock* socket) const noexcept { nl_socket_free(socket); }
     };
-    /// One round of nl_recvmsgs: 0 or a negative NLE_*; `error_` holds the kernel's errno.
+    /// Runs one round of nl_recvmsgs. Returns 0 or a negative NLE_*; `error_` holds the kernel's
+    /// errno.
     int receive(const OnMessage& on_message);
 
     std::unique_ptr<nl_sock, Free> socket_;
     int error_ = 0;
 };
 
-/// Writes `value` to a file below /proc/sys. 0, or an errno.
+/// Writes `value` to a file below /proc/sys. Returns 0 or an errno.
 [[nodiscard]] int write_sysctl(const std::string& path, const std::string& value) noexcept;
-/// The first character of the file as a digit; empty when there is no such file.
+/// Returns the first character of the file as a digit; empty when there is no such file.
 [[nodiscard]] std::optional<unsigned> read_sysctl(const std::string& path) noexcept;
 
 } // namespace viaduct

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// next_hop_table: flattening nested prefixes into ranges, and the table replay uses.
+// next_hop_table: flattens nested prefixes into ranges, and makes the table for replay.
 #include "host/next_hop_table.hpp"
 
 #include "host/host_network.hpp"
@@ -33,7 +33,8 @@ bool leads_alike(const Route& a, const Route& b) {
             (a.port == b.port && a.gateway == b.gateway && a.own_default == b.own_default));
 }
 
-/// From `first` on it is `route`, or nothing when null. The last word for a `first` counts.
+/// Sets `route` for addresses from `first` on; null: unreachable. A later call for the same `first`
+/// replaces an earlier one.
 void begin_range(std::vector<Route>& ranges, std::uint64_t first, const PortRoute* route) {
     if (first >= kEnd) return;
     Route range;
@@ -60,7 +61,7 @@ std::vector<Route> flatten_routes(std::vector<PortRoute> routes) {
         };
         return key(a) < key(b);
     });
-    std::vector<const PortRoute*> around; // prefixes that hold the current place, outermost first
+    std::vector<const PortRoute*> around; // prefixes with the current address, outermost first
     const auto leave_before = [&](std::uint64_t place) {
         while (!around.empty() && end_of(*around.back()) <= place) {
             const std::uint64_t end = end_of(*around.back());
@@ -88,7 +89,7 @@ PortId port_of_vip(Ipv4Addr vip, const Config& config) {
     int longest = -1;
     for (std::size_t port = 0; port < config.ports.size(); ++port)
         for (const Ipv4Prefix& prefix : config.ports[port].addresses) {
-            // A port's own address is closer than any prefix around it.
+            // A port's own address matches better than any prefix.
             const int length = prefix.address == vip ? 33 : int{prefix.length};
             if (prefix.contains(vip) && length > longest) {
                 longest = length;
@@ -149,7 +150,7 @@ NextHops replay_next_hops(const Config& config) {
             {{}, static_cast<PortId>(i), static_cast<HopId>(result.hops.size()), true, 0});
         result.hops.push_back({static_cast<PortId>(i), *port.gateway, std::nullopt});
     }
-    // Without a gateway all else is on the first port's link.
+    // Without a gateway all other addresses are on the first port's link.
     if (result.hops.size() == kMaxBackends) routes.push_back({});
     result.port_gateways = port_gateways(routes);
     result.routes = flatten_routes(std::move(routes));

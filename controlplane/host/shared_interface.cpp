@@ -18,7 +18,7 @@ bool overlap(const Ipv4Prefix& one, const Ipv4Prefix& other) {
     return (one.address.value & mask) == (other.address.value & mask);
 }
 
-/// The twin that has, or may be given, this very address.
+/// Returns the twin that has, or may be given, this exact address.
 const Twin* owner(Ipv4Addr address, bool is_shared, const std::vector<Twin>& twins) {
     for (const Twin& twin : twins)
         if (std::ranges::find(twin.addresses, address, &Ipv4Prefix::address) !=

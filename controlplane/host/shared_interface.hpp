@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// shared_interface: addresses that the host has beside the twins and that keep the twins' from
-// working.
+// shared_interface: finds addresses of the host outside the twins that keep the twins' addresses
+// from working.
 //
-// In:    the kernel's addresses by netlink. Out: one sentence each: what, where, what to do.
+// In:    the kernel's addresses by netlink.
+// Out:   one sentence per address: what, where, what to do.
 #pragma once
 
 #include "host/netlink.hpp"
@@ -17,20 +18,20 @@ namespace viaduct {
 
 struct Objection {
     std::string text;
-    bool is_fatal = false; ///< what the twin is for cannot work; else something else does not
-    Ipv4Addr address;      ///< that the host has there
+    bool is_fatal = false; ///< the twin's address cannot work; false: the other address cannot
+    Ipv4Addr address;      ///< the host's address there
 };
 
-/// What is wrong with the address of an RTM_NEWADDR message; nothing, for most.
+/// Returns what is wrong with the address of an RTM_NEWADDR message; usually nothing.
 [[nodiscard]] std::optional<Objection> objection_to(const nlmsghdr* message,
                                                     const std::vector<Twin>& twins,
                                                     const std::vector<TwinPort>& ports);
 
-/// Whether a twin is to have the address that none has so far.
+/// Whether a twin will get an address that no twin has so far.
 [[nodiscard]] bool
 is_new(Ipv4Addr address, const std::vector<Twin>& wanted, const std::vector<Twin>& now);
 
-/// All that there are now. A kernel that does not tell has none.
+/// Returns all current objections; empty when the kernel cannot list its addresses.
 [[nodiscard]] std::vector<Objection>
 objections(Netlink& netlink, const std::vector<Twin>& twins, const std::vector<TwinPort>& ports);
 

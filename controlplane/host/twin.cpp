@@ -47,7 +47,8 @@ int change_address(
                                .add(IFA_ADDRESS, wire(prefix.address)));
 }
 
-/// A route of the twin's own table: on the link, or by its gateway when `prefix` is empty.
+/// Changes a route in the twin's own table: on the link, or through its gateway when `prefix` is
+/// empty.
 int change_route(Netlink& netlink,
                  int type,
                  int flags,
@@ -97,8 +98,8 @@ void set_up_link(Netlink& netlink, const Twin& twin, Undo& undo) {
         fail(twin, "give " + twin.interface + " the MTU " + std::to_string(twin.mtu), error);
     // Only the port that carries an address answers ARP for it.
     set_sysctl(twin, "arp_ignore", "1");
-    // Clients may come in by one port and be reached by another; the host's strict setting would
-    // drop them here. Loose (2) is the laxest that wins over `all`.
+    // Clients may come in on one port and be reached through another; the host's strict setting
+    // would drop them here. Loose (2) is the least strict value that overrides `all`.
     set_sysctl(twin, "rp_filter", "2");
     error = set_link(netlink, twin, true);
     if (error != 0) fail(twin, "bring " + twin.interface + " up", error);
@@ -128,7 +129,8 @@ void remove_rule(Netlink& netlink, const Twin& twin, Ipv4Addr source) {
     (void)change_rule(netlink, RTM_DELRULE, 0, twin, source);
 }
 
-/// What leaves by the twin's own table: each has a rule, those that others put here, too.
+/// Returns the source addresses that use the twin's own table. Each has a rule, including those
+/// that other programs add.
 std::vector<Ipv4Addr> sources_of(const Twin& twin) {
     std::vector<Ipv4Addr> sources;
     if (!twin.gateway) return sources;
@@ -138,7 +140,7 @@ std::vector<Ipv4Addr> sources_of(const Twin& twin) {
     return sources;
 }
 
-/// Of `these`, what is not among `those`.
+/// Returns the items of `these` that are not in `those`.
 template <typename Item>
 std::vector<Item> missing(const std::vector<Item>& these, const std::vector<Item>& those) {
     std::vector<Item> found;
@@ -147,7 +149,7 @@ std::vector<Item> missing(const std::vector<Item>& these, const std::vector<Item
     return found;
 }
 
-/// A dumped message is asked for its table by attribute first: the header holds only 8 bits.
+/// Prefers the table attribute of a dumped message: the header holds only 8 bits.
 std::uint32_t table_of(std::uint8_t header, const NetlinkAttributes& attributes, int attribute) {
     return attributes.get<std::uint32_t>(attribute).value_or(header);
 }
@@ -190,7 +192,7 @@ std::vector<Twin> plan_twins(const Config& config, const std::vector<TwinPort>& 
         if (std::ranges::find(twin.addresses, address, &Ipv4Prefix::address) !=
                 twin.addresses.end() ||
             std::ranges::find(twin.lent, address) != twin.lent.end())
-            continue; // of another VIP, too
+            continue; // also another VIP's address
         if (vip.announce)
             twin.addresses.push_back({address, 32});
         else
@@ -200,7 +202,8 @@ std::vector<Twin> plan_twins(const Config& config, const std::vector<TwinPort>& 
 }
 
 int add_gateway_routes(Netlink& netlink, const Twin& twin) {
-    // The table must also know the links, or neighbours would be reached by the gateway.
+    // The table also needs the link routes; otherwise neighbours would be reached through the
+    // gateway.
     for (const Ipv4Prefix& prefix : twin.addresses) {
         if (prefix.length == 32) continue;
         const int error =

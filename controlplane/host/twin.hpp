@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// twin: what one port's TAP twin is given: MAC, MTU, addresses, and the way out by `gateway`.
+// twin: sets up the TAP twin of a port: MAC, MTU, addresses, and the route through `gateway`.
 //
-// The gateway's default route stands in a table of its own, reached by a rule per address, so that
-// the host's default route stays what it is. Rules and routes carry kOwner, so that those a killed
-// predecessor left are found.
+// The gateway's default route is in a separate table with a rule per address, so that the host's
+// default route stays as it is. Rules and routes carry kOwner, so that leftovers of a killed
+// predecessor are found.
 #pragma once
 
 #include "host/netlink.hpp"
@@ -22,10 +22,10 @@ namespace viaduct {
 struct Config;
 struct TwinPort;
 
-inline constexpr std::uint8_t kOwner = 86;           ///< RTPROT and FRA_PROTOCOL of what is ours
+inline constexpr std::uint8_t kOwner = 86; ///< RTPROT and FRA_PROTOCOL of our routes and rules
 inline constexpr std::uint32_t kFirstTable = 0x5600; ///< and the priority of its rules; + PortId
 
-/// Steps that take back what was done; run in reverse order when it goes out of scope.
+/// Steps that undo earlier actions; run in reverse order by the destructor.
 class Undo {
 public:
     Undo() = default;
@@ -33,7 +33,7 @@ public:
     Undo(const Undo&) = delete;
     Undo& operator=(const Undo&) = delete;
     void add(std::function<void()> step) { steps_.push_back(std::move(step)); }
-    void forget() noexcept { steps_.clear(); } ///< what was done is to stay
+    void forget() noexcept { steps_.clear(); } ///< keeps what was done
 
 private:
     std::vector<std::function<void()>> steps_;
@@ -46,29 +46,30 @@ struct Twin {
     MacAddr mac;
     std::uint16_t mtu = 1500;
     std::vector<Ipv4Prefix> addresses; ///< the port's own, then VIPs as /32; no address twice
-    std::vector<Ipv4Addr> lent;        ///< VIPs that another program puts here when it wants
+    std::vector<Ipv4Addr> lent;        ///< VIPs that another program adds here when needed
     std::optional<Ipv4Addr> gateway;
     std::uint32_t table = kFirstTable;
 };
 
-/// The twins as the configuration wants them, VIPs shared out. Throws Error when one is not there.
+/// Returns the twins that the configuration wants, with VIPs assigned. Throws Error when an
+/// interface is missing.
 [[nodiscard]] std::vector<Twin> plan_twins(const Config& config,
                                            const std::vector<TwinPort>& ports);
 
-/// Brings the twin up as described. Throws Error naming port and step; `undo` then holds what was
-/// done so far. The twin outlives `undo`, which takes away the addresses that it has then: those
-/// that were added.
+/// Brings the twin up as described. Throws Error naming port and step; `undo` then holds the steps
+/// done so far. The twin must outlive `undo`, which removes the addresses that the twin has by
+/// then.
 void set_up_twin(Netlink& netlink, Twin& twin, Undo& undo);
 
-/// Gives the twins, which are up, the addresses of `wanted`, the same twins otherwise. Throws Error
-/// naming port and step; then they have those they had.
+/// Changes the addresses of the running twins to those of `wanted`, which otherwise equals `twins`.
+/// Throws Error naming port and step; the addresses are unchanged then.
 void change_addresses(Netlink& netlink, std::vector<Twin>& twins, const std::vector<Twin>& wanted);
 
-/// Enters the routes of the twin's own table; those already there are fine. 0, or an errno.
-/// The kernel forgets them when the twin goes down.
+/// Adds the routes of the twin's own table; existing ones are fine. Returns 0 or an errno. The
+/// kernel drops them when the twin goes down.
 [[nodiscard]] int add_gateway_routes(Netlink& netlink, const Twin& twin);
 
-/// Removes the rules and routes of viaductd's own tables that somebody left behind.
+/// Removes leftover rules and routes from viaductd's own tables.
 void remove_leftovers(Netlink& netlink);
 
 } // namespace viaduct

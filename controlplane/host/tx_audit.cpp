@@ -22,7 +22,7 @@ std::vector<std::string> TxAudit::tick(const std::vector<PortState>& ports) {
         if (watched.seconds++ >= kPatience) {
             const std::uint64_t accounted = port.sent + port.tx_errors;
             const std::uint64_t missing = earlier > accounted ? earlier - accounted : 0;
-            // What a device was given without a link it may drop, and count elsewhere.
+            // Frames given to a device without a link may be dropped, and counted elsewhere.
             if (std::exchange(watched.is_anew, false)) watched.excused = missing;
             watched.lost = watched.carried + missing - std::min(watched.excused, missing);
         }
