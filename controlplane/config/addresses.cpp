@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// addresses: whose address is whose on the segments of the ports.
+// addresses: finds addresses that are used twice on the links of the ports.
 //
-// In:    addresses that are a host's each (config_value.cpp).
-// Out:   a mistake where one stands for two stations, or for none: the balancer would answer ARP
-//        for a router, or send to everybody.
+// In:    valid host addresses (value.cpp).
+// Out:   a mistake for an address of two stations or of none: the balancer would answer ARP for a
+//        router, or send to a broadcast address.
 // Cost:  entries times prefixes of all ports.
 #include "config/check.hpp"
 
@@ -44,8 +44,9 @@ private:
                        const PoolSource& pool_source,
                        const Source& source);
     void check_reach(const BackendConfig& backend, const Source& source);
-    /// Whether it is a station's: not all of a prefix, nor the router there. False: a mistake was
-    /// added. `what` as in "vip address", `remedy` as in "give the vip another address".
+    /// Whether it is the address of one station: not a network or broadcast address, and not a
+    /// gateway. False: a mistake was added. `what` e.g. "vip address", `remedy` e.g. "give the vip
+    /// another address".
     bool check_station(const std::string& what,
                        Ipv4Addr address,
                        Position at,
@@ -66,8 +67,8 @@ private:
     bool knows_prefixes_ = true; ///< false: some could not be read
 };
 
-/// "network" or "broadcast", when the address means all of the prefix; RFC 3021: a prefix of two
-/// addresses or one has no such address.
+/// Returns "network" or "broadcast" if the address has that meaning in the prefix. RFC 3021:
+/// prefixes of two addresses or one have no such address.
 std::string_view meaning_in(const Ipv4Prefix& prefix, Ipv4Addr address) {
     if (prefix.length >= 31 || !prefix.contains(address)) return {};
     const std::uint32_t host = address.value & ~prefix.mask();
@@ -186,7 +187,8 @@ void AddressChecker::check_backend(const PoolConfig& pool,
         check_reach(backend, source);
 }
 
-/// In dsr-l2 a frame goes to the backend's MAC address, and nobody beyond a router has one here.
+/// dsr-l2 sends frames to the backend's MAC address, which must be on the link and not beyond a
+/// router.
 void AddressChecker::check_reach(const BackendConfig& backend, const Source& source) {
     if (backend.mac || !source.good("mac") || !knows_prefixes_ || prefixes_.empty()) return;
     std::string all;

@@ -2,8 +2,8 @@
 //
 // check: names, times and references that must agree across the entries of a Config.
 //
-// In:    a Config and the place each entry came from; values found wrong are marked there.
-// Out:   one mistake per disagreement, at the later or more telling of the two places.
+// In:    a Config and the position of each entry; values already found wrong are marked there.
+// Out:   one mistake per disagreement, at the later or more informative of the two places.
 // Cost:  n log n in the number of entries.
 #include "config/check.hpp"
 
@@ -51,7 +51,7 @@ public:
         }
         check_cap();
         check_nat_vips();
-        if (check_counts()) check_nat_backends(); // compares each with each
+        if (check_counts()) check_nat_backends(); // compares all pairs
     }
 
 private:
@@ -121,7 +121,7 @@ void Checker::check_device(const std::string& device,
 
 void Checker::check_ports() {
     Seen<std::string> names;
-    Seen<std::string> devices;    // by DPDK's name of it
+    Seen<std::string> devices;    // by DPDK's name for it
     Seen<std::string> interfaces; // two ports on one would see every frame twice
     for (std::size_t i = 0; i < config_.ports.size(); ++i) {
         const PortConfig& port = config_.ports[i];
@@ -248,7 +248,7 @@ void Checker::check_pool(const PoolConfig& pool, const PoolSource& source) {
                       "every backend of this pool has weight 0, so no backend would get calls");
 }
 
-/// What is remembered must outlive what SIP repeats.
+/// Calls must be remembered for longer than SIP repeats its messages.
 void Checker::check_call_times(const PoolConfig& pool, const PoolSource& source) {
     const Source& timers = sources_.timers;
     for (const std::string_view key : {"t1", "b", "f", "c"})
@@ -282,8 +282,8 @@ void Checker::check_call_times(const PoolConfig& pool, const PoolSource& source)
                "the time for which a call may ring");
 }
 
-/// The end of a call is one moment: of its silence, or, with max_call, of its longest time. So that
-/// must not be the longer one; nor may it end calls that ring.
+/// A call has one deadline: the end of its silence or, with max_call, its longest duration.
+/// Therefore max_call must not be longer than call_lifetime, nor may it end ringing calls.
 void Checker::check_cap() {
     const Source& source = sources_.steering;
     if (!config_.max_call || !source.good("max_call")) return;
@@ -304,7 +304,7 @@ void Checker::check_cap() {
     }
 }
 
-/// Algorithms need what is remembered, and some what backends answer.
+/// Some algorithms need remembered calls, and some the answers of backends.
 void Checker::check_steering(const PoolConfig& pool, const PoolSource& source) {
     if (!source.good("steering")) return;
     const std::string steering = "steering = " + quote(std::string(name_of(pool.steering)));
@@ -425,7 +425,7 @@ void Checker::check_nat_backends() {
 }
 
 bool Checker::check_counts() {
-    constexpr std::size_t kMaxVips = 65'535; // what a VipId counts
+    constexpr std::size_t kMaxVips = 65'535; // the range of VipId
     if (config_.ports.size() > kMaxPorts)
         mistakes_.add(sources_.ports[kMaxPorts].header,
                       "more than " + std::to_string(kMaxPorts) + " ports");

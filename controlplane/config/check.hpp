@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// check: mistakes no single value shows: two alike, one that wants what is not there.
+// check: mistakes across values, such as duplicates and missing references.
 //
 // Private to the configuration.
 #pragma once
@@ -16,10 +16,10 @@
 
 namespace viaduct {
 
-/// Where an entry of the Config came from. Keys found wrong are left out of further checks, so that
-/// one mistake is told once.
+/// The position of an entry of the Config. Keys found wrong are left out of further checks, so that
+/// each mistake is reported once.
 struct Source {
-    Position header;                    ///< the entry's table, or what holds it when there is none
+    Position header;                    ///< the entry's table, or its parent when it has none
     const toml::table* table = nullptr; ///< null: only defaults
     std::set<std::string_view> wrong;
 
@@ -27,7 +27,7 @@ struct Source {
     [[nodiscard]] bool has(std::string_view key) const {
         return table != nullptr && table->contains(key) && good(key);
     }
-    /// The value's place, or the entry's when the value is a default.
+    /// Returns the position of the value, or of the entry when the value is a default.
     [[nodiscard]] Position at(std::string_view key) const;
     [[nodiscard]] Position at(std::string_view key, std::size_t entry) const;
 };
@@ -37,7 +37,7 @@ struct PoolSource : Source {
     std::vector<Source> backends;
 };
 
-/// By the same positions as in the Config.
+/// Same order as in the Config.
 struct Sources {
     Source dataplane, steering, timers, control;
     std::vector<Source> ports, vips;
@@ -47,7 +47,7 @@ struct Sources {
 /// Remembers where each key was first seen.
 template <typename Key> class Seen {
 public:
-    /// The earlier place of `key`; null when this is the first.
+    /// Returns the earlier position of `key`; null when this is the first.
     const Position* earlier(const Key& key, Position at) {
         const auto [place, is_new] = places_.try_emplace(key, at);
         return is_new ? nullptr : &place->second;
@@ -61,16 +61,15 @@ private:
     std::map<Key, Position> places_;
 };
 
-/// "on line 7": where an entry is that another one disagrees with.
+/// Returns e.g. "on line 7", for the other entry of a disagreement.
 [[nodiscard]] inline std::string on_line(Position at) {
     return "on line " + std::to_string(at.line);
 }
 
-/// Of those, the ones that addresses of ports, gateways, VIPs and backends make
-/// (config_addresses.cpp).
+/// Adds the mistakes in addresses of ports, gateways, VIPs and backends. Part of check_config().
 void check_addresses(const Config& config, const Sources& sources, Mistakes& mistakes);
 
-/// Adds every mistake across entries of a Config whose values were read one by one.
+/// Adds every mistake across the entries of a Config whose values were read one by one.
 void check_config(const Config& config, const Sources& sources, Mistakes& mistakes);
 
 } // namespace viaduct

@@ -3,9 +3,10 @@
 // config: a TOML file -> Config, or every mistake with its line and column.
 //
 // In:    the operator's file, at most 16 MiB; any bytes.
-// Out:   a Config in which every value is in range and everything referred to exists.
+// Out:   a Config in which every value is in range and every reference exists.
 // Cost:  n log n in the size of the file.
-// Spec:  TOML 1.0.0. toml++ stops at the first syntax error; all other mistakes are told together.
+// Spec:  TOML 1.0.0. toml++ stops at the first syntax error; all other mistakes are reported
+//        together.
 #include "config/config.hpp"
 
 #include "config/check.hpp"
@@ -26,7 +27,7 @@ namespace viaduct {
 
 namespace {
 
-/// The defaults as TOML, by section's header, so that they pass the same readers.
+/// Returns the defaults as TOML, by section header, so that they pass through the same readers.
 const toml::table& defaults() {
     static const toml::table table = [] {
         toml::table all;
@@ -42,7 +43,7 @@ const toml::table& defaults() {
     return table;
 }
 
-/// How many single letters must be added, dropped or changed (Levenshtein).
+/// Returns the number of letters to add, drop or change (Levenshtein distance).
 std::size_t distance(std::string_view a, std::string_view b) {
     std::vector<std::size_t> row(b.size() + 1);
     std::iota(row.begin(), row.end(), std::size_t{0});
@@ -56,7 +57,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
     return row.back();
 }
 
-/// One reading of one file.
+/// Reads one file.
 class Reader {
 public:
     Config config;
@@ -102,8 +103,7 @@ void Reader::read_pool(const toml::table& table) {
             read_entry(Section::Backend, *backend, &pool.backends.emplace_back()));
 }
 
-/// Whether it is one of SIP's timers (RFC 3261 §17, table 4) by which only who sends a request or
-/// its answer goes.
+/// Whether it is a SIP timer (RFC 3261 §17, table 4) used only by the endpoints of a transaction.
 bool is_timer_of_others(std::string_view name) {
     constexpr std::array<std::string_view, 10> kTimers{
         "t2", "t4", "a", "d", "e", "g", "h", "i", "j", "k"};
@@ -114,7 +114,7 @@ bool is_timer_of_others(std::string_view name) {
     return std::ranges::find(kTimers, lower) != kTimers.end();
 }
 
-/// Names every key that is neither a setting of `section` nor a section in it.
+/// Reports every key that is neither a setting of `section` nor a section in it.
 void Reader::check_keys(const toml::table& table, std::optional<Section> section) {
     std::vector<std::pair<std::string_view, std::string_view>> known; // key, as to be written
     for (const Setting& setting : settings())
@@ -158,7 +158,7 @@ void Reader::check_keys(const toml::table& table, std::optional<Section> section
     }
 }
 
-/// The tables of a `[[section]]` in `parent`; says so when there is none.
+/// Returns the tables of a `[[section]]` in `parent`; reports a mistake when there is none.
 std::vector<const toml::table*> Reader::entries(Section section, const toml::table& parent) {
     const std::string header(info(section).header);
     const toml::node* node = parent.get(info(section).key);
@@ -190,7 +190,7 @@ Source Reader::read_entry(Section section, const toml::table& table, Owner owner
     return source;
 }
 
-/// A section that may be left out. `header` is the place to name when it is.
+/// Reads an optional section. `header` is the position to report when it is missing.
 Source Reader::read_one(Section section, const toml::table& parent, Position header, Owner owner) {
     const toml::node* node = parent.get(info(section).key);
     if (node != nullptr && node->is_table()) return read_entry(section, *node->as_table(), owner);
@@ -231,18 +231,18 @@ Position position_of(std::string_view text, std::size_t at) {
                 std::count_if(line.begin(), line.end(), starts_character) + 1)};
 }
 
-/// Finds what no value needs and toml++ 3.3 must not see. It frees the tables of a dotted key by
-/// recursion, so that enough dots end the stack; and a letter beyond ASCII where it looks for
-/// blanks is undefined behaviour in its is_non_ascii_horizontal_whitespace().
+/// Finds texts that no value needs and that toml++ 3.3 cannot handle. It frees the tables of a
+/// dotted key by recursion, so that enough dots overflow the stack; and a non-ASCII character where
+/// it expects blanks is undefined behaviour in its is_non_ascii_horizontal_whitespace().
 void check_text(std::string_view text, Mistakes& mistakes) {
     constexpr unsigned kMaxDots = 32; // in one line, outside strings and comments
     unsigned dots = 0;
-    char quote = '\0'; // of the string, or '#' of the comment, we are in
+    char quote = '\0'; // quote of the current string, or '#' in a comment
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
         const char* wrong = nullptr;
         if (c == '\n') {
-            quote = '\0'; // of a broken string; toml++ says so
+            quote = '\0'; // after a broken string, which toml++ reports
             dots = 0;
         } else if (static_cast<unsigned char>(c) >= 0x80 && quote != '#') {
             wrong = "only ASCII is allowed outside comments";
@@ -292,7 +292,7 @@ Config load_config(const std::string& file) {
         return Error("cannot read " + file + ": " + reason);
     };
     const auto reason = [] { return std::generic_category().message(errno); };
-    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a FIFO waits for nobody
+    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); // do not wait on a FIFO
     if (fd < 0) throw fail(reason());
     struct stat about {};
     if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {

@@ -2,8 +2,8 @@
 //
 // config: a TOML file -> Config, or every mistake with its line and column.
 //
-// One table (kSettings in config_settings.cpp) says what exists: name, type, range, default,
-// whether a change needs a restart, help. Reading, printing and the reference go through it.
+// One table (kSettings in settings.cpp) defines all settings: name, type, range, default, whether a
+// change needs a restart, help. Reading, printing and the reference use it.
 #pragma once
 
 #include "viaduct/dataplane.hpp"
@@ -38,8 +38,8 @@ struct VipConfig {
     bool enabled = true;
     bool lenient = false;
     std::uint16_t max_header_lines = kMaxHeaderLines;
-    std::optional<std::string> previous_pool{}; ///< that keeps the calls which began there
-    bool announce = true; ///< false: another program puts the address on the twin, or nobody
+    std::optional<std::string> previous_pool{}; ///< keeps the calls that started there
+    bool announce = true; ///< false: only another program may add the address to the twin
 
     bool operator==(const VipConfig&) const = default;
 };
@@ -56,7 +56,7 @@ struct AcceptRange {
 
 struct HealthConfig {
     ProbeKind kind = ProbeKind::Options;
-    std::string uri; ///< Request-URI and To of probes; empty: sip:<address the probe is sent to>
+    std::string uri; ///< Request-URI and To of probes; empty: sip:<destination of the probe>
     std::chrono::milliseconds interval{500};
     std::chrono::milliseconds timeout{300};
     unsigned fall = 2;
@@ -77,25 +77,25 @@ struct BackendConfig {
     bool operator==(const BackendConfig&) const = default;
 };
 
-/// What is hashed.
+/// The part of a message that is hashed.
 struct KeyConfig {
     KeyType type = KeyType::CallId;
-    std::string header; ///< of KeyType::Header
+    std::string header; ///< for KeyType::Header
 
     bool operator==(const KeyConfig&) const = default;
 };
 
-/// As in the configuration: "aor", "header:X-Tenant".
+/// Returns the text as in the configuration: "aor", "header:X-Tenant".
 [[nodiscard]] std::string to_string(const KeyConfig& key);
 
-/// Method -> key, where it is another than the pool's.
+/// Method -> key, for methods with another key than the pool's.
 struct KeysByMethod {
     std::vector<std::pair<std::string, KeyConfig>> list;
 
     bool operator==(const KeysByMethod&) const = default;
 };
 
-/// Method -> how much work it is, in quarters; those that are not named are 4.
+/// Method -> its work, in quarters; methods that are not listed count as 4.
 struct WorkByMethod {
     std::vector<std::pair<std::string, unsigned>> list{{"INVITE", 7}};
 
@@ -128,22 +128,21 @@ struct PoolConfig {
 
 struct Config {
     std::string file;
-    std::optional<unsigned> workers; ///< empty: one less than the machine has, at least one
+    std::optional<unsigned> workers; ///< empty: one less than the machine's CPUs, at least one
     std::vector<unsigned> cpus;      ///< empty: chosen at start
     MemoryKind memory = MemoryKind::Auto;
     std::optional<unsigned> buffers; ///< empty: what the queues and rings of all ports can hold
     std::vector<PortConfig> ports;
     std::vector<VipConfig> vips;
     std::vector<PoolConfig> pools;
-    unsigned calls = 1'000'000;                        ///< how many can be remembered at once
+    unsigned calls = 1'000'000; ///< most calls that can be remembered at once
     std::optional<std::chrono::milliseconds> max_call; ///< empty: no cap
-    std::optional<unsigned> new_calls; ///< remembered in a second at most; empty: all
+    std::optional<unsigned> new_calls; ///< most calls remembered per second; empty: no limit
     std::chrono::milliseconds t1{500}; ///< RFC 3261 §17.1.1.1
-    std::optional<std::chrono::milliseconds> timer_b; ///< of an INVITE (§17.1.1.2); empty: 64*T1
-    std::optional<std::chrono::milliseconds>
-        timer_f;                                ///< of another request (§17.1.2.2); empty: 64*T1
-    std::chrono::milliseconds timer_c{180'000}; ///< a proxy's, for ringing (§16.6)
-    std::optional<SteeringSecret> secret;       ///< empty: made and kept in the state folder
+    std::optional<std::chrono::milliseconds> timer_b; ///< for INVITE (§17.1.1.2); empty: 64*T1
+    std::optional<std::chrono::milliseconds> timer_f; ///< for others (§17.1.2.2); empty: 64*T1
+    std::chrono::milliseconds timer_c{180'000};       ///< a proxy's timer for ringing (§16.6)
+    std::optional<SteeringSecret> secret;             ///< empty: made and kept in the state folder
     std::string socket = "/run/viaduct/viaduct.sock";
     std::string state = "/var/lib/viaduct";
     std::vector<std::string> admins{"root"};
@@ -152,18 +151,18 @@ struct Config {
     bool operator==(const Config&) const = default;
 };
 
-/// How long messages of one transaction may come: 64*T1, or what timers B and F say (RFC 3261
+/// Returns for how long messages of a transaction may arrive: 64*T1, or timers B and F (RFC 3261
 /// §17.1.1.2, §17.1.2.2).
 [[nodiscard]] inline std::chrono::milliseconds transaction_time(const Config& config) {
     const std::chrono::milliseconds usual = 64 * config.t1;
     return std::max(config.timer_b.value_or(usual), config.timer_f.value_or(usual));
 }
 
-/// What replay uses when the file names no secret. Documented, and therefore no secret at all.
+/// Used by replay when the file sets no secret. It is documented and therefore not secret.
 inline constexpr SteeringSecret kReplaySecret{
     0x76, 0x69, 0x61, 0x64, 0x75, 0x63, 0x74, 0x20, 0x72, 0x65, 0x70, 0x6c, 0x61, 0x79, 0x20, 0x31};
 
-/// Thrown by load_config: what() holds every mistake, each on its own line `FILE:LINE:COL: text`.
+/// Thrown by load_config. what() lists every mistake, each on its own line `FILE:LINE:COL: text`.
 class ConfigError : public Error {
 public:
     using Error::Error;
@@ -173,18 +172,18 @@ public:
 /// cannot be read.
 [[nodiscard]] Config load_config(const std::string& file);
 
-/// The same for a text; `file` is only the name used in messages.
+/// Same for a text; `file` is only the name used in messages.
 [[nodiscard]] Config parse_config(std::string_view text, const std::string& file);
 
-/// The configuration in force as TOML, defaults filled in. What is not set stands as a comment, and
-/// so does the secret, as `# secret = "(hidden)"`: parse_config reads the text back to an equal
-/// Config but for `file` and `secret`.
+/// Returns the configuration as TOML with defaults filled in. Unset values are comments; so is the
+/// secret, as `# secret = "(hidden)"`. parse_config reads the text back to an equal Config except
+/// for `file` and `secret`.
 [[nodiscard]] std::string print_config(const Config& config);
 
-/// The Markdown section of docs/reference.md that lists every setting (from kSettings).
+/// Returns the Markdown section of docs/reference.md that lists every setting (from kSettings).
 [[nodiscard]] std::string settings_reference();
 
-/// "192.0.2.1", "192.0.2.1:5060", "192.0.2.0/24", "02:00:00:00:00:01".
+/// Return "192.0.2.1", "192.0.2.1:5060", "192.0.2.0/24", "02:00:00:00:00:01".
 [[nodiscard]] std::string to_string(Ipv4Addr address);
 [[nodiscard]] std::string to_string(const Endpoint& endpoint);
 [[nodiscard]] std::string to_string(const Ipv4Prefix& prefix);

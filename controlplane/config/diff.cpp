@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// diff: two Configs, setting by setting as the table of settings has them.
+// diff: compares two Configs, setting by setting.
 #include "config/diff.hpp"
 
 #include "config/settings.hpp"
@@ -24,7 +24,7 @@ private:
     void settings_of(Section section, const std::string& what, ConstOwner before, ConstOwner after);
     void pool(const PoolConfig& before, const PoolConfig& after);
 
-    /// By name: `changed` for what both have.
+    /// Compares entries by name, and calls `changed` for those in both.
     template <typename Entry, typename Changed>
     void entries(const std::string& what,
                  const std::string& where,

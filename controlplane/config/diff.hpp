@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// diff: what differs between two configurations, by the names of vips, pools and backends.
+// diff: the differences between two configurations, by the names of vips, pools and backends.
 #pragma once
 
 #include "config/config.hpp"
@@ -16,17 +16,17 @@ struct ConfigDifference {
 
     Kind kind = Kind::Changed;
     std::string what;   ///< "vip sip", "pool proxies", "backend b1 of pool proxies", "[dataplane]"
-    std::string key;    ///< Changed: which setting
-    std::string before; ///< Changed: as TOML; "" where it is not set, or secret
+    std::string key;    ///< Changed: the setting
+    std::string before; ///< Changed: as TOML; "" when not set, or secret
     std::string after;
     bool needs_restart = false;
 };
 
-/// In the order of the reference. The order of entries in a file is no difference, but that of
-/// ports is.
+/// Returns the differences in the order of the reference. Another order of entries is not a
+/// difference, except for ports.
 [[nodiscard]] std::vector<ConfigDifference> differences(const Config& before, const Config& after);
 
-/// One line for people.
+/// Returns one line for the operator.
 [[nodiscard]] std::string to_string(const ConfigDifference& difference);
 
 } // namespace viaduct

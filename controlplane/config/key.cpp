@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// key: what a pool hashes: "aor", "header:X-Tenant"; and by method: { REGISTER = "aor" };
-// and how much work a method is: { INVITE = 1.75 }.
+// key: the part of a message that a pool hashes, "aor" or "header:X-Tenant", also by method: {
+// REGISTER = "aor" }; and the work of each method: { INVITE = 1.75 }.
 #include "config/value.hpp"
 
 #include "viaduct/sip/message.hpp"
@@ -25,7 +25,8 @@ constexpr std::array<std::pair<std::string_view, KeyType>, 5> kNames{{
 constexpr std::string_view kHeader = "header:";
 constexpr std::size_t kLongestHeader = 64;
 
-/// Requests that begin something, NOTIFY outside of any dialog: others follow their call.
+/// Initial and standalone requests, and NOTIFY outside of any dialog. Other requests follow their
+/// call.
 constexpr std::array<std::string_view, 8> kMethods{
     "INVITE", "SUBSCRIBE", "REFER", "REGISTER", "PUBLISH", "OPTIONS", "MESSAGE", "NOTIFY"};
 

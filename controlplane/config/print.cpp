@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// print: a Config, the settings there are, and addresses, as text.
+// print: a Config, the list of settings, and addresses, as text.
 #include "config/settings.hpp"
 
 namespace viaduct {

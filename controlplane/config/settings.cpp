@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// settings: the table of sections and the table of settings. A setting is one row here.
+// settings: the table of sections and the table of settings. Each setting is one row.
 #include "config/settings.hpp"
 
 #include <array>
@@ -49,7 +49,7 @@ constexpr auto& inner(Holder& holder, T C::*first, Rest... rest) {
     return inner(holder.*first, rest...);
 }
 
-/// field<&VipConfig::endpoint, &Endpoint::udp_port>(): a member, or a member of a member.
+/// A member, or a member of a member: field<&VipConfig::endpoint, &Endpoint::udp_port>().
 template <auto First, auto... Rest> constexpr Field field() {
     using C = decltype(class_of(First));
     using T = std::remove_reference_t<decltype(inner(std::declval<C&>(), First, Rest...))>;

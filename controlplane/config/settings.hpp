@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// settings: which sections and settings exist.
+// settings: all sections and settings.
 //
-// Reading, printing and the reference all go through these two tables. Private to the
-// configuration.
+// Reading, printing and the reference all use these two tables. Private to the configuration.
 #pragma once
 
 #include "config/value.hpp"
@@ -32,12 +31,12 @@ enum class Section : std::uint8_t {
 struct SectionInfo {
     Section section;
     std::optional<Section> parent;
-    std::string_view key;    ///< in the table that holds it
+    std::string_view key;    ///< in the parent table
     std::string_view header; ///< as written in the file; "[[...]]": one or more
     std::string_view help;
 };
 
-/// By Section.
+/// Indexed by Section.
 [[nodiscard]] std::span<const SectionInfo> sections() noexcept;
 
 [[nodiscard]] inline const SectionInfo& info(Section section) noexcept {
@@ -54,7 +53,7 @@ using ConstOwner = std::variant<const Config*,
                                 const HealthConfig*,
                                 const BackendConfig*>;
 
-/// Where a setting is kept, and so what type it has.
+/// Access to the member that holds a setting; its type determines the functions.
 struct Field {
     bool (*read)(const toml::node&, const Rule&, Mistakes&, Owner);
     std::string (*describe)(const Rule&);
@@ -69,7 +68,7 @@ struct Setting {
     bool start_only; ///< a change needs a restart
     Rule rule;
     Field field;
-    std::string_view fallback; ///< Default: as TOML; Optional: what happens without, for people
+    std::string_view fallback; ///< Default: as TOML; Optional: the effect when not set, for people
     std::string_view help;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// value: readers, descriptions and TOML text for each type a setting can have.
+// value: readers, descriptions and TOML text for each type of setting.
 //
 // In:    nodes of the operator's file; any type, any content.
 // Out:   the value, or one mistake that says what was wanted and what was found.
@@ -42,21 +42,21 @@ bool fits(Form form, std::string_view text) {
         return all(is_word);
     case Form::Path:
         return text.starts_with('/') && all(is_printable);
-    case Form::Uri: // RFC 3261 §25.1 has no blank, quote or angle bracket in a URI
+    case Form::Uri: // RFC 3261 §25.1: a URI has no blank, quote or angle bracket
         return text.starts_with("sip:") && text.size() > 4 &&
                all([](char c) { return is_word(c) && c != '<' && c != '>' && c != '"'; });
     }
     return false;
 }
 
-/// The value itself if it is a number or a text, or else its type.
+/// Returns the value itself if it is a number or a text, otherwise its type.
 std::string found(const toml::node& node) {
     if (const auto* number = node.as_integer()) return std::to_string(number->get());
     if (const auto* text = node.as_string()) return '"' + printable(text->get()) + '"';
     return std::string(type_of(node));
 }
 
-/// Reads a text by `parse`, which returns an optional.
+/// Reads a text with `parse`, which returns an optional.
 template <typename T, typename Parse>
 bool read_text(const toml::node& node, const Rule& rule, Mistakes& mistakes, T& out, Parse parse) {
     if (const auto* text = node.as_string())
@@ -86,7 +86,7 @@ constexpr std::array kUnits{
 
 std::optional<std::int64_t> parse_duration_ms(std::string_view text) {
     const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-    if (digits > 9) return std::nullopt; // far from overflow
+    if (digits > 9) return std::nullopt; // prevents overflow
     const auto number = parse_number(text.substr(0, digits));
     if (!number) return std::nullopt;
     for (const Unit& unit : kUnits)
@@ -101,7 +101,7 @@ std::string duration_text(std::int64_t ms) {
     return std::to_string(ms / unit->ms) + std::string(unit->name);
 }
 
-/// Not 0/8, 127/8, multicast, reserved or broadcast (RFC 6890 §2.2.2).
+/// Returns false for 0/8, 127/8, multicast, reserved and broadcast addresses (RFC 6890 §2.2.2).
 bool is_host(Ipv4Addr address) {
     const std::uint32_t first = address.value >> 24;
     return first != 0 && first != 127 && first < 224;
@@ -111,7 +111,7 @@ std::optional<AcceptRange> parse_accept(std::string_view text) {
     const bool is_class = text.size() == 3 && text.ends_with("xx");
     const auto number = parse_number(is_class ? text.substr(0, 1) : text);
     const std::int64_t first = number ? (is_class ? *number * 100 : *number) : 0;
-    if (first < 200 || first > 699) return std::nullopt; // 1xx is no final answer
+    if (first < 200 || first > 699) return std::nullopt; // 1xx is not a final answer
     return AcceptRange{static_cast<std::uint16_t>(first),
                        static_cast<std::uint16_t>(is_class ? first + 99 : first)};
 }
@@ -338,7 +338,7 @@ bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, Steering
     }
     if (good)
         out = secret;
-    else // a secret's text is never repeated, not even a wrong one's
+    else // never repeat the text of a secret, not even of a wrong one
         add_wrong(mistakes,
                   node.source().begin,
                   rule,

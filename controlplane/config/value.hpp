@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// value: one TOML value -> the type a setting has, or a mistake; and back to TOML.
+// value: one TOML value -> the type of a setting, or a mistake; and back to TOML.
 //
-// A setting's C++ type chooses the reader, its Rule the range. Private to the configuration.
+// A setting's C++ type selects the reader, its Rule the range. Private to the configuration.
 #pragma once
 
 #include "config/config.hpp"
@@ -20,12 +20,13 @@ namespace viaduct {
 
 using Position = toml::source_position;
 
-/// What the operator got wrong, in the order of the file.
+/// The operator's mistakes.
 class Mistakes {
 public:
     void add(Position at, std::string text) { list_.push_back({at, std::move(text)}); }
     [[nodiscard]] bool empty() const noexcept { return list_.empty(); }
-    /// One line `FILE:LINE:COL: text` each, sorted by place, no newline at the end.
+    /// Returns one line `FILE:LINE:COL: text` per mistake, sorted by position, without a newline at
+    /// the end.
     [[nodiscard]] std::string report(const std::string& file);
 
 private:
@@ -36,40 +37,41 @@ private:
     std::vector<Mistake> list_;
 };
 
-/// What a text may hold besides its length.
+/// Characters that a text may contain.
 enum class Form : std::uint8_t {
     Text,     ///< printable ASCII
     Name,     ///< [A-Za-z0-9_.-]
     TwinName, ///< [A-Za-z0-9_-]
     Word,     ///< ASCII without blanks
-    Path,     ///< the same, begins with '/'
-    Uri,      ///< ASCII without blanks and brackets, begins with "sip:"
+    Path,     ///< printable ASCII, starts with '/'
+    Uri,      ///< ASCII without blanks, quotes, brackets; starts with "sip:"
 };
 
-/// What a value may be.
+/// The values that a setting may have.
 struct Rule {
     std::string_view key;
     std::int64_t min = 0; ///< integers: the value; durations: milliseconds
-    std::int64_t max = 0; ///< the same; texts: characters
+    std::int64_t max = 0; ///< as min; texts: number of characters
     Form form = Form::Text;
     bool may_be_empty = true;                    ///< arrays
-    bool hidden = false;                         ///< never printed as it is
+    bool hidden = false;                         ///< never printed
     std::span<const std::string_view> choices{}; ///< enums: by value
 };
 
-/// "an integer", "a table", ...
+/// Returns "an integer", "a table", ...
 [[nodiscard]] std::string_view type_of(const toml::node& node);
 
-/// Says `KEY must be WANTED; found FOUND`.
+/// Adds the mistake `KEY must be WANTED; found FOUND`.
 void add_wrong(Mistakes& mistakes,
                Position at,
                const Rule& rule,
                std::string_view wanted,
                std::string_view found);
 
-/// read: false when the value is wrong and a mistake was added; `out` is then untouched.
-/// describe: what the rule allows, e.g. "an integer from 1 to 64"; the pointer only names the type.
-/// show: as TOML; empty: not set.
+/// read: returns false when the value is wrong and a mistake was added; `out` is unchanged then.
+/// describe: says what the rule allows, e.g. "an integer from 1 to 64"; the pointer only selects
+/// the type.
+/// show: returns TOML; empty: not set.
 bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, std::int64_t& out);
 bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, bool& out);
 bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, std::string& out);
@@ -134,7 +136,7 @@ template <Small T> std::string show(const Rule& rule, T value) {
     return show(rule, std::int64_t{value});
 }
 
-// Enums: the choice's place is the enumerator's value.
+// Enums: the index of the choice is the value of the enumerator.
 template <Choice T>
 bool read(const toml::node& node, const Rule& rule, Mistakes& mistakes, T& out) {
     std::string value;
@@ -164,7 +166,7 @@ template <typename T> std::string show(const Rule& rule, const std::optional<T>&
     return value ? show(rule, *value) : std::string();
 }
 
-// Arrays: every entry is judged, so that all wrong ones are told.
+// Arrays: all entries are checked, so that all mistakes are reported.
 template <typename T> std::string describe(const Rule& rule, const std::vector<T>*) {
     return std::string(rule.may_be_empty ? "an array" : "an array of at least one entry") +
            ", each " + describe(rule, static_cast<const T*>(nullptr));
