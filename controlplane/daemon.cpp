@@ -17,7 +17,7 @@ namespace viaduct {
 namespace {
 
 constexpr std::chrono::milliseconds kTick{2};
-constexpr unsigned kEventsPerTick = 4096; ///< the CLI gets its turn between
+constexpr unsigned kEventsPerTick = 4096; ///< then the CLI gets its turn
 
 DataplaneRequest request_of_root(const Config& config) {
     if (geteuid() != 0)
@@ -37,7 +37,7 @@ Daemon::Daemon(Config config)
     take_up(state_.kept, model_, publisher_, Clock::now());
     state_writer_.emplace(config_.state, secret_, state_.kept.lineage, model_, publisher_);
     calls_.emplace(config_, secret_, publisher_.call_unit(), state_.kept.lineage);
-    // The backup may hold a little less than the table did.
+    // The backup may hold slightly less than the table did.
     if (!state_.is_new || !state_.refusal.empty())
         publisher_.calls_predate_us(calls_->file.was_kept());
     start_dataplane_empty();
@@ -75,7 +75,7 @@ void Daemon::start_dataplane_empty() {
 /// kernel, which answers with ICMP.
 void Daemon::publish_first() {
     publish(std::make_unique<const NextHops>());
-    // Read before the health checker starts, which changes the model when a pool is not probed.
+    // Read before the health checker starts: it changes the model when a pool is not probed.
     published_model_ = model_.version();
     static_cast<void>(publisher_.build(model_));
     sweeper_->mark_kept(calls_->file.now());
@@ -114,7 +114,7 @@ Control Daemon::control_parts() {
 }
 
 void Daemon::tick(TimePoint now) {
-    // While events wait, an answer among them must not be taken for missing.
+    // While events wait, tick() must not run: an answer among them would count as missing.
     if (take_events(now)) health_->tick(now);
     links_->tick(now, network_->take_link_news());
     record_news(network_->take_address_news(), config_, model_);
@@ -135,13 +135,13 @@ void Daemon::tick_second() {
     log_library();
 }
 
-/// Gives the workers' events to the parts they concern. False when there are more.
+/// Passes the workers' events to the parts that handle them. Returns false when there are more.
 bool Daemon::take_events(TimePoint now) {
     const double ns_per_tick = 1e9 / static_cast<double>(tsc_hz());
     for (unsigned i = 0; i < kEventsPerTick; ++i) {
         const std::optional<Event> event = next_event();
         if (!event) return true;
-        const std::uint64_t ticks_now = tsc_now(); // of another CPU: may be a little behind
+        const std::uint64_t ticks_now = tsc_now(); // TSC of another CPU: may be slightly behind
         const std::uint64_t ticks = ticks_now > event->rx_tsc ? ticks_now - event->rx_tsc : 0;
         const auto age = std::chrono::nanoseconds(
             static_cast<std::int64_t>(static_cast<double>(ticks) * ns_per_tick));
@@ -160,7 +160,7 @@ bool Daemon::take_events(TimePoint now) {
     return false;
 }
 
-/// Publishes what has changed.
+/// Publishes all changes.
 void Daemon::apply() {
     if (std::exchange(published_hops_, network_->version()) != network_->version())
         publish(std::make_unique<const NextHops>(network_->next_hops().next_hops));
@@ -196,11 +196,11 @@ void Daemon::log_changes() {
     }
 }
 
-/// For a reload: workers know new VIPs before the kernel does. Throws Error; then nothing has
-/// changed.
+/// Changes the addresses for a reload: workers know new VIPs before the kernel does. Throws Error;
+/// nothing has changed then.
 void Daemon::set_addresses(const Config& next, std::vector<BackendLocation> places) {
     publish(publisher_.stage_vips(next));
-    settle(); // SIP messages that are on their way to the kernel pass before it has the address
+    settle(); // SIP messages on their way to the kernel arrive before it has the address
     try {
         network_->reconfigure(next, std::move(places));
     } catch (...) { // workers forget the new VIPs
@@ -225,7 +225,7 @@ void Daemon::reload_by_signal() {
             spdlog::info("SIGHUP: configuration unchanged");
         else
             apply();
-    } catch (const std::exception& error) { // out of memory, too: what is in force stays
+    } catch (const std::exception& error) { // also when out of memory: the configuration stays
         spdlog::error("SIGHUP: {}", error.what());
     }
     notify_systemd("READY=1");

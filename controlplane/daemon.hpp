@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// daemon: READ FIRST. viaductd with all its parts. The order of the members is the order in which
-// parts start, and backwards that in which they stop.
+// daemon: READ FIRST. viaductd with all its parts. Parts start in the order of the members and stop
+// in reverse.
 #pragma once
 
 #include "cli/cli.hpp"
@@ -29,11 +29,11 @@ namespace viaduct {
 
 class Daemon {
 public:
-    /// What it is told by. Blocked (block_signals) before it is made, they wait for run().
+    /// Signals for the daemon. Blocked (block_signals) before it is made, they wait for run().
     static inline const std::vector<int> kSignals{SIGTERM, SIGINT, SIGHUP};
 
     /// Starts everything: when it returns, calls are forwarded. Throws Error with what is missing;
-    /// then what had started has stopped.
+    /// everything that had started has stopped then.
     explicit Daemon(Config config);
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
@@ -56,7 +56,7 @@ private:
     [[nodiscard]] Control control_parts();
 
     Loop loop_;
-    Config config_; ///< in force; the parts have references to it
+    Config config_; ///< the current one; the parts refer to it
     DataplaneRequest request_;
     Admins admins_;
     OnlyInstance only_instance_;
@@ -66,7 +66,7 @@ private:
     StateAtStart state_;
     PoolModel model_;
     Publisher publisher_;
-    std::optional<StateWriter> state_writer_; ///< once the model has what was kept
+    std::optional<StateWriter> state_writer_; ///< made once the model is restored
     std::optional<RememberedCalls> calls_;
     std::optional<CallSweeper> sweeper_;
     std::optional<RunningDataplane> dataplane_;
@@ -82,7 +82,7 @@ private:
 
     std::uint64_t published_model_ = 0;
     std::uint64_t published_hops_ = 0;
-    std::uint64_t logged_ = 0; ///< the last change in the log
+    std::uint64_t logged_ = 0; ///< last change in the log
 };
 
 } // namespace viaduct

@@ -15,7 +15,7 @@ namespace viaduct {
 
 namespace {
 
-/// So that the new name, too, is on the disk.
+/// Makes sure that the new name is on the disk as well.
 void sync_folder(const std::string& path) {
     const std::string folder = path.substr(0, path.rfind('/') + 1);
     const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

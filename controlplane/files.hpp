@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// files: writing what must outlive us, without making anybody wait for the disk.
+// files: writes files that must survive us, without making the control thread wait for the disk.
 #pragma once
 
 #include <condition_variable>
@@ -12,16 +12,16 @@
 
 namespace viaduct {
 
-/// Makes the folders above a file, for all to look into, whatever the umask. What cannot be made
-/// shows when the file is opened.
+/// Makes the folders above a file, readable by all whatever the umask. A failure shows when the
+/// file is opened.
 void make_folders(const std::string& path);
 
-/// A file that is written beside `path` and takes its place by commit(), once the disk has it. A
-/// crash leaves the whole old file or the whole new one. Mode 0600. Throws Error.
+/// A file that is written next to `path` and replaces it in commit(), once it is on the disk. A
+/// crash leaves either the whole old file or the whole new one. Mode 0600. Throws Error.
 class NewFile {
 public:
     explicit NewFile(std::string path);
-    ~NewFile(); ///< without commit(): nothing happened
+    ~NewFile(); ///< without commit(): removes the new file
     NewFile(const NewFile&) = delete;
     NewFile& operator=(const NewFile&) = delete;
 
@@ -36,29 +36,30 @@ private:
     int fd_ = -1;
 };
 
-/// The whole file; empty when there is none. Throws Error when it cannot be read, or holds more
-/// than `most` bytes.
+/// Returns the whole file; empty when there is none. Throws Error when it cannot be read, or is
+/// larger than `most` bytes.
 [[nodiscard]] std::string read_file(const std::string& path, std::size_t most);
 
-/// Moves a file that cannot be used out of the way of the one that is written next: to
-/// `path`.refused, in place of an older one. Returns what became of it, for the log.
+/// Renames an unusable file to `path`.refused, replacing an older one, so that it is not
+/// overwritten. Returns the result, for the log.
 [[nodiscard]] std::string set_aside(const std::string& path);
 
-/// A thread for what may wait for a disk. The job given last is done; one given before it that has
-/// not begun is not.
+/// A thread for jobs that may wait for a disk. The latest job is done; it replaces an earlier one
+/// that has not started.
 class Errand {
 public:
     Errand() = default;
-    ~Errand(); ///< waits for what was given
+    ~Errand(); ///< waits for pending jobs
     Errand(const Errand&) = delete;
     Errand& operator=(const Errand&) = delete;
 
-    /// The thread is made by the first one, so that it runs where its giver runs.
+    /// Gives the thread a job. The first one starts the thread, so that it runs on the caller's
+    /// CPUs.
     void give(std::function<void()> job);
-    /// Waits until nothing is left to do.
+    /// Waits until all jobs are done.
     void finish();
     [[nodiscard]] bool is_busy();
-    /// What the last job threw; empty: nothing.
+    /// Returns the error of the last job; empty: none.
     [[nodiscard]] std::string complaint();
 
 private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// log: the one logger, text made safe for it, and the datagram to systemd.
+// log: the only logger, text made safe for it, and the datagram to systemd.
 //
 // Out:   lines such as `2025-01-31T09:30:00.125+0100 info ready`.
 // Spec:  sd_notify(3) for NOTIFY_SOCKET.
@@ -21,7 +21,7 @@ namespace viaduct {
 
 void start_log(const std::string& level) {
     const auto threshold = spdlog::level::from_str(level);
-    if (threshold == spdlog::level::off) // what from_str makes of any other word
+    if (threshold == spdlog::level::off) // the result of from_str for any other word
         throw Error("log level \"" + printable(level) + "\" must be debug, info, warning or error");
     auto logger = std::make_shared<spdlog::logger>(
         "viaductd", std::make_shared<spdlog::sinks::stderr_sink_st>());
@@ -62,10 +62,10 @@ void notify_systemd(std::string_view state) noexcept {
     const std::size_t length = std::strlen(path);
     if (length >= sizeof address.sun_path) return;
     std::memcpy(address.sun_path, path, length);
-    if (path[0] == '@') address.sun_path[0] = '\0'; // abstract: the length ends the name
+    if (path[0] == '@') address.sun_path[0] = '\0'; // abstract socket: the length ends the name
     const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return;
-    // Nobody to tell when this fails: systemd then runs into its own time limit and says so.
+    // A failure cannot be reported: systemd then reaches its own time limit and logs that.
     (void)sendto(fd,
                  state.data(),
                  state.size(),

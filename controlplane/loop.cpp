@@ -120,7 +120,7 @@ void Loop::run_timers() {
             const auto keep_alive = timer.on_tick;
             (*keep_alive)(now);
         }
-        at = timers_.upper_bound(id); // the callback may have stopped any of them
+        at = timers_.upper_bound(id); // the callback may have stopped any timer
     }
 }
 

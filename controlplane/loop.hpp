@@ -16,12 +16,12 @@ namespace viaduct {
 using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
 
-/// From now on these signals wait for Loop::on_signals, in this thread and in those it starts.
+/// Holds these signals back for Loop::on_signals, in this thread and in threads that it starts.
 void block_signals(const std::vector<int>& signals);
 
 class Loop;
 
-/// A running timer of a Loop, which must live longer; the timer stops when this is destroyed.
+/// A running timer of a Loop, which must outlive it; the timer stops when this is destroyed.
 class [[nodiscard]] Ticker {
 public:
     Ticker() = default;
@@ -45,19 +45,19 @@ public:
     using OnReady = std::function<void(std::uint32_t epoll_events)>;
     using OnTick = std::function<void(TimePoint now)>;
 
-    Loop(); ///< throws Error when the kernel gives no epoll
+    Loop(); ///< throws Error when the kernel refuses an epoll
     ~Loop();
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
 
-    /// Calls `on_ready` whenever `fd` has one of `epoll_events` (EPOLLIN, EPOLLOUT). The fd stays
-    /// its owner's; a callback may watch, change or forget any fd, its own too.
+    /// Calls `on_ready` whenever `fd` has one of `epoll_events` (EPOLLIN, EPOLLOUT). The owner
+    /// keeps the fd. A callback may watch, change or forget any fd, including its own.
     void watch(int fd, std::uint32_t epoll_events, OnReady on_ready);
     void change(int fd, std::uint32_t epoll_events);
     void forget(int fd);
 
-    /// Calls `on_tick` about every `period` for as long as the returned Ticker lives; late ticks
-    /// are not made up for. A callback may start and stop any timer, its own too.
+    /// Calls `on_tick` about every `period` while the returned Ticker exists; missed ticks are not
+    /// repeated. A callback may start and stop any timer, including its own.
     Ticker every(std::chrono::milliseconds period, OnTick on_tick);
 
     /// Blocks `signals` (block_signals()) and calls `on_signal` from run() when one arrives.
@@ -80,7 +80,7 @@ private:
     int signals_ = -1;
     bool stopping_ = false;
     std::map<int, std::shared_ptr<OnReady>> watched_;
-    std::map<std::uint64_t, Timer> timers_; ///< by the number of their Ticker
+    std::map<std::uint64_t, Timer> timers_; ///< by the id of the Ticker
     std::uint64_t next_timer_ = 0;
 };
 

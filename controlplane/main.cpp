@@ -56,7 +56,7 @@ int run_command(int argc, char** argv) {
             "nothing to do: give --config FILE, --check FILE, --reference or replay; see --help");
     Config config = load_config(config_file);
     start_log(config.log_level);
-    std::signal(SIGPIPE, SIG_IGN); // a log reader that dies must not take the balancer along
+    std::signal(SIGPIPE, SIG_IGN); // a log reader that exits must not end the balancer
     block_signals(Daemon::kSignals);
     Daemon(std::move(config)).run();
     return 0;
@@ -71,7 +71,7 @@ int main(int argc, char** argv) {
         return viaduct::run_command(argc, argv);
     } catch (const viaduct::ConfigError& error) { // each mistake on its own line, FILE first
         std::fprintf(stderr, "%s\n", error.what());
-    } catch (const std::exception& error) { // Error, or what the library throws for want of memory
+    } catch (const std::exception& error) { // Error, or out of memory in the library
         std::fprintf(stderr, "viaductd: %s\n", error.what());
     }
     return 1;

@@ -20,7 +20,8 @@ namespace viaduct {
 
 namespace {
 
-/// CPUs for the workers: those named, or the last ones the process may use.
+/// Returns the CPUs for the workers: the configured ones, or the last ones that the process may
+/// use.
 std::vector<unsigned> choose_cpus(const Config& config) {
     cpu_set_t allowed;
     CPU_ZERO(&allowed);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// start: what the daemon needs from the machine before it can serve: CPUs, a UDP port for probes,
-// locks, the data plane.
+// start: everything the daemon needs from the machine before it can serve: CPUs, a UDP port for
+// probes, locks, the data plane.
 #pragma once
 
 #include "calls/call_table_backup.hpp"
@@ -19,7 +19,7 @@
 namespace viaduct {
 
 /// Makes the folder of the control socket and takes all locks, before anything else is changed.
-/// Throws Error when another viaductd has one.
+/// Throws Error when another viaductd holds one.
 class OnlyInstance {
 public:
     explicit OnlyInstance(const Config& config);
@@ -28,11 +28,11 @@ private:
     InstanceLocks locks_;
 };
 
-/// A UDP port of the kernel's that nobody else gets while we run: answers to probes arrive on it,
-/// at the workers. What is punted to it by mistake finds a socket and makes no ICMP error.
+/// A UDP port reserved in the kernel while we run. Answers to probes arrive on it, at the workers.
+/// Packets punted to it by mistake find a socket, so that the kernel sends no ICMP error.
 class ProbePort {
 public:
-    ProbePort(); ///< throws Error when there is none
+    ProbePort(); ///< throws Error when the kernel has none
     ~ProbePort();
     ProbePort(const ProbePort&) = delete;
     ProbePort& operator=(const ProbePort&) = delete;
@@ -43,7 +43,7 @@ private:
     std::uint16_t number_ = 0;
 };
 
-/// The table of calls, as it was left by an earlier process or before a reboot.
+/// The table of calls, as left by an earlier process or before a reboot.
 struct RememberedCalls {
     RememberedCalls(const Config& config,
                     const SteeringSecret& secret,
@@ -54,14 +54,15 @@ struct RememberedCalls {
     CallTableBackup backup;
 };
 
-/// What the data plane is asked for. Throws Error when this process may not use such CPUs.
+/// Returns the request for the data plane. Throws Error when this process may not use these CPUs.
 [[nodiscard]] DataplaneRequest request_of(const Config& config);
 
-/// Lines that DPDK wrote since the last call go to our log. (When a start fails, the first one is
-/// in the error.)
+/// Copies the lines that DPDK wrote since the last call to our log. (When a start fails, the error
+/// contains the first one.)
 void log_library();
 
-/// The data plane, started. Its end stops the workers and then writes the backup of the calls.
+/// The running data plane. The destructor stops the workers and then writes the backup of the
+/// calls.
 class RunningDataplane {
 public:
     RunningDataplane(const DataplaneRequest& request, CallTableBackup& backup);
@@ -73,7 +74,7 @@ private:
     CallTableBackup& backup_;
 };
 
-/// The ports of the running data plane, for their twins. The log names them.
+/// Returns the ports of the running data plane, for their twins, and logs them.
 [[nodiscard]] std::vector<TwinPort> twin_ports(const Config& config);
 
 } // namespace viaduct

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// totals: sums of the workers' counters, and how busy the workers are.
+// totals: sums of the workers' counters, and the load of the workers.
 //
-// In:    counter blocks that workers go on writing.
+// In:    counter blocks that workers keep writing.
 // Out:   sums that may be a few packets behind.
 // Cost:  control thread only; a sum reads one number per worker.
 #pragma once
@@ -22,17 +22,17 @@ struct Totals {
     std::array<std::uint64_t, kWorkerCounterCount> values{};
 };
 
-/// Sums over all workers.
+/// Return sums over all workers.
 [[nodiscard]] Totals read_totals();
 [[nodiscard]] std::uint64_t forwarded_to(BackendId id);
 [[nodiscard]] std::uint64_t returned_from(BackendId id);
 
-/// How busy each worker was in the last whole second.
+/// The load of each worker in the last whole second.
 class LoadMeter {
 public:
-    /// Once a second.
+    /// Call once a second.
     void tick();
-    /// 0 to 1; empty until there was a whole second.
+    /// Returns 0 to 1; empty until a whole second has passed.
     [[nodiscard]] std::optional<double> busy_share(WorkerId worker) const;
 
 private:

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cli: the control socket: clients, lines, permission, and the one dispatcher of verbs.
+// cli: the control socket: clients, lines, permission, and the dispatcher of verbs.
 //
 // In:    lines of local clients. Hostile: any bytes, any length, any pace.
-// Out:   text or one JSON object, then `OK` or `ERR reason`; nothing that could hurt a terminal.
-// Cost:  control thread; one request of one client per turn of the loop, so nobody waits long.
+// Out:   text or one JSON object, then `OK` or `ERR reason`; no control characters for terminals.
+// Cost:  control thread; one request of one client per turn of the loop, so that no client waits
+//        long.
 // Spec:  unix(7) (SO_PEERCRED, stale sockets).
 
 #include "cli/cli.hpp"
@@ -51,7 +52,7 @@ bool has_control_character(std::string_view line) {
         line, [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
 }
 
-/// Takes the words of the longest verb that fits from the front of `words`.
+/// Removes the words of the longest matching verb from the front of `words`.
 const Verb& take_verb(std::vector<std::string>& words) {
     for (std::size_t count = std::min<std::size_t>(2, words.size()); count > 0; --count) {
         const std::string name = count == 2 ? words[0] + " " + words[1] : words[0];
@@ -113,10 +114,10 @@ std::string run_request(Control& control, const Peer& peer, std::string_view lin
     return out + "OK\n";
 }
 
-// ---- who may change things
+// ---- permission to make changes
 
-/// The entry that getpwnam_r and its like find; the buffer grows as they ask. A name service that
-/// fails finds nothing, so it permits nothing.
+/// Calls getpwnam_r or getgrnam_r with a buffer that grows as needed, and `use` with the entry. A
+/// failing name service finds nothing, so it permits nothing.
 template <typename Entry, typename Find, typename Use> bool find_entry(Find find, Use use) {
     for (std::size_t size = 1024; size <= 1'048'576; size *= 4) {
         std::vector<char> buffer(size);
@@ -157,9 +158,9 @@ Peer peer_of(int fd) {
     ucred credentials{};
     socklen_t length = sizeof credentials;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0)
-        return {~0U, ~0U, 0, {}}; // nobody: may look, may change nothing
+        return {~0U, ~0U, 0, {}}; // unknown user: may read, may change nothing
     std::vector<unsigned> groups(64);
-    for (int tries = 0; tries < 2; ++tries) { // the kernel says how many there are
+    for (int tries = 0; tries < 2; ++tries) { // the kernel reports the number of groups
         length = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
         const bool all = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length) == 0;
         const bool more = !all && errno == ERANGE;
@@ -169,7 +170,8 @@ Peer peer_of(int fd) {
     return {credentials.uid, credentials.gid, credentials.pid, std::move(groups)};
 }
 
-/// Removes what a killed predecessor left at `path`; throws when it is alive, or no socket.
+/// Removes the socket of a killed predecessor at `path`. Throws when that process is running, or
+/// the file is not a socket.
 void remove_stale(const std::string& path, const sockaddr_un& address) {
     struct stat status {};
     if (lstat(path.c_str(), &status) != 0) return;
@@ -199,7 +201,7 @@ std::string answer(Control& control, const Peer& peer, std::string_view line) {
     if (line.ends_with('\r')) line.remove_suffix(1);
     try {
         return run_request(control, peer, line);
-    } catch (const std::exception& problem) { // Error is the operator's; any other is ours, a bug
+    } catch (const std::exception& problem) { // Error is the operator's; any other is a bug of ours
         return "ERR " + terminal_text(problem.what()) + "\n";
     }
 }
@@ -243,15 +245,15 @@ void make_socket_folder(const std::string& path) {
 
 struct CliServer::Client {
     Peer peer;
-    std::string in;           ///< what was read and not yet answered; at most a line and one read
-    std::size_t searched = 0; ///< bytes of `in` known to hold no line feed
-    std::string out;          ///< the answer on its way; requests wait until it is gone
-    std::size_t sent = 0;     ///< bytes of `out` the kernel took
-    bool ended = false;       ///< the client sends no more
-    bool closing = false;     ///< close when `out` is gone
-    TimePoint since;          ///< when it last got somewhere: connected, took bytes, was answered
+    std::string in;           ///< read and not yet answered; at most a line and one read
+    std::size_t searched = 0; ///< bytes of `in` without a line feed
+    std::string out;          ///< the answer being sent; requests wait until it is sent
+    std::size_t sent = 0;     ///< bytes of `out` that the kernel accepted
+    bool ended = false;       ///< the client has sent everything
+    bool closing = false;     ///< close when `out` is sent
+    TimePoint since;          ///< last progress: connected, took bytes, was answered
 
-    /// The next whole line, without its line feed. False when there is none.
+    /// Takes the next complete line, without its line feed. Returns false when there is none.
     bool take_line(std::string& line) {
         const std::size_t end = in.find('\n', searched);
         searched = in.size();
@@ -311,7 +313,7 @@ void CliServer::accept_clients() {
     for (int i = 0; i < kAcceptsAtOnce; ++i) {
         const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
-            // Out of descriptors: the listener stays ready, so look away until the next tick.
+            // Out of descriptors: the listener stays ready, so ignore it until the next tick.
             if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
                 loop_.change(listener_, 0);
             return;
@@ -332,7 +334,8 @@ void CliServer::accept_clients() {
     }
 }
 
-/// One turn: send what waits; else answer one whole line; else read once.
+/// Does one step: sends the pending answer, otherwise answers one complete line, otherwise reads
+/// once.
 void CliServer::serve(int fd) {
     Client& client = *clients_.at(fd);
     std::string line;
@@ -353,7 +356,7 @@ void CliServer::serve(int fd) {
             client.say(answer(*control_, client.peer, line));
             client.since = Clock::now();
         } else if (client.ended) {
-            // Half a line is no request: "drain a b1" may have been meant to end in b12.
+            // An incomplete line is not a request: "drain a b1" may be the start of "drain a b12".
             if (!client.in.empty()) client.say("ERR the request does not end with a line feed\n");
             client.closing = true;
         }
@@ -369,9 +372,9 @@ void CliServer::serve(int fd) {
         client.sent += static_cast<std::size_t>(took);
         client.since = Clock::now();
     }
-    client.out = {}; // gives the memory of a long answer back
+    client.out = {}; // frees the memory of a long answer
     if (client.closing) return close_client(fd);
-    // A writable socket calls again at once: for the next line that is here, or for the end.
+    // A writable socket triggers at once, for the next complete line or the end.
     const bool more = client.ended || client.in.find('\n', client.searched) != std::string::npos;
     loop_.change(fd, more ? EPOLLOUT : EPOLLIN);
 }
@@ -383,7 +386,7 @@ void CliServer::close_idle(TimePoint now) {
             over.push_back(fd);
     for (const int fd : over)
         close_client(fd);
-    loop_.change(listener_, EPOLLIN); // accept_clients() may have looked away
+    loop_.change(listener_, EPOLLIN); // accept_clients() may have disabled it
 }
 
 void CliServer::close_client(int fd) {

@@ -2,11 +2,11 @@
 //
 // cli: the local control socket. One line in, lines out, then `OK` or `ERR reason`.
 //
-// A client sends `VERB...` or `json VERB...`, words parted by blanks, at most 96 KiB a line (holds
-// a message of 65,535 bytes in base64), as many lines as it likes, one after the other. Everyone
-// may look; verbs that change something ask who the peer is (SO_PEERCRED) and want root, viaductd's
-// own user or one of `admins`. A slow or mad client harms nobody: bounded line, bounded reply
-// buffer, bounded clients, idle limit.
+// A client sends `VERB...` or `json VERB...`, words separated by blanks, at most 96 KiB per line
+// (enough for a message of 65,535 bytes in base64), any number of lines in sequence. All users may
+// read. Verbs that change something check the peer (SO_PEERCRED): it must be root, viaductd's own
+// user or one of `admins`. A slow or hostile client harms no other: lines, replies, the number of
+// clients and idle time are limited.
 #pragma once
 
 #include "config/config.hpp"
@@ -36,16 +36,16 @@ class LoadMeter;
 class Reloader;
 class TxAudit;
 
-/// Who asks: what the kernel says of the peer (SO_PEERCRED, SO_PEERGROUPS).
+/// The client, as the kernel reports it (SO_PEERCRED, SO_PEERGROUPS).
 struct Peer {
     unsigned uid = 0;
     unsigned gid = 0;
     int pid = 0;
-    std::vector<unsigned> groups; ///< supplementary ones
+    std::vector<unsigned> groups; ///< supplementary groups
 };
 
-/// `control.admins` as numbers. Made once at start: no client can make the control thread wait for
-/// a name service. A name that is both a user and a group means the user.
+/// `control.admins` as numbers. Made once at start, so that no client can make the control thread
+/// wait for a name service. A name that is both a user and a group means the user.
 struct Admins {
     std::vector<unsigned> users;
     std::vector<unsigned> groups;
@@ -54,7 +54,7 @@ struct Admins {
 /// Throws Error naming an entry that is neither a user nor a group.
 [[nodiscard]] Admins find_admins(const std::vector<std::string>& names);
 
-/// The parts a verb may touch; made in main. Plain references, all on the control thread.
+/// The parts that verbs use; made in main. All are used on the control thread only.
 struct Control {
     const Config& config;
     PoolModel& model;
@@ -69,13 +69,14 @@ struct Control {
     /// Publishes at once if the model changed, so that a verb's answer is already true.
     std::function<void()> apply;
     Reloader* reloader = nullptr; ///< null: the configuration cannot be changed
-    /// Keeps what was changed, so that a restart knows it. Returns what went wrong; empty: nothing.
+    /// Saves changes for a restart. Returns the error; empty: success.
     std::function<std::string()> keep_state{};
-    std::function<AddressView(Ipv4Addr)> view_address{}; ///< empty: nobody looks
-    const TxAudit* sent = nullptr;                       ///< null: nobody looks after what was sent
+    std::function<AddressView(Ipv4Addr)> view_address{}; ///< empty: addresses are not watched
+    const TxAudit* sent = nullptr;                       ///< null: sent frames are not audited
 };
 
-/// What a verb says. Handlers fill `json`, and `text` unless the generic table of `json` will do.
+/// The result of a verb. Handlers fill `json`, and `text` unless the generic table of `json` is
+/// enough.
 struct Reply {
     nlohmann::ordered_json json = nlohmann::ordered_json::object();
     std::string text; ///< lines for people; empty: a table made from `json`
@@ -94,16 +95,16 @@ struct Verb {
 /// Every verb, sorted by name (verbs.cpp).
 [[nodiscard]] const std::vector<Verb>& verbs() noexcept;
 
-/// One request line -> the whole answer, ended by "OK\n" or "ERR reason\n". Never throws.
+/// Answers one request line; the answer ends with "OK\n" or "ERR reason\n". Never throws.
 [[nodiscard]] std::string answer(Control& control, const Peer& peer, std::string_view line);
 
-/// True for root, for our own user, and for those users and members of those groups.
+/// True for root, our own user, and the users and group members in `admins`.
 [[nodiscard]] bool may_change(const Admins& admins, const Peer& peer);
 
-/// The Markdown section of docs/reference.md that lists every verb.
+/// Returns the Markdown section of docs/reference.md that lists every verb.
 [[nodiscard]] std::string verbs_reference();
 
-/// The folder of the control socket, for all to look into. Throws Error when it cannot be made.
+/// Makes the folder of the control socket, readable by all. Throws Error when that fails.
 void make_socket_folder(const std::string& path);
 
 class CliServer {
@@ -111,22 +112,23 @@ public:
     static constexpr std::size_t kMaxClients = 64;
     static constexpr std::size_t kMaxLine = 98'304;
     static constexpr std::size_t kMaxReply = 4'194'304;
-    /// Places that only root and our own user may take, so that nobody can lock the operator out.
+    /// Places reserved for root, our own user and admins, so that others cannot lock the operator
+    /// out.
     static constexpr std::size_t kReservedClients = 8;
-    static constexpr std::chrono::seconds kIdleLimit{60};   ///< from answer to next whole request
-    static constexpr std::chrono::seconds kUnreadLimit{10}; ///< client takes nothing of its answer
+    static constexpr std::chrono::seconds kIdleLimit{60}; ///< from answer to next complete request
+    static constexpr std::chrono::seconds kUnreadLimit{10}; ///< client reads nothing of its answer
 
-    /// Claims `path`: clients may connect and wait. A stale socket is replaced; throws Error when a
-    /// living process holds it, or the folder cannot be made.
+    /// Claims `path`; clients may connect and wait. Replaces a stale socket. Throws Error when a
+    /// running process holds it, or the folder cannot be made.
     CliServer(std::string path, Loop& loop);
     ~CliServer(); ///< removes the socket
     CliServer(const CliServer&) = delete;
     CliServer& operator=(const CliServer&) = delete;
 
-    /// Serves clients from now on. `control` must outlive this. Once.
+    /// Serves clients from now on; call once. `control` must outlive this object.
     void start(Control& control);
 
-    /// Closes clients over their limit; the loop calls it every second.
+    /// Closes clients over their limit; the loop calls this every second.
     void close_idle(TimePoint now);
 
 private:
@@ -138,9 +140,9 @@ private:
 
     std::string path_;
     Loop& loop_;
-    Control* control_ = nullptr; ///< from start() on
+    Control* control_ = nullptr; ///< set by start()
     int listener_ = -1;
-    std::uint64_t device_ = 0; ///< with inode_: which file at path_ is ours
+    std::uint64_t device_ = 0; ///< with inode_: identifies our file at path_
     std::uint64_t inode_ = 0;
     std::map<int, std::unique_ptr<Client>> clients_;
     Ticker ticker_;

@@ -6,7 +6,7 @@
 // Out:   the answer on standard output and exit 0, or the reason on standard error and exit 1.
 // Cost:  one connection, at most 10 s.
 //
-// It knows no verb but `explain`: words go to viaductd as they are, which checks them.
+// It knows no verb except `explain`: all words go to viaductd unchanged, which checks them.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -31,7 +31,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kTimeLimit{10};
-constexpr std::size_t kMaxMessage = 65'535; ///< no UDP payload is longer
+constexpr std::size_t kMaxMessage = 65'535; ///< longest UDP payload
 
 constexpr const char* kHelp =
     "Usage: viaductctl [--socket PATH] [--json] VERB...\n"
@@ -49,7 +49,7 @@ constexpr const char* kHelp =
     "\n"
     "Exit status 0, or 1 with the reason on standard error.\n";
 
-/// What the user reads after "viaductctl: ".
+/// The text after "viaductctl: ".
 struct Failure : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -71,7 +71,7 @@ std::string read_message() {
     return message;
 }
 
-/// RFC 4648 §4.
+/// Encodes as in RFC 4648 §4.
 std::string to_base64(std::string_view bytes) {
     constexpr std::string_view kAlphabet =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -124,7 +124,7 @@ int connect_to(const std::string& path) {
     return fd;
 }
 
-/// Sends the line, says that no other follows, and reads until viaductd closes.
+/// Sends the line, closes the sending side, and reads until viaductd closes.
 std::string exchange(int fd, const std::string& line) {
     const auto deadline = Clock::now() + kTimeLimit;
     std::size_t sent = 0;
@@ -138,7 +138,7 @@ std::string exchange(int fd, const std::string& line) {
         if ((ready.revents & POLLOUT) != 0) {
             const ssize_t took =
                 send(fd, line.data() + sent, line.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-            // It may have refused us without reading; its answer says why.
+            // viaductd may have refused us without reading; its answer says why.
             sent = took >= 0                           ? sent + static_cast<std::size_t>(took)
                    : errno == EAGAIN || errno == EINTR ? sent
                                                        : line.size();
@@ -152,7 +152,7 @@ std::string exchange(int fd, const std::string& line) {
     }
 }
 
-/// Prints the answer without its last line; that one says how it went.
+/// Prints the answer without its last line, which holds the result.
 void print_answer(std::string answer) {
     if (answer.ends_with('\n')) answer.pop_back();
     const std::size_t before = answer.rfind('\n');
@@ -176,7 +176,7 @@ int main(int argc, char** argv) {
         app.add_flag("--json", json);
         app.set_version_flag("--version", "viaductctl " VIADUCT_VERSION);
         app.set_help_flag("--help");
-        app.allow_extras(); // the verb's words, as they are: a Call-ID may begin with '-' or '['
+        app.allow_extras(); // the verb's words, unchanged: a Call-ID may start with '-' or '['
         app.parse(argc, argv);
         const std::string line = request_line(app.remaining(), json);
         const int fd = connect_to(path);

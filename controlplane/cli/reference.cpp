@@ -2,7 +2,7 @@
 //
 // reference: the tables of verbs, outcomes and counters -> Markdown sections of docs/reference.md.
 //
-// The section of settings comes from config.cpp, where their table is.
+// The section of settings comes from config/print.cpp.
 
 #include "cli/reference.hpp"
 
@@ -16,7 +16,7 @@
 namespace viaduct {
 namespace {
 
-/// A table cell: `|` would end it.
+/// Returns the text of a table cell, with `|` escaped.
 std::string cell(std::string_view text) {
     std::string out;
     for (const char c : text) {

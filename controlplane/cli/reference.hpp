@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// reference: docs/reference.md from the tables in the code.
+// reference: makes docs/reference.md from the tables in the code.
 #pragma once
 
 #include <string>
 
 namespace viaduct {
 
-/// The whole page: settings, verbs, outcomes and counters.
+/// Returns the whole page: settings, verbs, outcomes and counters.
 [[nodiscard]] std::string reference_page();
-/// Its sections of outcomes and worker counters.
+/// Returns the sections of outcomes and worker counters.
 [[nodiscard]] std::string counters_reference();
 
 } // namespace viaduct

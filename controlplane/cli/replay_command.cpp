@@ -25,11 +25,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// An IPv4 packet can be no larger; replay has no device whose MTU would be the default.
+/// Largest IPv4 packet; replay has no device whose MTU could be the default.
 constexpr std::uint32_t kLargestMtu = 65'535;
 
 std::string dump(const Json& json) {
-    return json.dump(-1, ' ', true); // ASCII only: bytes that are not UTF-8 read as \u00XX
+    return json.dump(-1, ' ', true); // ASCII only: bytes that are not UTF-8 become \u00XX
 }
 
 void print(const std::string& text) {
@@ -57,7 +57,7 @@ Json json_of(const ReplayFrame& frame, const Snapshot& snapshot) {
             {"call_id", frame.call_id.empty() ? Json(nullptr) : Json(to_utf8(frame.call_id))}};
 }
 
-/// Memory for a table of calls: zeros, which take no room before they are written to.
+/// Zeroed memory for a table of calls; it takes no space until it is written to.
 class TableMemory {
 public:
     explicit TableMemory(std::size_t words) : words_(words) {
@@ -78,8 +78,8 @@ private:
     CallTable::Word* memory_ = nullptr;
 };
 
-/// What the control thread of a viaductd does that begins, with all backends up, when the first
-/// frame comes, by the time of the capture.
+/// Does the work of a viaductd's control thread that starts with the first frame, with all backends
+/// up. Time is that of the capture.
 class ReplaySite {
 public:
     explicit ReplaySite(const Config& config)
@@ -108,15 +108,15 @@ public:
     [[nodiscard]] const Snapshot& snapshot() const noexcept { return *snapshot_; }
 
 private:
-    static constexpr TimePoint kBegin{std::chrono::hours(24)}; // as if this machine ran for a day
+    static constexpr TimePoint kBegin{std::chrono::hours(24)}; // as after a day of uptime
 
-    /// Deadlines are counted in whole units: in between nothing is forgotten.
+    /// Deadlines are whole units, so that nothing expires in between.
     void pass(std::uint64_t units, TimePoint now) {
         if (CallTableFile::is_all_past(std::exchange(units_, units), units)) calls_.clear();
-        if (!counts_) return; // nobody asks for numbers
+        if (!counts_) return; // the numbers are not used
         for (const std::uint64_t passes = sweeper_.passes(); sweeper_.passes() == passes;)
             sweeper_.tick(CallTime(units), now);
-        sweeper_.restart(); // the next one need not wait
+        sweeper_.restart(); // the next pass need not wait
     }
 
     PoolModel model_;
@@ -125,7 +125,7 @@ private:
     CallTable calls_;
     CallSweeper sweeper_;
     std::unique_ptr<const Snapshot> snapshot_;
-    bool counts_ = false; ///< a pool deals by what backends have
+    bool counts_ = false; ///< a pool steers by the load of its backends
     std::optional<std::chrono::nanoseconds> first_;
     std::uint64_t units_ = 0;
 };
@@ -137,8 +137,7 @@ int run_replay(const ReplayCommand& command) {
     const Config config = load_config(command.config);
     ReplaySite site(config);
 
-    // Entries go to a file of their own first, so that a capture that breaks off prints no half
-    // object.
+    // Entries go to a temporary file first, so that a broken capture prints no incomplete object.
     const std::unique_ptr<FILE, int (*)(FILE*)> entries(std::tmpfile(), &std::fclose);
     if (command.frames && !entries) throw Error("cannot create a temporary file for --frames");
     const auto on_frame = [&](const ReplayFrame& frame) {
@@ -172,7 +171,7 @@ int run_replay(const ReplayCommand& command) {
         print(dump(summary) + "\n");
     } else {
         std::string head = dump(summary);
-        head.pop_back(); // the closing brace comes after the frames
+        head.pop_back(); // the closing brace follows after the frames
         print(head + ",\"frames\":[");
         std::rewind(entries.get());
         std::string chunk(1 << 16, '\0');

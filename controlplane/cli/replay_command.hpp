@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// replay_command: `viaductd replay`: options in, the capture through the stages, JSON or a table
-// out.
+// replay_command: `viaductd replay`: sends a capture through the stages and prints JSON or a table.
 #pragma once
 
 #include <string>
@@ -16,7 +15,7 @@ struct ReplayCommand {
     bool frames = false; ///< only with json
 };
 
-/// Returns the exit status. Throws Error with one line (ConfigError: with many).
+/// Returns the exit status. Throws Error with one line (ConfigError: with several).
 int run_replay(const ReplayCommand& command);
 
 } // namespace viaduct

@@ -3,8 +3,8 @@
 // text: JSON -> tables for people; bytes -> safe text.
 //
 // In:    texts of any origin.
-// Out:   text that no terminal can be hurt by.
-// Spec:  RFC 3629 §3 and §4 (what is UTF-8).
+// Out:   text that cannot affect a terminal.
+// Spec:  RFC 3629 §3 and §4 (definition of UTF-8).
 
 #include "cli/text.hpp"
 
@@ -24,7 +24,7 @@ struct CodePoint {
     std::size_t length = 0; ///< bytes
 };
 
-/// The character `bytes` begin with; nothing when that is not UTF-8 (RFC 3629 §3).
+/// Returns the first character of `bytes`; empty when it is not UTF-8 (RFC 3629 §3).
 std::optional<CodePoint> first_code_point(std::string_view bytes) {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
     if (bytes.empty()) return std::nullopt;
@@ -43,7 +43,8 @@ std::optional<CodePoint> first_code_point(std::string_view bytes) {
     return CodePoint{value, length};
 }
 
-/// Neither moves the cursor, nor turns the text round, nor hides.
+/// Whether the character is visible, does not move the cursor and does not change the direction of
+/// text.
 bool shows_as_itself(char32_t c) {
     struct Range {
         char32_t first, last;
@@ -94,7 +95,7 @@ std::string heading_text(const std::string& key) {
 
 using Row = std::vector<std::string>;
 
-/// Columns two blanks apart; `right` says which are set to the right.
+/// Aligns columns, separated by two blanks. `right` marks right-aligned columns.
 std::string align(const std::vector<Row>& rows, const std::vector<bool>& right) {
     std::vector<std::size_t> widths(right.size(), 0);
     for (const Row& row : rows)
@@ -146,7 +147,7 @@ std::string rows_to_table(const Json& json) {
     return align(rows, right);
 }
 
-/// Scalars first, as `key  value`; then what is nested, each under its name.
+/// Prints scalars first, as `key  value`; then nested values, each after its name.
 std::string object_to_table(const Json& json) {
     std::vector<Row> scalars;
     std::vector<std::string> nested;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// verbs: the table of every verb, and the handlers of those that are not `show`.
+// verbs: the table of all verbs, and the handlers of help and shutdown.
 //
-// In:    Control and checked-by-count arguments from a local client. Hostile.
+// In:    Control, and arguments of a local client whose number was checked. Hostile.
 // Out:   Reply, or Error with what exists and what to do.
 // Cost:  control thread; a change publishes a snapshot before it is answered.
 #include "calls/call_table_file.hpp"
@@ -65,7 +65,7 @@ void help(Control&, Arguments, Reply& reply) {
 }
 
 constexpr std::array kVerbs{
-    // name, arguments, fewest, most, changes, help, handler
+    // name, arguments, minimum, maximum, changes, help, handler
     Verb{"add",
          "POOL BACKEND ADDRESS[:PORT] [--weight N] [--tier N] [--max-calls N] [--mac MAC]",
          3,

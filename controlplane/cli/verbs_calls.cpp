@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// verbs_calls: what is remembered: `show generations` and `show calls`.
+// verbs_calls: tracked calls: `show generations` and `show calls`.
 #include "cli/text.hpp"
 #include "cli/verbs_show.hpp"
 #include "model/pool.hpp"

@@ -3,8 +3,9 @@
 // verbs_config: reload, preview, rollback; add, remove, weight, tier; vip enable, vip disable.
 //
 // In:    arguments of a local client. Hostile.
-// Out:   what changed, which share of new calls goes elsewhere and when, and what becomes of calls.
-// Cost:  a table for each pool that is affected, and a snapshot before it answers.
+// Out:   what changed, which share of new calls moves and when, and what happens to calls in
+//        progress.
+// Cost:  a table for each affected pool, and a snapshot before the answer.
 #include "cli/verbs_config.hpp"
 
 #include "cli/verbs_drain.hpp"
@@ -60,7 +61,7 @@ std::string text_of(const ConfigChange::PoolEffect& effect) {
     return text;
 }
 
-/// What a change does, or would do.
+/// Describes the effect of a change, whether applied or not.
 void describe(const ConfigChange& change, Reply& reply) {
     reply.json["changed"] = !change.empty();
     Json changes = Json::array();
@@ -111,7 +112,7 @@ void describe(const ConfigChange& change, Reply& reply) {
     if (!change.warning.empty()) reply.text += "Warning: " + change.warning + ".\n";
 }
 
-/// Publishes, and says so.
+/// Publishes the change and describes it.
 void finish(Control& control, const ConfigChange& change, Reply& reply) {
     if (!change.empty()) control.apply();
     describe(change, reply);
@@ -139,12 +140,12 @@ Reloader& reloader(const Control& control) {
 bool is_in_file(const Control& control) {
     try {
         return reloader(control).preview(load_for_reload(control.config.file)).empty();
-    } catch (const std::exception&) { // it is gone, or has mistakes by now
+    } catch (const std::exception&) { // the file is missing or has mistakes now
         return false;
     }
 }
 
-/// Of a change that the file may not have.
+/// Finishes a change that may not be in the file.
 void finish_beside_the_file(Control& control, const ConfigChange& change, Reply& reply) {
     finish(control, change, reply);
     const bool in_file = is_in_file(control);
@@ -176,7 +177,7 @@ BackendConfig& backend_in(Config& config, const BackendState& backend) {
         pool_in(config, backend.pool_name).backends, backend.config.name, &BackendConfig::name);
 }
 
-/// Throws Error also for one that leaves.
+/// Finds a configured backend. Throws Error also for one that is leaving.
 const BackendState& find_member(const Control& control, Arguments arguments) {
     const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
     if (backend.membership != Membership::Configured)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// verbs_config: the handlers of the verbs that change the configuration in force, for the table in
+// verbs_config: the handlers of the verbs that change the current configuration, for the table in
 // verbs.cpp.
 #pragma once
 

@@ -2,7 +2,7 @@
 //
 // verbs_drain: drain, undrain, disable, enable, failback.
 //
-// Out:   what becomes of new calls and from when on, and how many calls are left where they are
+// Out:   where new calls go and from when on, and the number of calls in progress if they are
 //        counted.
 // Cost:  publishes a snapshot before it answers.
 #include "cli/verbs_drain.hpp"
@@ -24,7 +24,8 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-/// The pool that gets what this one cannot take, where all of its VIPs come from there; else empty.
+/// Returns the pool that takes over for this one, if all of its VIPs have it as previous pool;
+/// otherwise "".
 std::string stand_in(const Control& control, const PoolState& pool) {
     std::string name;
     for (const VipConfig& vip : control.config.vips) {
@@ -96,7 +97,7 @@ struct DrainOptions {
     std::optional<std::chrono::seconds> deadline;
 };
 
-/// "90s", "10m", "2h", "1d".
+/// Reads e.g. "90s", "10m", "2h", "1d".
 std::chrono::seconds read_deadline(const std::string& text) {
     constexpr std::pair<char, std::int64_t> kUnits[] = {
         {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86'400}};
@@ -127,8 +128,8 @@ DrainOptions read_options(Arguments arguments) {
     return options;
 }
 
-/// What was changed, once it is published, so that all of it is kept. Where nothing changes what an
-/// earlier answer warned of may still have to be written.
+/// Saves the state; call after publishing. Runs even if nothing changed, because an earlier change
+/// may still have to be written.
 void keep(const Control& control, Reply& reply) {
     reply.json["warning"] = nullptr;
     const std::string failure = control.keep_state ? control.keep_state() : std::string();
@@ -201,7 +202,8 @@ void set_admin(Control& control,
     keep(control, reply);
 }
 
-/// `undrain` and `drain` must not give packets to what somebody disabled, nor `enable` end a drain.
+/// Keeps `undrain` and `drain` from sending packets to a disabled backend, and `enable` from ending
+/// a drain.
 void refuse(const Control& control, Arguments arguments, Admin state, const std::string& instead) {
     const BackendState& backend = control.model.find_backend(arguments[0], arguments[1]);
     if (backend.membership == Membership::Leaving)

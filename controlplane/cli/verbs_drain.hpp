@@ -21,26 +21,28 @@ void disable(Control& control, Arguments arguments, Reply& reply);
 void enable(Control& control, Arguments arguments, Reply& reply);
 void failback(Control& control, Arguments arguments, Reply& reply);
 
-/// Throws Error when nobody in its pool, of whatever tier, may take new calls but this one: without
-/// it they end as no_backend. `verb` is what --force would do all the same.
+/// Throws Error when no other backend of its pool, in any tier, may take new calls: they would end
+/// as no_backend. `verb` names what --force would do anyway.
 void refuse_last(const Control& control,
                  const BackendState& backend,
                  std::string_view verb,
                  bool is_forced);
-/// Whether the word behind `count` others is --force. Throws Error when it is another one.
+/// Whether the argument after `count` others is --force. Throws Error for another word.
 [[nodiscard]] bool is_forced(Arguments arguments, std::size_t count, const std::string& usage);
 
-/// How many calls the backend has; null where they are not counted, or not yet.
+/// Returns the number of calls in progress; null when they are not counted, or not yet.
 [[nodiscard]] nlohmann::ordered_json calls_left(const Control& control,
                                                 const BackendState& backend);
-/// As many more may live: their INVITE was refused, or seems to be (CallCounts::active).
+/// Returns how many more may be in progress, because their INVITE only seems to be refused
+/// (CallCounts::active).
 [[nodiscard]] nlohmann::ordered_json calls_refused(const Control& control,
                                                    const BackendState& backend);
-/// From when on new calls go by what is announced, in a sentence; empty: nothing is.
+/// Returns a sentence saying when the announced change takes effect for new calls; empty: nothing
+/// is announced.
 [[nodiscard]] std::string when_it_switches(const Control& control, const PoolState& pool);
-/// What becomes of the pool's traffic now, when that is bad news, in a sentence; else empty.
+/// Returns a sentence if the pool cannot serve its traffic now; otherwise "".
 [[nodiscard]] std::string bad_news(const Control& control, const PoolState& pool);
-/// Until its drain ends in Disabled.
+/// Returns the seconds until the drain deadline disables the backend; empty: no deadline.
 [[nodiscard]] std::optional<std::int64_t> seconds_left(const BackendState& backend);
 
 } // namespace viaduct

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// verbs_explain: which backend a message goes to, and why, by the function that workers call.
+// verbs_explain: the backend of a message, and why, from the function that workers call.
 //
 // In:    Control; a Call-ID, or a whole message in base64. Hostile.
 // Out:   Reply, or Error with what exists and what to do.
@@ -29,7 +29,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// RFC 4648 §4, padding demanded. Throws Error.
+/// Decodes as in RFC 4648 §4; padding is required. Throws Error.
 std::vector<std::byte> decode_base64(std::string_view text) {
     constexpr std::string_view kAlphabet =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -52,7 +52,7 @@ std::vector<std::byte> decode_base64(std::string_view text) {
     return bytes;
 }
 
-/// "b1 (down, enabled), b2 (up, drain)": why a pool has no table.
+/// Returns why a pool has no table: "b1 (down, enabled), b2 (up, draining)".
 std::string states_of(const PoolModel& model, const PoolState& pool) {
     constexpr std::size_t kShown = 8;
     std::string text;
@@ -73,14 +73,14 @@ std::string reason_of(Outcome outcome, const Control& control, const PoolState& 
     return reason;
 }
 
-/// What a pool hashes of a message, where that is not the Call-ID.
+/// The part of a message that the pool hashes, when it is not the Call-ID.
 struct ExplainedKey {
     std::string name;                    ///< as in the configuration
     std::optional<std::uint32_t> slot{}; ///< empty: the message lacks it
-    std::string value{};                 ///< what of the message counts
+    std::string value{};                 ///< the part that is hashed
 };
 
-/// Why a message goes to this backend, in words.
+/// Returns in words why a message goes to this backend.
 std::string reason_of(const Steering& steering,
                       const Backend& backend,
                       const std::optional<ExplainedKey>& key) {
@@ -127,7 +127,7 @@ bool is_settled(const Steering& steering) {
     return !steering.is_unsettled && !steering.is_marked;
 }
 
-/// Settled or not, and why.
+/// Returns in words whether the slot is settled, and why.
 std::string slot_state(const Steering& steering) {
     if (steering.is_unsettled)
         return "unsettled: generations in memory, or the announced one, name different owners";
@@ -136,8 +136,8 @@ std::string slot_state(const Steering& steering) {
     return "settled: all generations in memory name the same owner";
 }
 
-/// Whose table decides: the oldest one's for calls of which nothing is remembered; null where none
-/// does.
+/// Returns the number of the generation whose table decides: the oldest for calls that are not
+/// tracked; null when no table decides.
 Json generation_of(const Control& control, PoolId pool, const std::optional<Steering>& steering) {
     const std::deque<Generation>& all = control.publisher.generations(pool).all();
     if (!steering || all.empty() || steering->rule == SteerRule::Remembered ||
@@ -151,7 +151,7 @@ std::string name_of(const KeyRule& rule) {
     return to_string(KeyConfig{rule.type, rule.header});
 }
 
-/// Null: its Call-ID says all.
+/// Returns null when the Call-ID is hashed.
 const KeyRule* key_rule(const Pool& pool, Method method) {
     if (!pool.keys) return nullptr;
     const KeyRule& rule = pool.keys->by_method[static_cast<std::size_t>(method)];
@@ -159,7 +159,7 @@ const KeyRule* key_rule(const Pool& pool, Method method) {
 }
 
 struct Question {
-    bool has_message = false; ///< else only its Call-ID is known
+    bool has_message = false; ///< false: only its Call-ID is known
     std::vector<std::byte> message;
     SipDigest digest; ///< refers to `message` or to the arguments
     std::optional<Ipv4Addr> source;
@@ -180,12 +180,12 @@ Question read_question(const Vip& vip, Arguments arguments) {
     }
     if (asked.has_message) {
         asked.message = decode_base64(arguments[2]);
-        ReadRules rules = vip.read_rules; // a settled pool's workers read less, and decide alike
+        ReadRules rules = vip.read_rules; // workers of a settled pool read less; same result
         rules.want = Want::Everything;
         asked.digest = read_digest(asked.message, rules);
         return asked;
     }
-    // Of a call that is under way.
+    // Without a message, assumes an in-call message of a call in progress.
     asked.digest.kind = PayloadKind::Request;
     asked.digest.method = Method::Info;
     asked.digest.has_to_tag = true;
@@ -193,7 +193,7 @@ Question read_question(const Vip& vip, Arguments arguments) {
     return asked;
 }
 
-/// Where a call that begins with this Call-ID would go.
+/// Adds where a new call with this Call-ID would go.
 void add_new_call(const SteerView& view, VipId vip, const SipDigest& asked, Json& to) {
     const Pool& pool = view.snapshot.pools[index(view.snapshot.vips[index(vip)].pool)];
     to["new_call_backend"] = nullptr;
@@ -215,7 +215,7 @@ void add_new_call(const SteerView& view, VipId vip, const SipDigest& asked, Json
     to["new_call_reason"] = reason_of(steering, backend, std::nullopt);
 }
 
-/// What the pool that decided hashes of this message besides its Call-ID.
+/// Returns what the deciding pool hashes of this message instead of its Call-ID.
 std::optional<ExplainedKey>
 key_of(const Pool& pool, const Question& asked, const Steering& steering) {
     if (!asked.has_message || steering.role == MessageRole::InCall) return std::nullopt;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// verbs_show: model, counters and configuration -> what `show` answers.
+// verbs_show: model, counters and configuration -> the answers of `show`.
 //
-// In:    Control; reads only. Every number is as of now and may be a few packets behind.
-// Out:   Reply.json, an object with the name of the thing as its key; text only where the generic
-//        table would not serve.
+// In:    Control; reads only. Every number is current but may be a few packets behind.
+// Out:   Reply.json, an object whose key names the content; text only where the generic table does
+//        not suffice.
 // Cost:  a few numbers per backend and worker, on the control thread.
 
 #include "cli/verbs_show.hpp"
@@ -73,7 +73,7 @@ Json null_if_empty(const std::string& text) {
     return text.empty() ? Json() : Json(text);
 }
 
-/// One decimal; null when there is nothing to divide by.
+/// Returns part / whole with one decimal; null when `whole` is 0.
 Json ratio(double part, double whole) {
     if (whole <= 0) return nullptr;
     return std::round(part / whole * 10) / 10;
@@ -91,7 +91,7 @@ std::uint64_t value_of(const Totals& totals, WorkerCounter which) {
     return totals.values[static_cast<std::size_t>(which)];
 }
 
-/// Of the calls that begin now: of the slots, or of the turns.
+/// Returns the backend's share of new calls, as a share of the slots.
 Json share_percent(const Control& control, const BackendState& backend) {
     const auto& all = control.publisher.generations(backend.pool).all();
     if (all.empty()) return nullptr;
@@ -101,16 +101,16 @@ Json share_percent(const Control& control, const BackendState& backend) {
                  static_cast<double>(slots->size()));
 }
 
-/// The operator's: by a verb, or by the file.
+/// Returns the operator's wish, from a verb or from the file.
 std::string_view wish_for(const BackendState& backend) {
     return backend.membership == Membership::Leaving && backend.admin != Admin::Disabled
                ? name_of(backend.membership)
                : name_of(backend.admin);
 }
 
-/// What a VIP's previous pool has yet; nulls: there is none. calls_refused: or taken for such.
-/// all_counted false: calls that were silent since are not among calls_left. moves_in_s null: what
-/// begins goes to the new pool.
+/// Describes what is left in a VIP's previous pool; nulls: it has none. calls_refused: calls that
+/// were or seem to be refused. all_counted false: calls_left may miss silent calls. moves_in_s
+/// null: new calls go to the new pool.
 Json before_move(const Control& control, const std::string& vip) {
     Json before = {{"previous_pool", nullptr},
                    {"calls_left", nullptr},
@@ -126,7 +126,7 @@ Json before_move(const Control& control, const std::string& vip) {
         std::uint64_t living = 0;
         std::uint64_t refused = 0;
         for (const BackendId id : pool.backends) {
-            // What began before the move was announced is unknown, for nobody saw it begin.
+            // Calls from before the announcement are unknown, because their start was not seen.
             living += control.sweeper.counts()[index(id)].active() +
                       control.sweeper.counts()[index(id)].unknown;
             refused += control.sweeper.counts()[index(id)].failed;
@@ -262,7 +262,7 @@ void show_ports(Control& control, Arguments, Reply& reply) {
 
 namespace {
 
-/// In a build with -Dstage_tsc=true: the ticks of each stage, a packet (`row`) and in all
+/// Builds with -Dstage_tsc=true only: adds the ticks of each stage, per packet (`row`) and in total
 /// (`ticks`).
 void add_stages(const WorkerCounters& counters, Json& row, Json& ticks) {
     const auto received = static_cast<double>(value_of(counters, WorkerCounter::Received));
@@ -361,7 +361,7 @@ void show_events(Control& control, Arguments arguments, Reply& reply) {
                           {"to", change.to},
                           {"evidence", to_utf8(change.evidence)}});
     }
-    // People see these columns only where they say something.
+    // The table shows these columns only when they have values.
     Json rows = events;
     for (const char* const rare : {"port", "address"})
         if (std::ranges::all_of(events, [&](const Json& event) { return event[rare].is_null(); }))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// verbs_show: the handlers of the verbs that only look; the table in verbs.cpp is their only user.
+// verbs_show: the handlers of read-only verbs; used only by the table in verbs.cpp.
 #pragma once
 
 #include "cli/cli.hpp"
@@ -15,19 +15,19 @@ namespace viaduct {
 
 using Arguments = const std::vector<std::string>&;
 
-/// ISO 8601 in UTC with milliseconds: "2024-05-01T12:00:00.123Z".
+/// Return ISO 8601 in UTC with milliseconds: "2024-05-01T12:00:00.123Z".
 [[nodiscard]] std::string utc(std::chrono::system_clock::time_point at);
 [[nodiscard]] std::string utc(TimePoint at);
-/// Whole ones, rounded up; 0 of what has passed.
+/// Returns whole seconds, rounded up; 0 for a time that has passed.
 [[nodiscard]] std::int64_t seconds_until(TimePoint at);
-/// With two decimals; 0 of nothing.
+/// Returns a percentage with two decimals; 0 when `whole` is 0.
 [[nodiscard]] double percent(std::uint64_t part, std::uint64_t whole);
-/// Throws Error with the names there are.
+/// Throws Error listing the known names.
 [[nodiscard]] VipId find_vip(const Snapshot& snapshot, const std::string& name);
 /// Throws Error before the first publication.
 [[nodiscard]] const Snapshot& published(const Control& control);
 [[nodiscard]] double unsettled_percent(const Control& control, PoolId pool);
-/// Until the announced change; null when there is none.
+/// Returns the seconds until the announced change; null when there is none.
 [[nodiscard]] nlohmann::ordered_json seconds_to_switch(const Control& control, PoolId pool);
 
 void explain(Control& control, Arguments arguments, Reply& reply);
