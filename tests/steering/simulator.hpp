@@ -3,15 +3,15 @@
 // simulator: hours of calls and changes of a pool in virtual time, through the real model,
 // publisher, table of calls and steer().
 //
-// The law: a message of a living call never reaches a backend other than its owner while that
-// backend lives. The owner is the backend that got the call's first request; it lives until it is
-// killed (a pause does not kill it). A subscription lives until the Expires of the last SUBSCRIBE
-// that its owner got has passed (RFC 6665 §4.1.2.1). One exception is by design: a request that
-// begins something does not wait for a backend that is down, so a call that is not answered yet may
-// begin anew elsewhere.
+// The law: a message of a call in progress never reaches a backend other than its owner while the
+// owner runs. The owner is the backend that got the call's first request; it runs until it is
+// killed (a pause does not kill it). A subscription is in progress until the Expires of the last
+// SUBSCRIBE that its owner got has passed (RFC 6665 §4.1.2.1). There is one exception by design:
+// initial and standalone requests do not wait for a backend that is down, so a call without an
+// answer may start again elsewhere.
 //
-// And counts are true: when all calls have ended, and what rings has rung for too long, none is
-// counted, whatever strangers sent meanwhile (asked of runs in which nothing that ends a call gets
+// Counts are correct as well: when all calls have ended and ringing calls have timed out, none is
+// counted, whatever strangers have sent (checked in runs in which no message that ends a call is
 // lost before the balancer).
 #pragma once
 
@@ -45,12 +45,12 @@ namespace viaduct::test {
 
 struct SimulatorOptions {
     std::uint64_t seed = 1;
-    std::uint64_t messages = 100'000; ///< ends behind so many
+    std::uint64_t messages = 100'000; ///< the run ends after this many
     double calls_a_second = 1;
     double seconds_between_changes = 200;
-    double loss = 0.02; ///< of messages behind the balancer
+    double loss = 0.02; ///< of messages after the balancer
     std::chrono::milliseconds call_lifetime{4 * 3'600'000};
-    /// So often somebody speaks in a call, however long it is; 0: not of itself.
+    /// Seconds between messages within a call, for its whole length; 0: no regular ones.
     double refresh = 0;
     std::optional<std::chrono::milliseconds> max_call{};
     bool remembers = true; ///< false: there is no table of calls
@@ -58,14 +58,14 @@ struct SimulatorOptions {
     SteerBy steering = SteerBy::Hash;
     TableKind table = TableKind::Rendezvous;
     KeyConfig key;
-    bool tiers = false; ///< two of six backends stand in, whoever comes back waits
+    bool tiers = false; ///< two of six backends are spare; backends that come back wait
     bool failback = true;
     ForwardMode mode = ForwardMode::DsrL2;
-    /// No backend dies and the balancer runs; at the end all calls do, and are counted.
+    /// No backend is killed, the balancer runs; at the end all calls end and are counted.
     bool counts = false;
 };
 
-/// What a run found.
+/// The result of a run.
 struct SimulatorResult {
     std::uint64_t messages = 0;
     std::uint64_t calls = 0;
@@ -73,19 +73,19 @@ struct SimulatorResult {
     std::uint64_t restarts = 0;
     std::uint64_t reloads = 0;    ///< of `changes`
     std::uint64_t resteered = 0;  ///< requests whose owner was paused for longer than 64*T1
-    std::uint64_t transfers = 0;  ///< calls that name another one
-    std::uint64_t outgoing = 0;   ///< calls that a backend begins
-    std::uint64_t twins = 0;      ///< messages that a second balancer was asked about, too
+    std::uint64_t transfers = 0;  ///< calls that refer to another one
+    std::uint64_t outgoing = 0;   ///< calls started by a backend
+    std::uint64_t twins = 0;      ///< messages also checked with a second balancer
     std::uint64_t wrong = 0;      ///< messages that broke the law
-    std::uint64_t undecided = 0;  ///< messages of calls with a living owner that went nowhere
-    std::uint64_t unequal = 0;    ///< decisions that a second look would have made otherwise
-    std::uint64_t remembered = 0; ///< calls that the table took in
+    std::uint64_t undecided = 0;  ///< messages of calls with a running owner that went nowhere
+    std::uint64_t unequal = 0;    ///< decisions that a second look would not repeat
+    std::uint64_t remembered = 0; ///< calls added to the table
     std::uint64_t forks = 0;      ///< calls of several branches through the VIP
     std::uint64_t made_up = 0;    ///< messages of strangers
-    std::uint64_t left = 0;       ///< calls that are counted when all have ended
-    std::uint64_t load = 0;       ///< the same by what workers go by
-    std::uint64_t most = 0;       ///< that were counted before
-    std::string first_wrong;      ///< a story
+    std::uint64_t left = 0;       ///< calls counted after all have ended
+    std::uint64_t load = 0;       ///< the same, by the numbers that workers use
+    std::uint64_t most = 0;       ///< calls counted before that
+    std::string first_wrong;      ///< the messages of the first broken call
 };
 
 class Simulator {
@@ -93,7 +93,7 @@ public:
     explicit Simulator(const SimulatorOptions& options)
         : options_(options), random_(options.seed), config_(make_config(options)),
           table_(options.remembers ? own_.table : CallTable{}), process_(start(KeptState{})) {
-        spdlog::set_level(spdlog::level::warn); // each reload says what it changes
+        spdlog::set_level(spdlog::level::warn); // each reload logs its changes
     }
 
     SimulatorResult run() {
@@ -128,18 +128,18 @@ private:
         std::string id;
         std::string tag;
         std::optional<BackendId> owner;
-        unsigned owner_life = 0; ///< of the owner when it got the call
+        unsigned owner_life = 0; ///< life of the owner when it got the call
         bool answered = false;
         bool over = false;
         std::optional<TimePoint> expires;     ///< of a subscription
-        bool is_out = false;                  ///< a backend began it, and that has passed
-        std::shared_ptr<const Call> replaces; ///< a call that it takes the place of
-        bool began_elsewhere = false;         ///< for that one's backend was down
-        bool is_refused = false;              ///< what it asks for is
-        bool is_made_up = false;              ///< by a stranger: nothing is owed
+        bool is_out = false;                  ///< a backend started it, and its request has passed
+        std::shared_ptr<const Call> replaces; ///< the call that it replaces
+        bool began_elsewhere = false;         ///< because that call's backend was down
+        bool is_refused = false;              ///< its subscription is refused
+        bool is_made_up = false;              ///< by a stranger: no guarantee applies
         std::string story;
     };
-    /// What dies with the balancer. Workers' snapshots and the table do not show here.
+    /// State lost when the balancer is killed. Workers' snapshots and the table are elsewhere.
     struct Process {
         Process(Config& config,
                 CallTable table,
@@ -165,7 +165,7 @@ private:
         HealthChecker health;
     };
     using CallPtr = std::shared_ptr<Call>;
-    static constexpr std::uint64_t kTwins = 10; ///< second balancers of a run
+    static constexpr std::uint64_t kTwins = 10; ///< second balancers per run
     struct Message {
         Method method = Method::Invite;
         std::uint16_t status = 0; ///< 0: a request
@@ -243,7 +243,7 @@ private:
     [[nodiscard]] const Publisher& publisher() const { return process_->publisher; }
     CallSweeper& sweeper() { return process_->sweeper; }
 
-    /// What a probe finds; a balancer that does not run hears of it later.
+    /// Sets the result of a probe; a balancer that does not run gets it later.
     void set_health(BackendId id, Health health) {
         seen_[index(id)] = health;
         if (!is_away()) model().set_health(id, health, "", now_);
@@ -255,7 +255,7 @@ private:
             model().set_admin(id, admin, "", now_);
     }
 
-    /// Another configuration, as a reload of the file brings it.
+    /// Applies another configuration, as a reload of the file does.
     void reload(const std::function<void(Config&)>& change) {
         if (is_away()) {
             at(5, [=, this] { reload(change); });
@@ -287,7 +287,7 @@ private:
                     std::chrono::duration_cast<std::chrono::system_clock::duration>(
                         kSomeYear + now_.time_since_epoch()))};
     }
-    /// As StateWriter does: a second after the last time at the earliest.
+    /// Like StateWriter: at least a second after the last time.
     void keep_state() {
         if (now_ < state_written_ + std::chrono::seconds(1) ||
             (state_of_ == std::pair(model().version(), publisher().current()->number) &&
@@ -317,7 +317,7 @@ private:
     void tick() {
         if (is_away()) return;
         if (back_at_ != TimePoint{}) start_again();
-        if (now_ >= next_sweep_) { // a whole pass at once: it has no other time to be afraid of
+        if (now_ >= next_sweep_) { // a whole pass at once; nothing runs concurrently
             const std::uint64_t passes = sweeper().passes();
             while (table_.exists() && sweeper().passes() == passes && !snapshots_.empty())
                 sweeper().tick(call_time(), now_);
@@ -331,7 +331,7 @@ private:
         if (snapshots_.size() > 2) snapshots_.pop_front();
     }
 
-    /// One of several workers: some still go by the last snapshot for a few milliseconds.
+    /// Returns one worker's snapshot: some workers use the last one for a few milliseconds.
     const Snapshot& some_snapshot() {
         const bool fresh = now_ - snapshot_since_ < std::chrono::milliseconds(5);
         return fresh && snapshots_.size() == 2 && happens(0.5) ? *snapshots_.front()
@@ -354,7 +354,7 @@ private:
         return digest;
     }
 
-    /// As far as steering reads what the digest does not say.
+    /// Returns the parts of the text that steering reads in addition to the digest.
     [[nodiscard]] std::string text_of(const Call& call, const Message& message) const {
         if (message.status != 0) return {};
         if (message.method == Method::Subscribe)
@@ -365,13 +365,13 @@ private:
                    "\r\nReplaces: " + call.replaces->id + ";to-tag=a;from-tag=b\r\n\r\n";
         return {};
     }
-    /// In seconds: of the refreshes of a subscription.
+    /// Seconds between the refreshes of a subscription.
     [[nodiscard]] double every() const { return options_.refresh > 0 ? options_.refresh : 1'500; }
     [[nodiscard]] std::chrono::seconds expiry() const {
         return std::chrono::seconds(static_cast<int>(3 * every()));
     }
 
-    /// A request on its way out, from the backend that the call is at.
+    /// Sends a request outward from the backend that has the call.
     void send_out(const CallPtr& call, const Message& message) {
         if (is_away() || !call->owner || !runs(*call->owner)) return;
         ++result_.messages;
@@ -391,7 +391,7 @@ private:
         const SipDigest digest = digest_of(*call, message);
         const SteerView view{some_snapshot(), table_, call_time()};
         const std::string text = text_of(*call, message);
-        // The caller's address; what comes from the callee has another one.
+        // The caller's address; messages from the callee have another one.
         const ReceivedMessage received{
             std::as_bytes(std::span(text)),
             Ipv4Addr{static_cast<std::uint32_t>(std::hash<std::string>{}(message.from_tag))}};
@@ -400,7 +400,7 @@ private:
         const Steering steering = steer(view, kPool, digest, hash, received);
         result_.unequal += steering.backend != expected.backend;
         if (result_.messages % (options_.messages / kTwins) == 0) ask_twin(digest, received);
-        if (!steering.backend && steering.refusal == Outcome::HealthUnknown) return; // as lost
+        if (!steering.backend && steering.refusal == Outcome::HealthUnknown) return; // lost
         result_.remembered += steering.remembered;
         if (!call->is_made_up) note(*call, message, steering);
         judge(*call, steering, view.snapshot, message.status);
@@ -410,7 +410,7 @@ private:
         if (!arrives || call->owner != steering.backend || message.method != Method::Subscribe)
             return;
         if (options_.mode == ForwardMode::Nat) {
-            // Until its answer has passed nothing is granted.
+            // A subscription is granted only when its answer has passed.
             if (!call->expires) call->expires = now_ + transaction_time(config_);
             at(uniform(0.01, 5), [=, this] { hear(call, message); });
         } else if (!call->is_refused) {
@@ -418,7 +418,7 @@ private:
         }
     }
 
-    /// The answer of a nat backend to what asks to last: it passes, and grants it or not.
+    /// Passes the answer of a nat backend to a SUBSCRIBE, which grants it or not.
     void hear(const CallPtr& call, Message message) {
         if (is_away() || !call->owner || !runs(*call->owner)) return;
         message.status = call->is_refused ? 403 : 200;
@@ -431,9 +431,9 @@ private:
         if (!call->is_refused && !call->over) call->expires = now_ + expiry();
     }
 
-    /// Nothing begins any more; what has begun goes on to its end.
+    /// Starts no new calls; lets all others finish.
     void end_all() {
-        constexpr std::chrono::minutes kTimerC{5}; // and what the table's units are coarse
+        constexpr std::chrono::minutes kTimerC{5}; // plus a margin for the table's units
         const auto count = [this] {
             result_.left = result_.load = 0;
             for (std::size_t id = 0; id < kBackends; ++id) {
@@ -454,20 +454,20 @@ private:
         count();
     }
 
-    /// Another balancer with the same configuration, state and table decides the same.
+    /// Checks that another balancer with the same configuration, state and table decides the same.
     void ask_twin(const SipDigest& digest, const ReceivedMessage& received) {
         if (published_ != model().version() || publisher().is_stale(model(), now_)) return;
         const KeptState kept = parse_state(
             print_state(state_of(model(), publisher(), 0), kSecret, moment()), kSecret, moment());
         const std::unique_ptr<Process> twin = start(kept);
-        for (const BackendState& one : model().backends()) // by its own probes
+        for (const BackendState& one : model().backends()) // found by its own probes
             if (one.exists()) twin->model.set_health(one.id, one.health, "", one.down_since);
         static_cast<void>(twin->publisher.build(twin->model, now_));
         twin->sweeper.mark_kept(call_time());
         const SteerView here{*snapshots_.back(), table_, call_time()};
         const SteerView there{*twin->publisher.current(), table_, call_time()};
         const Steering said = would_steer(there, kPool, digest, received);
-        if (said.refusal == Outcome::HealthUnknown && !said.backend) return; // too long ago
+        if (said.refusal == Outcome::HealthUnknown && !said.backend) return; // seen too long ago
         ++result_.twins;
         result_.unequal += said.backend != would_steer(here, kPool, digest, received).backend;
     }
@@ -477,17 +477,17 @@ private:
         if (call.over) return;
         if (!call.owner && call.replaces) judge_transfer(call, steering, snapshot);
         if (!call.owner) return;
-        if (lives_[index(*call.owner)] != call.owner_life) { // it was killed: nothing is owed
+        if (lives_[index(*call.owner)] != call.owner_life) { // the owner was killed
             call.owner.reset();
             call.over = true;
             return;
         }
-        if (call.expires && now_ > *call.expires) { // no refresh came through
+        if (call.expires && now_ > *call.expires) { // no refresh arrived
             call.over = true;
             return;
         }
         if (steering.backend == call.owner) return;
-        // For so long nobody waits; the call is still its owner's, who may come back.
+        // After 64*T1 requests go elsewhere. The owner may come back and keeps the call.
         const bool is_dead = snapshot.backends[index(*call.owner)].life == BackendLife::Dead;
         if (is_dead && steering.role == MessageRole::InCall && status == 0) {
             ++result_.resteered;
@@ -495,26 +495,26 @@ private:
         }
         if (steering.role != MessageRole::InCall && waits(*call.owner, snapshot) &&
             !call.answered) {
-            call.owner.reset(); // it begins anew
+            call.owner.reset(); // it starts again
             return;
         }
         ++(steering.backend ? result_.wrong : result_.undecided);
         if (result_.first_wrong.empty()) result_.first_wrong = call.story;
     }
 
-    /// Whether what begins something does not go to that backend, but to another one.
+    /// Whether initial and standalone requests for that backend go to another one.
     [[nodiscard]] bool waits(BackendId id, const Snapshot& snapshot) {
         return snapshot.backends[index(id)].life != BackendLife::Serves ||
                now_ - model().backend(id).down_since < transaction_time(config_);
     }
 
-    /// Its first message belongs where the call is that it names.
+    /// Checks that the first message of a call goes to the backend of the call that it refers to.
     void judge_transfer(Call& call, const Steering& steering, const Snapshot& snapshot) {
         const Call& other = *call.replaces;
         if (!other.owner || other.over || lives_[index(*other.owner)] != other.owner_life ||
             steering.backend == other.owner || call.began_elsewhere)
             return;
-        if (waits(*other.owner, snapshot)) { // and there it stays, though this message be lost
+        if (waits(*other.owner, snapshot)) { // it stays there, even if this message is lost
             call.began_elsewhere = true;
             return;
         }
@@ -546,7 +546,7 @@ private:
     // ---- calls
 
     [[nodiscard]] std::string fresh(const char* what) { return what + std::to_string(++names_); }
-    /// A request that is repeated until something answers, as by timer A or E.
+    /// Sends a request repeatedly until it is answered, as by timer A or E.
     void send_repeated(const CallPtr& call, const Message& message, double until) {
         send(call, message);
         double wait = 0.5;
@@ -612,9 +612,9 @@ private:
         at(ringing, [=, this] { answer(call, fresh("callee"), 1); });
     }
 
-    /// 200 came: ACK, what goes on in the call, BYE by either side.
+    /// Handles a 200: ACK, requests within the call, BYE by either side.
     void answer(const CallPtr& call, const std::string& to_tag, double bye_probability) {
-        if (!call->owner) return; // no server has got it: nobody answers
+        if (!call->owner) return; // no server has the call, so there is no answer
         call->answered = true;
         send(call, request(call, Method::Ack, to_tag));
         const double length = happens(0.1) ? uniform(0, 10'000) : exponential(180);
@@ -636,7 +636,7 @@ private:
         at(length, [=, this] { hang_up(call, to_tag, true); });
     }
 
-    /// A third party takes over, in a call of its own that names this one (RFC 3891).
+    /// A third party takes over, in a separate call that refers to this one (RFC 3891).
     void transfer(const CallPtr& from) {
         ++result_.transfers;
         auto call = std::make_shared<Call>();
@@ -654,14 +654,14 @@ private:
         if (last) at(until, [=] { call->over = true; });
     }
 
-    /// A backend calls somebody outside (nat).
+    /// A backend calls an outside party (nat).
     void backends_own(const CallPtr& call) {
         const BackendId id{static_cast<std::uint16_t>(
             std::uniform_int_distribution<std::size_t>(0, kBackends - 1)(random_))};
         if (!runs(id) || !model().backend(id).exists()) return;
         ++result_.outgoing;
         take(*call, id);
-        call->answered = true; // nobody begins it anew
+        call->answered = true; // it does not start again elsewhere
         const Message sent = request(call, Method::Invite);
         for (const double again : {0.0, 0.5, 1.5, 3.5, 7.5})
             at(again, [=, this] { send_out(call, sent); });
@@ -735,7 +735,7 @@ private:
         });
     }
 
-    /// A proxy in front tries one callee after another, all under one Call-ID.
+    /// A proxy in front tries one callee after another, all with the same Call-ID.
     void forked_in_turn(const CallPtr& call) {
         const Message first = request(call, Method::Invite);
         send_repeated(call, first, 4);
@@ -753,7 +753,7 @@ private:
         });
     }
 
-    /// A proxy in front tries several callees at once, all through the VIP and under one Call-ID.
+    /// A proxy in front tries several callees at once, through the VIP and with one Call-ID.
     void forked_at_once(const CallPtr& call) {
         ++result_.forks;
         std::vector<Message> branches;
@@ -786,7 +786,7 @@ private:
         at(33, [=] { call->over = true; });
     }
 
-    /// In a dialog that never was, again and again.
+    /// A stranger sends messages in a dialog that does not exist.
     void made_up(const CallPtr& call) {
         call->is_made_up = true;
         const auto method = static_cast<Method>(
@@ -800,7 +800,7 @@ private:
             });
     }
 
-    /// Nobody subscribed: from a client, or from a backend (nat), whose answer comes back to it.
+    /// NOTIFY without a subscription: from a client, or from a backend (nat) that gets the answer.
     void unasked_notify(const CallPtr& call) {
         const BackendId id{static_cast<std::uint16_t>(
             std::uniform_int_distribution<std::size_t>(0, kBackends - 1)(random_))};
@@ -826,7 +826,7 @@ private:
     void subscription(const CallPtr& call) {
         const std::string to_tag = fresh("notifier");
         send_repeated(call, request(call, Method::Subscribe), happens(0.5) ? 20 : 0.1);
-        Message notify = request(call, Method::Notify, call->tag); // may come before the 200
+        Message notify = request(call, Method::Notify, call->tag); // may arrive before the 200
         notify.from_tag = to_tag;
         at(0.01, [=, this] { send(call, notify); });
         const int refreshes = std::uniform_int_distribution<int>(0, 4)(random_);
@@ -880,14 +880,14 @@ private:
                     set_health(id, Health::Up);
             });
             break;
-        case 4: // the balancer itself, now or in the middle of what comes next
+        case 4: // the balancer itself, now or during the next change
             if (happens(0.5)) change();
             at(uniform(0, 3), [this] { kill_balancer(); });
             break;
-        case 5: // another file
+        case 5: // another configuration file
             change_file(id);
             break;
-        default: // two at once
+        default: // two changes at once
             set_admin(id, Admin::Drain);
             at(uniform(1, 50), [=, this] { set_admin(id, Admin::Enabled); });
             at(uniform(0, 50), [this] { change(); });
@@ -915,7 +915,7 @@ private:
                 for (BackendConfig& backend : config.pools[0].backends)
                     if (is_it(backend)) backend.weight = weight;
             });
-        } else { // its table is filled in another way
+        } else { // another way to fill its table
             reload([](Config& config) {
                 TableKind& table = config.pools[0].table;
                 table = table == TableKind::Maglev ? TableKind::Rendezvous : TableKind::Maglev;
@@ -931,10 +931,10 @@ private:
     TimePoint now_{std::chrono::hours(1)};
     std::unique_ptr<Process> process_;
     TimePoint back_at_{}; ///< of a killed balancer
-    std::string state_;   ///< what is on the disk
+    std::string state_;   ///< the state file's content
     TimePoint state_written_{};
     std::pair<std::uint64_t, std::uint64_t> state_of_;
-    std::array<Health, kBackends> seen_{}; ///< what probes find
+    std::array<Health, kBackends> seen_{}; ///< results of probes
     std::uint64_t published_ = 0;
     std::deque<std::unique_ptr<const Snapshot>> snapshots_;
     TimePoint snapshot_since_{};

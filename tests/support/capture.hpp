@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// capture: capture files for tests, written and read, and a folder for them that goes away.
+// capture: writes and reads capture files for tests, in a temporary folder.
 #pragma once
 
 #include "frame_builder.hpp"
@@ -34,7 +34,7 @@ public:
     }
     std::string operator/(const std::string& name) const { return path_ + "/" + name; }
 
-    /// What it holds, hidden files too, in order of name.
+    /// Returns the names of its files, including hidden ones, sorted.
     [[nodiscard]] std::vector<std::string> names() const {
         std::vector<std::string> names;
         DIR* folder = ::opendir(path_.c_str());
@@ -67,7 +67,7 @@ inline void write_file(const std::string& path, const Bytes& bytes) {
     return bytes_of(std::string{std::istreambuf_iterator<char>(file), {}});
 }
 
-/// Classic libpcap; `precision` is PCAP_TSTAMP_PRECISION_MICRO or _NANO.
+/// Writes classic libpcap; `precision` is PCAP_TSTAMP_PRECISION_MICRO or _NANO.
 inline void write_pcap(const std::string& path,
                        const std::vector<Captured>& frames,
                        int precision = PCAP_TSTAMP_PRECISION_MICRO,
@@ -90,7 +90,7 @@ inline void write_pcap(const std::string& path,
     pcap_close(pcap);
 }
 
-/// pcapng with one Ethernet interface and time stamps in nanoseconds.
+/// Writes pcapng with one Ethernet interface and time stamps in nanoseconds.
 inline void write_pcapng(const std::string& path, const std::vector<Captured>& frames) {
     Bytes all;
     const auto put = [&all](auto value) {
@@ -118,7 +118,7 @@ inline void write_pcapng(const std::string& path, const std::vector<Captured>& f
     write_file(path, all);
 }
 
-/// The frames of a capture; aborts when libpcap cannot read it to its end.
+/// Returns the frames of a capture; aborts when libpcap cannot read it to its end.
 [[nodiscard]] inline std::vector<Captured> read_capture(const std::string& path) {
     char why[PCAP_ERRBUF_SIZE];
     pcap_t* pcap =

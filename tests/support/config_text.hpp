@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// config_text: configurations to change, and what must be said about them.
+// config_text: configurations for tests to change, and checks of the mistakes that are reported.
 #pragma once
 
 #include "config/config.hpp"
@@ -11,7 +11,7 @@
 
 namespace viaduct::test {
 
-/// Every key there is, most with another value than the default.
+/// Every existing key, most with a value other than the default.
 inline const std::string kRich = R"([dataplane]
 workers = 2
 cpus = [1, 2]
@@ -91,7 +91,7 @@ admins = ["root", "@voice"]
 log_level = "debug"
 )";
 
-/// The least that is a configuration.
+/// The smallest valid configuration.
 inline const std::string kLeast = R"([[port]]
 name = "p0"
 device = "net_af_packet0,iface=lb0"
@@ -106,7 +106,7 @@ name = "b1"
 address = "198.51.100.21"
 )";
 
-/// `text` with the one place that reads `before` changed to `after`.
+/// Returns `text` with its only occurrence of `before` replaced by `after`.
 inline std::string change(std::string text, const std::string& before, const std::string& after) {
     const std::size_t at = text.find(before);
     EXPECT_NE(at, std::string::npos) << before;
@@ -134,8 +134,8 @@ inline std::vector<std::string> mistakes_of(const std::string& text) {
     return {};
 }
 
-/// Each '^' in `marked` is taken out and stands for the place of a mistake with the text of the
-/// same position in `texts`; no other mistake may be told.
+/// Each '^' in `marked` is removed and marks the position of a mistake, whose text is the next one
+/// in `texts`. No other mistake may be reported.
 inline void expect_mistakes(const std::string& marked, const std::vector<std::string>& texts) {
     std::string text;
     std::vector<std::string> expected;
@@ -160,8 +160,8 @@ inline void expect_mistakes(const std::string& marked, const std::vector<std::st
 }
 
 struct Case {
-    std::string before; ///< in the text that is changed
-    std::string after;  ///< with '^' where the mistake is
+    std::string before; ///< in the text to change
+    std::string after;  ///< with '^' at the mistake
     std::string text;
 };
 

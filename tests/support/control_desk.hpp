@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// control_desk: all that verbs touch, made from a small configuration, with the fake data plane.
+// control_desk: all parts that verbs use, made from a small configuration, with the fake data
+// plane.
 #pragma once
 
 #include "cli/cli.hpp"
@@ -25,8 +26,8 @@ inline Endpoint endpoint(std::string_view address, std::uint16_t udp_port) {
     return {*parse_ipv4(address), udp_port};
 }
 
-/// Pool "proxies" (dsr-l2: b1, b2, b3) behind the VIPs "sip" and "off" (disabled), pool "borders"
-/// (nat: n1) behind the VIP "edge".
+/// Pool "proxies" (dsr-l2: b1, b2, b3) with the VIPs "sip" and "off" (disabled), pool "borders"
+/// (nat: n1) with the VIP "edge".
 inline Config desk_config() {
     Config config;
     config.file = "desk.toml";
@@ -58,7 +59,7 @@ inline Config desk_config() {
     return config;
 }
 
-/// A whole pass over the table.
+/// Makes one complete pass over the table.
 inline void sweep(CallSweeper& sweeper, CallTime now) {
     const std::uint64_t passes = sweeper.passes();
     for (TimePoint clock = Clock::now(); sweeper.passes() == passes;
@@ -71,7 +72,7 @@ struct ControlDesk {
         fake_dataplane().reset();
     }
 
-    /// Every backend is seen up, and that is published.
+    /// Sets every backend up and publishes.
     void all_up() {
         for (const BackendState& backend : model.backends())
             model.set_health(backend.id, Health::Up, "200 in 3 ms");
@@ -80,7 +81,7 @@ struct ControlDesk {
 
     [[nodiscard]] std::string ask(std::string_view line) { return answer(control, root, line); }
 
-    /// The object that `json LINE` answers; null when it is refused.
+    /// Returns the JSON answer to `json LINE`; null when it is refused.
     [[nodiscard]] nlohmann::ordered_json ask_json(const std::string& line) {
         std::string text = ask("json " + line);
         if (!text.ends_with("}\nOK\n")) return nullptr;
@@ -99,8 +100,8 @@ struct ControlDesk {
     LoadMeter load;
     unsigned applied = 0;
     unsigned state_kept = 0;
-    std::string state_failure;   ///< what the disk says; empty: it takes the state
-    std::string address_failure; ///< what the kernel says of new addresses; empty: it takes them
+    std::string state_failure;   ///< simulated error of the disk; empty: writing works
+    std::string address_failure; ///< simulated error of the kernel for new addresses; empty: none
     Reloader reloader{{config,
                        model,
                        publisher,

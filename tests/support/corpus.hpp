@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// corpus: the messages of tests/corpus, for every test that runs over all of them.
+// corpus: the messages of tests/corpus, for every test that uses all of them.
 //
-// Each NAME.sip stands beside a NAME.expect with lines `key=value`. Rules of the reading:
+// Each NAME.sip has a NAME.expect next to it with lines `key=value`. Rules for reading:
 //   lenient=yes   max_header_lines=16
-// and what must come out of it; only the keys that are given are compared, empty means absent:
+// and the expected result; only the given keys are compared, and empty means absent:
 //   kind=request|response|keepalive|stun|not_sip   method=INVITE (Other when not known)
 //   defect=none|ambiguous_call_id|too_many_header_lines   status=200   call_id=...
 //   cseq=314159 INVITE   branch=...   from_tag=...   to_tag=...   has_to_tag=yes|no
@@ -22,7 +22,7 @@
 
 namespace viaduct::test {
 
-/// Paths of tests/corpus without this suffix.
+/// Returns the paths in tests/corpus with this suffix, without it.
 [[nodiscard]] inline std::vector<std::string> corpus_stems(const std::string& suffix) {
     glob_t found{};
     const std::string pattern = std::string(VIADUCT_CORPUS) + "/*" + suffix;
@@ -40,7 +40,7 @@ struct CorpusMessage {
     std::string stem;
     std::string text;
     ReadRules rules;
-    std::map<std::string, std::string> expected; ///< what must come out
+    std::map<std::string, std::string> expected; ///< expected result
 };
 
 [[nodiscard]] inline std::vector<CorpusMessage> corpus() {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// digests: what tests say about a SipDigest: is it the same as another, and what stands in it; and
-// one made by hand.
+// digests: compares, describes and makes SipDigests for tests.
 #pragma once
 
 #include "viaduct/sip/digest.hpp"
@@ -17,7 +16,7 @@
 
 namespace viaduct::test {
 
-/// The scan levels this machine has, the scalar one first.
+/// Returns the scan levels that this machine supports, the scalar one first.
 [[nodiscard]] inline std::vector<ScanLevel> levels() {
     std::vector<ScanLevel> here;
     for (const ScanLevel level : kScanLevels)
@@ -29,7 +28,7 @@ namespace viaduct::test {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-/// Whether two digests of equal payloads say the same, down to where in the payload it stands.
+/// Whether two digests of equal payloads are equal, including the positions in the payload.
 [[nodiscard]] inline bool same(const SipDigest& a,
                                std::span<const std::byte> in_a,
                                const SipDigest& b,
@@ -44,7 +43,8 @@ namespace viaduct::test {
            same_part(a.from_tag, b.from_tag) && same_part(a.to_tag, b.to_tag) && a.later == b.later;
 }
 
-/// Whether a value has so few quotes, brackets and parameters that the digest looks at all of them.
+/// Whether a value has few enough quotes, brackets and parameters that the digest examines all of
+/// them.
 [[nodiscard]] inline bool has_few_marks(std::string_view value) {
     constexpr std::ptrdiff_t kFewMarks = 24;
     constexpr std::string_view kMarks = "\"<>;\\";
@@ -52,7 +52,7 @@ namespace viaduct::test {
            kFewMarks;
 }
 
-/// Of a request before, or inside, the only dialog of its call.
+/// Returns the digest of a request outside, or inside, the only dialog of its call.
 [[nodiscard]] inline SipDigest
 request_digest(Method method, std::string_view call_id, bool inside = false) {
     SipDigest digest;
@@ -67,7 +67,7 @@ request_digest(Method method, std::string_view call_id, bool inside = false) {
     return digest;
 }
 
-/// Read with what may be left for later left, and then asked for all of it.
+/// Reads with Want::Later, then fetches everything that was left for later.
 [[nodiscard]] inline SipDigest read_late(std::span<const std::byte> payload, ReadRules rules) {
     rules.want = rules.want | Want::Later;
     SipDigest digest = read_digest(payload, rules);
@@ -107,7 +107,7 @@ request_digest(Method method, std::string_view call_id, bool inside = false) {
     return kNames.at(static_cast<std::size_t>(method));
 }
 
-/// By the keys of the corpus; an empty value means absent.
+/// Returns the fields by the keys of the corpus; an empty value means absent.
 [[nodiscard]] inline std::map<std::string, std::string> described(const SipDigest& digest) {
     std::string cseq;
     if (digest.cseq)
@@ -124,7 +124,7 @@ request_digest(Method method, std::string_view call_id, bool inside = false) {
             {"branch", std::string(digest.top_via_branch)}};
 }
 
-/// As the text of a C++ string literal.
+/// Returns the text of a C++ string literal.
 [[nodiscard]] inline std::string escaped(std::string_view text) {
     std::string all;
     for (const char c : text) {
@@ -137,7 +137,7 @@ request_digest(Method method, std::string_view call_id, bool inside = false) {
         } else if (c >= ' ' && c <= '~') {
             all += c;
         } else {
-            std::array<char, 5> octal{}; // a hexadecimal escape would swallow digits behind it
+            std::array<char, 5> octal{}; // a hexadecimal escape would include following digits
             std::snprintf(octal.data(), octal.size(), "\\%03o", static_cast<unsigned char>(c));
             all += octal.data();
         }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// fake_dataplane: stands in for the real data plane when control-plane tests are linked.
+// fake_dataplane: replaces the real data plane in control-plane tests.
 //
-// A test sets what the control plane will read (counters, ports, events, the clock) and looks at
-// what it did (frames injected, snapshots published). One per process; reset() between tests.
+// A test sets what the control plane will read (counters, ports, events, the clock) and checks what
+// it did (frames injected, snapshots published). One per process; reset() between tests.
 #pragma once
 
 #include "viaduct/dataplane.hpp"
@@ -39,11 +39,11 @@ struct FakeDataplane {
     unsigned reclaims = 0;
     bool running = false;
 
-    /// As new, with `worker_total` workers on the CPUs 1, 2, ... and no port.
+    /// Restores the initial state, with `worker_total` workers on the CPUs 1, 2, ... and no port.
     void reset(std::size_t worker_total = 2);
 };
 
-/// The one behind the functions of viaduct/dataplane.hpp.
+/// Returns the instance used by the functions of viaduct/dataplane.hpp.
 [[nodiscard]] FakeDataplane& fake_dataplane();
 
 } // namespace viaduct::test

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// flood: UDP datagrams at a steady rate, for the smoke tests.
+// flood: sends UDP datagrams at a steady rate, for the smoke tests.
 //
 //   flood IP PORT COUNT RATE [FILE]
 //
-// Out:  COUNT datagrams of one byte, or of what is in FILE, RATE a second, a share every
-// millisecond; "COUNT\n" when all
-//       are sent. ICMP errors that come back do not stop it.
+// Out:   COUNT datagrams of one byte, or of the content of FILE, RATE per second, in a share every
+//        millisecond; then "COUNT\n". ICMP errors do not stop it.
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>

@@ -3,8 +3,8 @@
 // frame_builder: Ethernet frames for tests:
 // `frame().ipv4("192.0.2.1", vip).udp(5060, 5060).sip(invite().call_id("a@b")).build()`.
 //
-// Without further words a frame is right in every length and checksum. Checksums are computed in
-// full here, by the plain definition (RFC 1071), so they judge the incremental ones.
+// By default a frame is correct in every length and checksum. Checksums are computed in full here,
+// by the plain definition (RFC 1071), so that they verify the incremental ones.
 #pragma once
 
 #include "message_builder.hpp"
@@ -26,8 +26,8 @@ namespace viaduct::test {
 
 using Bytes = std::vector<std::byte>;
 
-inline constexpr std::string_view kClientMac = "02:00:00:00:00:c1"; ///< who sends, unless said
-inline constexpr std::string_view kPort0Mac = "02:00:00:00:00:01";  ///< to whom, unless said
+inline constexpr std::string_view kClientMac = "02:00:00:00:00:c1"; ///< default source
+inline constexpr std::string_view kPort0Mac = "02:00:00:00:00:01";  ///< default destination
 
 [[nodiscard]] inline Bytes bytes_of(std::string_view text) {
     const auto bytes = std::as_bytes(std::span(text));
@@ -65,7 +65,7 @@ template <typename Header>
     return static_cast<std::uint16_t>(sum);
 }
 
-/// What a receiver of an untagged frame finds: 0xffff when the checksum is right.
+/// Return the sum that a receiver of an untagged frame computes: 0xffff when the checksum is right.
 [[nodiscard]] inline std::uint16_t received_ip_sum(std::span<const std::byte> frame) {
     const auto header_bytes = std::to_integer<std::size_t>(frame[14] & std::byte{0x0f}) * 4;
     return internet_sum(frame.subspan(14, header_bytes));
@@ -85,7 +85,7 @@ public:
         ether_.destination = mac(destination);
         return *this;
     }
-    /// One more VLAN tag; the first call makes the outermost.
+    /// Adds a VLAN tag; the first call makes the outermost one.
     FrameBuilder& vlan(std::uint16_t id, std::uint16_t ether_type = kEtherTypeVlan) {
         tags_.push_back({ether_type, id});
         return *this;
@@ -98,7 +98,7 @@ public:
         destination_ = ip(destination);
         return *this;
     }
-    /// A multiple of four bytes.
+    /// The size must be a multiple of four bytes.
     FrameBuilder& ip_options(Bytes options) { return ip_options_ = std::move(options), *this; }
     FrameBuilder& ttl(std::uint8_t value) { return ttl_ = value, *this; }
     FrameBuilder& protocol(std::uint8_t value) { return protocol_ = value, *this; }
@@ -107,11 +107,11 @@ public:
         flags_fragment_ = static_cast<std::uint16_t>(offset_units | (more ? 0x2000 : 0));
         return *this;
     }
-    /// Header fields that lie. The IP checksum is right for what the header then says.
+    /// Set wrong header fields. The IP checksum is right for the resulting header.
     FrameBuilder& version_ihl(std::uint8_t value) { return version_ihl_ = value, *this; }
     FrameBuilder& total_length(std::uint16_t value) { return total_length_ = value, *this; }
     FrameBuilder& udp_length(std::uint16_t value) { return udp_length_ = value, *this; }
-    /// Added to a right checksum: makes it wrong by that much (one's complement).
+    /// Make a checksum wrong by `by` (one's complement).
     FrameBuilder& wrong_ip_checksum(std::uint16_t by) { return ip_error_ = by, *this; }
     FrameBuilder& wrong_udp_checksum(std::uint16_t by) { return udp_error_ = by, *this; }
     FrameBuilder& no_udp_checksum() { return udp_checksum_ = 0, *this; }
@@ -125,10 +125,10 @@ public:
     FrameBuilder& sip(const MessageBuilder& message) { return payload(message.text()); }
     FrameBuilder& payload(std::string_view text) { return payload_ = bytes_of(text), *this; }
     FrameBuilder& payload(Bytes bytes) { return payload_ = std::move(bytes), *this; }
-    /// Bytes behind the IP packet, as an Ethernet pads short frames.
+    /// Adds bytes after the IP packet, as Ethernet pads short frames.
     FrameBuilder& trailer(std::size_t bytes) { return trailer_ = bytes, *this; }
 
-    /// Only the first bytes of the frame.
+    /// Keeps only the first bytes of the frame.
     FrameBuilder& cut(std::size_t bytes) { return cut_ = bytes, *this; }
 
     [[nodiscard]] Bytes build() const {
@@ -187,7 +187,7 @@ private:
         Ipv4Header header{};
         header.version_ihl =
             version_ihl_.value_or(static_cast<std::uint8_t>(0x40 | (header_bytes / 4)));
-        header.tos = 0x68; // AF31, as SIP often is marked
+        header.tos = 0x68; // AF31, often used for SIP
         header.total_length =
             Be16(total_length_.value_or(static_cast<std::uint16_t>(header_bytes + content.size())));
         header.identification = Be16(0x1c46);
@@ -230,7 +230,7 @@ private:
     std::optional<std::size_t> cut_;
 };
 
-/// A frame from the client's MAC to port 0.
+/// Returns a frame from the client's MAC to port 0.
 [[nodiscard]] inline FrameBuilder frame() {
     return {};
 }

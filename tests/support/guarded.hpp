@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// guarded: bytes with unreadable pages on both sides, so that one byte too far is a crash.
+// guarded: bytes between unreadable pages, so that an access one byte too far crashes.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@
 
 namespace viaduct::test {
 
-/// A stretch of memory between two PROT_NONE pages. One place for many inputs, one at a time: each
-/// call invalidates what the last one gave.
+/// Memory between two PROT_NONE pages, for one input at a time: each call invalidates the last
+/// result.
 class Guarded {
 public:
     explicit Guarded(std::size_t capacity) {
@@ -32,11 +32,11 @@ public:
     Guarded& operator=(const Guarded&) = delete;
     ~Guarded() { ::munmap(first_ - page_, mapped_); }
 
-    /// A copy whose last byte is the last readable one.
+    /// Returns a copy whose last byte is the last readable one.
     [[nodiscard]] std::span<std::byte> at_end(std::span<const std::byte> bytes) {
         return place(bytes, size_ - bytes.size());
     }
-    /// A copy whose first byte is the first readable one.
+    /// Returns a copy whose first byte is the first readable one.
     [[nodiscard]] std::span<std::byte> at_start(std::span<const std::byte> bytes) {
         return place(bytes, 0);
     }
@@ -54,7 +54,7 @@ private:
     std::size_t page_ = 0;
 };
 
-/// A copy flush against the unreadable page behind it; valid until the next call.
+/// Return a copy that ends at an unreadable page; valid until the next call.
 [[nodiscard]] inline std::span<std::byte> guarded(std::span<const std::byte> bytes) {
     static Guarded place(512 * 1024);
     return place.at_end(bytes);
@@ -63,7 +63,7 @@ private:
     return guarded(std::as_bytes(std::span(text)));
 }
 
-/// The same, with the unreadable page before it.
+/// Return a copy that starts after an unreadable page; valid until the next call.
 [[nodiscard]] inline std::span<std::byte> guarded_start(std::span<const std::byte> bytes) {
     static Guarded place(512 * 1024);
     return place.at_start(bytes);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// health_site: a HealthChecker with backends around it and a clock that moves only when told to.
+// health_site: a HealthChecker with backends and a clock that moves only on request.
 #pragma once
 
 #include "fake_dataplane.hpp"
@@ -24,7 +24,7 @@ inline const Ipv4Addr kOwn = *parse_ipv4("198.51.100.2");
 inline const Endpoint kVip{*parse_ipv4("198.51.100.10"), 5060};
 
 struct SentProbe {
-    std::string text; ///< the OPTIONS
+    std::string text; ///< the OPTIONS request
     MacAddr source_mac;
     MacAddr destination_mac;
     Endpoint source;
@@ -32,12 +32,12 @@ struct SentProbe {
     TimePoint at;
     std::uint16_t udp_checksum = 0;
 
-    /// What stands after `name` up to the next separator.
+    /// Returns the text after `name` up to the next separator.
     [[nodiscard]] std::string field(const std::string& name) const {
         const std::size_t first = text.find(name) + name.size();
         return text.substr(first, text.find_first_of(";\r", first) - first);
     }
-    /// The answer that the right server would give.
+    /// Returns the answer of the correct server.
     [[nodiscard]] Event answer(std::uint16_t status = 200) const {
         Event event;
         event.kind = EventKind::ProbeAnswer;
@@ -65,7 +65,7 @@ inline PoolConfig pool_of(std::size_t backends, ForwardMode mode = ForwardMode::
     return pool;
 }
 
-/// One port, one VIP, one pool, and a clock that moves only when told to.
+/// One port, one VIP, one pool, and a clock that moves only on request.
 struct Site {
     Config config;
     HostPaths next_hops;
@@ -100,7 +100,7 @@ struct Site {
         return mac;
     }
 
-    /// Moves the clock, ticks, and returns what was sent.
+    /// Advances the clock, ticks, and returns what was sent.
     std::vector<SentProbe> pass(Clock::duration time) {
         now += time;
         checker->tick(now);
@@ -110,13 +110,13 @@ struct Site {
         fake_dataplane().injected.clear();
         return sent;
     }
-    /// Ticks every millisecond until something is sent; nothing when `limit` passes first.
+    /// Ticks every millisecond until something is sent; returns nothing after `limit`.
     std::vector<SentProbe> next(Clock::duration limit = 2s) {
         for (const TimePoint end = now + limit; now < end;)
             if (std::vector<SentProbe> sent = pass(1ms); !sent.empty()) return sent;
         return {};
     }
-    /// Waits for the next probe and answers it as the right server would.
+    /// Waits for the next probe and answers it as the correct server would.
     SentProbe answer_next(std::uint16_t status = 200, Clock::duration after = 1ms) {
         const SentProbe probe = next().at(0);
         checker->on_answer(probe.answer(status), probe.at + after);

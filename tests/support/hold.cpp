@@ -4,7 +4,8 @@
 //
 //   hold TID
 //
-// Out:  "held\n" once it stands still; it goes on when we end, which is in a minute at the latest.
+// Out:   "held\n" once the thread has stopped. It goes on when this program ends, after a minute at
+//        most.
 #include <cstdio>
 #include <cstdlib>
 #include <sys/ptrace.h>

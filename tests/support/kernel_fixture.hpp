@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kernel_fixture: a configuration, and a HostNetwork's surroundings in a network namespace.
+// kernel_fixture: a configuration and a network namespace for tests of HostNetwork.
 #pragma once
 
 #include "host/host_network.hpp"
@@ -29,8 +29,8 @@ inline BackendConfig backend(const char* name, const char* address) {
     return result;
 }
 
-/// p0 with a gateway; a VIP on its link and one elsewhere; b1 to resolve, b2 with a MAC, and b3
-/// that only the gateway reaches.
+/// Port p0 with a gateway; a VIP on its link and one elsewhere; b1 to resolve, b2 with a MAC, and
+/// b3 reachable only through the gateway.
 inline Config one_port() {
     Config config;
     config.ports.resize(1);
@@ -52,7 +52,7 @@ inline TwinPort twin(const char* name, const char* interface = "") {
     return {name, interface, kPortMac, 1400};
 }
 
-/// All that a HostNetwork could leave behind.
+/// Returns everything that a HostNetwork could leave behind.
 inline std::string state() {
     return shell("ip rule; ip -4 -o addr | awk '{print $2, $4}'; ip -4 route show table all;"
                  "ip -4 neigh; ip -o link | awk '{print $2, $3}'; for i in lb0 lb1; do echo $i:"
@@ -73,7 +73,7 @@ protected:
         });
     }
 
-    /// Lets the loop run until it is so, at most 20 s.
+    /// Runs the loop until `wanted` is true, at most 20 s.
     [[nodiscard]] bool becomes(std::function<bool()> wanted) {
         condition = std::move(wanted);
         deadline = Clock::now() + std::chrono::seconds(20);
@@ -81,7 +81,7 @@ protected:
         return std::exchange(condition, nullptr)();
     }
 
-    /// The text of the Error that a start gives; empty when it starts.
+    /// Returns the text of the Error that a start throws; empty when it succeeds.
     std::string start_error(const Config& config, const std::vector<TwinPort>& ports) {
         try {
             const HostNetwork kernel(config, backends_in_order(config), ports, loop);

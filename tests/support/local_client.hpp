@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// local_client: a control socket of its own, served by a real loop on the test's own thread, and
-// clients of it that never block.
+// local_client: a control socket served by a real loop on the test's thread, and clients that never
+// block.
 #pragma once
 
 #include "control_desk.hpp"
@@ -23,7 +23,7 @@
 
 namespace viaduct::test {
 
-/// A folder of its own under /tmp, gone with its files at the end.
+/// A folder under /tmp, removed with its socket at the end.
 class TemporaryFolder {
 public:
     TemporaryFolder() {
@@ -46,7 +46,7 @@ private:
     std::string path_;
 };
 
-/// -1 when it cannot connect.
+/// Returns -1 when it cannot connect.
 inline int connect_to(const std::string& path) {
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_un address{};
@@ -69,7 +69,8 @@ public:
     LocalClient(const LocalClient&) = delete;
     LocalClient& operator=(const LocalClient&) = delete;
 
-    /// How many bytes the kernel took; fewer than given when it is full or the server closed.
+    /// Returns the number of bytes that the kernel took; fewer than given when its buffer is full
+    /// or the server has closed.
     std::size_t send(std::string_view bytes) {
         const ssize_t took = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
         if (took < 0 && errno != EAGAIN) broken_ = true;
@@ -77,7 +78,7 @@ public:
     }
     void end() { shutdown(fd_, SHUT_WR); }
 
-    /// All that came so far.
+    /// Returns everything received so far.
     const std::string& heard() {
         char buffer[4096];
         ssize_t got = 1;
@@ -90,7 +91,7 @@ public:
         static_cast<void>(heard());
         return closed_;
     }
-    [[nodiscard]] bool broken() const { return broken_; } ///< a send failed for good
+    [[nodiscard]] bool broken() const { return broken_; } ///< a send failed permanently
 
 private:
     int fd_;
@@ -99,7 +100,7 @@ private:
     bool broken_ = false;
 };
 
-/// A desk whose control socket is open.
+/// A ControlDesk with an open control socket.
 struct ServedDesk {
     TemporaryFolder folder;
     ControlDesk desk;
@@ -115,7 +116,7 @@ struct ServedDesk {
         });
     }
 
-    /// Runs the loop until `done`, at most 20 s. False: it never was.
+    /// Runs the loop until `done`, at most 20 s. False: it timed out.
     [[nodiscard]] bool run_until(std::function<bool()> done) {
         until_ = std::move(done);
         deadline_ = Clock::now() + std::chrono::seconds(20);

@@ -2,8 +2,8 @@
 //
 // message_builder: SIP messages for tests: `invite().call_id("a@b").text()`.
 //
-// Starts from a valid message with the six header fields every request has (RFC 3261 §8.1.1) and
-// changes one thing at a time. Lines are kept as written: nothing is checked or repaired.
+// Starts with a valid message that has the six mandatory header fields of a request (RFC 3261
+// §8.1.1), and changes one thing at a time. Lines stay as written: nothing is checked or repaired.
 #pragma once
 
 #include <string>
@@ -35,11 +35,11 @@ public:
     }
     MessageBuilder& via(std::string_view value) { return set("Via", value); }
 
-    /// Gives the header field of this name, as spelled here, another value.
+    /// Sets the value of the header field with this name, as spelled here.
     MessageBuilder& set(const std::string& name, std::string_view value) {
         return replace(name, name + ": " + std::string(value));
     }
-    /// Puts a whole line, spelled as the test wants it, in the place of a header field.
+    /// Replaces a header field by a whole line, as spelled by the test.
     MessageBuilder& replace(const std::string& name, std::string line) {
         for (auto& header : headers_)
             if (header.first == name) return header.second = std::move(line), *this;
@@ -50,7 +50,7 @@ public:
         std::erase_if(headers_, [&](const auto& header) { return header.first == name; });
         return *this;
     }
-    /// A whole line after, or before, all others.
+    /// Add a whole line after, or before, all others.
     MessageBuilder& line(std::string text) {
         headers_.emplace_back(std::string(), std::move(text));
         return *this;
@@ -61,7 +61,7 @@ public:
     }
     MessageBuilder& body(std::string_view text) { return body_ = text, *this; }
     MessageBuilder& line_end(std::string_view text) { return line_end_ = text, *this; }
-    /// The message ends after its last header line: no empty line, no body.
+    /// Ends the message after its last header line: no empty line, no body.
     MessageBuilder& no_empty_line() { return empty_line_ = false, *this; }
 
     [[nodiscard]] std::string text() const {

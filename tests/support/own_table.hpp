@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// own_table: an empty table of calls with memory of its own.
+// own_table: an empty table of calls with its own memory.
 #pragma once
 
 #include "viaduct/steering/call_table.hpp"
@@ -12,7 +12,7 @@
 
 namespace viaduct::test {
 
-/// So many words that no slot's lines fill up in a test that does not want it.
+/// Enough words that no slot's lines fill up unintentionally in a test.
 inline constexpr std::size_t kManyWords = std::size_t{1} << 22;
 
 /// Copies share the memory.

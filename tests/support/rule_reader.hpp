@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// rule_reader: reads a message at every scan level this machine has, flush against an unreadable
-// page behind and before, and expects the same of each reading.
+// rule_reader: reads a message at every scan level of this machine, directly before and after an
+// unreadable page, and expects the same from each reading.
 #pragma once
 
 #include "digests.hpp"
@@ -29,7 +29,7 @@ inline void read_everywhere(std::string_view text,
     }
 }
 
-/// A request with this Call-ID and nothing against it.
+/// Expects a request with this Call-ID and without defects.
 inline void expect_call_id(const MessageBuilder& message,
                            std::string_view call_id,
                            const ReadRules& rules = {}) {
@@ -65,8 +65,8 @@ inline void expect_branch(std::string_view via, std::string_view branch) {
         EXPECT_EQ(digest.call_id, "a84b4c76e66710@192.0.2.1");
     });
 }
-/// The tag of a To of this value, and of a From of it, too: it is found whatever else is wanted,
-/// and its being there by those who want to know only that.
+/// Expects this tag in a To and in a From with this value. It is found whatever else is read, and
+/// Want::ToTag reports its presence.
 inline void expect_tag(std::string_view value, std::string_view tag) {
     const std::string text = invite().from(value).to(value).text();
     for (const Want want : {Want::Everything, Want::Tags, Want::ToTag})
@@ -86,7 +86,7 @@ inline void expect_kind(std::string_view text, PayloadKind kind) {
         EXPECT_EQ(digest.call_id, "");
     });
 }
-/// `call_id` among other lines, and nothing besides it that could be taken for one.
+/// Returns an INVITE with `line` first and without another Call-ID.
 [[nodiscard]] inline MessageBuilder with_line(const std::string& line) {
     return invite().without("Call-ID").line_before(line);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sanitized: whether a sanitizer that makes everything many times slower watches this build.
+// sanitized: whether this build has a sanitizer that makes everything many times slower.
 #pragma once
 
 namespace viaduct::test {
 
-// GCC says so by one macro, Clang 14 by another.
+// GCC defines macros for it; Clang 14 reports it through __has_feature.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool kIsSanitized = true;
 #elif defined(__has_feature)

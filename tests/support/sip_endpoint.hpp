@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sip_endpoint: what both ends of the strict phone share: addresses, messages, a socket that
-// repeats.
+// sip_endpoint: shared by both ends of the strict phone: addresses, messages, a socket with
+// retransmissions.
 //
-// In:   datagrams of the other end, or of whoever it must not hear.
-// Out:  Message; violations counted and printed to stderr.
-// Spec: RFC 3261 §8.2.6.2 (answers), §17.1 (timers; T1 = 500 ms). Long header names, no folding:
-// only
-//       what our own ends write.
+// In:    datagrams from the other end, or from stations that it must not hear.
+// Out:   Message; violations are counted and printed to stderr.
+// Spec:  RFC 3261 §8.2.6.2 (answers), §17.1 (timers; T1 = 500 ms). Only long header names and no
+//        folding, as our own ends write.
 #pragma once
 
 #include <algorithm>
@@ -52,7 +51,7 @@ inline std::string to_string(const Address& address) {
     return std::string(inet_ntoa(ip)) + ":" + std::to_string(ntohs(address.port));
 }
 
-/// "198.51.100.10:5060"; without a port 5060.
+/// Reads e.g. "198.51.100.10:5060"; the default port is 5060.
 inline std::optional<Address> parse_address(std::string_view text) {
     const auto colon = text.find(':');
     in_addr ip{};
@@ -63,7 +62,7 @@ inline std::optional<Address> parse_address(std::string_view text) {
     return Address{ip.s_addr, htons(static_cast<std::uint16_t>(port))};
 }
 
-/// The URI in `<...>`, or the whole value without parameters (RFC 3261 §20.10).
+/// Returns the URI in `<...>`, or the whole value without parameters (RFC 3261 §20.10).
 inline std::string uri_of(std::string_view value) {
     const auto open = value.find('<');
     if (open == value.npos) return std::string(value.substr(0, value.find(';')));
@@ -77,7 +76,7 @@ inline std::optional<Address> address_of_uri(std::string_view uri) {
     return parse_address(uri.substr(0, uri.find_first_of(";?")));
 }
 
-/// A parameter of a header value, e.g. tag of To; empty when there is none.
+/// Returns a parameter of a header value, e.g. tag of To; empty when it is missing.
 inline std::string parameter(std::string_view value, std::string_view name) {
     const auto at = value.find(";" + std::string(name) + "=", value.find('>') + 1);
     if (at == value.npos) return {};
@@ -86,7 +85,7 @@ inline std::string parameter(std::string_view value, std::string_view name) {
 }
 
 struct Message {
-    std::string method; ///< of a response: that of its CSeq
+    std::string method; ///< of a response: the method of its CSeq
     std::string uri;
     int status = 0; ///< 0: a request
     unsigned cseq = 0;
@@ -98,7 +97,7 @@ struct Message {
         return {};
     }
     std::string id() const { return get("Call-ID"); }
-    /// Where the sender of a request says that it is: sent-by of the top Via.
+    /// Returns the address that the sender of a request states: sent-by of the top Via.
     std::optional<Address> sent_by() const {
         const std::string via = get("Via");
         const auto blank = via.find(' ');
@@ -135,7 +134,7 @@ inline std::optional<Message> parse(std::string_view text) {
     return message;
 }
 
-/// A message that is sent again until something stops it (timers A, E and G of RFC 3261 §17).
+/// A message that is repeated until something stops it (timers A, E and G of RFC 3261 §17).
 struct Repeat {
     std::string text;
     Address to;
@@ -143,7 +142,7 @@ struct Repeat {
     milliseconds wait = kT1;
 };
 
-/// What both ends share: the socket, the clock, the list of wrongs.
+/// Shared by both ends: the socket, the clock, the count of violations.
 class Phone {
 public:
     explicit Phone(const Address& self) : self_(self), socket_(socket(AF_INET, SOCK_DGRAM, 0)) {
@@ -189,7 +188,7 @@ protected:
         repeat->next = now + repeat->wait;
     }
 
-    /// Waits at most 10 ms; then hands over all that has arrived.
+    /// Waits at most 10 ms; then passes on all messages that have arrived.
     template <typename Handler> void receive(Handler handle) {
         pollfd ready{socket_, POLLIN, 0};
         if (poll(&ready, 1, 10) <= 0) return;
@@ -219,7 +218,8 @@ protected:
     }
     std::string fresh(const char* prefix) { return prefix + seed_ + std::to_string(++fresh_); }
 
-    /// The answer to a request: its Via, From, To, Call-ID and CSeq (RFC 3261 §8.2.6.2).
+    /// Returns the answer to a request, with its Via, From, To, Call-ID and CSeq (RFC 3261
+    /// §8.2.6.2).
     static std::string answer(const Message& request,
                               const std::string& status_line,
                               const std::string& to,
@@ -229,7 +229,7 @@ protected:
                "\r\nCall-ID: " + request.id() + "\r\nCSeq: " + request.get("CSeq") + "\r\n" + more +
                "Content-Length: 0\r\n\r\n";
     }
-    /// A request from us; `via` is where its answer is to be sent.
+    /// Returns a request from us; its answer is to be sent to `via`.
     std::string request(const std::string& method,
                         const std::string& uri,
                         const Address& via,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// site: a pool that deals its calls out and remembers them, in a table of its own, and the messages
-// of those calls.
+// site: a pool that steers calls by a picker and remembers them in its own table, and the messages
+// of these calls.
 #pragma once
 
 #include "digests.hpp"
@@ -55,7 +55,7 @@ struct Site {
     std::shared_ptr<Picker> picker = std::make_shared<Picker>();
 };
 
-/// A call at another backend than its slot's.
+/// Starts a call at another backend than the owner of its slot; returns its Call-ID.
 inline std::string dealt_against_the_hash(Site& site) {
     std::string id;
     Steering begun;

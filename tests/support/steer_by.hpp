@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// steer_by: where a message would go, and a request with this Call-ID by the hash alone.
+// steer_by: where a message would go, and where an INVITE with a given Call-ID goes by hash.
 #pragma once
 
 #include "viaduct/steering/steer.hpp"

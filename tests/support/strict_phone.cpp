@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// strict_phone: a SIP client and server that forgive nothing, for the smoke tests.
+// strict_phone: a SIP client and server that report every violation, for the smoke tests.
 //
 //   strict_phone server --bind IP:PORT --contact IP:PORT --name b1 [--hangup callee] [--hold-ms M]
 //   strict_phone client --bind IP:PORT --vip IP:PORT --calls N --rate R [--hangup callee]
 //                       [--hold-ms M] [--contact IP:PORT]
 //
-// In:   UDP datagrams. A call: INVITE, 180, 200, ACK, a re-INVITE in the middle, BYE by --hangup.
-// Out:  one line of JSON; every violation on stderr; exit 0 when every call completed and nothing
-//       was violated. The server ends with SIGTERM, once its calls have ended but at most 5 s
-//       later; or after --deadline-s.
-// It sends where Contact and Record-Route say, takes messages only from where they must come from,
-// and a server reports (and answers 481 to) a message of a call that it did not begin.
-// Spec: RFC 3261 §12.2 (dialogs), §13.2.2.4 (ACK), §17.1 (timers; T1 = 500 ms), §18.2.2 (answers).
+// In:    UDP datagrams. A call: INVITE, 180, 200, ACK, a re-INVITE in the middle, BYE by --hangup.
+// Out:   one line of JSON; every violation on stderr; exit 0 when every call completed without a
+//        violation. The server ends after SIGTERM, when its calls have ended or 5 s later, or after
+//        --deadline-s.
+// It sends to the addresses in Contact and Record-Route, and accepts messages only from the right
+// sources. A server reports messages of a call that did not start there, and answers 481 to them.
+// Spec:  RFC 3261 §12.2 (dialogs), §13.2.2.4 (ACK), §17.1 (timers; T1 = 500 ms), §18.2.2 (answers).
 #include "sip_endpoint.hpp"
 
 #include <algorithm>
@@ -89,8 +89,8 @@ private:
         std::string local;         ///< our To, with tag
         std::string remote;        ///< the caller's From
         std::string contact;       ///< the caller's
-        std::string where;         ///< our Contact, and Record-Route in every second call
-        unsigned invite = 0;       ///< CSeq of the INVITE answered last
+        std::string where;         ///< our Contact; in every second call also Record-Route
+        unsigned invite = 0;       ///< CSeq of the last INVITE answered
         unsigned acknowledged = 0; ///< CSeq of the last ACK
         std::string invite_answer;
         std::optional<Repeat> repeat;
@@ -106,7 +106,7 @@ private:
         const std::string what =
             name_ + ": " + (message.status == 0 ? message.method : std::to_string(message.status)) +
             " of call " + message.id() + " from " + to_string(from);
-        // The client's address must survive the balancer, or our answers go astray.
+        // The balancer must keep the client's address, otherwise our answers are lost.
         if (message.status == 0 && message.sent_by() != from)
             violation(what + ": Via says otherwise");
         auto call = calls_.find(message.id());
@@ -136,7 +136,8 @@ private:
         call.remote = invite.get("From");
         call.contact = uri_of(invite.get("Contact"));
         const std::string us = to_string(contact_);
-        // Every second call looks like one through a proxy: only its Record-Route leads back here.
+        // Every second call looks as if it came through a proxy: only its Record-Route leads back
+        // here.
         call.where = calls_.size() % 2 == 0
                          ? "Contact: <sip:" + name_ + "@" + us + ">\r\n"
                          : "Record-Route: <sip:" + us + ";lr>\r\nContact: <sip:" + name_ +
@@ -155,7 +156,7 @@ private:
             call.repeat = send_repeatedly(call.invite_answer, from);
         } else if (request.method == "ACK") {
             call.acknowledged = std::max(call.acknowledged, request.cseq);
-            // A late one does not stop what is repeated now: a newer 200, or our BYE.
+            // A late ACK does not stop what is repeated now: a newer 200, or our BYE.
             if (request.cseq == call.invite && call.hang_up_at != Clock::time_point::max())
                 call.repeat.reset();
             if (hangs_up_ && !call.hang_up_at) call.hang_up_at = Clock::now() + hold_;
@@ -242,7 +243,7 @@ private:
     struct Call {
         std::string remote; ///< To, with the server's tag once it is known
         std::string target; ///< Request-URI in the dialog: Contact of the server
-        std::string route;  ///< "Route: ...\r\n", or nothing
+        std::string route;  ///< "Route: ...\r\n", or empty
         Address next_hop;
         std::string ack;
         unsigned cseq = 0; ///< of our last request: 1 INVITE, 2 re-INVITE, 3 BYE
@@ -272,7 +273,7 @@ private:
             call.next_hop);
     }
 
-    /// After the first 200 a re-INVITE, after the second the hang-up.
+    /// Sends a re-INVITE after the first 200, and the BYE after the second.
     void step(const std::string& id, Call& call) {
         call.next_step = Clock::time_point::max();
         if (call.cseq == 1) {
@@ -316,7 +317,8 @@ private:
         }
     }
 
-    /// A 200 to INVITE: the dialog's addresses, and the ACK (RFC 3261 §12.1.2, §13.2.2.4).
+    /// Handles a 200 to INVITE: stores the dialog's addresses and sends the ACK (RFC 3261 §12.1.2,
+    /// §13.2.2.4).
     void established(const Message& ok, Call& call, const std::string& what) {
         if (call.acknowledged == call.cseq) return send(call.ack, call.next_hop);
         call.acknowledged = call.cseq;
@@ -357,7 +359,7 @@ private:
     }
 
     Address vip_;
-    Address me_; ///< as others are to see us
+    Address me_; ///< our address as seen by others
     unsigned calls_wanted_;
     bool hangs_up_;
     std::chrono::microseconds gap_;

@@ -3,8 +3,8 @@
 // third_party: messages of other projects, which may be used but not kept in this repository.
 //
 // In:    an unpacked folder: $VIADUCT_CORPUS_DIR, $VIADUCT_CORPUS, or build/corpus. Each sub-folder
-//        has a table, tab-separated with a header line, that says which Call-ID a file holds.
-// Out:   payloads with the Call-ID they must give, or nothing when the folder is not there.
+//        has a tab-separated table with a header line that states the Call-ID of each file.
+// Out:   payloads with their expected Call-ID; nothing when the folder is missing.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,7 @@
 namespace viaduct::test {
 
 struct Sample {
-    std::string name; ///< the file, and the frame of a capture
+    std::string name; ///< the file, and the frame in a capture
     std::string payload;
     std::optional<std::string> call_id; ///< empty text: it has none; no value: not stated
 };
@@ -40,7 +40,7 @@ struct Sample {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// The rows of a table, each by the names of its columns.
+/// Returns the rows of a table, each by the names of its columns.
 [[nodiscard]] inline std::vector<std::map<std::string, std::string>>
 table_rows(const std::string& path) {
     const auto cells = [](const std::string& line) {
@@ -74,12 +74,12 @@ table_rows(const std::string& path) {
 enum class Held : std::uint8_t {
     Udp,      ///< one whole UDP datagram over IPv4
     Tcp,      ///< a segment
-    Fragment, ///< of one
-    Cut,      ///< one, of which the capture holds the beginning
+    Fragment, ///< part of a datagram or segment
+    Cut,      ///< truncated by the capture
     Other,
 };
 
-/// What a frame holds. VLAN and PPPoE headers (RFC 2516) before the IPv4 header are passed over.
+/// Returns the content of a frame. Skips VLAN and PPPoE headers (RFC 2516) before the IPv4 header.
 inline Held held_by(std::string_view frame, int link, std::string& payload) {
     const auto byte = [&](std::size_t at) { return static_cast<std::uint8_t>(frame[at]); };
     const auto word = [&](std::size_t at) {

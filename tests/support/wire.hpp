@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// wire: a network namespace of our own, a TAP made as the data plane makes it, and the stations on
-// the other side of it, which answer ARP.
+// wire: a new network namespace, a TAP made as the data plane makes it, and stations on its other
+// side that answer ARP.
 #pragma once
 
 #include "loop.hpp"
@@ -25,12 +25,12 @@
 
 namespace viaduct::test {
 
-/// Moves this process into a new, empty network namespace. False: not allowed here.
+/// Moves this process into a new, empty network namespace. False: not permitted here.
 [[nodiscard]] inline bool enter_new_network() {
     return geteuid() == 0 && unshare(CLONE_NEWNET) == 0 && access("/dev/net/tun", R_OK | W_OK) == 0;
 }
 
-/// Runs a shell command; its standard output, and its exit status in `status` when wanted.
+/// Runs a shell command. Returns its output, and its exit status in `status` if given.
 [[nodiscard]] inline std::string shell(const std::string& command, int* status = nullptr) {
     std::string output;
     FILE* pipe = popen((command + " 2>&1").c_str(), "r");
@@ -43,7 +43,7 @@ namespace viaduct::test {
     return output;
 }
 
-/// Runs a shell command that has to succeed.
+/// Runs a shell command that must succeed.
 inline void run(const std::string& command) {
     int status = 0;
     const std::string output = shell(command, &status);
@@ -85,12 +85,12 @@ public:
         loop.watch(fd_, EPOLLIN, [this](std::uint32_t) { answer(); });
     }
 
-    std::map<Ipv4Addr, MacAddr> stations; ///< who is there
+    std::map<Ipv4Addr, MacAddr> stations; ///< stations on the link
     std::map<Ipv4Addr, int> asked;        ///< ARP requests seen, by target
     std::map<Ipv4Addr, MacAddr> asked_at; ///< destination MAC of the last of them
     std::map<Ipv4Addr, int> announced;    ///< gratuitous ARP requests seen (RFC 5227 §3)
 
-    /// The station tells everybody its MAC (RFC 5227 §3).
+    /// Broadcasts the MAC of a station (RFC 5227 §3).
     void announce(Ipv4Addr address, MacAddr mac) {
         stations[address] = mac;
         const MacAddr everybody{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
@@ -130,7 +130,7 @@ private:
             const Ipv4Addr target{frame.target.host()};
             if (frame.sender == frame.target) {
                 ++announced[target];
-                continue; // nobody answers these
+                continue; // announcements get no answer
             }
             ++asked[target];
             asked_at[target] = frame.ether.destination;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// world: a small balancer's snapshot, next hops and ports for the stages' tests.
+// world: a small balancer's snapshot, next hops and ports for the tests of the stages.
 //
-// Port 0 (198.51.100.2/24): clients, gateway, and the dsr-l2 pool "proxies" behind VIP "sip".
-// Port 1 (203.0.113.2/24): the nat pool "inside" behind VIP "natted".
-// 192.0.2.0/24 lies behind the gateway; nothing else is reachable. A test changes what it needs.
+// Port 0 (198.51.100.2/24): clients, gateway, and the dsr-l2 pool "proxies" with VIP "sip".
+// Port 1 (203.0.113.2/24): the nat pool "inside" with VIP "natted".
+// 192.0.2.0/24 is reached through the gateway; no other network is reachable. A test changes what
+// it needs.
 #pragma once
 
 #include "frame_builder.hpp"
@@ -21,7 +22,7 @@
 
 namespace viaduct::test {
 
-inline constexpr std::string_view kClient = "192.0.2.7"; ///< behind the gateway
+inline constexpr std::string_view kClient = "192.0.2.7"; ///< reached through the gateway
 inline constexpr std::string_view kOwnAddress = "198.51.100.2";
 inline constexpr std::uint16_t kProbeUdpPort = 20'000;
 inline constexpr std::string_view kDsrVip = "198.51.100.10"; ///< UDP port 5060
@@ -30,7 +31,7 @@ inline constexpr std::uint16_t kNatUdpPort = 5070;           ///< of the nat bac
 
 inline constexpr std::string_view kPort1Mac = "02:00:00:00:00:02";
 inline constexpr std::string_view kGatewayMac = "02:00:00:00:00:fd";
-inline constexpr std::string_view kNeighbour = "198.51.100.99"; ///< a client on port 0's segment
+inline constexpr std::string_view kNeighbour = "198.51.100.99"; ///< a client on port 0's link
 inline constexpr std::string_view kNeighbourMac = "02:00:00:00:00:99";
 
 inline constexpr VipId kSipVip{0};
@@ -56,10 +57,10 @@ struct World {
         return {snapshot, next_hops, ports, calls, CallTime(1)};
     }
 
-    /// A table in which calls can be remembered.
+    /// Adds a table in which calls can be remembered.
     void give_call_table() { calls = own_calls.emplace().table; }
 
-    /// Deals the pool's slots out to these backends in turn.
+    /// Assigns the pool's slots to these backends in turn.
     void deal_slots(PoolId pool, const std::vector<BackendId>& backends) {
         auto table = std::make_shared<SlotTable>();
         for (std::size_t slot = 0; slot < kSlots; ++slot)
