@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# check: the rules of the house that a machine can keep. One line a rule; exit 1 when one is broken.
+# check: the project's rules that a machine can check. One line per rule; exit 1 when one is broken.
 #
 #   scripts/check.sh [--fast | --bench]
 #
-# --fast: format, commits, sizes, layers and the hot path only, on what build/ holds: seconds, for before a commit.
-# Without it also closed sets, Clang, the build without DPDK under AddressSanitizer and UBSan, the reference and
-# clang-tidy. Wants build/ to be made (meson setup build && ninja -C build).
+# --fast: format, licence, commits, sizes, layers and the hot path only, with what is in build/. Takes seconds; run it
+# before a commit. Without it also closed sets, Clang, the build without DPDK under AddressSanitizer and UBSan,
+# ThreadSanitizer, the reference and clang-tidy. Needs build/ (meson setup build && ninja -C build).
 #
-# --bench, by itself: whether reading and stages are as fast as bench/baseline.json says. Builds and runs
-# the micro benchmarks and compares ratios to other parsers, not times; what is over 10 % worse twice
-# fails. A baseline of another CPU is skipped. Takes two to four minutes; the machine should be idle.
+# --bench runs alone: whether reading and stages are as fast as in bench/baseline.json. It builds and runs the micro
+# benchmarks and compares ratios to other parsers, not times. A value more than 10 % worse in two runs fails. A baseline
+# of another CPU is skipped. Takes two to four minutes; the machine should be idle.
 set -u
 export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.." || exit 1
@@ -58,10 +58,10 @@ licence() {
     return $wrong
 }
 
-# nothing PATTERN FILE...: no line of the files matches.
+# nothing PATTERN FILE...: whether no line of the files matches.
 nothing() { ! grep -nE "$1" "${@:2}"; }
 
-# Every commit of the change that is being made: what is older may be otherwise.
+# Only commits since then are checked; older ones may differ.
 COMMITS_SINCE='2026-11-30 21:00 +0000'
 commits() {
     local commit subject wrong=0
@@ -74,8 +74,8 @@ commits() {
     return $wrong
 }
 
-# Which folders of its plane each folder may include, from the lowest to the highest; the files of the plane's own
-# folder ('.'), but for the top ones, are below all.
+# The folders of its plane that each folder may include, from lowest to highest. The files directly in the plane's
+# folder ('.') are below all, except the top ones.
 read -r -d '' FOLDERS <<'END'
 dataplane/sip           .
 dataplane/wire          . sip
@@ -91,7 +91,7 @@ controlplane/publish    . config host model health calls
 controlplane/state      . config model publish
 controlplane/cli        . config host model health calls publish
 END
-# strangers PATTERN FILE...: includes of folders of the plane that do not match.
+# strangers PATTERN FILE...: prints includes of the plane's folders that do not match.
 strangers() { grep -nE '#include "[a-z_]+/' "${@:2}" | grep -vE "#include \"($1)/"; }
 folders() {
     local folder may wrong=0 listed=" "
@@ -107,7 +107,7 @@ folders() {
     return $wrong
 }
 
-# Who may include whom; private folders are kept apart by the build itself.
+# Which files may include what; the build itself hides private folders.
 layers() {
     local shell='bench/table_bench\.cpp|dataplane/shell/.*\.[ch]pp|bench/generator.*\.[ch]pp'
     nothing '#include "\.\./' $(sources '*.cpp' '*.hpp') &&
@@ -119,16 +119,16 @@ layers() {
         nothing '^ *virtual |std::function' $(sources 'dataplane/*.hpp' 'dataplane/*.cpp' | grep -v replay)
 }
 
-# build DIRECTORY [MESON-OPTION...] with the compiler in CXX
+# build DIRECTORY [MESON-OPTION...]: builds with the compiler in CXX.
 build() {
     [[ -f $1/build.ninja ]] || meson setup "$@" || return 1
     ninja -C "$1"
 }
 
-# Libraries and programs: clang-tidy has Clang's eyes on the rest.
+# Libraries and programs only: clang-tidy covers the rest.
 clang_build() { CXX=clang++-14 build build-clang -Dtests=false -Dbench=disabled; }
 
-# By Clang, which takes half of GCC's time for it, and so reads the tests, too.
+# Uses Clang, which needs half of GCC's time here, and so compiles the tests as well.
 sanitized_tests() {
     local -x CXX=clang++-14
     export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
@@ -137,7 +137,7 @@ sanitized_tests() {
         meson test -C build-sanitize --print-errorlogs --timeout-multiplier 4
 }
 
-# What workers write together.
+# Data that several workers write.
 no_races() {
     ${CXX:-c++} -std=c++20 -O1 -g -fsanitize=thread -Iinclude -Idataplane -Icontrolplane -Itests/support \
         tests/dataplane/steering/{call_table,rate_limit}_test.cpp tests/controlplane/calls/slot_marks_test.cpp \
@@ -151,18 +151,18 @@ reference() {
         { echo 'docs/reference.md is stale: build/viaductd --reference > docs/reference.md'; return 1; }
 }
 
-# Rules over no file at all would hold.
+# Without files every rule would pass.
 [[ -n $(sources '*.cpp') && -n $(sources '*.hpp') ]] ||
     { echo "check: git lists no sources in $(pwd -P): it must be installed, and the tree be a clone of yours" >&2; exit 1; }
 
 tidy() {
-    mkdir -p build/tidy # without GCC's own options, which Clang takes for mistakes
+    mkdir -p build/tidy # without GCC's own options, which Clang rejects
     sed 's/ -mmemset-strategy=[^ "]*//' build/compile_commands.json >build/tidy/compile_commands.json || return 1
     sources 'dataplane/*.cpp' 'controlplane/*.cpp' | grep -v no_dataplane |
         xargs -P "$(nproc)" -n 1 clang-tidy-14 -p build/tidy --quiet --extra-arg=-Wno-unknown-warning-option
 }
 
-# measure FOLDER: what the guard compares.
+# measure FOLDER: writes the values that guard compares.
 measure() {
     local name
     mkdir -p "$1"
@@ -173,7 +173,7 @@ measure() {
     done
 }
 
-# guard: exit 1 when something is slower, 2 when it cannot be told.
+# guard: returns 1 when something is slower, 2 when it cannot be measured.
 guard() {
     local status folder=build/bench/guard-runs
     ninja -C build bench/message_bench bench/pipeline_bench >"$log" 2>&1 || { tail -n 40 "$log"; return 2; }

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# check_closed_sets: whether both compilers refuse one enumerator more in every enum that something is indexed or
-# decided by. It tries: in a copy of the sources each enum gets one, and the source that must not compile then is compiled.
+# check_closed_sets: whether both compilers reject an additional enumerator in every enum that indexes a table or
+# selects a branch. In a copy of the sources it adds one to each enum and compiles the source that must fail then.
 #
 #   scripts/check_closed_sets.sh
 #
-# One line an enum that a compiler takes; exit 1 when there is one, or when a source does not compile as it is.
+# One line per enum that a compiler accepts; exit 1 when there is one, or when an unchanged source does not compile.
 set -u
 export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.." || exit 1
 
-# enum, where it is, a source that must refuse one more
+# enum, its file, a source that must reject one more
 read -r -d '' SETS <<'END'
 Admin          controlplane/model/pool.hpp              controlplane/model/pool.cpp
 BackendLife    include/viaduct/snapshot.hpp             dataplane/steering/decision.cpp
@@ -48,14 +48,14 @@ compiles() {
         -Iinclude -Idataplane -Icontrolplane "$3" >log 2>&1)
 }
 
-# wrong COMPILER COPY: tries all of them, says what is wrong.
+# wrong COMPILER COPY: tries all of them and prints what is wrong.
 wrong() {
     local enum header source copy=$2
     for source in $(awk '{ print $3 }' <<<"$SETS" | sort -u); do
         compiles "$1" "$copy" "$source" || { echo "$source does not compile as it is ($1):"; head -n 5 "$copy/log"; return; }
     done
     while read -r enum header source; do
-        # The last enumerator, perhaps a value, perhaps a comma and a comment, the brace.
+        # Matches the last enumerator, an optional value, an optional comma and comment, and the brace.
         perl -0pi -e "s/(enum class $enum : [^{]*\{(?:[^{}]|\{[^{}]*\})*?)(,?)((?:\s|\/\/[^\n]*)*)\};/\$1, Unheard\$3};/" \
             "$copy/$header"
         if cmp -s "$header" "$copy/$header"; then

@@ -3,19 +3,18 @@
 #
 # check_hotpath: the packet path neither allocates, throws, locks, logs nor calls the kernel.
 #
-# In:   a build folder of a release build without LTO (and without sanitizers or _GLIBCXX_ASSERTIONS).
-# Out:  one line of what was checked, exit 0; or every offender with the object that has it, exit 1.
-# How:  what dataplane/libviaduct-core.a needs from outside must be on a short list of harmless
-#       functions; and on x86 no instruction in it enters the kernel, and none is locked but in the
-#       two files that workers share memory in.
+# In:    a build folder of a release build without LTO (and without sanitizers or _GLIBCXX_ASSERTIONS).
+# Out:   one line about what was checked, exit 0; or every offender with its object, exit 1.
+# How:   External symbols of dataplane/libviaduct-core.a must be on a short list of harmless functions. On x86 no
+#        instruction in it may enter the kernel, and none may be locked except in the two files whose memory workers
+#        share.
 set -euo pipefail
 
-# Everything the core may call that it does not define itself: memory functions, and what libgcc has
-# for counting bits and for asking the CPU, once at start, what it can do.
+# Functions that the core may call without defining them: memory functions, and those of libgcc that count bits and,
+# once at start, detect CPU features.
 allowed='^(__popcountdi2|__cpu_model|__cpu_indicator_init|memcpy|memmove|memset|memcmp|bcmp|memchr|strlen|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_)(@.*)?$'
 
-# Lock-free, each said to be in its file: a compare-and-swap or an addition a call, none a packet of
-# a settled pool.
+# Lock-free, as each file explains: one compare-and-swap or addition per call, none per packet of a settled pool.
 may_lock='^steering_(call_table|picker)\\.cpp\\.o$'
 
 usage() {
@@ -23,8 +22,8 @@ usage() {
     exit 1
 }
 
-# Prints "OBJECT: SYMBOL" for each symbol that the archive neither defines nor may need; and each
-# vtable, because what is called through it cannot be seen here.
+# Prints "OBJECT: SYMBOL" for each symbol that the archive neither defines nor may need, and for each vtable, because
+# calls through it cannot be checked here.
 offending_symbols() {
     nm --print-file-name --demangle --no-sort "$1" | awk -v allowed="$allowed" '
         match($0, /:[0-9a-f ]+ [A-Za-z] /) {
@@ -53,7 +52,7 @@ offending_instructions() {
             sub(/^[^\t]*\t/, ""); print object ": " $0 " in " function_name }'
 }
 
-# check ARCHIVE: as the head says.
+# check ARCHIVE: does what the head of this file says.
 check() {
     local archive=$1 symbols instructions
     if [[ ! -f $archive ]]; then
@@ -71,7 +70,7 @@ check() {
         "memory functions"
 }
 
-# The check must see an innocent std::string, a lock and a lost function, and pass clean code.
+# The check must find an innocent std::string, a lock and a missing function, and accept clean code.
 self_test() {
     local folder
     folder=$(mktemp -d)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# check_sizes: files have at most 400 lines and functions at most 60. One line for each that has more and is not
-# listed below, and for each that is listed and no longer needs to be; exit 1 when there is one.
+# check_sizes: files have at most 400 lines and functions at most 60. Prints one line for each that has more and is not
+# listed below, and for each that is listed but need not be; exit 1 when there is one.
 #
 #   scripts/check_sizes.sh
 #
@@ -53,7 +53,7 @@ END
 
 sources() { git ls-files -co --exclude-standard -- "$@"; }
 
-# "PATH LINES MAXIMUM" for each file that is too long, "PATH:FUNCTION LINES MAXIMUM LINE" for each function.
+# Prints "PATH LINES MAXIMUM" for each file that is too long, "PATH:FUNCTION LINES MAXIMUM LINE" for each function.
 too_long() {
     sources '*.cpp' '*.hpp' '*.sh' '*meson.build' 'scripts/*' | sort -u | xargs wc -l |
         awk -v max=$MAX_FILE '$2 != "total" && $1 > max { print $2, $1, max }'

@@ -1,25 +1,25 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# lab: a network of namespaces in which viaductd meets real SIP.
+# lab: a network of namespaces in which viaductd handles real SIP.
 #
 #   scripts/lab.sh up dsr-l2|nat [ID]     make the lab ID (default: lab); it stays until `down`
 #   scripts/lab.sh down [ID]              remove it, however much of it was made
 #   scripts/lab.sh exec ID ROLE COMMAND...   run a command in cli, lb, be1, be2, be3 or net
 #
-# scripts/demo and the smoke tests source this file and use its functions. As root. Several labs can
-# stand side by side: all names carry the ID, and the host's own network is not touched.
+# scripts/demo and the smoke tests source this file and use its functions. Needs root. Several labs can exist at the
+# same time: all names contain the ID, and the host's own network is not touched.
 #
 #     ID-cli 198.51.100.100 --+                    +-- eth0 ID-be1..3: 198.51.100.21..23 (dsr-l2)
 #                             +-- bridge 0 (net) --+   eth1 ID-be1..3: 203.0.113.21..23  (nat)
 #     ID-lb  lb0 -------------+                              |
 #            lb1 ---------------------------- bridge 1 (net)-+
 #
-# lb0 and lb1 carry no address: the TAP twins of viaductd do (198.51.100.2, 203.0.113.2, the VIP).
-# In dsr-l2 the backends have the VIP on lo and keep silent about it in ARP. In nat their first leg
-# is down and their way to the client leads through 203.0.113.2.
+# lb0 and lb1 have no address: the TAP twins of viaductd have them (198.51.100.2, 203.0.113.2, the VIP). In dsr-l2 the
+# backends have the VIP on lo and do not answer ARP for it. In nat their eth0 is down and their route to the client is
+# through 203.0.113.2.
 
-export LC_ALL=C.UTF-8 # EPOCHREALTIME has a point in it then
+export LC_ALL=C.UTF-8 # EPOCHREALTIME has a decimal point then
 LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 VIADUCT_BUILD=${VIADUCT_BUILD:-$LAB_ROOT/build}
 LAB_SIPP=$LAB_ROOT/tests/support/sipp
@@ -27,12 +27,12 @@ LAB_SIPP=$LAB_ROOT/tests/support/sipp
 LAB_VIP=198.51.100.10
 LAB_CLIENT=198.51.100.100
 LAB_LB=198.51.100.2
-# Health of the lab's pool, in ms: fall x interval + timeout is what detection may take.
+# Health of the lab's pool, in ms: detection may take fall x interval + timeout.
 LAB_INTERVAL=500 LAB_TIMEOUT=300 LAB_FALL=2 LAB_RISE=2
-# A planned change is announced this long, in s: at least 64 times T1, which is short here because
-# nothing is lost between namespaces.
+# Time from announcement to switch, in s: at least 64 times T1, which is short here because nothing is lost between
+# namespaces.
 LAB_SETTLE=4 LAB_T1=50
-# The start of viaductd may take so many seconds.
+# Seconds that the start of viaductd may take.
 LAB_READY=15
 
 lab_die() {
@@ -40,7 +40,7 @@ lab_die() {
     exit 1
 }
 
-# lab_wait SECONDS COMMAND...: until the command succeeds; false when the time is up.
+# lab_wait SECONDS COMMAND...: waits until the command succeeds; false when the time is up.
 lab_wait() {
     local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
     shift
@@ -50,7 +50,7 @@ lab_wait() {
     done
 }
 
-# lab_use ID: which lab the functions below mean.
+# lab_use ID: selects the lab for the functions below.
 lab_use() {
     [[ $1 =~ ^[A-Za-z0-9_-]+$ ]] || lab_die "\"$1\" is no ID of a lab: letters, digits, - and _"
     LAB_ID=$1
@@ -60,7 +60,7 @@ lab_use() {
     return 0
 }
 
-# lab_namespaces: those of this lab that exist, and nobody else's.
+# lab_namespaces: prints the existing namespaces of this lab only.
 lab_namespaces() {
     local role
     for role in net lb lb2 cli be1 be2 be3; do
@@ -70,22 +70,22 @@ lab_namespaces() {
 
 lab_in() { ip netns exec "$LAB_ID-$1" "${@:2}"; } # ROLE COMMAND...: in that namespace
 
-# lab_spawn NAME ROLE COMMAND...: the same in the background; its pid goes to $LAB_DIR/NAME.pid.
+# lab_spawn NAME ROLE COMMAND...: as lab_in, but in the background; its pid goes to $LAB_DIR/NAME.pid.
 lab_spawn() {
     ip netns exec "$LAB_ID-$2" "${@:3}" &
     echo $! >"$LAB_DIR/$1.pid"
-    disown # bash need not tell that it was killed
+    disown # keeps bash from reporting that it was killed
 }
 
 lab_address() { # of backend N, where its SIP server listens
     if [[ $LAB_MODE == nat ]]; then echo "203.0.113.2$1"; else echo "$LAB_VIP"; fi
 }
 
-# lab_link ROLE INTERFACE BRIDGE MAC: a veth from the namespace to a bridge of ID-net.
+# lab_link ROLE INTERFACE BRIDGE MAC: adds a veth from the namespace to a bridge of ID-net.
 lab_link() {
     local far=$1-$2
     ip link add "$2" netns "$LAB_ID-$1" address "$4" type veth peer name "$far" netns "$LAB_ID-net"
-    # The receiver's worker sees frames as they are on the wire: no unfinished checksums.
+    # Makes the receiver's worker see frames as on the wire: no unfinished checksums.
     lab_in "$1" ethtool -K "$2" tx off >"$LAB_DIR/ethtool" 2>&1
     lab_in net ethtool -K "$far" tx off >"$LAB_DIR/ethtool" 2>&1
     ip -n "$LAB_ID-net" link set "$far" master "$3" up
@@ -117,7 +117,7 @@ lab_make_network() {
             ip -n "$LAB_ID-be$n" route add default via 203.0.113.2
         else
             ip -n "$LAB_ID-be$n" link set eth1 down
-            # The VIP must be answered for, and not announced: docs/operations.md.
+            # The backend must neither answer ARP for the VIP nor announce it: docs/operations.md.
             lab_in "be$n" sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
             ip -n "$LAB_ID-be$n" address add "198.51.100.2$n/24" dev eth0
             ip -n "$LAB_ID-be$n" address add "$LAB_VIP/32" dev lo
@@ -125,7 +125,7 @@ lab_make_network() {
     done
 }
 
-# lab_write_config: $LAB_DIR/viaduct.toml for the mode; tests may change it before the start.
+# lab_write_config: writes $LAB_DIR/viaduct.toml for the mode; tests may change it before the start.
 lab_write_config() {
     local n network=198.51.100
     {
@@ -189,8 +189,8 @@ EOF
     } >"$LAB_DIR/viaduct.toml"
 }
 
-# lab_up MODE [ID]: the network and the configuration; nothing runs in it yet. Without ID it has a
-# new one that begins with LAB_PREFIX, by which scripts/test finds what a killed test left behind.
+# lab_up MODE [ID]: makes the network and the configuration; nothing runs in it yet. The default is a new ID that starts
+# with LAB_PREFIX, by which scripts/test finds the leftovers of killed tests.
 lab_up() {
     ((EUID == 0)) || lab_die "network namespaces need root: run it with sudo"
     [[ $1 == dsr-l2 || $1 == nat ]] || lab_die "mode \"$1\" is not dsr-l2 or nat"
@@ -208,12 +208,12 @@ lab_up() {
     lab_write_config
 }
 
-# lab_down: everything that lab_up and the functions below made, also after half a lab_up.
+# lab_down: removes everything that lab_up and the functions below made, even after an incomplete lab_up.
 lab_down() {
     local name pids traps
     [[ -n ${LAB_ID:-} ]] || return 0
     traps=$(trap -p INT TERM HUP)
-    trap '' INT TERM HUP # half a removal helps nobody
+    trap '' INT TERM HUP # an incomplete removal must not happen
     lab_stop_viaductd 3 2>/dev/null
     for name in $(lab_namespaces); do
         pids=$(ip netns pids "$name")
@@ -225,7 +225,7 @@ lab_down() {
     eval "$traps"
 }
 
-# lab_trap: remove the lab however the script ends.
+# lab_trap: removes the lab whenever the script ends.
 lab_trap() {
     trap lab_down EXIT
     trap 'exit 130' INT
@@ -245,7 +245,7 @@ lab_pid() { # NAME: the pid in NAME.pid, unless something outside this lab has i
     [[ $(ip netns identify "$pid" 2>/dev/null) != "$LAB_ID"-@(net|lb|lb2|cli|be1|be2|be3) ]] || echo "$pid"
 }
 
-# lab_start_viaductd [ARGUMENT...]: until READY; sets LAB_READY_MS. False when it ended or took LAB_READY s.
+# lab_start_viaductd [ARGUMENT...]: waits for READY; sets LAB_READY_MS. False when it ended or took LAB_READY s.
 lab_start_viaductd() {
     local notify=$LAB_DIR/notify began
     rm -f "$notify.sock" "$notify"
@@ -263,7 +263,7 @@ lab_start_viaductd() {
 }
 lab_ready_or_gone() { grep -qs READY=1 "$LAB_DIR/notify" || lab_gone "$(<"$LAB_DIR/viaductd.pid")"; }
 
-# lab_stop_viaductd [SECONDS]: SIGTERM; sets LAB_STOP_MS. False when it had to be killed.
+# lab_stop_viaductd [SECONDS]: sends SIGTERM; sets LAB_STOP_MS. False when it had to be killed.
 lab_stop_viaductd() {
     local pid began=${EPOCHREALTIME/./}
     LAB_STOP_MS=""
@@ -288,7 +288,7 @@ lab_kill() { # NAME: kill -9 the process of NAME.pid and wait until it is gone
 lab_kill_viaductd() { lab_kill viaductd; }
 lab_kill_backend() { lab_kill "be$1"; }
 
-# lab_start_backend N [OPTIONS-ANSWER]: a SIPp server; its trace is $LAB_DIR/beN.RUN.trace.
+# lab_start_backend N [OPTIONS-ANSWER]: starts a SIPp server; its trace is $LAB_DIR/beN.RUN.trace.
 lab_start_backend() {
     local name=be$1 run=1 address
     address=$(lab_address "$1")
@@ -307,14 +307,14 @@ lab_start_backends() { local n; for n in 1 2 3; do lab_start_backend "$n"; done;
 
 lab_ctl() { "$VIADUCT_BUILD/viaductctl" --socket "$LAB_SOCKET" "$@"; }
 
-# lab_states: "b1 up enabled", one line a backend.
+# lab_states: prints e.g. "b1 up enabled", one line per backend.
 lab_states() {
     lab_ctl --json show backends | jq -r '.backends[] | "\(.backend) \(.health) \(.admin)"'
 }
 lab_backend_is() { [[ $(lab_states 2>/dev/null | awk -v b="b$1" '$1 == b { print $2 }') == "$2" ]]; }
 lab_wait_backend() { lab_wait "${3:-10}" lab_backend_is "$1" "$2"; } # N STATE [SECONDS]
 
-# lab_wait_settled: until every announced change has been made.
+# lab_wait_settled: waits until every announced change has been made.
 lab_wait_settled() { lab_wait $((3 * LAB_SETTLE + 10)) lab_is_settled; }
 lab_is_settled() { lab_ctl --json show pools | jq -e 'all(.pools[]; .announced | not)' >/dev/null 2>&1; }
 
@@ -325,8 +325,8 @@ lab_wait_backends_up() {
     done
 }
 
-# lab_call NAME CALLS RATE [SIPP-ARGUMENT...]: SIPp calls to the VIP; true when none failed.
-# Leaves $LAB_DIR/NAME.trace (every message) and NAME.done (the Call-IDs that ended well).
+# lab_call NAME CALLS RATE [SIPP-ARGUMENT...]: places SIPp calls to the VIP; true when none failed. Leaves
+# $LAB_DIR/NAME.trace (every message) and NAME.done (the Call-IDs of successful calls).
 lab_call() {
     local name=$1 calls=$2 rate=$3
     shift 3
@@ -338,17 +338,17 @@ lab_call() {
         -trace_err -error_file "$LAB_DIR/$name.errors" "$@" >/dev/null 2>"$LAB_DIR/$name.stderr"
 }
 
-# lab_placed NAME: how many calls of lab_call NAME have begun so far (SIPp numbers its calls).
+# lab_placed NAME: prints how many calls of lab_call NAME have started so far (SIPp numbers its calls).
 lab_placed() {
     [[ -f $LAB_DIR/$1.trace ]] || { echo 0; return; }
     awk -F'\t' '$4 == "S" && $5 + 0 > n { n = $5 + 0 } END { print n + 0 }' "$LAB_DIR/$1.trace"
 }
 lab_has_placed() { (($(lab_placed "$1") >= $2)); }
 
-# lab_audit NAME [KILLED-TRACE]: what became of the calls of lab_call NAME, into the array AUDIT:
+# lab_audit NAME [KILLED-TRACE]: stores the results of lab_call NAME in the array AUDIT:
 # placed, succeeded, failed; killed (calls with a message in KILLED-TRACE, e.g. be1.1), failed_killed;
-# split (other calls whose messages did not all reach one backend); be1, be2, be3 (calls begun there);
-# example (a Call-ID that failed or split, if there is one that has no excuse).
+# split (other calls whose messages did not all reach one backend); be1, be2, be3 (calls started there);
+# example (a Call-ID that failed or split without an excuse, if there is one).
 # A line of SIPp's short trace: date, time, seconds, S|R, Call-ID, CSeq, first line.
 lab_audit() {
     local key value
@@ -383,16 +383,16 @@ lab_audit() {
     )
 }
 
-# lab_story CALL-ID: every message of a call as all ends saw it, in order.
+# lab_story CALL-ID: prints every message of a call as seen by all ends, in order.
 lab_story() {
     grep -F "$1" "$LAB_DIR"/*.trace | sed "s|^$LAB_DIR/||" | sort -t$'\t' -k3,3n | cut -f1,2,4-
 }
 
-# lab_unseen: frames that lb0 (nat: and lb1) took and viaductd did not. What the driver dropped since
-# READY is the growth of this number. Asked until two answers agree in which no frame came between the
-# questions, so that nothing is on its way; false when there is no such moment in 30 s.
+# lab_unseen: prints how many frames lb0 (nat: and lb1) received and viaductd did not. Its growth since READY is what
+# the driver dropped. Asks until two results agree without a new frame in between, so that none is in flight; false when
+# this does not happen in 30 s.
 lab_unseen() {
-    # In one shell inside the namespace, because the moment between two probes is short.
+    # In one shell inside the namespace, because the time between two probes must be short.
     # shellcheck disable=SC2016
     lab_in lb bash -c '
         rx() { local file sum=0; for file in $3; do ((sum += $(<"$file"))); done; echo "$sum"; }
@@ -407,10 +407,10 @@ lab_unseen() {
         exit 1' _ "$VIADUCT_BUILD/viaductctl" "$LAB_SOCKET" \
         "$(printf '/sys/class/net/%s/statistics/rx_packets ' lb0 $([[ $LAB_MODE == nat ]] && echo lb1))"
 }
-# lab_conserved: received = sum of outcomes (nothing is held in this version).
+# lab_conserved: whether received = sum of outcomes (no frame is held in this version).
 lab_conserved() { lab_ctl --json show outcomes | jq -e '.received == ([.outcomes[]] | add)' >/dev/null; }
 
-# lab_detection_ms N KILLED-AT: from the kill (microseconds of EPOCHREALTIME) to the event `down`.
+# lab_detection_ms N KILLED-AT: prints the time from the kill (microseconds of EPOCHREALTIME) to the event `down`.
 lab_detection_ms() {
     lab_ctl --json show events | jq --arg backend "b$1" --argjson killed "$2" '
         [.events[] | select(.backend == $backend and .to == "down")
