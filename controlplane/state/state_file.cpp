@@ -200,7 +200,7 @@ Move parse_move(const Json& object, const Moment& moment) {
     move.has_moved = object.contains("moved_at");
     if (move.has_moved) move.moved_at = past(object.at("moved_at"), moment);
     move.endpoint = parse_endpoint(object);
-    move.owns_untracked = object.at("owns_untracked").get<bool>();
+    move.owns_untracked = object.at("has_unknown").get<bool>();
     return move;
 }
 
@@ -275,7 +275,7 @@ print_state(const KeptState& state, const SteeringSecret& secret, const Moment& 
                        {"since", to_wall(move.since, moment)},
                        {"address", to_string(move.endpoint.address)},
                        {"port", move.endpoint.udp_port},
-                       {"owns_untracked", move.owns_untracked}};
+                       {"has_unknown", move.owns_untracked}};
         if (move.has_moved) object["moved_at"] = to_wall(move.moved_at, moment);
         body["moves"].push_back(std::move(object));
     }

@@ -7,6 +7,8 @@
 
 #include <fstream>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <sys/stat.h>
 
 namespace viaduct::test {
@@ -104,6 +106,37 @@ TEST(StateFile, BringsBackGenerationsAnnouncementHealthAndWishes) {
     EXPECT_EQ(after.model.backend(after.id("b2")).health, Health::Up);
     EXPECT_TRUE(after.model.health_known(kProxies)) << "traffic flows at once";
     EXPECT_EQ(text_of(after, now), text) << "but for health none of it changed";
+}
+
+void collect_keys(const nlohmann::json& json, std::set<std::string>& keys) {
+    for (const auto& [key, value] : json.items()) {
+        if (json.is_object()) keys.insert(key);
+        if (value.is_structured()) collect_keys(value, keys);
+    }
+}
+
+TEST(StateFile, HasTheWordsOfItsFormatWhateverTheCodeCallsThings) {
+    const Life life = busy_life();
+    KeptState state = state_of(life.model, life.publisher, 42);
+    Move move{"sip", "proxies", "old", moment_at(seconds(1)).steady, {}};
+    move.has_moved = true;
+    state.moves.push_back(move);
+    state.pools[0].counts_since = moment_at(seconds(1)).steady;
+    const auto json = nlohmann::json::parse(print_state(state, kSecret, moment_at(seconds(70))));
+    std::set<std::string> keys;
+    collect_keys(json, keys);
+    EXPECT_EQ(keys,
+              (std::set<std::string>{"address",  "admin",       "announced",     "backends",
+                                     "body",     "candidates",  "checksum",      "counts_since",
+                                     "deadline", "generations", "has_unknown",   "health",
+                                     "id",       "ids",         "lineage",       "moved_at",
+                                     "moves",    "name",        "number",        "pool",
+                                     "pools",    "port",        "previous",      "reason",
+                                     "replaced", "secret",      "seen",          "since",
+                                     "table",    "takes_since", "viaduct_state", "vip"}))
+        << "an older or newer viaductd must read it: a change needs another format";
+    EXPECT_EQ(json.at("viaduct_state"), 1);
+    EXPECT_EQ(json.at("body").at("backends").at(0).at("admin"), "drain");
 }
 
 TEST(StateFile, HealthOfLongerAgoIsNoVerdict) {
