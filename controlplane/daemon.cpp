@@ -33,7 +33,7 @@ Daemon::Daemon(Config config)
       secret_(config_.secret ? *config_.secret : kept_secret(config_.state)),
       state_(read_state(config_.state, config_, secret_)), model_(model_of(config_, state_.kept)),
       publisher_(config_, secret_, probe_port_.number()) {
-    loop_.on_signals(kSignals, [this](int signal) { on_signal(signal); });
+    loop_.on_signals(signals(), [this](int signal) { on_signal(signal); });
     take_up(state_.kept, model_, publisher_, Clock::now());
     state_writer_.emplace(config_.state, secret_, state_.kept.lineage, model_, publisher_);
     calls_.emplace(config_, secret_, publisher_.call_unit(), state_.kept.lineage);

@@ -30,7 +30,7 @@ namespace viaduct {
 class Daemon {
 public:
     /// Signals for the daemon. Blocked (block_signals) before it is made, they wait for run().
-    static inline const std::vector<int> kSignals{SIGTERM, SIGINT, SIGHUP};
+    [[nodiscard]] static std::vector<int> signals() { return {SIGTERM, SIGINT, SIGHUP}; }
 
     /// Starts everything: when it returns, calls are forwarded. Throws Error with what is missing;
     /// everything that had started has stopped then.

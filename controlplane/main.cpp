@@ -57,7 +57,7 @@ int run_command(int argc, char** argv) {
     Config config = load_config(config_file);
     start_log(config.log_level);
     std::signal(SIGPIPE, SIG_IGN); // a log reader that exits must not end the balancer
-    block_signals(Daemon::kSignals);
+    block_signals(Daemon::signals());
     Daemon(std::move(config)).run();
     return 0;
 }
