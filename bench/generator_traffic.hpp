@@ -252,7 +252,7 @@ public:
     /// Whether so many are under way that frame `sequence` must wait. Not for ever: they may be
     /// lost.
     [[nodiscard]] bool must_wait(std::uint64_t sequence, std::uint64_t now) const {
-        return stamp_ && sequence - next_ > kWindow && now - last_rx_ < transaction_time_;
+        return stamp_ && sequence - next_ > kWindow && now - last_rx_ < patience_;
     }
 
     /// After the last frame was sent: until nothing has come for 100 ms, 1 s at most.
@@ -335,7 +335,7 @@ private:
     std::uint64_t next_; ///< the highest sequence number so far, and one
     std::uint64_t last_poll_;
     std::uint64_t last_rx_;
-    std::uint64_t transaction_time_ = ticks(0.1);
+    std::uint64_t patience_ = ticks(0.1);
     std::uint64_t noticed_ = ticks(20e-6); ///< a longer round was not all our own work
     std::uint64_t paused_ = 0;             ///< since last_rx_
     std::uint64_t longest_pause_ = 0;

@@ -324,6 +324,6 @@ def main(words):
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except (Broken, OSError) as problem:
+    except (Broken, OSError, KeyError, TypeError, AttributeError, ValueError) as problem:
         print(f"report: {problem}", file=sys.stderr)
         sys.exit(2)

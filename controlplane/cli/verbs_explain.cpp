@@ -80,6 +80,19 @@ struct ExplainedKey {
     std::string value{};                 ///< the part that is hashed
 };
 
+/// Begins the reason of a message that goes where new calls go.
+std::string role_text(MessageRole role) {
+    switch (role) {
+    case MessageRole::Initial:
+        return "initial request: ";
+    case MessageRole::Standalone:
+        return "standalone request: ";
+    case MessageRole::InCall:
+        return "in-call message of a call that is not tracked: ";
+    }
+    return {};
+}
+
 /// Returns in words why a message goes to this backend.
 std::string reason_of(const Steering& steering,
                       const Backend& backend,
@@ -87,8 +100,7 @@ std::string reason_of(const Steering& steering,
     const std::string slot = "slot " + std::to_string(steering.slot);
     const bool is_by_key = key && key->slot == steering.slot && steering.rule != SteerRule::Key;
     const std::string hashed = is_by_key ? key->name : "Call-ID";
-    const std::string starts =
-        steering.role == MessageRole::Standalone ? "standalone request: " : "new call: ";
+    const std::string starts = role_text(steering.role);
     switch (steering.rule) {
     case SteerRule::Settled:
         return "the keyed hash of the " + hashed + " selects " + slot + ", and " + backend.name +

@@ -501,7 +501,8 @@ constexpr Setting kSettings[] = {
      {"c", 1'000, 3'600'000},
      field<&Config::timer_c>(),
      "\"3m\"",
-     "how long a call may ring unanswered (timer C, 16.6); after that it no longer counts as load"},
+     "how long a ringing call may be silent (timer C, 16.6); after that it no longer counts as "
+     "load"},
     {Section::Control,
      Need::Default,
      kStartOnly,

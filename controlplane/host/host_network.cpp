@@ -406,7 +406,7 @@ void HostNetwork::Impl::manage(const Station& station) {
     const int error = neighbours_->manage(station);
     if (error == 0) return;
     const Twin& twin = twins_[index(station.port)];
-    const std::string text = "port " + twin.port + ": the kernel cannot resolve " +
+    const std::string text = "port " + twin.port + ": cannot ask the kernel to resolve " +
                              to_string(station.address) + " on " + twin.interface + ": " +
                              std::strerror(error) +
                              (error == ENOBUFS ? " (raise net.ipv4.neigh.default.gc_thresh3)" : "");
