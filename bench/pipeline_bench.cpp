@@ -74,7 +74,7 @@ void set_arriving_frame(Burst& burst, std::size_t i, Bytes& bytes) {
     set_frame(burst, i, bytes.data(), static_cast<std::uint32_t>(bytes.size()), PortId{0});
 }
 
-/// classify, digest, admit, steer, rewrite (dsr-l2).
+/// All stages, in dsr-l2.
 void run_stages(benchmark::State& state, const World& made, std::vector<Bytes> frames) {
     Burst burst;
     burst.count = kMaxBurst;
@@ -164,7 +164,7 @@ fill_table(std::uint64_t count, bench::Pages pages, const World& made, Reinvites
     burst.count = 1;
     write_number(messages.numbers[0], 0);
     set_arriving_frame(burst, 0, messages.frames[0]);
-    run_pipeline({made.snapshot, made.next_hops, made.ports, one.table(), bench::kNow}, burst);
+    run_pipeline({made.snapshot, made.next_hops, made.links, one.table(), bench::kNow}, burst);
     const std::uint8_t dialog = one.table().find(hash_key(prefix, id), bench::kNow).value().dialog;
     if (dialog == 0) throw std::logic_error("a message inside a dialog did not name it");
 
@@ -199,7 +199,7 @@ void calls(benchmark::State& state) {
         pool.tracks_all_calls = pool.always_looks_up = false;
     }
     bench::Shuffled order(count);
-    const PipelineView view{made.snapshot, made.next_hops, made.ports, full->table(), bench::kNow};
+    const PipelineView view{made.snapshot, made.next_hops, made.links, full->table(), bench::kNow};
     Burst burst;
     burst.count = kMaxBurst;
     std::size_t next = 0;

@@ -50,9 +50,12 @@ namespace viaduct::test {
             members.push_back(BackendId{number});
             const auto hop = static_cast<std::uint16_t>(made.next_hops.hops.size());
             snapshot.backends.push_back(
-                {"b" + std::to_string(number), {address, 5060}, PoolId{pool}, HopId{hop}});
+                {"b" + std::to_string(number),
+                 {address, 5060},
+                 PoolId{pool},
+                 egress_of(ForwardMode::DsrL2, HopId{hop}, {address, 5060})});
             snapshot.probe_sources.insert({address, 0}, 0);
-            made.next_hops.hops.push_back({PortId{0}, address, MacAddr{{2, 0, 0, 1, high, low}}});
+            made.next_hops.hops.push_back({LinkId{0}, address, MacAddr{{2, 0, 0, 1, high, low}}});
         }
         made.deal_slots(PoolId{pool}, members);
     }

@@ -153,7 +153,7 @@ bool Daemon::take_events(TimePoint now) {
             health_->on_error(*event);
             break;
         case EventKind::NextHopMiss:
-            network_->resolve(event->port, event->destination.address, now);
+            network_->resolve(event->link, event->destination.address, now);
             break;
         }
     }

@@ -2,13 +2,18 @@
 //
 // frame: a packet as bytes, with the results of the stages so far. The stages see no mbufs, only
 // this.
+//
+// Each group of results has one writer, the stage that it is named after here; later stages only
+// read it (scripts/check.sh).
 #pragma once
 
+#include "leg.hpp"
 #include "stage_clock.hpp"
 
 #include "viaduct/counters.hpp"
 #include "viaduct/net.hpp"
 #include "viaduct/sip/digest.hpp"
+#include "viaduct/snapshot.hpp"
 
 #include <array>
 #include <cstddef>
@@ -20,48 +25,103 @@ namespace viaduct {
 
 inline constexpr std::size_t kMaxBurst = 32;
 
-/// The properties of a port that the stages need.
-struct PortView {
+/// The properties of a link that the stages need.
+struct LinkView {
     MacAddr mac;
     std::uint32_t max_frame_bytes = 0; ///< MTU and Ethernet header, without FCS
     bool any_destination = false;      ///< replay: take frames for any destination MAC
+    PortId port{};                     ///< the port that leads to it
 };
 
-/// The leg of the conversation that a frame belongs to.
-enum class Leg : std::uint8_t {
-    ClientToVip,
-    BackendToClient, ///< nat: returns through Viaduct
-    BackendToVip,    ///< nat: a backend calls a VIP of a nat pool
-    ProbeReply
+enum class Fragment : std::uint8_t { Whole, First, Later };
+
+/// Where the headers are, as in DPDK's rte_net_hdr_lens. Writer: decode.
+struct Layout {
+    std::uint16_t l2_len = 0;      ///< with VLAN tags
+    std::uint16_t l3_len = 0;      ///< with options
+    std::uint16_t l4_len = 0;      ///< 0: not UDP, or a fragment without its header
+    std::uint16_t payload_len = 0; ///< by the UDP header; the frame may be padded beyond it
+    std::uint8_t vlan_tags = 0;
+    std::uint8_t protocol = 0; ///< kIpProtocolUdp or kIpProtocolIcmp
+    Fragment fragment = Fragment::Whole;
+
+    [[nodiscard]] std::size_t l4_offset() const noexcept { return std::size_t{l2_len} + l3_len; }
+};
+
+/// Which conversation the frame belongs to. Writer: claim.
+struct Claim {
+    Leg leg = Leg::ClientToVip;
+    bool is_stranger = false;        ///< it answers a probe from an unknown address
+    std::optional<VipId> vip;        ///< the VIP it is for, or leaves from
+    std::optional<PoolId> pool;      ///< of the VIP, or of the sender
+    std::optional<BackendId> sender; ///< the nat backend that sent it
+    std::uint16_t quoted_offset = 0; ///< ICMP error: the IPv4 header that it quotes
+};
+
+/// Where its call leads by hash. Writer: admit.
+struct CallKey {
+    std::uint64_t hash = 0; ///< of the Call-ID
+    std::uint32_t slot = 0; ///< 0..kSlots-1
+    bool is_steered = false;
+    bool slot_is_enough = false; ///< the owner of the slot is the backend
+    bool is_looked_up = false;   ///< in the table of calls
+};
+
+/// Where it goes. Writer: steer.
+struct Target {
+    std::optional<PoolId> pool; ///< the pool that decided; empty: the frame has not come so far
+    std::optional<BackendId> backend;
+    bool reply = false; ///< the sender gets a reply instead
+};
+
+/// How it leaves. Writer: route.
+struct Exit {
+    const Egress* egress = nullptr; ///< of the target, or of the sending backend
+    PortId tx_port{};
+    LinkId link{};
+    Ipv4Addr next_hop; ///< the station whose MAC it needs
+    MacAddr mac;
+    bool is_guess = false; ///< the kernel does not know the MAC
 };
 
 struct Frame {
-    std::byte* bytes = nullptr; ///< Ethernet header first; rewritten in place
+    std::byte* bytes = nullptr; ///< link-layer header first; changed in place, by edit and emit
     std::uint32_t length = 0;   ///< bytes from there that may be accessed
     PortId rx_port{};
-    Leg leg = Leg::ClientToVip; // by classify, as are the offsets below
-    std::uint16_t udp_offset = 0;
-    std::uint16_t payload_length = 0; ///< by the UDP header; the frame may be padded beyond it
-    std::optional<VipId> vip;         ///< the VIP it is for, or leaves from
-    std::optional<PoolId> pool;
-    std::optional<BackendId> backend; ///< by classify: its nat sender; by steer: its receiver
-    std::uint32_t slot = 0;           // by steer
-    bool is_rejected = false;         ///< by steer: answered instead of forwarded
-    bool is_guess = false;            ///< by rewrite: sent to a MAC that the kernel does not know
-    bool is_stranger = false;         ///< by classify: answers a probe from an unknown address
-    PortId tx_port{};                 // by rewrite
-    Ipv4Addr next_hop;                // by rewrite: the station whose MAC it needs
-    SipDigest digest;                 // by parse; default for responses of a nat backend
-
-    static constexpr std::size_t kIpOffset = sizeof(EtherHeader);
+    Layout layout;
+    Claim claim;
+    SipDigest digest; ///< writer: digest. Default for responses that are not read
+    CallKey key;
+    Target target;
+    Exit exit;
 
     /// Lays a header over the frame. The caller has checked that it is within `length`.
     template <typename Header> [[nodiscard]] Header& header_at(std::size_t offset) noexcept {
         return *reinterpret_cast<Header*>(bytes + offset);
     }
-    [[nodiscard]] std::span<const std::byte> payload() const noexcept {
-        return {bytes + udp_offset + sizeof(UdpHeader), payload_length};
+    template <typename Header>
+    [[nodiscard]] const Header& header_at(std::size_t offset) const noexcept {
+        return *reinterpret_cast<const Header*>(bytes + offset);
     }
+    /// Valid where decode found a UDP header.
+    [[nodiscard]] std::span<const std::byte> payload() const noexcept {
+        return {bytes + layout.l4_offset() + sizeof(UdpHeader), layout.payload_len};
+    }
+    /// The pool and backend of the frame so far: after steer where it goes, before where it is
+    /// from.
+    [[nodiscard]] std::optional<PoolId> pool() const noexcept {
+        return target.pool ? target.pool : claim.pool;
+    }
+    [[nodiscard]] std::optional<BackendId> backend() const noexcept {
+        return target.pool ? target.backend : claim.sender;
+    }
+};
+
+/// Calls that a burst added to the table, or could not.
+struct CallCounts {
+    std::uint32_t remembered = 0;
+    std::uint32_t table_full = 0; ///< not added: the table was full
+    std::uint32_t flooded = 0;    ///< not added: too many started
 };
 
 /// Up to kMaxBurst packets that pass the stages together.
@@ -71,11 +131,7 @@ struct Burst {
     std::array<std::uint8_t, kMaxBurst> live; ///< positions of frames without an outcome yet
     std::size_t count = 0;
     std::size_t live_count = 0;
-    struct {
-        std::uint32_t remembered = 0; ///< calls that this burst added to the table
-        std::uint32_t table_full = 0; ///< calls not added: the table was full
-        std::uint32_t flooded = 0;    ///< calls not added: too many started
-    } calls;
+    CallCounts calls;
     StageClock clock;
 };
 

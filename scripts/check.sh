@@ -80,6 +80,7 @@ read -r -d '' FOLDERS <<'END'
 dataplane/sip           .
 dataplane/wire          . sip
 dataplane/steering      . sip
+dataplane/stages        . sip wire
 dataplane/shell         . wire steering
 dataplane/replay        . steering
 controlplane/config     .
@@ -107,6 +108,24 @@ folders() {
     return $wrong
 }
 
+# owner GROUP TYPE: only the stage of its name, or the file given, changes this group of a Frame.
+owner() {
+    nothing "frame\.$1(\.[a-z0-9_]+)? ?[-+|]?= |(^|[(,;]) *$2& " $(sources 'dataplane/stages/*.cpp' dataplane/pipeline.cpp \
+        'dataplane/shell/*.cpp' 'dataplane/replay/*.cpp' | grep -v "stages/$3.cpp")
+}
+# One file for each stage, each group of a Frame with one writer, and one place for what must not be in several.
+stages() {
+    local name wrong=0
+    for name in $(grep -A1 'kStageNames{' include/viaduct/counters.hpp | grep -o '"[a-z]*"' | tr -d '"'); do
+        [[ $name =~ ^(rx|tx|rest)$ || -f dataplane/stages/$name.cpp ]] || { echo "stage $name: dataplane/stages/$name.cpp is missing"; wrong=1; }
+    done
+    ((wrong == 0)) && owner layout Layout decode && owner claim Claim claim && owner digest SipDigest digest &&
+        owner key CallKey admit && owner target Target steer && owner exit Exit route &&
+        nothing 'Leg::' $(sources 'dataplane/*.cpp' | grep -v stages/claim.cpp) &&
+        nothing 'version_ihl = ' $(sources 'dataplane/*.cpp' 'controlplane/*.cpp' | grep -v wire/datagram.cpp) &&
+        (($(wc -l <dataplane/pipeline.cpp) < 150))
+}
+
 # Which files may include what; the build itself hides private folders.
 layers() {
     local shell='bench/table_bench\.cpp|dataplane/shell/.*\.[ch]pp|bench/generator.*\.[ch]pp'
@@ -115,6 +134,7 @@ layers() {
         nothing '#include <(iostream|regex|filesystem|format)>' $(sources '*.cpp' '*.hpp') &&
         nothing '#include "[^v]' $(sources 'include/*.hpp') &&
         folders &&
+        stages &&
         nothing 'ForwardMode::' $(sources 'dataplane/*.cpp' 'dataplane/*.hpp' 'controlplane/*.cpp') &&
         nothing '^ *virtual |std::function' $(sources 'dataplane/*.hpp' 'dataplane/*.cpp' | grep -v replay)
 }

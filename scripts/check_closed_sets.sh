@@ -18,7 +18,7 @@ BackendLife    include/viaduct/snapshot.hpp             dataplane/steering/decis
 CallState      include/viaduct/steering/call_table.hpp  dataplane/steering/call_state.cpp
 Defect         include/viaduct/sip/digest.hpp           dataplane/steering/steer.cpp
 EventKind      include/viaduct/event.hpp                controlplane/daemon.cpp
-ForwardMode    include/viaduct/snapshot.hpp             dataplane/wire/classify.cpp
+ForwardMode    include/viaduct/snapshot.hpp             dataplane/stages/claim.cpp
 HeaderId       include/viaduct/sip/message.hpp          dataplane/sip/message.cpp
 Health         controlplane/model/pool.hpp              controlplane/model/pool.cpp
 KeyType        include/viaduct/steering/keys.hpp        dataplane/steering/keys.cpp
@@ -26,17 +26,19 @@ MemoryKind     include/viaduct/dataplane.hpp            controlplane/config/sett
 MessageRole    include/viaduct/steering/steer.hpp       dataplane/steering/decision.cpp
 Method         include/viaduct/sip/digest.hpp           dataplane/sip/digest.cpp
 OnDeadOwner    include/viaduct/snapshot.hpp             controlplane/config/settings.cpp
-Leg            dataplane/frame.hpp                      dataplane/pipeline.cpp
-Outcome        include/viaduct/counters.hpp             dataplane/wire/classify.cpp
-PayloadKind    include/viaduct/sip/digest.hpp           dataplane/steering/admit.cpp
+Leg            dataplane/leg.hpp                        dataplane/stages/claim.cpp
+Outcome        include/viaduct/counters.hpp             dataplane/stages/claim.cpp
+PayloadKind    include/viaduct/sip/digest.hpp           dataplane/stages/admit.cpp
+Reads          dataplane/leg.hpp                        dataplane/stages/digest.cpp
 ProbeKind      controlplane/config/config.hpp           controlplane/config/settings.cpp
 Section        controlplane/config/settings.hpp         controlplane/config/settings.cpp
-Stage          include/viaduct/counters.hpp             dataplane/wire/classify.cpp
+Stage          include/viaduct/counters.hpp             dataplane/stages/claim.cpp
 SteerBy        include/viaduct/steering/picker.hpp      dataplane/steering/picker.cpp
+Steered        dataplane/leg.hpp                        dataplane/stages/steer.cpp
 SteerRule      include/viaduct/steering/steer.hpp       dataplane/steering/steer.cpp
 TableKind      include/viaduct/steering/picker.hpp      controlplane/config/settings.cpp
 Membership         controlplane/model/pool.hpp              controlplane/model/pool.cpp
-WorkerCounter  include/viaduct/counters.hpp             dataplane/wire/classify.cpp
+WorkerCounter  include/viaduct/counters.hpp             dataplane/stages/claim.cpp
 END
 
 work=$(mktemp -d) n=0

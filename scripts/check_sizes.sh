@@ -45,7 +45,7 @@ tests/dataplane/steering/keys_test.cpp                one promise a test, one fi
 tests/dataplane/steering/picker_test.cpp              one promise a test, one fixture
 tests/dataplane/steering/registration_test.cpp        one promise a test, one fixture
 tests/dataplane/steering/strangers_test.cpp           one promise a test, one fixture
-tests/dataplane/wire/rewrite_test.cpp                 one promise a test, one fixture
+tests/dataplane/stages/emit_test.cpp                  one promise a test, one fixture
 tests/steering/registrars_test.cpp                    a model of registrars and the schedules that are played on it
 tests/steering/simulator.hpp                          a model of phones, proxies and backends, to be divided
 tests/support/world.hpp:world                         a table: the snapshot that most tests of the data plane use

@@ -238,15 +238,15 @@ std::string HealthChecker::address_frame(const Target& target, ProbeFrame& frame
     const BackendState& backend = model_.backend(target.id);
     const NextHop& hop = next_hops_.next_hops.hops[index(target.id)];
     const std::optional<MacAddr> mac = hop.mac ? hop.mac : next_hops_.next_hops.fallback;
-    const Ipv4Addr own = next_hops_.port_addresses[index(hop.port)];
+    const Ipv4Addr own = next_hops_.link_addresses[index(hop.link)];
     if (info_of(target.mode).backend_owns_vip && !target.vip)
         return "pool \"" + model_.pool(backend.pool).config.name +
                "\" has no VIP to probe; add a [[vip]] that names it";
     if (own == Ipv4Addr{})
-        return "port \"" + config_.ports[index(hop.port)].name +
+        return "port \"" + config_.ports[index(hop.link)].name +
                "\" has no address to probe from; add one to its `addresses`";
     if (!mac) return "next hop " + to_string(hop.address) + " not resolved";
-    frame.source_mac = next_hops_.port_macs[index(hop.port)];
+    frame.source_mac = next_hops_.link_macs[index(hop.link)];
     frame.destination_mac = *mac;
     frame.source = {own, probe_udp_port_};
     frame.destination = info_of(target.mode).backend_owns_vip ? *target.vip : target.endpoint;
@@ -258,7 +258,7 @@ void HealthChecker::try_send(Target& target, TimePoint now) {
     Probe& probe = *target.probe;
     probe.obstacle = address_frame(target, probe.frame);
     if (!probe.obstacle.empty()) return;
-    const PortId port = next_hops_.next_hops.hops[index(target.id)].port;
+    const PortId port = port_of(next_hops_.next_hops.hops[index(target.id)].link);
     // Every probe is a separate call with a new Call-ID, so its CSeq is always 1.
     const std::vector<std::byte> frame =
         build_frame(probe.frame, build_options(probe.frame, probe.ids, 1));

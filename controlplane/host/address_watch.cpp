@@ -70,7 +70,7 @@ AddressWatch::AddressWatch(std::vector<Link> links, Loop& loop)
     }
     for (std::size_t i = 0; i < sockets_.size(); ++i)
         loop_.watch(sockets_[i], EPOLLIN, [this, i](std::uint32_t) {
-            hear(static_cast<PortId>(i), sockets_[i]);
+            hear(static_cast<LinkId>(i), sockets_[i]);
         });
 }
 
@@ -105,7 +105,7 @@ std::optional<Station> AddressWatch::station_of(const nlmsghdr* message) const {
     const auto link = std::ranges::find(links_, static_cast<int>(header->ifa_index), &Link::index);
     const auto address = NetlinkAttributes(message, sizeof *header).get<Be32>(IFA_LOCAL);
     if (header->ifa_family != AF_INET || link == links_.end() || !address) return std::nullopt;
-    return Station{static_cast<PortId>(link - links_.begin()), Ipv4Addr{address->host()}};
+    return Station{static_cast<LinkId>(link - links_.begin()), Ipv4Addr{address->host()}};
 }
 
 void AddressWatch::take(const nlmsghdr* message, TimePoint now) {
@@ -131,9 +131,9 @@ void AddressWatch::leave(const Station& address) {
     held_.erase(held);
 }
 
-void AddressWatch::announce(PortId port, TimePoint now) {
+void AddressWatch::announce(LinkId link, TimePoint now) {
     for (auto& [address, held] : held_) {
-        if (address.port != port) continue;
+        if (address.link != link) continue;
         held.announcements = kAnnouncements;
         held.announce_at = now;
     }
@@ -166,7 +166,7 @@ void AddressWatch::tick(TimePoint now) {
 /// Sends an announcement if `sender` is the address itself, a probe if it is 0.0.0.0. A twin
 /// without carrier loses it; it is sent again when the link comes up.
 void AddressWatch::send(const Station& address, Ipv4Addr sender) const {
-    const MacAddr& mac = links_[index(address.port)].mac;
+    const MacAddr& mac = links_[index(address.link)].mac;
     const ArpFrame frame{{kEverybody, mac, Be16(ETHERTYPE_ARP)},
                          Be16(1),
                          Be16(kEtherTypeIpv4),
@@ -177,20 +177,20 @@ void AddressWatch::send(const Station& address, Ipv4Addr sender) const {
                          Be32(sender.value),
                          MacAddr{},
                          Be32(address.address.value)};
-    static_cast<void>(::send(sockets_[index(address.port)], &frame, sizeof frame, MSG_DONTWAIT));
+    static_cast<void>(::send(sockets_[index(address.link)], &frame, sizeof frame, MSG_DONTWAIT));
 }
 
-void AddressWatch::hear(PortId port, int fd) {
+void AddressWatch::hear(LinkId link, int fd) {
     const TimePoint now = Clock::now();
     std::array<std::byte, sizeof(ArpFrame)> bytes{}; // padding after the frame is cut off
     for (unsigned i = 0; i < kReadAtOnce; ++i) {
         const ssize_t got = recv(fd, bytes.data(), bytes.size(), 0);
         if (got < 0) return; // no more data, or the twin is down, which is reported once
-        take_frame(port, bytes.data(), static_cast<std::size_t>(got), now);
+        take_frame(link, bytes.data(), static_cast<std::size_t>(got), now);
     }
 }
 
-void AddressWatch::take_frame(PortId port,
+void AddressWatch::take_frame(LinkId link,
                               const std::byte* bytes,
                               std::size_t length,
                               TimePoint now) {
@@ -200,7 +200,7 @@ void AddressWatch::take_frame(PortId port,
     if (frame.hardware_type != Be16(1) || frame.protocol_type != Be16(kEtherTypeIpv4) ||
         (frame.operation != Be16(kRequest) && frame.operation != Be16(kReply)))
         return;
-    const Station address{port, Ipv4Addr{frame.sender.host()}};
+    const Station address{link, Ipv4Addr{frame.sender.host()}};
     const auto held = held_.find(address);
     const MacAddr& mac = frame.sender_mac;
     if (held == held_.end() || std::ranges::find(links_, mac, &Link::mac) != links_.end()) return;

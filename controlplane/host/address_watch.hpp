@@ -40,7 +40,7 @@ public:
         bool has_left = false; ///< it is no longer our address
     };
 
-    /// `links` is indexed by PortId. Throws Error when the kernel refuses a packet socket.
+    /// `links` is indexed by LinkId. Throws Error when the kernel refuses a packet socket.
     AddressWatch(std::vector<Link> links, Loop& loop);
     ~AddressWatch();
     AddressWatch(const AddressWatch&) = delete;
@@ -52,7 +52,7 @@ public:
     /// Handles RTM_NEWADDR or RTM_DELADDR.
     void take(const nlmsghdr* message, TimePoint now);
     /// Announces all addresses of the port again.
-    void announce(PortId port, TimePoint now);
+    void announce(LinkId link, TimePoint now);
     /// Sends due announcements and probes.
     void tick(TimePoint now);
 
@@ -76,12 +76,12 @@ private:
     void hold(const Station& address, TimePoint now);
     void leave(const Station& address);
     void send(const Station& address, Ipv4Addr sender) const;
-    void hear(PortId port, int fd);
-    void take_frame(PortId port, const std::byte* bytes, std::size_t length, TimePoint now);
+    void hear(LinkId link, int fd);
+    void take_frame(LinkId link, const std::byte* bytes, std::size_t length, TimePoint now);
 
     std::vector<Link> links_;
     Loop& loop_;
-    std::vector<int> sockets_; ///< by PortId
+    std::vector<int> sockets_; ///< by LinkId
     std::map<Station, Held> held_;
     std::vector<News> news_;
 };

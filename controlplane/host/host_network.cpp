@@ -85,15 +85,15 @@ struct HostNetwork::Impl {
     void on_events();
     void tell_lost_twin(const nlmsghdr* message) const;
     void take_link(const nlmsghdr* message);
-    void came_up(PortId port);
-    [[nodiscard]] OtherStation station_with(PortId port, const MacAddr& mac) const;
+    void came_up(LinkId link);
+    [[nodiscard]] OtherStation station_with(LinkId link, const MacAddr& mac) const;
     void on_tick(TimePoint now);
     /// Both read the kernel's table again; a failure is logged and tried again at the next tick.
     void read_neighbours(TimePoint now);
     void read_routes(TimePoint now);
     void read_addresses(TimePoint now);
-    int dump_routes(std::vector<PortRoute>& routes);
-    void take_route(const nlmsghdr* message, std::vector<PortRoute>& routes);
+    int dump_routes(std::vector<LinkRoute>& routes);
+    void take_route(const nlmsghdr* message, std::vector<LinkRoute>& routes);
     std::optional<HopId> gateway_hop(const Station& gateway);
     /// Rebuilds the table; raises the version when it differs.
     void rebuild();
@@ -109,15 +109,15 @@ struct HostNetwork::Impl {
     // The following members are undone in reverse order: the kernel may hear an interface again
     // only after the VIPs are gone from the twins; otherwise it would answer SIP with ICMP.
     std::deque<DropFilter> filters_;
-    std::vector<Twin> twins_; ///< by PortId
+    std::vector<Twin> twins_; ///< by LinkId
     Undo undo_;
     std::optional<Neighbours> neighbours_;
     std::optional<AddressWatch> addresses_;
-    std::vector<bool> running_; ///< by PortId: the twin is up and has carrier
+    std::vector<bool> running_; ///< by LinkId: the twin is up and has carrier
 
     std::vector<Station> gateways_; ///< hop kFirstGatewayHop + i; only grows: hops keep their ids
     std::vector<Route> routes_;
-    decltype(NextHops::port_gateways) port_gateways_;
+    decltype(NextHops::link_gateways) link_gateways_;
     std::vector<NeighbourMap::Entry> entries_; ///< source of the current NeighbourMap
     std::vector<TwinPort> ports_;
     HostPaths source_;
@@ -147,7 +147,7 @@ HostNetwork::Impl::Impl(const Config& wanted,
     // Subscribe before reading the tables, so that no change is missed.
     events_.subscribe({RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE, RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR});
     for (std::size_t i = 0; i < twins_.size(); ++i)
-        if (twins_[i].gateway) (void)gateway_hop({static_cast<PortId>(i), *twins_[i].gateway});
+        if (twins_[i].gateway) (void)gateway_hop({static_cast<LinkId>(i), *twins_[i].gateway});
     read_neighbours(Clock::now());
     read_routes(Clock::now());
     read_addresses(Clock::now());
@@ -174,8 +174,8 @@ void HostNetwork::Impl::set_up_ports(const std::vector<TwinPort>& ports) {
     for (std::size_t i = 0; i < twins_.size(); ++i) {
         set_up_twin(netlink_, twins_[i], undo_);
         links.push_back(twins_[i].link);
-        source_.port_macs.push_back(twins_[i].mac);
-        source_.port_addresses.push_back(config_.ports[i].addresses.empty()
+        source_.link_macs.push_back(twins_[i].mac);
+        source_.link_addresses.push_back(config_.ports[i].addresses.empty()
                                              ? Ipv4Addr{}
                                              : config_.ports[i].addresses.front().address);
     }
@@ -200,7 +200,7 @@ void HostNetwork::Impl::reconfigure(const Config& wanted, std::vector<BackendLoc
     std::set<Station> used(gateways_.begin(), gateways_.end());
     for (std::size_t b = 0; b < backends_.size(); ++b) {
         const NextHop& hop = source_.next_hops.hops[b];
-        if (!backends_[b].mac) used.insert({hop.port, hop.address});
+        if (!backends_[b].mac) used.insert({hop.link, hop.address});
     }
     neighbours_->manage_only(used);
 }
@@ -262,15 +262,15 @@ void HostNetwork::Impl::take_link(const nlmsghdr* message) {
     for (std::size_t i = 0; i < twins_.size(); ++i) {
         if (link->ifi_family != AF_UNSPEC || twins_[i].link != link->ifi_index) continue;
         const bool runs = (link->ifi_flags & IFF_RUNNING) != 0;
-        if (runs && !running_[i]) came_up(static_cast<PortId>(i));
+        if (runs && !running_[i]) came_up(static_cast<LinkId>(i));
         running_[i] = runs;
     }
 }
 
 /// The kernel forgot the neighbours of a twin without carrier; others may have forgotten us.
-void HostNetwork::Impl::came_up(PortId port) {
+void HostNetwork::Impl::came_up(LinkId link) {
     neighbours_->restore_managed();
-    addresses_->announce(port, Clock::now());
+    addresses_->announce(link, Clock::now());
 }
 
 void HostNetwork::Impl::on_tick(TimePoint now) {
@@ -296,7 +296,7 @@ void HostNetwork::Impl::read_neighbours(TimePoint now) {
 
 void HostNetwork::Impl::read_routes(TimePoint now) {
     routes_read_ = now;
-    std::vector<PortRoute> routes;
+    std::vector<LinkRoute> routes;
     int error = EINTR;
     for (int tries = 0; tries < kDumpTries && error == EINTR; ++tries) {
         routes.clear();
@@ -309,12 +309,12 @@ void HostNetwork::Impl::read_routes(TimePoint now) {
     }
     // The kernel drops the routes of a twin that was down. Adding them again causes an event.
     for (std::size_t i = 0; i < twins_.size(); ++i) {
-        const bool there = std::any_of(routes.begin(), routes.end(), [&](const PortRoute& route) {
-            return route.own_table && index(route.port) == i && route.prefix.length == 0;
+        const bool there = std::any_of(routes.begin(), routes.end(), [&](const LinkRoute& route) {
+            return route.own_table && index(route.link) == i && route.prefix.length == 0;
         });
         if (twins_[i].gateway && !there) (void)add_gateway_routes(netlink_, twins_[i]);
     }
-    port_gateways_ = port_gateways(routes);
+    link_gateways_ = link_gateways(routes);
     routes_ = flatten_routes(std::move(routes));
     table_stale_ = true;
 }
@@ -327,7 +327,7 @@ void HostNetwork::Impl::read_addresses(TimePoint now) {
     if (error != 0) no_addresses_.say("addresses", error, now);
 }
 
-int HostNetwork::Impl::dump_routes(std::vector<PortRoute>& routes) {
+int HostNetwork::Impl::dump_routes(std::vector<LinkRoute>& routes) {
     for (const Twin& twin : twins_) {
         rtmsg header{};
         header.rtm_family = AF_INET;
@@ -340,7 +340,7 @@ int HostNetwork::Impl::dump_routes(std::vector<PortRoute>& routes) {
     return 0;
 }
 
-void HostNetwork::Impl::take_route(const nlmsghdr* message, std::vector<PortRoute>& routes) {
+void HostNetwork::Impl::take_route(const nlmsghdr* message, std::vector<LinkRoute>& routes) {
     const auto* route = static_cast<const rtmsg*>(nlmsg_data(message));
     const NetlinkAttributes attributes(message, sizeof *route);
     const std::uint32_t table = attributes.get<std::uint32_t>(RTA_TABLE).value_or(route->rtm_table);
@@ -355,15 +355,15 @@ void HostNetwork::Impl::take_route(const nlmsghdr* message, std::vector<PortRout
         // A gateway with an IPv6 address has RTA_VIA; only IPv4 is resolved.
         if (twin == twins_.end() || (flags & RTNH_F_DEAD) != 0 || hop.inside(RTA_VIA).size() > 0)
             return false;
-        const auto port = static_cast<PortId>(twin - twins_.begin());
-        PortRoute found;
+        const auto id = static_cast<LinkId>(twin - twins_.begin());
+        LinkRoute found;
         found.prefix.address.value = attributes.get<Be32>(RTA_DST).value_or(Be32{}).host();
         found.prefix.length = route->rtm_dst_len;
-        found.port = port;
+        found.link = id;
         found.own_table = own;
         found.metric = attributes.get<std::uint32_t>(RTA_PRIORITY).value_or(0);
         if (const auto gateway = hop.get<Be32>(RTA_GATEWAY)) {
-            found.gateway = gateway_hop({port, Ipv4Addr{gateway->host()}});
+            found.gateway = gateway_hop({id, Ipv4Addr{gateway->host()}});
             if (!found.gateway) return false;
         }
         routes.push_back(found);
@@ -405,7 +405,7 @@ std::optional<HopId> HostNetwork::Impl::gateway_hop(const Station& gateway) {
 void HostNetwork::Impl::manage(const Station& station) {
     const int error = neighbours_->manage(station);
     if (error == 0) return;
-    const Twin& twin = twins_[index(station.port)];
+    const Twin& twin = twins_[index(station.link)];
     const std::string text = "port " + twin.port + ": cannot ask the kernel to resolve " +
                              to_string(station.address) + " on " + twin.interface + ": " +
                              std::strerror(error) +
@@ -414,11 +414,11 @@ void HostNetwork::Impl::manage(const Station& station) {
     spdlog::warn("{}", text);
 }
 
-OtherStation HostNetwork::Impl::station_with(PortId port, const MacAddr& mac) const {
+OtherStation HostNetwork::Impl::station_with(LinkId link, const MacAddr& mac) const {
     for (std::size_t b = 0; b < backends_.size(); ++b) {
         const NextHop& hop = source_.next_hops.hops[b];
         // Not through a gateway, which has its own MAC.
-        if (hop.port == port && hop.address == backends_[b].address && hop.mac == mac)
+        if (hop.link == link && hop.address == backends_[b].address && hop.mac == mac)
             return {mac, static_cast<BackendId>(b)};
     }
     return {mac, std::nullopt};
@@ -428,21 +428,21 @@ void HostNetwork::Impl::rebuild() {
     NextHops fresh;
     fresh.hops.resize(kMaxBackends);
     for (const Station& gateway : gateways_)
-        fresh.hops.push_back({gateway.port, gateway.address, neighbours_->mac_of(gateway)});
+        fresh.hops.push_back({gateway.link, gateway.address, neighbours_->mac_of(gateway)});
     fresh.routes = routes_;
-    fresh.port_gateways = port_gateways_;
+    fresh.link_gateways = link_gateways_;
     for (std::size_t b = 0; b < backends_.size(); ++b) {
         if (backends_[b].address == Ipv4Addr{}) continue; // unused id
         const Station station = station_for(backends_[b], config_, fresh);
         const std::optional<MacAddr>& fixed = backends_[b].mac;
         if (!fixed) manage(station);
         fresh.hops[b] = {
-            station.port, station.address, fixed ? fixed : neighbours_->mac_of(station)};
+            station.link, station.address, fixed ? fixed : neighbours_->mac_of(station)};
     }
     std::vector<NeighbourMap::Entry> entries = neighbours_->usable();
     const NextHops& current = source_.next_hops;
     if (version_ > 0 && fresh.hops == current.hops && fresh.routes == current.routes &&
-        fresh.port_gateways == current.port_gateways && entries == entries_)
+        fresh.link_gateways == current.link_gateways && entries == entries_)
         return;
     fresh.neighbours = NeighbourMap(entries);
     entries_ = std::move(entries);
@@ -451,14 +451,14 @@ void HostNetwork::Impl::rebuild() {
 }
 
 void HostNetwork::Impl::resolve(const Station& station, TimePoint now) {
-    if (index(station.port) >= twins_.size() || station.address == Ipv4Addr{} ||
+    if (index(station.link) >= twins_.size() || station.address == Ipv4Addr{} ||
         neighbours_->mac_of(station))
         return; // 0.0.0.0 means a missing hop
     const NextHops& current = source_.next_hops;
     const Route* route = current.route_to(station.address);
-    const bool on_link = route != nullptr && route->port == station.port && !route->gateway;
+    const bool on_link = route != nullptr && route->link == station.link && !route->gateway;
     const auto is_it = [&](const NextHop& hop) {
-        return hop.port == station.port && hop.address == station.address;
+        return hop.link == station.link && hop.address == station.address;
     };
     // Other addresses would fill the kernel's table with entries that cannot answer.
     if (on_link || std::any_of(current.hops.begin(), current.hops.end(), is_it))
@@ -492,10 +492,10 @@ bool HostNetwork::take_link_news() noexcept {
 AddressView HostNetwork::view(Ipv4Addr address) const {
     AddressView view;
     for (std::size_t i = 0; i < impl_->twins_.size(); ++i) {
-        const Station here{static_cast<PortId>(i), address};
+        const Station here{static_cast<LinkId>(i), address};
         view.is_here = view.is_here || impl_->addresses_->has(here);
         for (const MacAddr& mac : impl_->addresses_->others(here))
-            view.others.push_back(impl_->station_with(here.port, mac));
+            view.others.push_back(impl_->station_with(here.link, mac));
     }
     return view;
 }
@@ -504,14 +504,14 @@ std::vector<AddressNews> HostNetwork::take_address_news() {
     std::vector<AddressNews> told;
     for (const AddressWatch::News& news : impl_->addresses_->take_news())
         told.push_back({news.address,
-                        impl_->station_with(news.address.port, news.other),
+                        impl_->station_with(news.address.link, news.other),
                         news.is_there,
                         news.has_left});
     return told;
 }
 
-void HostNetwork::resolve(PortId port, Ipv4Addr address, TimePoint now) {
-    impl_->resolve({port, address}, now);
+void HostNetwork::resolve(LinkId link, Ipv4Addr address, TimePoint now) {
+    impl_->resolve({link, address}, now);
 }
 
 } // namespace viaduct

@@ -25,8 +25,8 @@ namespace viaduct {
 /// Paths to backends and clients, and the addresses we send from. This is all that the rest of the
 /// control plane needs of HostNetwork; replay and tests make one from the configuration.
 struct HostPaths {
-    std::vector<MacAddr> port_macs;       ///< by PortId
-    std::vector<Ipv4Addr> port_addresses; ///< by PortId: first address of the port; 0.0.0.0: none
+    std::vector<MacAddr> link_macs;       ///< by LinkId
+    std::vector<Ipv4Addr> link_addresses; ///< by LinkId: first address of the port; 0.0.0.0: none
     NextHops next_hops;                   ///< backend b has HopId b
 };
 
@@ -101,7 +101,7 @@ public:
 
     /// Asks the kernel to resolve an address for which a packet on this port found no MAC. Sends at
     /// most one request per address and second.
-    void resolve(PortId port, Ipv4Addr address, TimePoint now);
+    void resolve(LinkId link, Ipv4Addr address, TimePoint now);
 
 private:
     struct Impl;

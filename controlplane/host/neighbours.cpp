@@ -60,7 +60,7 @@ void Neighbours::take(const nlmsghdr* message) {
     if (neighbour->ndm_family != AF_INET || neighbour->ndm_type != RTN_UNICAST ||
         link == links_.end() || !address)
         return;
-    const Station station{static_cast<PortId>(link - links_.begin()), Ipv4Addr{address->host()}};
+    const Station station{static_cast<LinkId>(link - links_.begin()), Ipv4Addr{address->host()}};
     const bool is_managed = managed_.contains(station);
     const auto before = known_.find(station);
     if (message->nlmsg_type == RTM_DELNEIGH) {
@@ -95,12 +95,12 @@ std::optional<MacAddr> Neighbours::mac_of(const Station& station) const {
 std::vector<NeighbourMap::Entry> Neighbours::usable() const {
     std::vector<NeighbourMap::Entry> entries;
     for (const auto& [station, known] : known_)
-        if (known.mac) entries.push_back({station.port, station.address, *known.mac});
+        if (known.mac) entries.push_back({station.link, station.address, *known.mac});
     return entries;
 }
 
 int Neighbours::enter(const Station& station, std::uint32_t extended_flags) {
-    ndmsg neighbour = header(links_[index(station.port)]);
+    ndmsg neighbour = header(links_[index(station.link)]);
     neighbour.ndm_flags = NTF_USE;
     NetlinkMessage message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, neighbour);
     message.add(NDA_DST, Be32(station.address.value));
@@ -114,7 +114,7 @@ int Neighbours::manage(const Station& station) {
 }
 
 void Neighbours::release(const Station& station) {
-    (void)asker_.request(NetlinkMessage(RTM_DELNEIGH, 0, header(links_[index(station.port)]))
+    (void)asker_.request(NetlinkMessage(RTM_DELNEIGH, 0, header(links_[index(station.link)]))
                              .add(NDA_DST, Be32(station.address.value)));
 }
 

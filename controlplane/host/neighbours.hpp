@@ -24,7 +24,7 @@ class Neighbours {
 public:
     static constexpr std::size_t kMaxAsked = 4096;
 
-    /// `links` are the interface indices of the twins, by PortId.
+    /// `links` are the interface indices of the twins, by LinkId.
     explicit Neighbours(std::vector<int> links);
     ~Neighbours(); ///< removes the managed entries; never throws
     Neighbours(const Neighbours&) = delete;

@@ -15,33 +15,33 @@ namespace {
 constexpr std::uint64_t kEnd = std::uint64_t{1} << 32; // one past the last address
 constexpr MacAddr kReplayMac{{0x02, 0, 0, 0, 0, 0xfe}};
 
-std::uint32_t first_of(const PortRoute& route) {
+std::uint32_t first_of(const LinkRoute& route) {
     return route.prefix.address.value & route.prefix.mask();
 }
 
-std::uint64_t end_of(const PortRoute& route) {
+std::uint64_t end_of(const LinkRoute& route) {
     return std::uint64_t{first_of(route)} + (kEnd >> route.prefix.length);
 }
 
-bool is_own_default(const PortRoute& route) {
+bool is_own_default(const LinkRoute& route) {
     return route.own_table && route.prefix.length == 0;
 }
 
 bool leads_alike(const Route& a, const Route& b) {
     return a.reachable == b.reachable &&
            (!a.reachable ||
-            (a.port == b.port && a.gateway == b.gateway && a.own_default == b.own_default));
+            (a.link == b.link && a.gateway == b.gateway && a.own_default == b.own_default));
 }
 
 /// Sets `route` for addresses from `first` on; null: unreachable. A later call for the same `first`
 /// replaces an earlier one.
-void begin_range(std::vector<Route>& ranges, std::uint64_t first, const PortRoute* route) {
+void begin_range(std::vector<Route>& ranges, std::uint64_t first, const LinkRoute* route) {
     if (first >= kEnd) return;
     Route range;
     range.first = static_cast<std::uint32_t>(first);
     if (route != nullptr) {
         range.reachable = true;
-        range.port = route->port;
+        range.link = route->link;
         range.gateway = route->gateway;
         range.own_default = is_own_default(*route);
     }
@@ -51,17 +51,17 @@ void begin_range(std::vector<Route>& ranges, std::uint64_t first, const PortRout
 
 } // namespace
 
-std::vector<Route> flatten_routes(std::vector<PortRoute> routes) {
+std::vector<Route> flatten_routes(std::vector<LinkRoute> routes) {
     std::vector<Route> ranges;
     if (routes.empty()) return ranges;
     // A prefix comes before those inside it; of equal prefixes the preferred one comes first.
-    std::sort(routes.begin(), routes.end(), [](const PortRoute& a, const PortRoute& b) {
-        const auto key = [](const PortRoute& r) {
-            return std::tuple(first_of(r), r.prefix.length, r.own_table, r.metric, r.port);
+    std::sort(routes.begin(), routes.end(), [](const LinkRoute& a, const LinkRoute& b) {
+        const auto key = [](const LinkRoute& r) {
+            return std::tuple(first_of(r), r.prefix.length, r.own_table, r.metric, r.link);
         };
         return key(a) < key(b);
     });
-    std::vector<const PortRoute*> around; // prefixes with the current address, outermost first
+    std::vector<const LinkRoute*> around; // prefixes with the current address, outermost first
     const auto leave_before = [&](std::uint64_t place) {
         while (!around.empty() && end_of(*around.back()) <= place) {
             const std::uint64_t end = end_of(*around.back());
@@ -70,8 +70,8 @@ std::vector<Route> flatten_routes(std::vector<PortRoute> routes) {
         }
     };
     begin_range(ranges, 0, nullptr);
-    const PortRoute* previous = nullptr;
-    for (const PortRoute& route : routes) {
+    const LinkRoute* previous = nullptr;
+    for (const LinkRoute& route : routes) {
         if (previous != nullptr && first_of(*previous) == first_of(route) &&
             previous->prefix.length == route.prefix.length)
             continue;
@@ -84,8 +84,8 @@ std::vector<Route> flatten_routes(std::vector<PortRoute> routes) {
     return ranges;
 }
 
-PortId port_of_vip(Ipv4Addr vip, const Config& config) {
-    PortId best{};
+LinkId link_of_vip(Ipv4Addr vip, const Config& config) {
+    LinkId best{};
     int longest = -1;
     for (std::size_t port = 0; port < config.ports.size(); ++port)
         for (const Ipv4Prefix& prefix : config.ports[port].addresses) {
@@ -93,16 +93,16 @@ PortId port_of_vip(Ipv4Addr vip, const Config& config) {
             const int length = prefix.address == vip ? 33 : int{prefix.length};
             if (prefix.contains(vip) && length > longest) {
                 longest = length;
-                best = static_cast<PortId>(port);
+                best = static_cast<LinkId>(port);
             }
         }
     return best;
 }
 
-decltype(NextHops::port_gateways) port_gateways(const std::vector<PortRoute>& routes) {
-    decltype(NextHops::port_gateways) gateways;
-    for (const PortRoute& route : routes)
-        if (is_own_default(route)) gateways[index(route.port)] = route.gateway;
+decltype(NextHops::link_gateways) link_gateways(const std::vector<LinkRoute>& routes) {
+    decltype(NextHops::link_gateways) gateways;
+    for (const LinkRoute& route : routes)
+        if (is_own_default(route)) gateways[index(route.link)] = route.gateway;
     return gateways;
 }
 
@@ -123,15 +123,15 @@ station_for(const BackendLocation& backend, const Config& config, const NextHops
         for (const Ipv4Prefix& prefix : config.ports[port].addresses)
             if (prefix.contains(address) && int{prefix.length} > longest) {
                 longest = prefix.length;
-                on_link = Station{static_cast<PortId>(port), address};
+                on_link = Station{static_cast<LinkId>(port), address};
             }
     if (on_link) return *on_link;
     const Route* route = next_hops.route_to(address);
     if (info_of(backend.mode).by_mac || route == nullptr)
-        return {route != nullptr && !route->gateway ? route->port : PortId{}, address};
-    if (!route->gateway) return {route->port, address};
+        return {route != nullptr && !route->gateway ? route->link : LinkId{}, address};
+    if (!route->gateway) return {route->link, address};
     const NextHop& gateway = next_hops.hops[index(*route->gateway)];
-    return {gateway.port, gateway.address};
+    return {gateway.link, gateway.address};
 }
 
 NextHops replay_next_hops(const Config& config) {
@@ -140,24 +140,24 @@ NextHops replay_next_hops(const Config& config) {
     const std::vector<BackendLocation> backends = backends_in_order(config);
     result.hops.resize(kMaxBackends);
 
-    std::vector<PortRoute> routes;
+    std::vector<LinkRoute> routes;
     for (std::size_t i = 0; i < config.ports.size(); ++i) {
         const PortConfig& port = config.ports[i];
         for (const Ipv4Prefix& prefix : port.addresses)
-            routes.push_back({prefix, static_cast<PortId>(i), std::nullopt, false, 0});
+            routes.push_back({prefix, static_cast<LinkId>(i), std::nullopt, false, 0});
         if (!port.gateway) continue;
         routes.push_back(
-            {{}, static_cast<PortId>(i), static_cast<HopId>(result.hops.size()), true, 0});
-        result.hops.push_back({static_cast<PortId>(i), *port.gateway, std::nullopt});
+            {{}, static_cast<LinkId>(i), static_cast<HopId>(result.hops.size()), true, 0});
+        result.hops.push_back({static_cast<LinkId>(i), *port.gateway, std::nullopt});
     }
     // Without a gateway all other addresses are on the first port's link.
     if (result.hops.size() == kMaxBackends) routes.push_back({});
-    result.port_gateways = port_gateways(routes);
+    result.link_gateways = link_gateways(routes);
     result.routes = flatten_routes(std::move(routes));
 
     for (std::size_t b = 0; b < backends.size(); ++b) {
         const Station station = station_for(backends[b], config, result);
-        result.hops[b] = {station.port, station.address, backends[b].mac};
+        result.hops[b] = {station.link, station.address, backends[b].mac};
     }
     return result;
 }

@@ -15,29 +15,29 @@
 
 namespace viaduct {
 
-/// A route out of one of our ports.
-struct PortRoute {
+/// A route out of one of our links.
+struct LinkRoute {
     Ipv4Prefix prefix;
-    PortId port{};
+    LinkId link{};
     std::optional<HopId> gateway; ///< empty: on the link itself
-    bool own_table = false;       ///< from the port's own table; the host's main table has priority
+    bool own_table = false;       ///< from the link's own table; the host's main table has priority
     std::uint32_t metric = 0;     ///< the kernel's priority: lower wins
 };
 
 /// Returns the sorted disjoint ranges of NextHops::routes. The longest prefix wins; of equal
 /// prefixes the main table, then the lower metric, then the lower port.
-[[nodiscard]] std::vector<Route> flatten_routes(std::vector<PortRoute> routes);
+[[nodiscard]] std::vector<Route> flatten_routes(std::vector<LinkRoute> routes);
 
-/// Returns the port of a VIP: the one that has the address itself or the longest prefix that covers
-/// it; otherwise the first port.
-[[nodiscard]] PortId port_of_vip(Ipv4Addr vip, const Config& config);
+/// Returns the link of a VIP: the one that has the address itself or the longest prefix that covers
+/// it; otherwise the first link.
+[[nodiscard]] LinkId link_of_vip(Ipv4Addr vip, const Config& config);
 
-/// Returns NextHops::port_gateways: each port's default route from its own table.
-[[nodiscard]] decltype(NextHops::port_gateways) port_gateways(const std::vector<PortRoute>& routes);
+/// Returns NextHops::link_gateways: each link's default route from its own table.
+[[nodiscard]] decltype(NextHops::link_gateways) link_gateways(const std::vector<LinkRoute>& routes);
 
-/// An address whose MAC is resolved, and the port on which.
+/// An address whose MAC is resolved, and the link on which.
 struct Station {
-    PortId port{};
+    LinkId link{};
     Ipv4Addr address;
 
     auto operator<=>(const Station&) const = default;

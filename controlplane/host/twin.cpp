@@ -188,7 +188,7 @@ std::vector<Twin> plan_twins(const Config& config, const std::vector<TwinPort>& 
     for (const VipConfig& vip : config.vips) {
         const Ipv4Addr address = vip.endpoint.address;
         if (twins.empty()) break;
-        Twin& twin = twins[index(port_of_vip(address, config))];
+        Twin& twin = twins[index(link_of_vip(address, config))];
         if (std::ranges::find(twin.addresses, address, &Ipv4Prefix::address) !=
                 twin.addresses.end() ||
             std::ranges::find(twin.lent, address) != twin.lent.end())

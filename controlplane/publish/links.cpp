@@ -43,7 +43,7 @@ std::string describe(const OtherStation& station, const PoolModel& model) {
 void record_news(const std::vector<AddressNews>& all, const Config& config, PoolModel& model) {
     for (const AddressNews& news : all) {
         StateChange change;
-        change.port = config.ports[index(news.address.port)].name;
+        change.port = config.ports[index(news.address.link)].name;
         change.address = to_string(news.address.address);
         change.from = news.is_there ? "ours" : "disputed";
         change.to = news.is_there ? "disputed" : (news.has_left ? "left" : "ours");

@@ -47,7 +47,7 @@ void add_vips(Snapshot& snapshot, const Config& config) {
                                  pool,
                                  vip.enabled,
                                  rules,
-                                 port_of_vip(vip.endpoint.address, config)});
+                                 link_of_vip(vip.endpoint.address, config)});
         if (info_of(serving.mode).returns_through_us) serving.nat_vip = VipId{id};
     }
     index_vips(snapshot);
@@ -81,7 +81,9 @@ void add_backends(Snapshot& snapshot, const PoolModel& model, TimePoint now) {
         snapshot.backends.push_back({backend.config.name,
                                      backend.config.endpoint,
                                      backend.pool,
-                                     HopId{static_cast<std::uint16_t>(index(backend.id))},
+                                     egress_of(model.pool(backend.pool).config.mode,
+                                               HopId{static_cast<std::uint16_t>(index(backend.id))},
+                                               backend.config.endpoint),
                                      model.life(backend.id, now)});
         snapshot.probe_sources.insert({backend.config.endpoint.address, 0}, 0);
     }

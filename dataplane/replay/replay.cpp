@@ -205,26 +205,28 @@ private:
     Dumper dumper_;
 };
 
-/// The ports that the table names, at least one.
-std::vector<PortView> make_ports(const NextHops& next_hops, std::uint32_t mtu) {
+/// The links that the table names, at least one.
+std::vector<LinkView> make_links(const NextHops& next_hops, std::uint32_t mtu) {
     std::size_t highest = 0;
     for (const NextHop& hop : next_hops.hops)
-        highest = std::max(highest, index(hop.port));
+        highest = std::max(highest, index(hop.link));
     for (const Route& route : next_hops.routes)
-        highest = std::max(highest, index(route.port));
-    std::vector<PortView> ports;
+        highest = std::max(highest, index(route.link));
+    std::vector<LinkView> links;
     for (std::size_t port = 0; port <= highest; ++port)
-        ports.push_back({replay_port_mac(PortId{static_cast<std::uint8_t>(port)}),
+        links.push_back({replay_port_mac(PortId{static_cast<std::uint8_t>(port)}),
                          mtu + static_cast<std::uint32_t>(sizeof(EtherHeader)),
-                         true});
-    return ports;
+                         true,
+                         PortId{static_cast<std::uint8_t>(port)}});
+    return links;
 }
 
 /// The Call-ID of a frame, also if the pipeline did not need to read the message.
 std::string_view call_id_of(const Snapshot& snapshot, const Frame& frame) {
-    if (frame.is_rejected) return read_digest(frame.payload()).call_id; // same in the response
-    if (frame.leg != Leg::BackendToClient || !frame.vip) return frame.digest.call_id;
-    return read_digest(frame.payload(), snapshot.vips[index(*frame.vip)].read_rules).call_id;
+    if (frame.target.reply) return read_digest(frame.payload()).call_id; // same in the response
+    if (info_of(frame.claim.leg).reads != Reads::Heard || !frame.claim.vip)
+        return frame.digest.call_id;
+    return read_digest(frame.payload(), snapshot.vips[index(*frame.claim.vip)].read_rules).call_id;
 }
 
 class Replay {
@@ -234,7 +236,7 @@ public:
            std::uint32_t mtu,
            Writer& writer,
            const std::function<void(const ReplayFrame&)>& on_frame)
-        : control_(control), next_hops_(next_hops), ports_(make_ports(next_hops, mtu)),
+        : control_(control), next_hops_(next_hops), links_(make_links(next_hops, mtu)),
           writer_(writer), on_frame_(on_frame) {}
 
     ReplayTotals run(Reader& reader) {
@@ -265,7 +267,7 @@ private:
             a_second == 0 ? 0 : new_calls_.take(1, a_second, ticks, kTicksPerSecond);
         run_pipeline({moment.snapshot,
                       next_hops_,
-                      ports_,
+                      links_,
                       moment.calls,
                       moment.now,
                       a_second == 0 ? nullptr : &budget},
@@ -287,15 +289,15 @@ private:
         if (on_frame_)
             on_frame_({totals_.received,
                        outcome,
-                       frame.vip,
-                       frame.pool,
-                       frame.backend,
+                       frame.claim.vip,
+                       frame.pool(),
+                       frame.backend(),
                        call_id_of(snapshot, frame)});
     }
 
     const ReplayControl& control_;
     const NextHops& next_hops_;
-    std::vector<PortView> ports_;
+    std::vector<LinkView> links_;
     Writer& writer_;
     const std::function<void(const ReplayFrame&)>& on_frame_;
     ReplayTotals totals_;

@@ -126,8 +126,10 @@ void start_all(Engine& self, const DataplaneRequest& request, std::vector<std::s
             }));
         const Port& opened = self.ports.back();
         self.shared.ethdevs.push_back(opened.ethdev);
-        self.shared.ports.push_back(
-            {opened.mac, opened.mtu + static_cast<std::uint32_t>(sizeof(EtherHeader)), false});
+        self.shared.links.push_back({opened.mac,
+                                     opened.mtu + static_cast<std::uint32_t>(sizeof(EtherHeader)),
+                                     false,
+                                     PortId{static_cast<std::uint8_t>(self.ports.size() - 1)}});
     }
     self.punt = std::make_unique<PuntThread>(request.ports, request.cpus.size(), self.mempool);
     create_workers(self, request.cpus);
@@ -290,7 +292,7 @@ bool grace_over(std::uint64_t token) noexcept {
 bool inject(PortId port, std::span<const std::byte> frame) noexcept {
     Engine& self = engine();
     if (index(port) >= self.ports.size() ||
-        frame.size() > self.shared.ports[index(port)].max_frame_bytes)
+        frame.size() > self.shared.links[index(link_of(port))].max_frame_bytes)
         return false;
     rte_mbuf* mbuf = rte_pktmbuf_alloc(self.mempool);
     if (mbuf == nullptr) return false;

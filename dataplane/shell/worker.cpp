@@ -26,28 +26,30 @@ bool is_arp(const rte_mbuf* mbuf) noexcept {
            rte_pktmbuf_mtod(mbuf, const EtherHeader*)->ether_type == Be16(kEtherTypeArp);
 }
 
-/// Fills in a reply to a probe, or an ICMP error whose quoted UDP header is at `udp_offset`.
+/// Fills in a reply to a probe, or an ICMP error that quotes one; claim has checked the lengths.
 void fill_in(Event& event, const Frame& frame) noexcept {
-    const auto* ether = reinterpret_cast<const EtherHeader*>(frame.bytes);
-    const auto* ip = reinterpret_cast<const Ipv4Header*>(frame.bytes + Frame::kIpOffset);
-    const auto* udp = reinterpret_cast<const UdpHeader*>(frame.bytes + frame.udp_offset);
-    event.port = frame.rx_port;
-    event.source_mac = ether->source;
-    event.source.address = Ipv4Addr{ip->source.host()};
-    if (ip->protocol == kIpProtocolIcmp) {
-        const std::byte* at = frame.bytes + Frame::kIpOffset + (ip->version_ihl & 0x0fU) * 4UL;
-        const auto* icmp = reinterpret_cast<const IcmpHeader*>(at);
-        const auto* quoted = reinterpret_cast<const Ipv4Header*>(at + sizeof(IcmpHeader));
+    const auto& ip = frame.header_at<Ipv4Header>(frame.layout.l2_len);
+    const std::size_t l4_offset = frame.layout.l4_offset();
+    event.link = link_of(frame.rx_port);
+    event.source_mac = frame.header_at<EtherHeader>(0).source;
+    event.source.address = Ipv4Addr{ip.source.host()};
+    if (frame.layout.protocol == kIpProtocolIcmp) {
+        const auto& icmp = frame.header_at<IcmpHeader>(l4_offset);
+        const std::size_t quoted_offset = frame.claim.quoted_offset;
+        const auto& quoted = frame.header_at<Ipv4Header>(quoted_offset);
+        const auto& udp =
+            frame.header_at<UdpHeader>(quoted_offset + (quoted.version_ihl & 0x0fU) * 4UL);
         event.kind = EventKind::ProbeError;
-        event.status = static_cast<std::uint16_t>(icmp->type << 8 | icmp->code);
-        event.destination = {Ipv4Addr{quoted->destination.host()}, udp->destination_port.host()};
-        event.udp_checksum = udp->checksum.host();
+        event.status = static_cast<std::uint16_t>(icmp.type << 8 | icmp.code);
+        event.destination = {Ipv4Addr{quoted.destination.host()}, udp.destination_port.host()};
+        event.udp_checksum = udp.checksum.host();
         return;
     }
+    const auto& udp = frame.header_at<UdpHeader>(l4_offset);
     event.kind = EventKind::ProbeAnswer;
     event.status = frame.digest.status;
-    event.source.udp_port = udp->source_port.host();
-    event.destination = {Ipv4Addr{ip->destination.host()}, udp->destination_port.host()};
+    event.source.udp_port = udp.source_port.host();
+    event.destination = {Ipv4Addr{ip.destination.host()}, udp.destination_port.host()};
     event.call_id.assign(frame.digest.call_id);
     event.branch.assign(frame.digest.top_via_branch);
 }
@@ -111,7 +113,7 @@ void Worker::process(const RxQueue& queue,
             a_second == 0 ? 0 : shared->new_calls.take(count, a_second, rx_tsc, tsc_per_second);
         run_pipeline({*snapshot,
                       *next_hops,
-                      shared->ports,
+                      shared->links,
                       shared->calls,
                       call_time,
                       a_second == 0 ? nullptr : &budget,
@@ -155,15 +157,16 @@ void Worker::finish_unsent(const RxQueue& queue, rte_mbuf** mbufs, std::uint64_t
 }
 
 void Worker::transmit(rte_mbuf** mbufs) noexcept {
-    for (std::size_t port = 0; port < shared->ports.size(); ++port) {
+    for (std::size_t i = 0; i < burst.live_count; ++i) { // edit may have changed the length
+        const std::uint8_t at = burst.live[i];
+        mbufs[at]->data_len = static_cast<std::uint16_t>(burst.frames[at].length);
+        mbufs[at]->pkt_len = burst.frames[at].length;
+    }
+    for (std::size_t port = 0; port < shared->ethdevs.size(); ++port) {
         TxBatch batch;
         for (std::size_t i = 0; i < burst.live_count; ++i) {
             const std::uint8_t at = burst.live[i];
-            if (index(burst.frames[at].tx_port) != port) continue;
-            if (burst.frames[at].is_rejected) [[unlikely]] { // the response is shorter
-                mbufs[at]->data_len = static_cast<std::uint16_t>(burst.frames[at].length);
-                mbufs[at]->pkt_len = burst.frames[at].length;
-            }
+            if (index(burst.frames[at].exit.tx_port) != port) continue;
             batch.mbufs[batch.count] = mbufs[at];
             batch.frames[batch.count++] = at;
         }
@@ -184,15 +187,15 @@ void Worker::send_batch(PortId port, TxBatch& batch) noexcept {
     std::uint64_t rejected = 0;
     for (std::uint16_t i = 0; i < sent; ++i) {
         const Frame& frame = burst.frames[batch.frames[i]];
-        if (frame.is_rejected) [[unlikely]] {
+        if (frame.target.reply) [[unlikely]] {
             ++rejected;
             continue;
         }
         const bool is_returned = sent_outcome(frame) == Outcome::Returned;
-        if (is_returned && frame.is_guess) [[unlikely]]
+        if (is_returned && frame.exit.is_guess) [[unlikely]]
             emit_event(frame, Outcome::NextHopUnresolved, rte_rdtsc());
         returned += is_returned ? 1U : 0U;
-        (is_returned ? counters.returned : counters.forwarded)[index(*frame.backend)].add(1);
+        (is_returned ? counters.returned : counters.forwarded)[index(*frame.target.backend)].add(1);
     }
     counters[Outcome::Returned].add(returned);
     counters[Outcome::Rejected].add(rejected);
@@ -236,15 +239,15 @@ void Worker::emit_event(const Frame& frame, Outcome outcome, std::uint64_t rx_ts
     if (outcome == Outcome::NextHopUnresolved) {
         if (!may_tell(miss_told_tsc, rx_tsc)) return;
         event.kind = EventKind::NextHopMiss;
-        event.port = frame.tx_port;
-        event.destination.address = frame.next_hop;
+        event.link = frame.exit.link;
+        event.destination.address = frame.exit.next_hop;
     } else {
         fill_in(event, frame);
         // Frames that are not like replies to our probes may be forged: they get only a share of
         // the ring.
-        const bool is_like_ours = event.kind == EventKind::ProbeAnswer && !frame.is_stranger &&
-                                  event.call_id.length == kProbeCallIdLength &&
-                                  event.branch.length == kProbeBranchLength;
+        const bool is_like_ours =
+            event.kind == EventKind::ProbeAnswer && !frame.claim.is_stranger &&
+            event.call_id.length == kProbeCallIdLength && event.branch.length == kProbeBranchLength;
         if (!is_like_ours && !may_tell(odd_told_tsc, rx_tsc)) return;
     }
     if (rte_ring_enqueue_elem(events, &event, sizeof(event)) != 0)

@@ -23,7 +23,7 @@ namespace viaduct {
 
 /// State that all workers share. Created before they start, freed after they have stopped.
 struct WorkerShared {
-    std::vector<PortView> ports;        ///< by PortId; constant
+    std::vector<LinkView> links;        ///< by LinkId; constant
     std::vector<std::uint16_t> ethdevs; ///< by PortId; constant
     rte_rcu_qsbr* qsbr = nullptr;
     std::atomic<bool> stopping{false};               // writer: control; reader: workers, relaxed

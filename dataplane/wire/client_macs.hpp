@@ -28,8 +28,8 @@ public:
 
     /// Notes the MAC of a client. Any thread. `now`: any clock with units of half a second to a
     /// second that all threads share.
-    void note(PortId port, Ipv4Addr address, const MacAddr& mac, std::uint32_t now) noexcept {
-        const Place place(port, address);
+    void note(LinkId link, Ipv4Addr address, const MacAddr& mac, std::uint32_t now) noexcept {
+        const Place place(link, address);
         Entry& entry = entries_[place.at];
         const std::uint64_t sender = place.sender(now);
         const std::uint64_t by = place.by(mac);
@@ -43,16 +43,16 @@ public:
 
     /// Whether note() would change nothing.
     [[nodiscard]] bool
-    knows(PortId port, Ipv4Addr address, const MacAddr& mac, std::uint32_t now) const noexcept {
-        const Place place(port, address);
+    knows(LinkId link, Ipv4Addr address, const MacAddr& mac, std::uint32_t now) const noexcept {
+        const Place place(link, address);
         const Entry& entry = entries_[place.at];
         return entry.sender.load(std::memory_order_relaxed) == place.sender(now) &&
                entry.by.load(std::memory_order_relaxed) == place.by(mac);
     }
 
     [[nodiscard]] std::optional<MacAddr>
-    find(PortId port, Ipv4Addr address, std::uint32_t now) const noexcept {
-        const Place place(port, address);
+    find(LinkId link, Ipv4Addr address, std::uint32_t now) const noexcept {
+        const Place place(link, address);
         const Entry& entry = entries_[place.at];
         const std::uint64_t sender = entry.sender.load(std::memory_order_relaxed);
         const std::uint64_t by = entry.by.load(std::memory_order_relaxed);
@@ -73,12 +73,12 @@ private:
     static constexpr std::uint32_t kTimeMask = 0xff'ffff;
 
     struct Entry {
-        std::atomic<std::uint64_t> sender{0}; ///< address, port, time; 0: empty
+        std::atomic<std::uint64_t> sender{0}; ///< address, link, time; 0: empty
         std::atomic<std::uint64_t> by{0};     ///< MAC, part of the hash
     };
     struct Place {
-        Place(PortId port, Ipv4Addr address) noexcept
-            : who(std::uint64_t{address.value} << 32 | std::uint64_t{index(port)} << 24) {
+        Place(LinkId link, Ipv4Addr address) noexcept
+            : who(std::uint64_t{address.value} << 32 | std::uint64_t{index(link)} << 24) {
             const std::uint64_t mixed = (who >> 24) * 0x9e3779b97f4a7c15U;
             at = static_cast<std::size_t>(mixed >> 50); // 14 bits
             check = mixed >> 34 & 0xffff;
@@ -99,6 +99,12 @@ private:
     static_assert(kEntries == std::size_t{1} << 14, "Place has 14 bits");
 
     std::array<Entry, kEntries> entries_; // writers and readers: workers, relaxed
+};
+
+/// The table, and the time on the clock that it requires.
+struct Clients {
+    ClientMacs* macs = nullptr;
+    std::uint32_t now = 0;
 };
 
 } // namespace viaduct

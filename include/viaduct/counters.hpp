@@ -242,11 +242,23 @@ static_assert(rows_in_order(kWorkerCounters, &WorkerCounterInfo::counter),
 
 /// The stages whose ticks are measured in a build with -Dstage_tsc=true, in the order of
 /// processing.
-enum class Stage : std::uint8_t { Rx, Classify, Digest, Admit, Steer, Rewrite, Tx, Rest };
+enum class Stage : std::uint8_t {
+    Rx,
+    Decode,
+    Claim,
+    Digest,
+    Admit,
+    Steer,
+    Route,
+    Edit,
+    Emit,
+    Tx,
+    Rest
+};
 
 inline constexpr std::size_t kStageCount = count_of<Stage>();
 inline constexpr std::array<std::string_view, kStageCount> kStageNames{
-    "rx", "classify", "digest", "admit", "steer", "rewrite", "tx", "rest"};
+    "rx", "decode", "claim", "digest", "admit", "steer", "route", "edit", "emit", "tx", "rest"};
 static_assert(names_all<Stage>(kStageNames));
 
 #ifdef VIADUCT_STAGE_TSC

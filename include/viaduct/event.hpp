@@ -41,7 +41,7 @@ enum class EventKind : std::uint8_t {
 
 struct Event {
     EventKind kind{};
-    PortId port{}; ///< where the frame arrived, or would have left
+    LinkId link{}; ///< where the frame arrived, or would have left
     /// ProbeAnswer: SIP status code; 0: not a SIP response. ProbeError: ICMP type, code.
     std::uint16_t status = 0;
     MacAddr source_mac;             ///< ProbeAnswer: the sender of the frame

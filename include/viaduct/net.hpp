@@ -9,10 +9,10 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string_view>
 #include <type_traits>
@@ -27,14 +27,26 @@ requires std::is_enum_v<Id>
 }
 
 enum class PortId : std::uint8_t {};
+/// A segment: the stations that a frame reaches without a router. Addresses, neighbours, routes and
+/// MTU belong to a link; queues and counters to a port.
+enum class LinkId : std::uint8_t {};
 enum class WorkerId : std::uint8_t {};
 enum class VipId : std::uint16_t {};
 enum class PoolId : std::uint16_t {};
 enum class BackendId : std::uint16_t {}; ///< numbered over all pools; stable while the process runs
 
 inline constexpr std::size_t kMaxPorts = 16;
+inline constexpr std::size_t kMaxLinks = kMaxPorts;
 inline constexpr std::size_t kMaxWorkers = 64;
 inline constexpr std::size_t kMaxBackends = 4096; ///< over all pools
+
+/// The link of untagged frames of a port. Every port has one, of the same number.
+[[nodiscard]] constexpr LinkId link_of(PortId port) noexcept {
+    return static_cast<LinkId>(port);
+}
+[[nodiscard]] constexpr PortId port_of(LinkId link) noexcept {
+    return static_cast<PortId>(link);
+}
 
 /// 16 bits in network order, as in a packet.
 struct Be16 {
@@ -71,11 +83,18 @@ struct MacAddr {
     std::array<std::uint8_t, 6> bytes{};
 
     [[nodiscard]] constexpr bool is_multicast() const noexcept { return (bytes[0] & 1) != 0; }
-    /// Compares 16-bit words: the default operator calls memcmp for six bytes.
+    /// Compares two words: the default operator calls memcmp for six bytes.
     constexpr bool operator==(const MacAddr& other) const noexcept {
-        const auto mine = std::bit_cast<std::array<std::uint16_t, 3>>(bytes);
-        const auto theirs = std::bit_cast<std::array<std::uint16_t, 3>>(other.bytes);
-        return ((mine[0] ^ theirs[0]) | (mine[1] ^ theirs[1]) | (mine[2] ^ theirs[2])) == 0;
+        if (std::is_constant_evaluated()) return bytes == other.bytes;
+        std::uint32_t first = 0;
+        std::uint32_t other_first = 0;
+        std::uint16_t last = 0;
+        std::uint16_t other_last = 0;
+        std::memcpy(&first, bytes.data(), sizeof(first));
+        std::memcpy(&other_first, other.bytes.data(), sizeof(first));
+        std::memcpy(&last, bytes.data() + sizeof(first), sizeof(last));
+        std::memcpy(&other_last, other.bytes.data() + sizeof(first), sizeof(last));
+        return ((first ^ other_first) | (std::uint32_t{last} ^ other_last)) == 0;
     }
 };
 
@@ -149,6 +168,7 @@ struct Endpoint {
 inline constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
 inline constexpr std::uint16_t kEtherTypeVlan = 0x8100; ///< 802.1Q
 inline constexpr std::uint16_t kEtherTypeQinq = 0x88a8; ///< 802.1ad
+inline constexpr std::uint8_t kMaxVlanTags = 2;
 inline constexpr std::uint8_t kIpProtocolIcmp = 1;
 inline constexpr std::uint8_t kIpProtocolUdp = 17;
 

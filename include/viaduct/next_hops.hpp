@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// next_hops: the port and MAC that lead to an address. Immutable once published.
+// next_hops: the link and MAC that lead to an address. Immutable once published.
 //
 // Separate from the Snapshot, so that an ARP change republishes nothing else. The control plane
 // builds it from the kernel's routes and neighbours; the workers read it.
@@ -25,18 +25,18 @@ enum class HopId : std::uint16_t {}; ///< position in NextHops::hops; the same i
 inline constexpr HopId kFirstGatewayHop{kMaxBackends};
 
 struct NextHop {
-    PortId port{};
+    LinkId link{};
     Ipv4Addr address;           ///< the address of the MAC: the backend itself or a gateway
     std::optional<MacAddr> mac; ///< empty while the kernel has not resolved it
 
     bool operator==(const NextHop&) const = default;
 };
 
-/// Maps an IPv4 address on a port to a MAC, for stations on the same segment. Open addressing.
+/// Maps an IPv4 address on a link to a MAC, for stations on the same segment. Open addressing.
 class NeighbourMap {
 public:
     struct Entry {
-        PortId port{};
+        LinkId link{};
         Ipv4Addr address;
         MacAddr mac;
 
@@ -47,18 +47,18 @@ public:
     explicit NeighbourMap(const std::vector<Entry>& entries)
         : slots_(std::bit_ceil(entries.size() * 2 + 2)) {
         for (const Entry& entry : entries) {
-            std::size_t at = start(entry.port, entry.address);
+            std::size_t at = start(entry.link, entry.address);
             while (slots_[at].used)
                 at = (at + 1) & (slots_.size() - 1);
             slots_[at] = {entry, true};
         }
     }
 
-    [[nodiscard]] const MacAddr* find(PortId port, Ipv4Addr address) const noexcept {
+    [[nodiscard]] const MacAddr* find(LinkId link, Ipv4Addr address) const noexcept {
         if (slots_.empty()) return nullptr;
-        for (std::size_t at = start(port, address); slots_[at].used;
+        for (std::size_t at = start(link, address); slots_[at].used;
              at = (at + 1) & (slots_.size() - 1))
-            if (slots_[at].entry.address == address && slots_[at].entry.port == port)
+            if (slots_[at].entry.address == address && slots_[at].entry.link == link)
                 return &slots_[at].entry.mac;
         return nullptr;
     }
@@ -68,9 +68,9 @@ private:
         Entry entry;
         bool used = false;
     };
-    [[nodiscard]] std::size_t start(PortId port, Ipv4Addr address) const noexcept {
+    [[nodiscard]] std::size_t start(LinkId link, Ipv4Addr address) const noexcept {
         const std::uint64_t mixed =
-            (std::uint64_t{address.value} << 8 | index(port)) * 0x9e3779b97f4a7c15U;
+            (std::uint64_t{address.value} << 8 | index(link)) * 0x9e3779b97f4a7c15U;
         return static_cast<std::size_t>(mixed >> 32) & (slots_.size() - 1);
     }
     std::vector<Slot> slots_; // at most half full, so a search always ends
@@ -80,9 +80,9 @@ private:
 struct Route {
     std::uint32_t first = 0; ///< first address of the range, host order; ends before the next
     bool reachable = false;  ///< false: no route covers this range
-    PortId port{};
+    LinkId link{};
     std::optional<HopId> gateway; ///< empty: the destination is on the link itself
-    /// A default route of the port itself: packets from a VIP use the VIP's gateway instead.
+    /// A default route of the link itself: packets from a VIP use the VIP's gateway instead.
     bool own_default = false;
 
     bool operator==(const Route&) const = default;
@@ -91,8 +91,8 @@ struct Route {
 struct NextHops {
     std::vector<NextHop> hops; ///< by HopId
     std::vector<Route> routes; ///< sorted by `first`; empty, or the first one starts at 0.0.0.0
-    /// By PortId: the gateway for packets from an address of the port, as in the kernel's rule.
-    std::array<std::optional<HopId>, kMaxPorts> port_gateways{};
+    /// By LinkId: the gateway for packets from an address of the link, as in the kernel's rule.
+    std::array<std::optional<HopId>, kMaxLinks> link_gateways{};
     NeighbourMap neighbours;
     std::optional<MacAddr> fallback; ///< replay: the MAC of all hops without one
 
@@ -108,11 +108,11 @@ struct NextHops {
         return route.reachable ? &route : nullptr;
     }
 
-    /// The gateway for a packet from a VIP of `port` along `route`; empty: the destination is on
+    /// The gateway for a packet from a VIP of `link` along `route`; empty: the destination is on
     /// the link.
-    [[nodiscard]] std::optional<HopId> gateway_from(PortId port,
+    [[nodiscard]] std::optional<HopId> gateway_from(LinkId link,
                                                     const Route& route) const noexcept {
-        const std::optional<HopId>& own = port_gateways[index(port)];
+        const std::optional<HopId>& own = link_gateways[index(link)];
         return route.own_default && own ? own : route.gateway;
     }
 };

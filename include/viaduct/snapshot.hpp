@@ -132,11 +132,32 @@ enum class BackendLife : std::uint8_t {
     Disabled, ///< or id not in use: like Dead, but nothing ever goes there
 };
 
+/// What changes in a frame that goes to a backend or comes from it. The control plane makes it of
+/// the mode of the backend's pool, so that the packet path knows no modes.
+struct Egress {
+    HopId hop{};                     ///< how to reach the backend, in NextHops
+    bool edits_l3 = false;           ///< any of the following; otherwise only the MACs change
+    bool decrements_ttl = false;     ///< on the way to it and from it
+    bool returns_through_us = false; ///< its messages leave with the VIP as source
+    bool edits_destination = false;  ///< on the way to it the destination becomes:
+    Endpoint destination;
+};
+
+[[nodiscard]] constexpr Egress egress_of(ForwardMode mode, HopId hop, Endpoint backend) noexcept {
+    const ForwardModeInfo& info = info_of(mode);
+    return {.hop = hop,
+            .edits_l3 = info.decrements_ttl || info.returns_through_us || !info.backend_owns_vip,
+            .decrements_ttl = info.decrements_ttl,
+            .returns_through_us = info.returns_through_us,
+            .edits_destination = !info.backend_owns_vip,
+            .destination = backend};
+}
+
 struct Backend {
     std::string name; ///< empty: the id is not in use
     Endpoint endpoint;
     PoolId pool{};
-    HopId hop{}; ///< how to reach it, in NextHops
+    Egress egress;
     BackendLife life = BackendLife::Serves;
     bool is_evacuating = false; ///< it drains, leaves or has weight 0, and takes no new calls
 };
@@ -197,12 +218,19 @@ struct Vip {
     bool enabled = true;
     /// For messages of clients, also in explain and replay. A hash pool needs the Call-ID only.
     ReadRules read_rules{Want::CallReference};
-    PortId port{}; ///< its port: responses to clients leave through this port's gateway
+    LinkId link{}; ///< its link: responses to clients leave through this link's gateway
     /// The pool in which its calls started earlier.
     std::optional<PoolId> previous{};
     bool has_moved = false; ///< with `previous`: new calls go to `pool` now
     bool owns_untracked =
         false; ///< unknown calls are taken to have started in `pool`, not `previous`
+
+    /// For everything that steering may need; the VIP's other rules apply.
+    [[nodiscard]] ReadRules whole_reading() const noexcept {
+        ReadRules rules = read_rules;
+        rules.want = kWantForCalls;
+        return rules;
+    }
 };
 
 /// (address, UDP port) -> a 16-bit number. UDP port 0 means the address alone. Open addressing;

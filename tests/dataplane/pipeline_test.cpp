@@ -49,15 +49,15 @@ run(const World& here, const std::vector<Bytes>& frames, PortId rx_port = PortId
         EXPECT_TRUE(i == 0 || burst.live[i - 1] < at) << "the order of received is kept";
         EXPECT_EQ(burst.outcomes[at], kNoOutcome) << "a frame to send has not ended";
         ended[at].sent = true;
-        ended[at].tx_port = burst.frames[at].tx_port;
+        ended[at].tx_port = burst.frames[at].exit.tx_port;
         ended[at].outcome = sent_outcome(burst.frames[at]);
-        EXPECT_LT(index(ended[at].tx_port), here.ports.size());
+        EXPECT_LT(index(ended[at].tx_port), here.links.size());
     }
     for (std::size_t at = 0; at < frames.size(); ++at) {
         const Frame& frame = burst.frames[at];
         if (!ended[at].sent) ended[at].outcome = burst.outcomes[at];
         EXPECT_LT(ended[at].outcome, kNoOutcome) << "frame " << at << " never ended";
-        ended[at].backend = frame.backend;
+        ended[at].backend = frame.backend();
         ended[at].bytes.assign(frame.bytes, frame.bytes + frame.length);
     }
     return ended;

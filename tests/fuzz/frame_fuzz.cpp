@@ -85,27 +85,29 @@ bool alike(std::uint16_t before, std::uint16_t after) {
 }
 
 void check_sent(const test::World& world, Frame& frame, const Bytes& before, const Bytes& after) {
-    require(index(frame.tx_port) < world.ports.size(), "a live frame has a port to leave by");
-    if (frame.is_rejected) {
-        require(frame.tx_port == frame.rx_port, "an answer leaves by where its request came from");
+    require(index(frame.exit.tx_port) < world.links.size(), "a live frame has a port to leave by");
+    if (frame.target.reply) {
+        require(frame.exit.tx_port == frame.rx_port,
+                "an answer leaves by where its request came from");
         require(after.size() <= before.size(), "nobody gets more than they sent");
         require(test::received_ip_sum(after) == 0xffff && test::received_udp_sum(after) == 0xffff,
                 "an answer's checksums are right");
         return;
     }
-    require(frame.vip && frame.pool && frame.backend, "a live frame has VIP, pool and backend");
+    require(frame.claim.vip && frame.pool() && frame.backend(),
+            "a live frame has VIP, pool and backend");
     const Snapshot& snapshot = world.snapshot;
-    const Backend& backend = snapshot.backends[index(*frame.backend)];
-    require(backend.pool == *frame.pool, "the backend is one of the pool's");
-    if (frame.leg == Leg::ClientToVip) {
+    const Backend& backend = snapshot.backends[index(*frame.backend())];
+    require(backend.pool == *frame.pool(), "the backend is one of the pool's");
+    if (frame.claim.leg == Leg::ClientToVip) {
         require(frame.digest.kind != PayloadKind::KeepAlive &&
                     frame.digest.kind != PayloadKind::Stun,
                 "keep-alives and STUN are not forwarded");
         require(!frame.digest.call_id.empty(), "only what has a Call-ID is forwarded");
         require(lies_in(frame.digest.call_id, view_of(frame.payload())),
                 "the Call-ID lies in the payload");
-        require(test::would_steer({snapshot, {}, {}}, *frame.pool, frame.digest).backend ==
-                    frame.backend,
+        require(test::would_steer({snapshot, {}, {}}, *frame.pool(), frame.digest).backend ==
+                    frame.backend(),
                 "the backend follows from the Call-ID alone");
     }
     const auto same_from = [&](std::size_t at) {
@@ -115,14 +117,15 @@ void check_sent(const test::World& world, Frame& frame, const Bytes& before, con
                           after.end());
     };
     constexpr std::size_t kMacBytes = 12;
-    if (snapshot.pools[index(*frame.pool)].mode == ForwardMode::DsrL2) {
+    if (snapshot.pools[index(*frame.pool())].mode == ForwardMode::DsrL2) {
         require(same_from(kMacBytes), "dsr-l2 changes nothing but the MACs");
         return;
     }
-    require(same_from(frame.udp_offset + sizeof(UdpHeader)), "nat does not change the payload");
+    require(same_from(frame.layout.l4_offset() + sizeof(UdpHeader)),
+            "nat does not change the payload");
     require(alike(test::received_ip_sum(before), test::received_ip_sum(after)),
             "nat keeps the IP checksum as right as it was");
-    const auto udp = test::header_at<UdpHeader>(after, frame.udp_offset);
+    const auto udp = test::header_at<UdpHeader>(after, frame.layout.l4_offset());
     if (udp.checksum != Be16(0))
         require(alike(test::received_udp_sum(before), test::received_udp_sum(after)),
                 "nat keeps the UDP checksum as right as it was");
@@ -157,10 +160,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
     require(burst.live_count == 0 || burst.live_count == kCopies, "equal frames end alike");
     require(burst.count == kCopies &&
-                (burst.frames[0].length == before.size() || burst.frames[0].is_rejected),
+                (burst.frames[0].length == before.size() || burst.frames[0].target.reply),
             "no frame is lost and none changes its length");
-    require(frames[0] == frames[1] && burst.frames[0].backend == burst.frames[1].backend &&
-                burst.frames[0].tx_port == burst.frames[1].tx_port,
+    require(frames[0] == frames[1] && burst.frames[0].backend() == burst.frames[1].backend &&
+                burst.frames[0].exit.tx_port == burst.frames[1].tx_port,
             "equal frames are treated alike");
     if (burst.live_count == 0) {
         require(burst.outcomes[0] == burst.outcomes[1], "equal frames have one outcome");

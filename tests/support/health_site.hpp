@@ -84,11 +84,11 @@ struct Site {
         vip.endpoint = kVip;
         vip.pool = pool.name;
         config.vips.push_back(vip);
-        next_hops.port_macs = {kOwnMac};
-        next_hops.port_addresses = {kOwn};
+        next_hops.link_macs = {kOwnMac};
+        next_hops.link_addresses = {kOwn};
         for (const BackendConfig& backend : pool.backends)
             next_hops.next_hops.hops.push_back(
-                {PortId{0}, backend.endpoint.address, mac_of(next_hops.next_hops.hops.size())});
+                {LinkId{0}, backend.endpoint.address, mac_of(next_hops.next_hops.hops.size())});
         config.pools.push_back(std::move(pool));
         model = std::make_unique<PoolModel>(config);
         checker = std::make_unique<HealthChecker>(config, *model, next_hops, kProbeUdpPort, seed);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// world: a small balancer's snapshot, next hops and ports for the tests of the stages.
+// world: a small balancer's snapshot, next hops and links for the tests of the stages.
 //
 // Port 0 (198.51.100.2/24): clients, gateway, and the dsr-l2 pool "proxies" with VIP "sip".
 // Port 1 (203.0.113.2/24): the nat pool "inside" with VIP "natted".
@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace viaduct::test {
@@ -48,13 +49,13 @@ inline constexpr HopId kGatewayHop{5};
 struct World {
     Snapshot snapshot;
     NextHops next_hops;
-    std::vector<PortView> ports;
+    std::vector<LinkView> links;
 
     std::optional<OwnTable> own_calls;
     CallTable calls;
 
     [[nodiscard]] PipelineView view() const {
-        return {snapshot, next_hops, ports, calls, CallTime(1)};
+        return {snapshot, next_hops, links, calls, CallTime(1)};
     }
 
     /// Adds a table in which calls can be remembered.
@@ -92,11 +93,19 @@ struct WorldOptions {
                        hash_prefix(snapshot.secret, 0x2222, KeyType::CallId),
                        nullptr,
                        kNattedVip}};
-    snapshot.backends = {{"b1", {ip("198.51.100.21"), 5060}, kProxies, HopId{0}},
-                         {"b2", {ip("198.51.100.22"), 5060}, kProxies, HopId{1}},
-                         {"b3", {ip("198.51.100.23"), 5060}, kProxies, HopId{2}},
-                         {"n1", {ip("203.0.113.21"), kNatUdpPort}, kInside, HopId{3}},
-                         {"n2", {ip("203.0.113.22"), kNatUdpPort}, kInside, HopId{4}}};
+    const auto add =
+        [&](std::string name, std::string_view address, std::uint16_t port, PoolId pool) {
+            const HopId hop{static_cast<std::uint16_t>(snapshot.backends.size())};
+            const Endpoint endpoint{ip(address), port};
+            const ForwardMode mode = snapshot.pools[index(pool)].mode;
+            snapshot.backends.push_back(
+                {std::move(name), endpoint, pool, egress_of(mode, hop, endpoint)});
+        };
+    add("b1", "198.51.100.21", 5060, kProxies);
+    add("b2", "198.51.100.22", 5060, kProxies);
+    add("b3", "198.51.100.23", 5060, kProxies);
+    add("n1", "203.0.113.21", kNatUdpPort, kInside);
+    add("n2", "203.0.113.22", kNatUdpPort, kInside);
     made.deal_slots(kProxies, {kB1, kB2, kB3});
     made.deal_slots(kInside, {kN1, kN2});
 
@@ -129,23 +138,24 @@ struct WorldOptions {
         const bool nat = backend.pool == kInside;
         const auto last = static_cast<std::uint8_t>((backend.endpoint.address.value & 0xff) - 20);
         made.next_hops.hops.push_back(
-            {PortId{static_cast<std::uint8_t>(nat ? 1 : 0)},
+            {LinkId{static_cast<std::uint8_t>(nat ? 1 : 0)},
              backend.endpoint.address,
              MacAddr{{0x02, 0, 0, 0, static_cast<std::uint8_t>(nat ? 2 : 1), last}}});
     }
-    made.next_hops.hops.push_back({PortId{0}, ip("198.51.100.1"), mac(kGatewayMac)});
+    made.next_hops.hops.push_back({LinkId{0}, ip("198.51.100.1"), mac(kGatewayMac)});
     const auto from = [](std::string_view first) { return ip(first).value; };
-    made.next_hops.routes = {{0, false, PortId{0}, std::nullopt},
-                             {from("192.0.2.0"), true, PortId{0}, kGatewayHop},
-                             {from("192.0.3.0"), false, PortId{0}, std::nullopt},
-                             {from("198.51.100.0"), true, PortId{0}, std::nullopt},
-                             {from("198.51.101.0"), false, PortId{0}, std::nullopt},
-                             {from("203.0.113.0"), true, PortId{1}, std::nullopt},
-                             {from("203.0.114.0"), false, PortId{0}, std::nullopt}};
+    made.next_hops.routes = {{0, false, LinkId{0}, std::nullopt},
+                             {from("192.0.2.0"), true, LinkId{0}, kGatewayHop},
+                             {from("192.0.3.0"), false, LinkId{0}, std::nullopt},
+                             {from("198.51.100.0"), true, LinkId{0}, std::nullopt},
+                             {from("198.51.101.0"), false, LinkId{0}, std::nullopt},
+                             {from("203.0.113.0"), true, LinkId{1}, std::nullopt},
+                             {from("203.0.114.0"), false, LinkId{0}, std::nullopt}};
     made.next_hops.neighbours =
-        NeighbourMap({{PortId{0}, ip(kNeighbour), mac(kNeighbourMac)},
-                      {PortId{1}, ip("203.0.113.77"), mac("02:00:00:00:02:77")}});
-    made.ports = {{mac(kPort0Mac), 1514, false}, {mac(kPort1Mac), 1514, false}};
+        NeighbourMap({{LinkId{0}, ip(kNeighbour), mac(kNeighbourMac)},
+                      {LinkId{1}, ip("203.0.113.77"), mac("02:00:00:00:02:77")}});
+    made.links = {{mac(kPort0Mac), 1514, false, PortId{0}},
+                  {mac(kPort1Mac), 1514, false, PortId{1}}};
     return made;
 }
 

@@ -45,7 +45,7 @@ TEST(HealthChecker, ProbesTheBackendItselfInNatPerhapsThroughAGateway) {
     pool.health.uri = "sip:ping@example.org";
     Site site(pool);
     const MacAddr gateway = *parse_mac("02:00:00:00:00:01");
-    site.next_hops.next_hops.hops[0] = {PortId{0}, *parse_ipv4("198.51.100.1"), gateway};
+    site.next_hops.next_hops.hops[0] = {LinkId{0}, *parse_ipv4("198.51.100.1"), gateway};
     const SentProbe probe = site.next().at(0);
     EXPECT_EQ(probe.destination, pool.backends[0].endpoint);
     EXPECT_EQ(probe.destination_mac, gateway);
@@ -307,7 +307,7 @@ TEST(HealthChecker, SaysWhyAProbeCouldNotBeSent) {
     EXPECT_EQ(full.statistics().sent, 1U);
 
     Site bare(pool_of(1));
-    bare.next_hops.port_addresses[0] = {};
+    bare.next_hops.link_addresses[0] = {};
     EXPECT_TRUE(bare.next(310ms).empty());
     EXPECT_EQ(bare.state().evidence,
               "port \"p0\" has no address to probe from; add one to its `addresses`");
@@ -514,7 +514,7 @@ TEST(HealthChecker, ProbesAPoolThatAVipHadBeforeByThatVip) {
     site.config.vips[0].previous_pool = site.config.vips[0].pool;
     site.config.vips[0].pool = "v2";
     site.next_hops.next_hops.hops.push_back(
-        {PortId{0}, next.backends[0].endpoint.address, Site::mac_of(2)});
+        {LinkId{0}, next.backends[0].endpoint.address, Site::mac_of(2)});
     site.model->reconfigure(site.config);
     site.checker->reconfigure(site.now);
     answer_for(3'000ms);

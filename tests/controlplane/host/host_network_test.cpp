@@ -26,9 +26,9 @@ TEST_F(KernelTest, GivesTheTwinItsMacMtuAddressesAndArpManners) {
     EXPECT_EQ(shell("ip -4 -o addr show vd-p0 | awk '{print $4}' | sort"),
               "198.51.100.10/32\n198.51.100.2/24\n203.0.113.10/32\n");
     EXPECT_EQ(shell("cat /proc/sys/net/ipv4/conf/vd-p0/arp_ignore"), "1\n");
-    ASSERT_EQ(kernel.next_hops().port_addresses.size(), 1U);
-    EXPECT_EQ(kernel.next_hops().port_addresses[0], ip("198.51.100.2"));
-    EXPECT_EQ(kernel.next_hops().port_macs[0], kPortMac);
+    ASSERT_EQ(kernel.next_hops().link_addresses.size(), 1U);
+    EXPECT_EQ(kernel.next_hops().link_addresses[0], ip("198.51.100.2"));
+    EXPECT_EQ(kernel.next_hops().link_macs[0], kPortMac);
 }
 
 TEST_F(KernelTest, PutsAVipOnTheTwinWhosePrefixCoversIt) {
@@ -102,7 +102,7 @@ TEST_F(KernelTest, LeadsAnswersAsTheKernelsRuleForTheVipDoes) {
         const auto by = route == nullptr
                             ? std::nullopt
                             : table.gateway_from(
-                                  port_of_vip(config.vips[vip].endpoint.address, config), *route);
+                                  link_of_vip(config.vips[vip].endpoint.address, config), *route);
         return by ? to_string(table.hops[index(*by)].address) : "none";
     };
     for (std::size_t vip = 0; vip < config.vips.size(); ++vip)
@@ -169,7 +169,7 @@ TEST_F(KernelTest, NeverAsksForABackendWithAStaticMac) {
     wire.stations[ip("198.51.100.21")] = kFirstMac;
     const HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     const std::vector<NextHop>& hops = kernel.next_hops().next_hops.hops;
-    EXPECT_EQ(hops[1], (NextHop{PortId{0}, ip("198.51.100.22"), kSecondMac}));
+    EXPECT_EQ(hops[1], (NextHop{LinkId{0}, ip("198.51.100.22"), kSecondMac}));
     EXPECT_TRUE(becomes([&] { return hops[0].mac.has_value(); }));
     EXPECT_EQ(wire.asked.count(ip("198.51.100.22")), 0U);
 }
@@ -179,7 +179,7 @@ TEST_F(KernelTest, ReachesAFarNatBackendByTheGateway) {
     wire.live_on(loop);
     wire.stations[ip("198.51.100.1")] = kFirstMac;
     const HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
-    const NextHop expected{PortId{0}, ip("198.51.100.1"), kFirstMac};
+    const NextHop expected{LinkId{0}, ip("198.51.100.1"), kFirstMac};
     EXPECT_TRUE(becomes([&] { return kernel.next_hops().next_hops.hops[2] == expected; }));
     EXPECT_EQ(wire.asked.count(ip("192.0.2.23")), 0U);
 }
@@ -261,7 +261,7 @@ TEST_F(KernelTest, SeesTheLastStateAfterTheKernelDroppedMessages) {
     ASSERT_NE(shell("awk 'NR>1 && $9>0' /proc/net/netlink"), "") << "the flood was too small";
     EXPECT_TRUE(becomes([&] {
         const NextHops& table = kernel.next_hops().next_hops;
-        const MacAddr* mac = table.neighbours.find(PortId{0}, ip("198.51.100.77"));
+        const MacAddr* mac = table.neighbours.find(LinkId{0}, ip("198.51.100.77"));
         const Route* route = table.route_to(ip("203.0.113.200"));
         return mac != nullptr && *mac == kFirstMac && route != nullptr && !route->gateway;
     }));
@@ -272,10 +272,10 @@ TEST_F(KernelTest, ResolvesAClientOnTheLink) {
     wire.live_on(loop);
     wire.stations[ip("198.51.100.77")] = kFirstMac;
     HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
-    kernel.resolve(PortId{0}, ip("198.51.100.77"), Clock::now());
+    kernel.resolve(LinkId{0}, ip("198.51.100.77"), Clock::now());
     EXPECT_TRUE(becomes([&] {
         const MacAddr* mac =
-            kernel.next_hops().next_hops.neighbours.find(PortId{0}, ip("198.51.100.77"));
+            kernel.next_hops().next_hops.neighbours.find(LinkId{0}, ip("198.51.100.77"));
         return mac != nullptr && *mac == kFirstMac;
     }));
 }
@@ -285,15 +285,15 @@ TEST_F(KernelTest, ResolvesAnAddressAtMostOnceASecondAndOnlyOnTheLink) {
     HostNetwork kernel(one_port(), backends_in_order(one_port()), {twin("vd-p0")}, loop);
     const auto asks_at = [&](TimePoint now) {
         (void)shell("ip neigh del 198.51.100.77 dev vd-p0");
-        kernel.resolve(PortId{0}, ip("198.51.100.77"), now);
+        kernel.resolve(LinkId{0}, ip("198.51.100.77"), now);
         return contains(shell("ip neigh show dev vd-p0"), "198.51.100.77 ");
     };
     const TimePoint start = Clock::now();
     EXPECT_TRUE(asks_at(start));
     EXPECT_FALSE(asks_at(start + milliseconds(999)));
     EXPECT_TRUE(asks_at(start + milliseconds(1000)));
-    kernel.resolve(PortId{0}, ip("192.0.2.99"), start);
-    kernel.resolve(PortId{7}, ip("198.51.100.78"), start);
+    kernel.resolve(LinkId{0}, ip("192.0.2.99"), start);
+    kernel.resolve(LinkId{7}, ip("198.51.100.78"), start);
     const std::string all = shell("ip neigh");
     EXPECT_FALSE(contains(all, "192.0.2.99") || contains(all, "198.51.100.78")) << all;
 }

@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 /// For a link that is not there, so that it does not fill the kernel's table.
 void flood_with_questions(Neighbours& neighbours, TimePoint now) {
     for (std::uint32_t i = 0; i < Neighbours::kMaxAsked; ++i)
-        neighbours.ask({PortId{1}, Ipv4Addr{ip("203.0.113.0").value + i}}, now);
+        neighbours.ask({LinkId{1}, Ipv4Addr{ip("203.0.113.0").value + i}}, now);
 }
 
 TEST_F(KernelTest, AsksAgainOnceAFloodOfQuestionsIsASecondOld) {
@@ -27,7 +27,7 @@ TEST_F(KernelTest, AsksAgainOnceAFloodOfQuestionsIsASecondOld) {
     const TimePoint start = Clock::now();
     flood_with_questions(neighbours, start);
     const auto asks_at = [&](TimePoint now) {
-        neighbours.ask({PortId{0}, ip("198.51.100.77")}, now);
+        neighbours.ask({LinkId{0}, ip("198.51.100.77")}, now);
         return contains(shell("ip neigh show dev vd-p0"), "198.51.100.77 ");
     };
     EXPECT_FALSE(asks_at(start));
@@ -63,7 +63,7 @@ TEST_F(KernelTest, KeepsABackendThatAFullTableOfTheKernelLost) {
     const Wire wire("vd-p0");
     run("ip link set vd-p0 up; ip addr add 198.51.100.2/24 dev vd-p0");
     const auto link = static_cast<int>(if_nametoindex("vd-p0"));
-    const Station backend{PortId{0}, ip("198.51.100.21")};
+    const Station backend{LinkId{0}, ip("198.51.100.21")};
     const auto mac_after = [&](Neighbours& neighbours, int type, std::uint16_t state) {
         neighbours.take(nlmsg_hdr(neighbour(type, link, state).get()));
         return neighbours.mac_of(backend);

@@ -15,21 +15,21 @@ Ipv4Addr ip(const char* text) {
     return parse_ipv4(text).value();
 }
 
-PortRoute via(const char* prefix, int length, int port, std::optional<int> gateway = {}) {
-    PortRoute route;
+LinkRoute via(const char* prefix, int length, int port, std::optional<int> gateway = {}) {
+    LinkRoute route;
     route.prefix = {ip(prefix), static_cast<std::uint8_t>(length)};
-    route.port = static_cast<PortId>(port);
+    route.link = static_cast<LinkId>(port);
     if (gateway) route.gateway = static_cast<HopId>(*gateway);
     return route;
 }
 
 /// What the header promises, the slow way.
-const PortRoute* longest_match(const std::vector<PortRoute>& routes, Ipv4Addr address) {
-    const PortRoute* best = nullptr;
-    const auto rank = [](const PortRoute& r) {
-        return std::tuple(-int{r.prefix.length}, r.own_table, r.metric, r.port);
+const LinkRoute* longest_match(const std::vector<LinkRoute>& routes, Ipv4Addr address) {
+    const LinkRoute* best = nullptr;
+    const auto rank = [](const LinkRoute& r) {
+        return std::tuple(-int{r.prefix.length}, r.own_table, r.metric, r.link);
     };
-    for (const PortRoute& route : routes)
+    for (const LinkRoute& route : routes)
         if (route.prefix.contains(address) && (best == nullptr || rank(route) < rank(*best)))
             best = &route;
     return best;
@@ -44,20 +44,20 @@ private:
     std::mt19937 engine_;
 };
 
-std::vector<PortRoute> random_routes(Random& random, int count) {
-    std::vector<PortRoute> routes;
+std::vector<LinkRoute> random_routes(Random& random, int count) {
+    std::vector<LinkRoute> routes;
     for (int i = 0; i < count; ++i) {
-        PortRoute route;
+        LinkRoute route;
         // Few distinct bits, so that prefixes nest, touch and repeat.
         route.prefix.address.value =
             (random() & 0x7) << 29 | (random() & 0x3) << 15 | (random() & 3);
         route.prefix.length = static_cast<std::uint8_t>(random() % 33);
         route.own_table = random() % 2 == 0;
         route.metric = random() % 3;
-        route.port = static_cast<PortId>(i % 16);
+        route.link = static_cast<LinkId>(i % 16);
         // One gateway a rank, or which of two equals wins would be nobody's promise.
         route.gateway =
-            static_cast<HopId>(route.own_table * 48 + route.metric * 16 + index(route.port));
+            static_cast<HopId>(route.own_table * 48 + route.metric * 16 + index(route.link));
         routes.push_back(route);
     }
     return routes;
@@ -66,22 +66,22 @@ std::vector<PortRoute> random_routes(Random& random, int count) {
 TEST(NextHopTable, AgreesWithALongestPrefixMatchOnRandomRoutes) {
     Random random(20260101);
     for (int round = 0; round < 300; ++round) {
-        const std::vector<PortRoute> routes = random_routes(random, round % 40);
+        const std::vector<LinkRoute> routes = random_routes(random, round % 40);
         NextHops table;
         table.routes = flatten_routes(routes);
         std::vector<std::uint32_t> places{0, 1, 0xffffffff, random()};
-        for (const PortRoute& route : routes) {
+        for (const LinkRoute& route : routes) {
             const std::uint32_t first = route.prefix.address.value & route.prefix.mask();
             const std::uint32_t last = first | ~route.prefix.mask();
             for (const std::uint32_t edge : {first, first - 1, last, last + 1})
                 places.push_back(edge);
         }
         for (const std::uint32_t place : places) {
-            const PortRoute* expected = longest_match(routes, Ipv4Addr{place});
+            const LinkRoute* expected = longest_match(routes, Ipv4Addr{place});
             const Route* found = table.route_to(Ipv4Addr{place});
             ASSERT_EQ(found != nullptr, expected != nullptr) << place << " in round " << round;
             if (expected == nullptr) continue;
-            ASSERT_EQ(found->port, expected->port) << place << " in round " << round;
+            ASSERT_EQ(found->link, expected->link) << place << " in round " << round;
             ASSERT_EQ(found->gateway, expected->gateway) << place << " in round " << round;
         }
     }
@@ -107,16 +107,16 @@ TEST(NextHopTable, IsEmptyWithoutRoutes) {
 }
 
 TEST(NextHopTable, PrefersTheMainTableThenTheLowerMetric) {
-    PortRoute own = via("192.0.2.0", 24, 0, 1);
+    LinkRoute own = via("192.0.2.0", 24, 0, 1);
     own.own_table = true;
-    PortRoute dear = via("192.0.2.0", 24, 1, 2);
+    LinkRoute dear = via("192.0.2.0", 24, 1, 2);
     dear.metric = 100;
-    const PortRoute cheap = via("192.0.2.0", 24, 2, 3);
+    const LinkRoute cheap = via("192.0.2.0", 24, 2, 3);
     NextHops table;
     table.routes = flatten_routes({own, dear, cheap});
-    EXPECT_EQ(table.route_to(ip("192.0.2.9"))->port, PortId{2});
+    EXPECT_EQ(table.route_to(ip("192.0.2.9"))->link, LinkId{2});
     table.routes = flatten_routes({own, dear});
-    EXPECT_EQ(table.route_to(ip("192.0.2.9"))->port, PortId{1});
+    EXPECT_EQ(table.route_to(ip("192.0.2.9"))->link, LinkId{1});
 }
 
 Config two_ports() {
@@ -141,13 +141,13 @@ Config two_ports() {
 TEST(ReplayNextHops, LeadBackendsByLinkGatewayOrFirstPort) {
     const NextHops table = replay_next_hops(two_ports());
     ASSERT_EQ(table.hops.size(), kMaxBackends + 1);
-    EXPECT_EQ(table.hops[0], (NextHop{PortId{1}, ip("192.0.2.21"), {}}));
-    EXPECT_EQ(table.hops[1], (NextHop{PortId{0}, ip("203.0.113.9"), {}}))
+    EXPECT_EQ(table.hops[0], (NextHop{LinkId{1}, ip("192.0.2.21"), {}}));
+    EXPECT_EQ(table.hops[1], (NextHop{LinkId{0}, ip("203.0.113.9"), {}}))
         << "dsr-l2 has no gateway";
-    EXPECT_EQ(table.hops[2], (NextHop{PortId{1}, ip("192.0.2.1"), {}}))
+    EXPECT_EQ(table.hops[2], (NextHop{LinkId{1}, ip("192.0.2.1"), {}}))
         << "nat goes by the gateway";
     EXPECT_EQ(table.hops[3],
-              (NextHop{PortId{0}, ip("198.51.100.21"), MacAddr{{2, 0, 0, 0, 1, 1}}}));
+              (NextHop{LinkId{0}, ip("198.51.100.21"), MacAddr{{2, 0, 0, 0, 1, 1}}}));
     EXPECT_EQ(table.fallback, (MacAddr{{2, 0, 0, 0, 0, 0xfe}}));
 }
 
@@ -158,7 +158,7 @@ TEST(ReplayNextHops, ReachEveryAddress) {
     for (const char* address : {"0.0.0.0", "192.0.2.200", "203.0.113.1", "255.255.255.255"}) {
         const Route* route = table.route_to(ip(address));
         ASSERT_NE(route, nullptr) << address;
-        EXPECT_EQ(route->port, PortId{1}) << address;
+        EXPECT_EQ(route->link, LinkId{1}) << address;
         ASSERT_TRUE(route->gateway) << address;
         EXPECT_EQ(table.hops[index(*route->gateway)].address, ip("192.0.2.1")) << address;
     }
@@ -173,8 +173,8 @@ TEST(ReplayNextHops, LeadAnswersByTheGatewayOfThePortThatCarriesTheVip) {
                    {"far", {ip("203.0.113.10"), 5060}, {}}};
     const NextHops table = replay_next_hops(config);
     const auto gateway_from = [&](int vip, const char* client) {
-        const PortId from =
-            port_of_vip(config.vips[static_cast<std::size_t>(vip)].endpoint.address, config);
+        const LinkId from =
+            link_of_vip(config.vips[static_cast<std::size_t>(vip)].endpoint.address, config);
         const auto by = table.gateway_from(from, *table.route_to(ip(client)));
         return by ? to_string(table.hops[index(*by)].address) : "on the link";
     };
@@ -192,7 +192,7 @@ TEST(ReplayNextHops, ReachEverythingOnTheFirstLinkWithoutAGateway) {
     const NextHops table = replay_next_hops(config);
     const Route* route = table.route_to(ip("203.0.113.1"));
     ASSERT_NE(route, nullptr);
-    EXPECT_EQ(route->port, PortId{0});
+    EXPECT_EQ(route->link, LinkId{0});
     EXPECT_EQ(route->gateway, std::nullopt);
     EXPECT_EQ(table.hops[2].address, ip("203.0.113.21"));
 }

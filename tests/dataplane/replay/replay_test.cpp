@@ -209,7 +209,7 @@ TEST_F(Replay, TakesAnyDestinationMac) {
 TEST_F(Replay, LeavesByThePortOfTheNextHop) {
     World here = world();
     for (NextHop& hop : here.next_hops.hops)
-        hop.port = PortId{5};
+        hop.link = LinkId{5};
     write_pcap(in_, captured({to_vip()}));
     run(in_, out_, here);
     EXPECT_EQ(header_at<EtherHeader>(read_capture(out_).at(0).bytes, 0).source, mac(port_mac(5)));
@@ -312,8 +312,8 @@ TEST_F(Replay, DecidesAsAWorkerDoesWhateverComes) {
     live.snapshot.calls_a_second = 20;
     RateLimit limit;
     std::int64_t at = kStart;
-    for (PortView& port : live.ports)
-        port.any_destination = true;
+    for (LinkView& link : live.links)
+        link.any_destination = true;
     const auto burst = std::make_unique<Burst>();
     for (std::size_t i = 0; i < frames.size(); ++i, at += 20'000'000) {
         Bytes bytes = frames[i].build();
@@ -324,7 +324,7 @@ TEST_F(Replay, DecidesAsAWorkerDoesWhateverComes) {
         view.budget = &budget;
         run_pipeline(view, *burst);
         if (budget > 0) limit.give_back(budget, 20, kSecond);
-        ASSERT_EQ(replayed.told[i].backend, burst->frames[0].backend) << i;
+        ASSERT_EQ(replayed.told[i].backend, burst->frames[0].backend()) << i;
         const Outcome outcome =
             burst->live_count > 0 ? sent_outcome(burst->frames[0]) : burst->outcomes[0];
         ASSERT_EQ(replayed.told[i].outcome, outcome) << i;

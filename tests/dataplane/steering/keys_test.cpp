@@ -438,9 +438,9 @@ TEST(Named, WorkersOfASettledPoolSeeIt) {
         auto burst = std::make_unique<Burst>();
         burst->count = 1;
         set_frame(*burst, 0, bytes.data(), static_cast<std::uint32_t>(bytes.size()), PortId{0});
-        PipelineView view{here.snapshot, here.next_hops, here.ports, site.table, CallTime(7)};
+        PipelineView view{here.snapshot, here.next_hops, here.links, site.table, CallTime(7)};
         run_pipeline(view, *burst);
-        return burst->frames[0].backend;
+        return burst->frames[0].backend();
     };
     here.snapshot.pools[0].lifetimes.silence = 900;
     here.snapshot.pools[0].marks = site.pool().marks;
@@ -463,7 +463,7 @@ TEST(Named, WorkersOfASettledPoolTellWhatBeginsFromWhatIsInside) {
         burst->count = 1;
         here.give_call_table();
         run_pipeline(here.view(), *burst);
-        return burst->frames[0].backend;
+        return burst->frames[0].backend();
     };
     for (int i = 0; i < 20; ++i) // with an empty line before it, its first line is read at once
         for (const std::string before : {"", "\r\n"}) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guarded.hpp"
-#include "wire/answer.hpp"
+#include "stages/stages.hpp"
 #include "world.hpp"
 
 #include "viaduct/sip/message.hpp"
@@ -28,17 +28,19 @@ std::optional<Answered> answered(const MessageBuilder& request) {
     Frame frame;
     frame.bytes = const_cast<std::byte*>(place.data());
     frame.length = static_cast<std::uint32_t>(in.size());
-    frame.vip = kSipVip;
-    frame.udp_offset = 34;
-    frame.payload_length = static_cast<std::uint16_t>(in.size() - 42);
-    if (!answer_gone(here.snapshot, here.ports[0], frame)) {
+    frame.claim.vip = kSipVip;
+    frame.target.reply = true;
+    EXPECT_EQ(stages::decode(here.view(), frame), std::nullopt);
+    EXPECT_EQ(stages::route(here.view(), frame), std::nullopt);
+    if (const auto end = stages::edit(here.view(), frame)) {
+        EXPECT_EQ(end, Outcome::DeadOwner);
         EXPECT_TRUE(std::equal(in.begin(), in.end(), frame.bytes)) << "untouched";
         return std::nullopt;
     }
     Answered out;
     out.bytes.assign(frame.bytes, frame.bytes + frame.length);
     EXPECT_LE(out.bytes.size(), in.size()) << "nobody gets more than they sent";
-    EXPECT_EQ(frame.tx_port, frame.rx_port);
+    EXPECT_EQ(frame.exit.tx_port, frame.rx_port);
     const auto ether = header_at<EtherHeader>(out.bytes, 0);
     const auto was = header_at<EtherHeader>(in, 0);
     EXPECT_EQ(ether.destination, was.source);
@@ -140,10 +142,10 @@ TEST(Answer, ReadsAndWritesNothingOutside) {
         Frame frame;
         frame.bytes = const_cast<std::byte*>(place.data());
         frame.length = static_cast<std::uint32_t>(in.size());
-        frame.vip = kSipVip;
-        frame.udp_offset = 34;
-        frame.payload_length = static_cast<std::uint16_t>(in.size() - 42);
-        static_cast<void>(answer_gone(here.snapshot, here.ports[0], frame));
+        frame.claim.vip = kSipVip;
+        frame.target.reply = true;
+        ASSERT_EQ(stages::decode(here.view(), frame), std::nullopt);
+        static_cast<void>(stages::edit(here.view(), frame));
         ASSERT_LE(frame.length, in.size());
     }
 }

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wire/answer.hpp"
-
 #include "sip/text.hpp"
+#include "stages/stages.hpp"
 
 #include "viaduct/datagram.hpp"
 #include "viaduct/sip/message.hpp"
-#include "viaduct/steering/steer.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,7 +12,7 @@
 #include <string_view>
 #include <utility>
 
-namespace viaduct {
+namespace viaduct::stages {
 
 namespace {
 
@@ -94,11 +92,11 @@ void put_to(Writer& out, const Snapshot& snapshot, std::string_view to, std::str
 }
 
 /// Writes the response; returns the UDP port it goes to. 0: the request cannot be answered.
-std::uint16_t put_answer(Writer& out,
-                         const Snapshot& snapshot,
-                         const SipMessage& message,
-                         Endpoint source,
-                         Ipv4Addr vip) {
+std::uint16_t put_reply(Writer& out,
+                        const Snapshot& snapshot,
+                        const SipMessage& message,
+                        Endpoint source,
+                        Ipv4Addr vip) {
     const auto from = message.first(HeaderId::From);
     const auto to = message.first(HeaderId::To);
     const auto cseq = message.first(HeaderId::CSeq);
@@ -132,32 +130,30 @@ std::uint16_t put_answer(Writer& out,
 
 } // namespace
 
-bool answer_gone(const Snapshot& snapshot, const PortView& rx_port, Frame& frame) noexcept {
-    if (!frame.vip || frame.length < kUdpHeadersSize) return false;
+std::optional<Outcome> edit(const PipelineView& view, Frame& frame) noexcept {
+    const Outcome unanswered = info_of(frame.claim.leg).unanswered;
+    if (!frame.claim.vip || frame.length < kUdpHeadersSize) return unanswered;
     const MacAddr sender = frame.header_at<EtherHeader>(0).source;
-    const auto ip = frame.header_at<Ipv4Header>(Frame::kIpOffset);
-    const auto udp = frame.header_at<UdpHeader>(frame.udp_offset);
+    const auto ip = frame.header_at<Ipv4Header>(frame.layout.l2_len);
+    const auto udp = frame.header_at<UdpHeader>(frame.layout.l4_offset());
     const Endpoint source{Ipv4Addr{ip.source.host()}, udp.source_port.host()};
     const SipMessage message(frame.payload());
     Writer out(frame.length - kUdpHeadersSize);
-    const Endpoint vip = snapshot.vips[index(*frame.vip)].endpoint;
-    const std::uint16_t udp_port = put_answer(out, snapshot, message, source, vip.address);
-    if (udp_port == 0 || !out.is_whole()) return false;
+    const Endpoint vip = view.snapshot.vips[index(*frame.claim.vip)].endpoint;
+    const std::uint16_t udp_port = put_reply(out, view.snapshot, message, source, vip.address);
+    if (udp_port == 0 || !out.is_whole()) return unanswered;
 
     const std::string_view text = out.text();
     std::memcpy(frame.bytes + kUdpHeadersSize, text.data(), text.size());
     frame.length = static_cast<std::uint32_t>(kUdpHeadersSize + text.size());
-    frame.udp_offset = kUdpHeadersSize - sizeof(UdpHeader);
-    frame.payload_length = static_cast<std::uint16_t>(text.size());
     write_headers({frame.bytes, frame.length},
-                  {.source_mac = rx_port.mac,
+                  {.source_mac = view.links[index(link_of(frame.rx_port))].mac,
                    .destination_mac = sender,
                    .source = vip,
                    .destination = {source.address, udp_port},
                    .tos = ip.tos,
                    .identification = ip.identification});
-    frame.tx_port = frame.rx_port;
-    return true;
+    return std::nullopt;
 }
 
-} // namespace viaduct
+} // namespace viaduct::stages

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guarded.hpp"
-#include "wire/classify.hpp"
+#include "stages/stages.hpp"
 #include "world.hpp"
 
 #include <gtest/gtest.h>
@@ -10,24 +10,26 @@
 namespace viaduct::test {
 namespace {
 
-struct Classified {
-    std::optional<Outcome> end; ///< empty: ours
+struct Claimed {
+    std::optional<Outcome> end; ///< empty: it goes on to digest
     Frame frame;
 };
 
-Classified classify_at(const World& here, std::span<std::byte> bytes, PortId port = PortId{0}) {
-    Classified result;
+Claimed claim_at(const World& here, std::span<std::byte> bytes, PortId port = PortId{0}) {
+    Claimed result;
     result.frame.bytes = bytes.data();
     result.frame.length = static_cast<std::uint32_t>(bytes.size());
     result.frame.rx_port = port;
-    result.end = classify(here.snapshot, here.ports[index(port)], result.frame);
+    const PipelineView view = here.view();
+    result.end = stages::decode(view, result.frame);
+    if (!result.end) result.end = stages::claim(view, result.frame);
     return result;
 }
-Classified classify(const World& here, const FrameBuilder& builder, PortId port = PortId{0}) {
-    return classify_at(here, guarded(builder.build()), port);
+Claimed claim(const World& here, const FrameBuilder& builder, PortId port = PortId{0}) {
+    return claim_at(here, guarded(builder.build()), port);
 }
 std::optional<Outcome> end_of(const FrameBuilder& builder) {
-    return classify(world(), builder).end;
+    return claim(world(), builder).end;
 }
 
 FrameBuilder to_vip() {
@@ -41,43 +43,43 @@ std::string_view text_of(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-TEST(Classify, KnowsAFrameForAVip) {
-    const Classified found = classify(world(), to_vip());
+TEST(Claim, KnowsAFrameForAVip) {
+    const Claimed found = claim(world(), to_vip());
     EXPECT_EQ(found.end, std::nullopt);
-    EXPECT_EQ(found.frame.leg, Leg::ClientToVip);
-    EXPECT_EQ(found.frame.vip, kSipVip);
-    EXPECT_EQ(found.frame.pool, kProxies);
-    EXPECT_EQ(found.frame.backend, std::nullopt);
+    EXPECT_EQ(found.frame.claim.leg, Leg::ClientToVip);
+    EXPECT_EQ(found.frame.claim.vip, kSipVip);
+    EXPECT_EQ(found.frame.claim.pool, kProxies);
+    EXPECT_EQ(found.frame.claim.sender, std::nullopt);
     EXPECT_EQ(text_of(found.frame.payload()), invite().text());
 
     const auto natted = frame().ipv4(kClient, kNatVip).udp(40'000, 5060).sip(invite());
-    EXPECT_EQ(classify(world(), natted).frame.vip, kNattedVip);
-    EXPECT_EQ(classify(world(), natted).frame.pool, kInside);
+    EXPECT_EQ(claim(world(), natted).frame.claim.vip, kNattedVip);
+    EXPECT_EQ(claim(world(), natted).frame.claim.pool, kInside);
 }
 
-TEST(Classify, FindsThePayloadBehindIpOptions) {
+TEST(Claim, FindsThePayloadBehindIpOptions) {
     for (const std::size_t words : {1U, 5U, 10U}) {
         const auto with_options = to_vip().ip_options(Bytes(words * 4, std::byte{1}));
-        const Classified found = classify(world(), with_options);
+        const Claimed found = claim(world(), with_options);
         EXPECT_EQ(found.end, std::nullopt);
         EXPECT_EQ(text_of(found.frame.payload()), invite().text());
     }
 }
 
-TEST(Classify, TakesTheDatagramWithoutThePaddingOfTheFrame) {
+TEST(Claim, TakesTheDatagramWithoutThePaddingOfTheFrame) {
     auto padded = frame().ipv4(kClient, kDsrVip).udp(40'000, 5060).payload("\r\n").trailer(16);
     ASSERT_EQ(padded.build().size(), 60U); // the shortest frame an Ethernet carries
-    Classified found = classify(world(), padded);
+    Claimed found = claim(world(), padded);
     EXPECT_EQ(found.end, std::nullopt);
     EXPECT_EQ(text_of(found.frame.payload()), "\r\n");
 
-    found = classify(world(), to_vip().payload("12345678").udp_length(8 + 3)); // RFC 768 length
+    found = claim(world(), to_vip().payload("12345678").udp_length(8 + 3)); // RFC 768 length
     EXPECT_EQ(found.end, std::nullopt);
     EXPECT_EQ(text_of(found.frame.payload()), "123");
-    EXPECT_EQ(classify(world(), to_vip().payload("")).frame.payload().size(), 0U);
+    EXPECT_EQ(claim(world(), to_vip().payload("")).frame.payload().size(), 0U);
 }
 
-TEST(Classify, PuntsWhatIsNotForAVipsUdpPort) {
+TEST(Claim, PuntsWhatIsNotForAVipsUdpPort) {
     EXPECT_EQ(end_of(frame().ipv4(kClient, kDsrVip).udp(40'000, 5061).sip(invite())),
               Outcome::Punted);
     EXPECT_EQ(end_of(frame().ipv4(kClient, "198.51.100.77").udp(40'000, 5060).sip(invite())),
@@ -85,7 +87,7 @@ TEST(Classify, PuntsWhatIsNotForAVipsUdpPort) {
     EXPECT_EQ(end_of(to_elsewhere()), Outcome::Punted);
 }
 
-TEST(Classify, PuntsEverythingThatIsNotUdpOverIpv4) {
+TEST(Claim, PuntsEverythingThatIsNotUdpOverIpv4) {
     EXPECT_EQ(end_of(frame().ipv4(kClient, kDsrVip).protocol(1).payload("\x08\0\0\0ping")),
               Outcome::Punted); // ping to a VIP
     EXPECT_EQ(end_of(frame().ipv4(kClient, kDsrVip).protocol(6).payload("tcp")), Outcome::Punted);
@@ -99,15 +101,15 @@ TEST(Classify, PuntsEverythingThatIsNotUdpOverIpv4) {
     EXPECT_EQ(end_of(frame().ether_type(0x0806)), Outcome::Punted); // no byte behind the header
 }
 
-TEST(Classify, TakesOnlyFramesForThePortsOwnMac) {
+TEST(Claim, TakesOnlyFramesForThePortsOwnMac) {
     EXPECT_EQ(end_of(to_vip().macs(kClientMac, "02:00:00:00:00:77")), Outcome::ForeignMac);
     EXPECT_EQ(end_of(to_vip().macs(kClientMac, kPort1Mac)), Outcome::ForeignMac);
     EXPECT_EQ(end_of(to_vip().macs(kPort0Mac, kPort0Mac)), Outcome::OwnSource);
     EXPECT_EQ(end_of(to_elsewhere().macs(kPort0Mac, "ff:ff:ff:ff:ff:ff")), Outcome::OwnSource);
-    EXPECT_EQ(classify(world(), to_vip().macs(kClientMac, kPort1Mac), PortId{1}).end, std::nullopt);
+    EXPECT_EQ(claim(world(), to_vip().macs(kClientMac, kPort1Mac), PortId{1}).end, std::nullopt);
 }
 
-TEST(Classify, GivesMulticastAndBroadcastToTheKernel) {
+TEST(Claim, GivesMulticastAndBroadcastToTheKernel) {
     for (const std::string_view mac :
          {"ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:12", "33:33:00:00:00:01"}) {
         EXPECT_EQ(end_of(frame().macs(kClientMac, mac).ether_type(0x0806)), Outcome::Punted);
@@ -115,14 +117,14 @@ TEST(Classify, GivesMulticastAndBroadcastToTheKernel) {
     }
 }
 
-TEST(Classify, TakesAnyMacWhenThePortDoes) {
+TEST(Claim, TakesAnyMacWhenThePortDoes) {
     World here = world();
-    here.ports[0].any_destination = true;
+    here.links[0].any_destination = true;
     for (const std::string_view mac : {"02:00:00:00:00:77", "ff:ff:ff:ff:ff:ff"})
-        EXPECT_EQ(classify(here, to_vip().macs(kClientMac, mac)).end, std::nullopt);
+        EXPECT_EQ(claim(here, to_vip().macs(kClientMac, mac)).end, std::nullopt);
 }
 
-TEST(Classify, SaysWhichLengthLies) {
+TEST(Claim, SaysWhichLengthLies) {
     const std::size_t right = to_vip().build().size() - 14;
     const auto lie = [&](std::size_t length) {
         return end_of(to_vip().total_length(static_cast<std::uint16_t>(length)));
@@ -147,15 +149,15 @@ TEST(Classify, SaysWhichLengthLies) {
             << length;
 }
 
-TEST(Classify, EndsATruncatedFrameByWhatIsMissing) {
+TEST(Claim, EndsATruncatedFrameByWhatIsMissing) {
     const Bytes whole = to_vip().build();
     for (std::size_t length = 0; length < whole.size(); ++length) {
-        const auto end = classify_at(world(), guarded(std::span(whole).first(length))).end;
+        const auto end = claim_at(world(), guarded(std::span(whole).first(length))).end;
         EXPECT_EQ(end, length < 14 ? Outcome::BadFrame : Outcome::BadIp) << length;
     }
 }
 
-TEST(Classify, CountsTaggedFramesForAVip) {
+TEST(Claim, CountsTaggedFramesForAVip) {
     EXPECT_EQ(end_of(to_vip().vlan(100)), Outcome::Vlan);
     EXPECT_EQ(end_of(to_vip().vlan(0)), Outcome::Vlan); // priority tag
     EXPECT_EQ(end_of(to_vip().vlan(100, kEtherTypeQinq).vlan(200)), Outcome::Vlan);
@@ -166,7 +168,7 @@ TEST(Classify, CountsTaggedFramesForAVip) {
     EXPECT_EQ(end_of(to_vip().vlan(100).macs(kClientMac, kPort1Mac)), Outcome::ForeignMac);
 }
 
-TEST(Classify, CountsFragmentsForAVipOrFromABackend) {
+TEST(Claim, CountsFragmentsForAVipOrFromABackend) {
     EXPECT_EQ(end_of(to_vip().fragment(0, true)), Outcome::Fragment);
     const auto later = frame().ipv4(kClient, kDsrVip).fragment(185, false).payload("rest");
     EXPECT_EQ(end_of(later), Outcome::Fragment);
@@ -178,30 +180,30 @@ TEST(Classify, CountsFragmentsForAVipOrFromABackend) {
     EXPECT_EQ(end_of(to_vip().dont_fragment()), std::nullopt);
 }
 
-TEST(Classify, KnowsANatBackendByAddressAndServicePort) {
+TEST(Claim, KnowsANatBackendByAddressAndServicePort) {
     const auto from = [](std::string_view source, std::uint16_t udp_port) {
         return frame().ipv4(source, kClient).udp(udp_port, 40'000).sip(response(200, "OK"));
     };
-    const Classified found = classify(world(), from("203.0.113.22", kNatUdpPort));
+    const Claimed found = claim(world(), from("203.0.113.22", kNatUdpPort));
     EXPECT_EQ(found.end, std::nullopt);
-    EXPECT_EQ(found.frame.leg, Leg::BackendToClient);
-    EXPECT_EQ(found.frame.backend, kN2);
-    EXPECT_EQ(found.frame.pool, kInside);
-    EXPECT_EQ(found.frame.vip, kNattedVip);
+    EXPECT_EQ(found.frame.claim.leg, Leg::BackendToClient);
+    EXPECT_EQ(found.frame.claim.sender, kN2);
+    EXPECT_EQ(found.frame.claim.pool, kInside);
+    EXPECT_EQ(found.frame.claim.vip, kNattedVip);
 
     EXPECT_EQ(end_of(from("203.0.113.22", 40'000)), Outcome::Punted);
     EXPECT_EQ(end_of(from("203.0.113.23", kNatUdpPort)), Outcome::Punted);
     EXPECT_EQ(end_of(from("198.51.100.21", 5060)), Outcome::Punted); // dsr-l2 backends do not
 }
 
-TEST(Classify, KnowsANatBackendByAnyPortWhereThePoolSaysSo) {
+TEST(Claim, KnowsANatBackendByAnyPortWhereThePoolSaysSo) {
     const World here = world({.translate_any_port = true});
     const auto odd = frame().ipv4("203.0.113.21", kClient).udp(33'333, 40'000).payload("rtp");
-    EXPECT_EQ(classify(here, odd).end, std::nullopt);
-    EXPECT_EQ(classify(here, odd).frame.backend, kN1);
+    EXPECT_EQ(claim(here, odd).end, std::nullopt);
+    EXPECT_EQ(claim(here, odd).frame.claim.sender, kN1);
 }
 
-TEST(Classify, LeavesWhatABackendSendsToTheBalancerItselfToTheKernel) {
+TEST(Claim, LeavesWhatABackendSendsToTheBalancerItselfToTheKernel) {
     const auto to_us = frame().ipv4("203.0.113.21", kOwnAddress).udp(kNatUdpPort, 514).payload("x");
     EXPECT_EQ(end_of(to_us), Outcome::Punted);
     const auto to_vips_other_port =
@@ -209,47 +211,47 @@ TEST(Classify, LeavesWhatABackendSendsToTheBalancerItselfToTheKernel) {
     EXPECT_EQ(end_of(to_vips_other_port), Outcome::Punted);
 }
 
-TEST(Classify, KnowsABackendThatCallsAVip) {
-    const auto classified = [](std::string_view vip) {
-        return classify(world(),
-                        frame().ipv4("203.0.113.21", vip).udp(kNatUdpPort, 5060).sip(invite()));
+TEST(Claim, KnowsABackendThatCallsAVip) {
+    const auto claimed = [](std::string_view vip) {
+        return claim(world(),
+                     frame().ipv4("203.0.113.21", vip).udp(kNatUdpPort, 5060).sip(invite()));
     };
-    const Classified to_nat = classified(kNatVip);
+    const Claimed to_nat = claimed(kNatVip);
     EXPECT_EQ(to_nat.end, std::nullopt);
-    EXPECT_EQ(to_nat.frame.leg, Leg::BackendToVip);
-    EXPECT_EQ(to_nat.frame.backend, kN1);
-    EXPECT_EQ(to_nat.frame.vip, kNattedVip);
-    const Classified to_dsr = classified(kDsrVip);
-    EXPECT_EQ(to_dsr.frame.leg, Leg::ClientToVip) << "who answers it himself";
-    EXPECT_EQ(to_dsr.frame.backend, std::nullopt);
+    EXPECT_EQ(to_nat.frame.claim.leg, Leg::BackendToVip);
+    EXPECT_EQ(to_nat.frame.claim.sender, kN1);
+    EXPECT_EQ(to_nat.frame.claim.vip, kNattedVip);
+    const Claimed to_dsr = claimed(kDsrVip);
+    EXPECT_EQ(to_dsr.frame.claim.leg, Leg::ClientToVip) << "who answers it himself";
+    EXPECT_EQ(to_dsr.frame.claim.sender, std::nullopt);
 }
 
-TEST(Classify, KnowsTheAnswersToProbes) {
+TEST(Claim, KnowsTheAnswersToProbes) {
     const auto answer = [](std::string_view from) {
         return frame().ipv4(from, kOwnAddress).udp(5060, kProbeUdpPort).sip(response(200, "OK"));
     };
-    EXPECT_EQ(classify(world(), answer(kDsrVip)).frame.leg, Leg::ProbeReply);
+    EXPECT_EQ(claim(world(), answer(kDsrVip)).frame.claim.leg, Leg::ProbeReply);
     EXPECT_EQ(end_of(answer(kDsrVip)), std::nullopt);
     const auto nat = frame().ipv4("203.0.113.21", kOwnAddress).udp(kNatUdpPort, kProbeUdpPort);
-    EXPECT_EQ(classify(world(), nat).frame.leg, Leg::ProbeReply);
+    EXPECT_EQ(claim(world(), nat).frame.claim.leg, Leg::ProbeReply);
     EXPECT_EQ(end_of(nat), std::nullopt);
     EXPECT_EQ(end_of(answer("198.51.100.21")), std::nullopt)
         << "from a backend's own address: the control plane says what is wrong with it";
     for (const std::string_view known : {kDsrVip, std::string_view("203.0.113.22")})
-        EXPECT_FALSE(classify(world(), answer(known)).frame.is_stranger);
-    const Classified stranger = classify(world(), answer(kClient));
+        EXPECT_FALSE(claim(world(), answer(known)).frame.claim.is_stranger);
+    const Claimed stranger = claim(world(), answer(kClient));
     EXPECT_EQ(stranger.end, std::nullopt) << "a server's second address, which nobody configured";
-    EXPECT_EQ(stranger.frame.leg, Leg::ProbeReply);
-    EXPECT_TRUE(stranger.frame.is_stranger);
+    EXPECT_EQ(stranger.frame.claim.leg, Leg::ProbeReply);
+    EXPECT_TRUE(stranger.frame.claim.is_stranger);
 }
 
-TEST(Classify, TakesTheFirstFragmentForAnAnswerToAProbe) {
+TEST(Claim, TakesTheFirstFragmentForAnAnswerToAProbe) {
     const auto answer =
         frame().ipv4(kDsrVip, kOwnAddress).udp(5060, kProbeUdpPort).udp_length(3000);
     const auto first = FrameBuilder(answer).sip(response(200, "OK")).fragment(0, true);
-    const Classified found = classify(world(), first);
+    const Claimed found = claim(world(), first);
     EXPECT_EQ(found.end, std::nullopt);
-    EXPECT_EQ(found.frame.leg, Leg::ProbeReply);
+    EXPECT_EQ(found.frame.claim.leg, Leg::ProbeReply);
     EXPECT_EQ(text_of(found.frame.payload()), response(200, "OK").text());
     EXPECT_EQ(end_of(FrameBuilder(first).fragment(185, true)), Outcome::Punted);
     EXPECT_EQ(end_of(FrameBuilder(first).udp(5060, 9).udp_length(3000)), Outcome::Punted);
@@ -268,13 +270,13 @@ FrameBuilder icmp_error(std::uint8_t type, std::string_view own, std::uint16_t u
     return frame().ipv4("203.0.113.21", kOwnAddress).protocol(kIpProtocolIcmp).payload(text);
 }
 
-TEST(Classify, KnowsAnIcmpErrorAboutAProbe) {
+TEST(Claim, KnowsAnIcmpErrorAboutAProbe) {
     for (const int type : {3, 11, 12}) {
-        Classified found = classify(
-            world(), icmp_error(static_cast<std::uint8_t>(type), kOwnAddress, kProbeUdpPort));
+        Claimed found =
+            claim(world(), icmp_error(static_cast<std::uint8_t>(type), kOwnAddress, kProbeUdpPort));
         EXPECT_EQ(found.end, Outcome::ProbeAnswer);
-        EXPECT_EQ(found.frame.header_at<UdpHeader>(found.frame.udp_offset).destination_port.host(),
-                  kNatUdpPort);
+        const std::size_t udp = found.frame.claim.quoted_offset + sizeof(Ipv4Header);
+        EXPECT_EQ(found.frame.header_at<UdpHeader>(udp).destination_port.host(), kNatUdpPort);
     }
     const FrameBuilder error = icmp_error(3, kOwnAddress, kProbeUdpPort);
     EXPECT_EQ(end_of(icmp_error(8, kOwnAddress, kProbeUdpPort)), Outcome::Punted) << "a ping";
@@ -290,7 +292,7 @@ TEST(Classify, KnowsAnIcmpErrorAboutAProbe) {
     EXPECT_EQ(end_of(FrameBuilder(error).payload(whole.substr(0, 36))), Outcome::ProbeAnswer);
 }
 
-TEST(Classify, NeverReadsOutsideAFrameAndAlwaysDecidesAlike) {
+TEST(Claim, NeverReadsOutsideAFrameAndAlwaysDecidesAlike) {
     const World here = world();
     std::mt19937 random(8021);
     const std::vector<Bytes> samples{
@@ -304,8 +306,8 @@ TEST(Classify, NeverReadsOutsideAFrameAndAlwaysDecidesAlike) {
         bytes.resize(random() % (random() % 4 == 0 ? bytes.size() + 1 : 90));
         for (auto change = random() % 6; change > 0 && bytes.size() > 12; --change)
             bytes[12 + random() % (bytes.size() - 12)] = static_cast<std::byte>(random());
-        const Classified at_end = classify_at(here, guarded(bytes));
-        const Classified at_start = classify_at(here, guarded_start(bytes));
+        const Claimed at_end = claim_at(here, guarded(bytes));
+        const Claimed at_start = claim_at(here, guarded_start(bytes));
         ASSERT_EQ(at_end.end, at_start.end);
         if (at_end.end) continue;
         const auto payload = at_end.frame.payload();
