@@ -6,6 +6,7 @@
 // Prints two Markdown tables. The first comes of Google Benchmark, 7 repetitions, interleaved; its
 // own options work, too. VIADUCT_CORPUS names a folder of more messages (*.sip, *.dat) for the
 // second. --json FILE writes a measurement file (measurement.hpp) in place of the second.
+#include "corpora.hpp"
 #include "full_reading.hpp"
 #include "json_option.hpp"
 #include "measurement.hpp"
@@ -21,9 +22,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <ftw.h>
-#include <iterator>
 #include <map>
 #include <string>
 #include <vector>
@@ -201,24 +199,6 @@ private:
     bool failed_ = false;
 };
 
-std::vector<NamedMessage>* found_messages = nullptr; // nftw() hands no argument on
-
-void add_folder(std::vector<NamedMessage>& to, const char* folder) {
-    found_messages = &to;
-    const auto visit = [](const char* path, const struct stat*, int type, struct FTW*) {
-        const std::string_view name(path);
-        if (type == FTW_F && (name.ends_with(".sip") || name.ends_with(".dat"))) {
-            std::ifstream file(path, std::ios::binary);
-            std::string text{std::istreambuf_iterator<char>(file), {}};
-            if (text.size() <= kLongestDatagram)
-                found_messages->push_back({std::string(name), std::move(text)});
-        }
-        return 0;
-    };
-    if (::nftw(folder, visit, 16, FTW_PHYS) != 0)
-        std::fprintf(stderr, "message_bench: cannot read the folder %s\n", folder);
-}
-
 /// One row: how a byte of the worst message compares with a typical INVITE's.
 template <typename Read>
 void print_worst(const std::string& name,
@@ -275,8 +255,8 @@ std::vector<std::string> typical_invites() {
 
 std::vector<NamedMessage> corpora() {
     std::vector<NamedMessage> found;
-    add_folder(found, VIADUCT_TEST_CORPUS);
-    if (const char* folder = std::getenv("VIADUCT_CORPUS")) add_folder(found, folder);
+    bench::add_folder(found, VIADUCT_TEST_CORPUS);
+    if (const char* folder = std::getenv("VIADUCT_CORPUS")) bench::add_folder(found, folder);
     return found;
 }
 

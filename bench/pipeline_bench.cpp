@@ -9,7 +9,7 @@
 // where it is installed. Seven repetitions, interleaved, unless Google Benchmark's own options say
 // otherwise; --json FILE also writes a measurement file (measurement.hpp).
 #include "full_table.hpp"
-#include "message_builder.hpp"
+#include "invites.hpp"
 #include "micro.hpp"
 #include "scaled_world.hpp"
 
@@ -29,21 +29,6 @@
 namespace viaduct::test {
 
 namespace {
-
-/// An INVITE as phones send it, 560 bytes and more with its SDP; every Call-ID is another one.
-std::string make_invite(std::size_t number) {
-    const std::string id = std::to_string(1'000'000 + number);
-    return MessageBuilder("INVITE sip:+4930" + id + "@198.51.100.10 SIP/2.0", "INVITE")
-        .set("Via", "SIP/2.0/UDP 192.0.2.7:5060;rport;branch=z9hG4bK" + id + "a7c6a8dlze.1")
-        .set("From", "\"Alice\" <sip:alice@example.org>;tag=" + id)
-        .set("To", "<sip:+4930" + id + "@198.51.100.10>")
-        .set("Call-ID", id + "-f81d4fae7dec11d0a765@192.0.2.7")
-        .set("Contact", "<sip:alice@192.0.2.7:5060>")
-        .set("Content-Type", "application/sdp")
-        .body("v=0\r\no=alice 2890844526 2890844526 IN IP4 192.0.2.7\r\ns=-\r\n"
-              "c=IN IP4 192.0.2.7\r\nt=0 0\r\nm=audio 49172 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n")
-        .text();
-}
 
 std::vector<std::string> make_messages(std::size_t count) {
     std::vector<std::string> messages;
@@ -113,27 +98,17 @@ void backends(benchmark::State& state) {
 }
 BENCHMARK(backends)->ArgName("backends")->Arg(3)->Arg(30)->Arg(300);
 
-constexpr std::size_t kDigits = 8;
-
 /// INVITEs inside one dialog, whose Call-IDs begin with a number to be written at `numbers`.
 struct Reinvites {
     std::vector<Bytes> frames;
     std::vector<char*> numbers;
 };
 
-void write_number(char* at, std::uint64_t number) {
-    for (std::size_t i = kDigits; i-- > 0; number /= 10)
-        at[i] = static_cast<char>('0' + number % 10);
-}
-
 Reinvites make_reinvites(std::size_t count) {
     Reinvites made;
     for (std::size_t i = 0; i < count; ++i) {
-        std::string message = make_invite(i);
-        message.replace(message.find(";tag=") + 5, 7, "1000000");
-        message.insert(message.find("\r\n", message.find("\r\nTo: ") + 2), ";tag=a6c85cf");
-        const std::size_t at = message.find("-f81d4fae") - 7; // of 1234567-f81d...
-        message.insert(at, 1, '0');
+        const std::string message = make_reinvite(i);
+        const std::size_t at = message.find(kNumberedCallId);
         made.frames.push_back(
             frame().ipv4(kClient, kDsrVip).udp(5060, 5060).payload(message).build());
         made.numbers.push_back(reinterpret_cast<char*>(made.frames.back().data()) + 42 + at);
@@ -156,7 +131,7 @@ void remember_all_calls(Pool& pool) {
 std::unique_ptr<bench::FullTable>
 fill_table(std::uint64_t count, bench::Pages pages, const World& made, Reinvites& messages) {
     const HashPrefix& prefix = made.snapshot.pools[index(kProxies)].call_id_hash;
-    std::string id = "00000000-f81d4fae7dec11d0a765@192.0.2.7";
+    std::string id(kNumberedCallId);
     // The first message of a dialog leaves its mark in the call.
     bench::FullTable one(1);
     one.add(hash_key(prefix, id), bench::kNow.after(900), 0);
