@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ab/library.hpp"
+#include "ab/turns.hpp"
 
+#include <chrono>
 #include <gtest/gtest.h>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace viaduct::bench {
 namespace {
@@ -57,6 +60,43 @@ TEST(Library, ObjectOfAnotherVersionIsRefused) {
 
 TEST(Library, MissingFileIsRefusedWithItsName) {
     EXPECT_NE(refusal_of("/nonexistent/side.so").find("/nonexistent/side.so"), std::string::npos);
+}
+
+constexpr Plan kPlan{10, 1'000, std::chrono::seconds(10)};
+
+TEST(Turns, RunBothBuildsEquallyOften) {
+    Library base(TOY_1);
+    Library current(TOY_2);
+    const AbLoad load = one_item();
+    base.prepare(load);
+    current.prepare(load);
+    const std::vector<Pair> pairs = Turns(base, current).measure_anyway(kPlan);
+    EXPECT_GE(undisturbed(pairs).size(), 10U);
+    EXPECT_EQ(current.run(0) - base.run(0), 1'001'000U); // the decisions; the units are equal
+}
+
+TEST(Turns, BuildsThatDecideDifferentlyAreAnError) {
+    Library base(TOY_1);
+    Library current(TOY_2);
+    const AbLoad load = one_item();
+    base.prepare(load);
+    current.prepare(load);
+    try {
+        (void)Turns(base, current).measure(kPlan, "the row");
+        FAIL() << "it was measured";
+    } catch (const std::runtime_error& error) {
+        EXPECT_EQ(std::string(error.what()).find("the row: the two builds decide differently"), 0U)
+            << error.what();
+    }
+}
+
+TEST(Turns, BuildsThatDecideAlikeAreMeasured) {
+    Library base(TOY_1);
+    Library current(TOY_1);
+    const AbLoad load = one_item();
+    base.prepare(load);
+    current.prepare(load);
+    EXPECT_GE(Turns(base, current).measure(kPlan, "the row").size(), 10U);
 }
 
 } // namespace
