@@ -260,43 +260,13 @@ std::vector<NamedMessage> corpora() {
     return found;
 }
 
-/// Without the folders above the tree.
-std::string short_name(const std::string& path) {
-    const std::string_view folder = VIADUCT_TEST_CORPUS;
-    return path.starts_with(folder) ? "tests/corpus" + path.substr(folder.size()) : path;
-}
-
-/// The worst of the corpora over a typical INVITE, all measured anew for every value.
-bench::Sample worst_sample(const std::vector<NamedMessage>& all,
-                           const std::vector<std::string>& typical) {
-    constexpr int kPasses = 7;
-    const ReadRules rules{.want = kWanted};
-    const auto read = [&](std::span<const std::byte> bytes) {
-        const SipDigest digest = read_digest_at(best_scan_level(), bytes, rules);
-        benchmark::DoNotOptimize(digest.call_id.data());
-    };
-    bench::Sample sample{"worst", "corpora", "worst_ratio", "x a typical INVITE's byte", {}, {}};
-    std::map<double, std::string> names;
-    for (int i = 0; i < kPasses; ++i) {
-        const double usual = typical_ns_per_byte(read, typical);
-        const ByteCost cost = dearest(read, all, 1).front();
-        sample.values.push_back(cost.ns_per_byte / usual);
-        names[sample.values.back()] = short_name(cost.message->name);
-    }
-    sample.remarks["worst_message"] = names.at(bench::spread_of(sample.values).median);
-    return sample;
-}
-
-bench::Measurement measurement_of(const Table& table, const std::vector<NamedMessage>& all) {
+bench::Measurement measurement_of(const Table& table) {
     bench::Measurement made;
     made.name = "message";
     made.title = "Reading a message";
     made.commands = {"build/bench/message_bench --json build/bench/message.json"};
-    made.notes = {
-        "The same 1,000 distinct messages for all: INVITE and 200 with SDP, BYE and REGISTER "
-        "in equal parts, 400 to 1,400 bytes.",
-        "Worst message: the dearest a byte of " + std::to_string(all.size()) +
-            " messages of the corpora, counted as at least 512 bytes long."};
+    made.notes = {"The same 1,000 distinct messages for all: INVITE and 200 with SDP, BYE and "
+                  "REGISTER in equal parts, 400 to 1,400 bytes."};
     const auto add = [&](const std::string& who, const std::string& row) {
         const std::vector<double> times = table.times_of(row);
         if (times.empty()) return;
@@ -342,15 +312,12 @@ int run(int argc, char** argv) {
     Table table;
     benchmark::RunSpecifiedBenchmarks(&table);
     if (table.failed()) return 1;
-    const std::vector<std::string> typical = typical_invites();
-    const std::vector<NamedMessage> all = corpora();
     if (!json.empty()) { // the long tables are for people
-        bench::Measurement measured = measurement_of(table, all);
-        measured.samples.push_back(worst_sample(all, typical));
-        bench::write_measurement(json, measured);
+        bench::write_measurement(json, measurement_of(table));
         return 0;
     }
-    print_worst_of(all, "messages of the corpora", typical);
+    const std::vector<std::string> typical = typical_invites();
+    print_worst_of(corpora(), "messages of the corpora", typical);
     print_worst_of(hostile_shapes(), "messages made to be dear", typical);
     return 0;
 }

@@ -6,6 +6,8 @@
   report.py guard BASELINE RUN...    exit 1 if a ratio of message.json and pipeline.json is over 10 % worse
                                      than in BASELINE in the best of the folders RUN
   report.py renew BASELINE RUN       make RUN the baseline
+  report.py base RUN...              exit 1 if a ratio of ab.json to the base build is beyond its limit in the best
+                                     of the folders RUN
 
 marks.json says what is compared. Exit 2: something is missing or broken, in one line. bench/README.md has the format.
 """
@@ -82,6 +84,13 @@ def derive(mark, measurements):
         samples = [s for s in made["samples"] if (s["who"], s["metric"]) == (mark["above"], mark["metric"])]
         values = [sum(sum(s["values"]) for s in samples)] if samples else []
         return values, "" if values else f"{mark['file']}.json has no {mark['above']}, {mark['metric']}"
+    base = made.get("versions", {}).get("base of ab")
+    if mark.get("base") not in (None, base):
+        return [], f"measured against {base}: scripts/ab --base {mark['base']} --json build/bench/ab.json"
+    return sampled(mark, made)
+
+
+def sampled(mark, made):
     samples = []
     for who in (mark["above"], mark.get("below")):
         if who is None:
@@ -93,6 +102,19 @@ def derive(mark, measurements):
         return samples[0]["values"], ""
     values = ratios(*samples)
     return values, "" if values else f"{mark['below']} measured 0"
+
+
+def quantile(values, share):
+    """Between the two nearest values, in proportion."""
+    ordered = sorted(values)
+    below = int(share * (len(ordered) - 1))
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (share * (len(ordered) - 1) - below) * (ordered[above] - ordered[below])
+
+
+def spread_of(mark, values):
+    """Rounds are few, and all count; of hundreds of short chunks the outer tenths say nothing."""
+    return (quantile(values, 0.1), quantile(values, 0.9)) if mark["file"] == "ab" else (min(values), max(values))
 
 
 def is_at_least(mark, limit, value):
@@ -108,7 +130,8 @@ def rows_of(measurements):
         result = "not yet"
         if values:
             middle = statistics.median(values)
-            row.update(value=middle, low=min(values), high=max(values))
+            low, high = spread_of(mark, values)
+            row.update(value=middle, low=low, high=high)
             row["reached"] = is_at_least(mark, mark["reach"], middle)
             result = "not reached"
             if row["reached"]:
@@ -294,6 +317,25 @@ def judge(baseline, runs):
     return code, lines
 
 
+def judge_base(runs):
+    """(exit code, lines): each ratio to the base build at its best of all runs, against its limit."""
+    code, lines = 0, []
+    for mark in MARKS["marks"]:
+        if mark["file"] != "ab":
+            continue
+        found = [values for values, _ in (sampled(mark, made) for made in runs) if values]
+        best = (max if mark["better"] == "larger" else min)(found, key=statistics.median, default=None)
+        is_good = best is not None and is_at_least(mark, mark["limit"], statistics.median(best))
+        code = code or int(not is_good)
+        measured = "not measured"
+        if best is not None:
+            low, high = spread_of(mark, best)
+            measured = f"{number(statistics.median(best)):>5} ({number(low)} to {number(high)})"
+        least = "at least" if mark["better"] == "larger" else "at most"
+        lines.append(f"{'ok' if is_good else 'FAIL':<5} {mark['id']:<24} {measured:<22} {least} {number(mark['limit'])}")
+    return code, lines
+
+
 def main(words):
     match words:
         case ["page", source, target]:
@@ -310,6 +352,13 @@ def main(words):
             except (OSError, ValueError) as error:
                 raise Broken(f"{path}: {error}") from error
             code, lines = judge(baseline, [measured_baseline(folder) for folder in folders])
+            print("\n".join(lines))
+            return code
+        case ["base", *folders] if folders:
+            runs = [read_measurement(folder, "ab") for folder in folders]
+            if None in runs:
+                raise Broken(f"there is no ab.json in {folders[runs.index(None)]} to judge")
+            code, lines = judge_base(runs)
             print("\n".join(lines))
             return code
         case ["renew", path, folder]:

@@ -53,9 +53,8 @@ public:
             "Both builds are shared objects in one process on one CPU. Chunks of half a "
             "millisecond take turns; values of one pair of chunks stand at the same place. Pairs "
             "that another thread interrupted are left out.",
-            "Stateful: " + std::to_string(options.calls) +
-                " answered calls in the table, in small pages; each message belongs to another "
-                "call.",
+            "Stateful: answered calls in a table in small pages; each message belongs to another "
+            "call.",
             "Worst message: of all that were measured one by one, the one whose cost has grown "
             "most; messages of the corpora and of bench/hostile_shapes.hpp."};
     }
@@ -68,7 +67,7 @@ public:
     }
 
     void print_head() const {
-        std::printf("%-34s %9s %9s  %7s  %-14s %6s %8s\n",
+        std::printf("%-43s %9s %9s  %7s  %-14s %6s %8s\n",
                     "ROW",
                     "BASE, NS",
                     "NEW, NS",
@@ -83,7 +82,7 @@ public:
              const std::vector<Pair>& pairs,
              const std::map<std::string, std::string>& remarks = {}) {
         const Comparison found = compare(pairs);
-        std::printf("%-34s %9.1f %9.1f  %7.2f  %-14s %6zu %8zu\n",
+        std::printf("%-43s %9.1f %9.1f  %7.2f  %-14s %6zu %8zu\n",
                     row.c_str(),
                     found.base_ns,
                     found.new_ns,

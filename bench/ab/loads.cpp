@@ -61,7 +61,7 @@ Load carrier_mix() {
 }
 
 Load known_calls(std::uint64_t calls) {
-    Load made("stateful, INVITEs of known calls", kAbCalls);
+    Load made("stateful, INVITEs of " + std::to_string(calls) + " calls", kAbCalls);
     made.set_calls(calls);
     for (std::size_t i = 0; i < 1'024; ++i)
         made.add(test::make_reinvite(i));
@@ -71,7 +71,7 @@ Load known_calls(std::uint64_t calls) {
 
 /// 200, ACK and BYE with its 200 as the mix has them, and as many INVITEs inside the dialog.
 Load mixed_messages(std::uint64_t calls) {
-    Load made("stateful, mixed messages of calls", kAbCalls);
+    Load made("stateful, mixed messages of " + std::to_string(calls) + " calls", kAbCalls);
     made.set_calls(calls);
     std::size_t invites = 0;
     for (const test::MixMessage& message :

@@ -41,7 +41,8 @@ class Rows(unittest.TestCase):
         rows = report.rows_of({})
         self.assertEqual([row["id"] for _, row, _, _ in rows],
                          ["digest_vs_libosip2", "digest_vs_sofia", "stages_ns", "rig1_vs_testpmd", "rig2_vs_testpmd",
-                          "rig3_vs_kamailio", "stateful_vs_hash", "worst_message", "loss_on_change"])
+                          "rig3_vs_kamailio", "ab_stages", "ab_mix", "ab_stateful", "ab_stateful_mixed", "ab_digest",
+                          "ab_worst_digest", "ab_worst_stages", "loss_on_change"])
         for _, row, result, why in rows:
             self.assertIsNone(row["value"])
             self.assertIsNone(row["reached"])
@@ -90,6 +91,49 @@ class Rows(unittest.TestCase):
         self.assertEqual(row_of(none, "loss_on_change")[1], "reached, and the next")
 
 
+def ab(loads, base="56424cc"):
+    """loads: the load, values of the base and of the new build."""
+    samples = [sample(who, load, "ns", values) for load, *both in loads for who, values in zip(("base", "new"), both)]
+    return one("ab", *samples, versions={"base of ab": base})
+
+
+class AgainstTheBase(unittest.TestCase):
+    def test_ratios_are_of_pairs_and_their_spread_leaves_out_the_outer_tenths(self):
+        base, new = [100.0 + i for i in range(11)], [50.0] * 11
+        row, result, _ = row_of(ab([("hash, 1000 INVITEs", base, new)]), "ab_stages")
+        self.assertAlmostEqual(row["value"], 2.1)
+        self.assertAlmostEqual(row["low"], 2.02)
+        self.assertAlmostEqual(row["high"], 2.18)
+        self.assertEqual(result, "reached, and the next")
+
+    def test_the_worst_message_is_how_much_dearer_it_is(self):
+        for new, expected in ((100, "reached, and the next"), (110, "reached"), (111, "not reached")):
+            row, result, _ = row_of(ab([("worst message, all stages", [100], [new])]), "ab_worst_stages")
+            self.assertAlmostEqual(row["value"], new / 100)
+            self.assertEqual(result, expected)
+
+    def test_a_mark_is_only_reached_against_its_own_base(self):
+        _, result, why = row_of(ab([("hash, 1000 INVITEs", [190], [100])], base="v0.1.0"), "ab_stages")
+        self.assertEqual((result, why),
+                         ("not yet", "measured against v0.1.0: scripts/ab --base 56424cc --json build/bench/ab.json"))
+
+    def test_limits_are_kept_by_the_better_of_two_runs_against_any_base(self):
+        every = lambda ratio: ab([(mark["load"], [100], [100 / ratio]) for mark in report.MARKS["marks"]
+                                  if mark["file"] == "ab"], base="v0.1.0")["ab"]
+        self.assertEqual(report.judge_base([every(1)])[0], 0)
+        self.assertEqual(report.judge_base([every(0.7)])[0], 1)
+        self.assertEqual(report.judge_base([every(0.7), every(1)])[0], 0)
+        code, lines = report.judge_base([every(0.85)])
+        self.assertEqual(code, 1)
+        self.assertEqual(lines[0], "FAIL  ab_stages                 0.85 (0.85 to 0.85)   at least 0.9")
+        self.assertEqual(lines[5], "FAIL  ab_worst_digest           1.18 (1.18 to 1.18)   at most 1.1")
+
+    def test_what_is_not_measured_fails(self):
+        code, lines = report.judge_base([ab([])["ab"]])
+        self.assertEqual(code, 1)
+        self.assertIn("not measured", lines[0])
+
+
 class Page(unittest.TestCase):
     def test_stands_alone_and_escapes_what_files_say(self):
         measurements = rig1([1], [2])
@@ -104,7 +148,7 @@ class Page(unittest.TestCase):
         _, page, _ = report.make_report({}, NOW)
         for name in report.MARKS["files"]:
             self.assertIn(f'<h2 id="{name}"', page)
-        self.assertIn("0 of 9 marks reached", page)
+        self.assertIn("0 of 14 marks reached", page)
 
     def test_survives_values_of_zero(self):
         _, page, _ = report.make_report(rig1([0, 0], [0, 0]), NOW)
@@ -203,6 +247,16 @@ class CommandLine(unittest.TestCase):
             self.assertIn("rig1.json is broken: ", refused.stderr)
             self.assertEqual(refused.stderr.count("\n"), 1, refused.stderr)
             self.assertFalse(os.path.exists(self.path("out")))
+
+    def test_judges_the_builds_of_the_folders_it_is_given(self):
+        missing = self.run_on("base", self.folder.name)
+        self.assertEqual((missing.returncode, missing.stderr),
+                         (2, f"report: there is no ab.json in {self.folder.name} to judge\n"))
+        with open(self.path("ab.json"), "w", encoding="utf-8") as file:
+            json.dump(ab([("digest and hash", [90], [100])])["ab"], file)
+        judged = self.run_on("base", self.folder.name)
+        self.assertEqual(judged.returncode, 1)
+        self.assertRegex(judged.stdout, "ok +ab_digest +0.9 ")
 
     def test_a_missing_baseline_is_said_in_one_line(self):
         missing = self.run_on("guard", self.path("none"), self.folder.name)
