@@ -3,26 +3,29 @@
 #
 # check: the project's rules that a machine can check. One line per rule; exit 1 when one is broken.
 #
-#   scripts/check.sh [--fast | --bench]
+#   scripts/check.sh [--fast | --bench [--base REV]]
 #
 # --fast: format, licence, commits, sizes, layers and the hot path only, with what is in build/. Takes seconds; run it
 # before a commit. Without it also closed sets, Clang, the build without DPDK under AddressSanitizer and UBSan,
 # ThreadSanitizer, the reference and clang-tidy. Needs build/ (meson setup build && ninja -C build).
 #
-# --bench runs alone: whether reading and stages are as fast as in bench/baseline.json. It builds and runs the micro
-# benchmarks and compares ratios to other parsers, not times. A value more than 10 % worse in two runs fails. A baseline
-# of another CPU is skipped. Takes two to four minutes; the machine should be idle.
+# --bench runs alone: whether reading and stages are as fast as in bench/baseline.json, and as in the build of a base
+# commit (scripts/ab says which). It builds and runs the micro benchmarks and compares ratios to other parsers, not times;
+# a value more than 10 % worse fails, and a baseline of another CPU is skipped. Then it compares with the base in one
+# process; a ratio beyond its limit in bench/marks.json fails. What fails is measured twice. Takes two to five minutes;
+# the machine should be idle.
 set -u
 export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.." || exit 1
 
-fast="" bench=""
-case ${1:-} in
-"") ;;
---fast) fast=yes ;;
---bench) bench=yes ;;
+fast="" bench="" base=()
+case "${1:-} ${2:-} $#" in
+"  0") ;;
+"--fast  1") fast=yes ;;
+"--bench  1") bench=yes ;;
+"--bench --base 3") bench=yes base=(--base "$3") ;;
 *)
-    echo "usage: scripts/check.sh [--fast | --bench]" >&2
+    echo "usage: scripts/check.sh [--fast | --bench [--base REV]]" >&2
     exit 1
     ;;
 esac
@@ -191,6 +194,17 @@ measure() {
         "build/bench/${name}_bench" --benchmark_min_time=0.05 --json "$1/$name.json" >"$log" 2>&1 ||
             { cat "$log"; return 2; }
     done
+    echo "..    measuring: ab"
+    scripts/ab "${base[@]}" --json "$1/ab.json" >"$log" 2>&1 || { tail -n 40 "$log"; return 2; }
+}
+
+# judge FOLDER...: compares the values of one or two runs with the baseline and with the base.
+judge() {
+    local status
+    bench/report.py guard bench/baseline.json "$@"
+    status=$?
+    bench/report.py base "$@" || status=$(($? > status ? $? : status))
+    return $status
 }
 
 # guard: returns 1 when something is slower, 2 when it cannot be measured.
@@ -198,12 +212,12 @@ guard() {
     local status folder=build/bench/guard-runs
     ninja -C build bench/message_bench bench/pipeline_bench >"$log" 2>&1 || { tail -n 40 "$log"; return 2; }
     measure "$folder/1" || return 2
-    bench/report.py guard bench/baseline.json "$folder/1" && return
+    judge "$folder/1" && return
     status=$?
     if ((status == 1)); then
         echo "..    once more: noise hits one run, a change all"
         measure "$folder/2" || return 2
-        bench/report.py guard bench/baseline.json "$folder/1" "$folder/2" && return
+        judge "$folder/1" "$folder/2" && return
         status=$?
     fi
     return $status
@@ -211,7 +225,7 @@ guard() {
 
 if [[ -n $bench ]]; then
     guard && echo "check: passed" && exit
-    echo "check: FAILED; where the change is wanted, renew the baseline: scripts/bench --baseline"
+    echo "check: FAILED; where the change is wanted, renew the baseline (scripts/bench --baseline) or the limit in bench/marks.json"
     exit 1
 fi
 
