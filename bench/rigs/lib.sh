@@ -5,7 +5,8 @@
 # counters read, and one file of results. Sourced by the rigs, which call rig_begin, then rig_sample
 # for every value measured, then rig_end.
 #
-# CPU 0 has this script, senders and control threads; CPU 1 has the thing that is measured.
+# CPU 0 has this script, senders and control threads; CPU 1 has the thing that is measured. RIG_CPUS
+# says which CPUs a process gets that shall have others.
 # A rig that has something of its own to remove defines rig_clean: it is called at the exit.
 
 set -u
@@ -38,6 +39,15 @@ rig_wait() {
 }
 
 # ---- begin and end
+
+# rig_needs_cpus NAME NUMBER WHY: ends the rig as skipped (exit 77) on a machine with fewer CPUs.
+rig_needs_cpus() {
+    local cpus
+    cpus=$(nproc --all)
+    ((cpus < $2)) || return 0
+    echo "$1: skipped: it needs $2 CPUs, this machine has $cpus: $3" >&2
+    exit 77
+}
 
 # rig_begin NAME TITLE SECONDS ARGUMENT...: sets RIG_ROUNDS and RIG_SECONDS (whole ones), RIG_ID, and
 # RIG_DIR for files; reserves huge pages; makes the namespace RIG_ID.
@@ -204,7 +214,7 @@ rig_spawn() {
     [[ -p $RIG_DIR/$name.input ]] || mkfifo "$RIG_DIR/$name.input"
     exec {fd}<>"$RIG_DIR/$name.input"
     : >"$RIG_DIR/$name.log" # not the one of the run before, which looks ready
-    ip netns exec "$RIG_ID" taskset -c 0,1 "$@" <&"$fd" >>"$RIG_DIR/$name.log" 2>&1 &
+    ip netns exec "$RIG_ID" taskset -c "${RIG_CPUS:-0,1}" "$@" <&"$fd" >>"$RIG_DIR/$name.log" 2>&1 &
     RIG_PIDS[$name]=$! RIG_INPUT[$name]=$fd
     disown # bash need not tell that it was killed
 }
