@@ -4,7 +4,7 @@
 // is the new one?
 //
 //   ab BASE.so NEW.so [--json FILE] [--name OF-BASE] [--row TEXT]... [--pairs N] [--calls N]
-//      [--corpus FOLDER]...
+//      [--corpus FOLDER]... [--may-differ N]
 //
 // scripts/ab makes both objects and runs this. Prints a table; --json also writes a measurement
 // file (measurement.hpp). Exit 1, and one line, when something is wrong or the builds decide
@@ -35,6 +35,7 @@ struct Options {
     std::vector<std::string> corpora;
     std::size_t pairs = 400;
     std::uint64_t calls = 10'000'000;
+    std::size_t may_differ = 0;
 };
 
 constexpr double kChunkNs = 500e3;
@@ -161,10 +162,13 @@ void measure_worst(const Options& options, Library& base, Library& current, Repo
         report.add(row.name, worst.pairs, {{"worst_message", worst.message}});
         std::printf("    of %zu messages: %s\n", messages.size(), worst.message.c_str());
         if (worst.differing.empty()) continue;
-        const std::string note = std::to_string(worst.differing.size()) + " of " +
-                                 std::to_string(messages.size()) +
-                                 " messages are decided differently by the two builds (" +
-                                 row.name + "), such as " + worst.differing.front();
+        const std::string note = std::string(row.name) + ": the two builds decide differently of " +
+                                 std::to_string(worst.differing.size()) + " of " +
+                                 std::to_string(messages.size()) + " messages, such as " +
+                                 worst.differing.front();
+        if (worst.differing.size() > options.may_differ)
+            throw std::runtime_error(note + "; if that is wanted, use --may-differ " +
+                                     std::to_string(worst.differing.size()));
         std::printf("    %s\n", note.c_str());
         report.note(note);
     }
@@ -181,6 +185,7 @@ int run(int argc, char** argv) {
     app.add_option("--corpus", options.corpora, "folder of messages for the worst message");
     app.add_option("--pairs", options.pairs, "of each row")->check(CLI::Range(1, 100'000));
     app.add_option("--calls", options.calls, "in the table")->check(CLI::Range(1, 50'000'000));
+    app.add_option("--may-differ", options.may_differ, "messages decided differently on purpose");
     CLI11_PARSE(app, argc, argv);
 
     Library base(options.base);
