@@ -134,7 +134,7 @@ void Load::in_random_order() {
     items_.resize(items_.size() / kAbUnit * kAbUnit);
     std::vector<std::uint32_t> round(items_.size());
     std::iota(round.begin(), round.end(), 0U);
-    std::mt19937 random; // NOLINT: the same order for all
+    std::mt19937 random; // with its default seed: the same order for all
     for (std::size_t i = 0; i < kPermutations; ++i) {
         for (std::size_t left = round.size(); left > 1;
              --left) // as std::shuffle, but everywhere the same

@@ -14,6 +14,7 @@
 #include "tree_56424cc.hpp"
 #endif
 
+#include <array>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -85,24 +86,24 @@ private:
 
     /// The round before may have rewritten its MAC addresses.
     static void arrive(std::byte* frame) {
-        constexpr unsigned char kMacs[] = {2, 0, 0, 0, 0, 0x01, 2, 0, 0, 0, 0, 0xc1};
-        std::memcpy(frame, kMacs, sizeof(kMacs));
+        constexpr std::array<std::uint8_t, 12> kMacs{2, 0, 0, 0, 0, 0x01, 2, 0, 0, 0, 0, 0xc1};
+        std::memcpy(frame, kMacs.data(), kMacs.size());
     }
 
     void put_number(std::uint32_t item) {
         if (call_ == load_.calls) {
             call_ = 0;
-            std::memset(number_, '0', kAbDigits);
+            number_ = kFirst;
         }
         ++call_;
-        next_number(number_);
-        std::memcpy(load_.number[item], number_, kAbDigits);
+        next_number(number_.data());
+        std::memcpy(load_.number[item], number_.data(), number_.size());
     }
 
     /// What was decided of the frames of a burst: where each one goes, by the address that dsr-l2
     /// wrote, and how many go.
     std::uint64_t send_burst() {
-        std::byte* frames[kMaxBurst];
+        std::array<std::byte*, kMaxBurst> frames;
         for (std::size_t i = 0; i < kMaxBurst; ++i) {
             const std::uint32_t item = next_item();
             frames[i] = load_.data[item];
@@ -139,6 +140,7 @@ private:
     }
 
     static constexpr ReadRules kRules{.want = Want::ToTag | Want::CSeq};
+    static constexpr std::array<char, kAbDigits> kFirst{'0', '0', '0', '0', '0', '0', '0', '0'};
 
     const AbLoad& load_;
     const HashPrefix prefix_ = hash_prefix({}, 1, KeyType::CallId);
@@ -147,7 +149,7 @@ private:
     Burst burst_;
     std::uint32_t at_ = 0;
     std::uint64_t call_ = 0;
-    char number_[kAbDigits + 1] = "00000000";
+    std::array<char, kAbDigits> number_ = kFirst;
     std::uint64_t sum_ = 0;
 };
 
