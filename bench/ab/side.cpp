@@ -112,9 +112,12 @@ private:
             set_frame(burst_, i, frames[i], load_.size[item], PortId{0});
         }
         if (load_.kind == kAbCalls)
-            run_pipeline(
-                {world_->snapshot, world_->next_hops, world_->ports, table_->table(), bench::kNow},
-                burst_);
+            run_pipeline({world_->snapshot,
+                          world_->next_hops,
+                          links_of(*world_),
+                          table_->table(),
+                          bench::kNow},
+                         burst_);
         else
             run_pipeline(world_->view(), burst_);
         std::uint64_t sum = burst_.live_count;

@@ -19,6 +19,10 @@ namespace viaduct::ab {
 
 inline constexpr Want kWantForHash = Want::References;
 
+[[nodiscard]] inline const auto& links_of(const test::World& world) noexcept {
+    return world.ports;
+}
+
 inline void make_stateful(Pool& pool) {
     auto dealer = std::make_shared<Dealer>();
     dealer->by = SteerBy::RoundRobin;

@@ -20,6 +20,10 @@ namespace viaduct::ab {
 
 inline constexpr Want kWantForHash = Want::CallReference;
 
+[[nodiscard]] inline const auto& links_of(const test::World& world) noexcept {
+    return world.links;
+}
+
 /// A pool of three backends that remembers every call.
 inline void make_stateful(Pool& pool) {
     auto picker = std::make_shared<Picker>();
@@ -43,7 +47,7 @@ inline std::uint8_t dialog_of(const test::World& world, std::byte* frame, std::u
     Burst burst;
     burst.count = 1;
     set_frame(burst, 0, frame, size, PortId{0});
-    run_pipeline({world.snapshot, world.next_hops, world.ports, one.table(), bench::kNow}, burst);
+    run_pipeline({world.snapshot, world.next_hops, world.links, one.table(), bench::kNow}, burst);
     return one.table().find(hash, bench::kNow).value().dialog;
 }
 
