@@ -3,12 +3,14 @@
 
 #include "sip/first_line.hpp"
 #include "sip/header_values.hpp"
+#include "sip/lone_call_id.hpp"
 #include "sip/scan.hpp"
 #include "sip/text.hpp"
 #include "sip/words.hpp"
 
 #include <array>
 #include <bit>
+#include <utility>
 
 namespace viaduct {
 
@@ -90,36 +92,51 @@ constexpr auto kWantedClasses = [] {
     return classes;
 }();
 
+constexpr std::uint8_t classes_for(Want want) noexcept {
+    return kWantedClasses[static_cast<std::size_t>(want) % kWantedClasses.size()];
+}
+
+void start_list(std::size_t text_size,
+                std::size_t first_line_end,
+                const ReadRules& rules,
+                LineList& list) noexcept {
+    list.next = first_line_end;
+    list.pause = text_size;
+    list.lines_left = rules.max_header_lines;
+    list.wanted = classes_for(rules.want);
+    list.done = first_line_end >= text_size;
+    list.wants_references = wants(rules.want, Want::CallReference);
+}
+
 /// Reads header lines, from the end of the first line to the empty line.
 class HeaderReader {
 public:
     HeaderReader(const ScanOps& ops,
                  std::string_view text,
                  std::size_t text_at,
+                 std::size_t first_line_end,
                  const ReadRules& rules,
                  SipDigest& digest) noexcept
-        : ops_(ops), text_(text), text_at_(text_at), read_(ops, text), rules_(rules),
-          digest_(digest),
-          wanted_(kWantedClasses[static_cast<std::size_t>(rules.want) % kWantedClasses.size()]) {}
+        : ops_(ops), text_(text), text_at_(text_at), first_line_end_(first_line_end),
+          read_(ops, text), rules_(rules), digest_(digest), wanted_(classes_for(rules.want)) {}
 
-    void read(std::size_t first_line_end) noexcept {
-        LineList list;
-        list.next = first_line_end;
-        list.lines_left = rules_.max_header_lines;
-        list.wanted = wanted_;
-        list.done = first_line_end >= text_.size();
-        list.wants_references = wants(rules_.want, Want::CallReference);
+    /// `list`: from start_list(). `is_scanned`: it has candidates already.
+    void read(LineList& list, bool is_scanned) noexcept {
         const auto lines = list.wants_references ? ops_.lines_and_call_references : ops_.lines;
-        while (!list.done) {
+        while (!list.done || is_scanned) {
             constexpr std::size_t kLenientStep = 256;
             list.pause = rules_.lenient ? list.next + kLenientStep : text_.size();
-            list.count = 0;
-            const std::size_t next = list.next;
-            const std::size_t lines_left = list.lines_left;
-            if (!strictly_) [[likely]]
-                lines(text_.data(), text_.size(), list);
-            else
-                scan_strictly(ops_, text_.data(), text_.size(), list);
+            std::size_t next = first_line_end_;
+            std::size_t lines_left = rules_.max_header_lines;
+            if (!std::exchange(is_scanned, false)) {
+                list.count = 0;
+                next = list.next;
+                lines_left = list.lines_left;
+                if (!strictly_) [[likely]]
+                    lines(text_.data(), text_.size(), list);
+                else
+                    scan_strictly(ops_, text_.data(), text_.size(), list);
+            }
             if (!look_at(list)) {
                 if (digest_.defect != Defect::None) break;
                 list.wanted = open_classes();
@@ -239,6 +256,7 @@ private:
     const ScanOps& ops_;
     std::string_view text_;
     std::size_t text_at_; ///< position in the payload
+    std::size_t first_line_end_;
     HeaderValues read_;
     const ReadRules& rules_;
     SipDigest& digest_;
@@ -265,18 +283,28 @@ void read(const ScanOps& ops,
           const ReadRules& rules,
           SipDigest& digest) noexcept {
     const std::string_view whole(reinterpret_cast<const char*>(payload.data()), payload.size());
-    // Empty lines before the first line are skipped (RFC 3261 §7.5).
-    const std::size_t start = LineBreaks::skip(whole, 0);
-    const std::string_view text = slice(whole, start, whole.size());
-
-    const std::size_t first_end = HeaderValues(ops, text).find_line_feed(0);
     // A payload that starts with a letter is neither STUN nor a keep-alive. If it has a Call-ID,
     // callers that did not want the first line need no more.
     const bool may_wait = !wants(rules.want, Want::FirstLine) && !whole.empty() &&
                           is_in(kToken, whole[0]) && (whole[0] & 0x40) != 0;
+    // Empty lines before the first line are skipped (RFC 3261 §7.5).
+    const std::size_t start = LineBreaks::skip(whole, 0);
+    const std::string_view text = slice(whole, start, whole.size());
+    const std::size_t first_end = HeaderValues(ops, text).find_line_feed(0);
     if (!may_wait && !read_first_line(whole, text, first_end, digest)) return;
     // Further line feeds after the first line do not end the header section, which has not started.
-    HeaderReader(ops, text, start, rules, digest).read(LineFeeds::skip(text, first_end + 1) - 1);
+    const std::size_t header_at = LineFeeds::skip(text, first_end + 1) - 1;
+    LineList list;
+    start_list(text.size(), header_at, rules, list);
+    // Pools that steer by hash need only the Call-ID.
+    bool is_scanned = false;
+    if (may_wait && rules.want == Want::CallReference && !rules.lenient &&
+        ops.call_id_lines != nullptr) {
+        is_scanned = !list.done && ops.call_id_lines(text.data(), text.size(), list);
+        if (is_scanned && lone_call_id::take_call_id(ops, text, list, digest)) [[likely]]
+            return;
+    }
+    HeaderReader(ops, text, start, header_at, rules, digest).read(list, is_scanned);
     if (!may_wait) return;
     digest.kind = PayloadKind::Unread;
     if (digest.call_id.empty()) static_cast<void>(read_first_line(whole, text, first_end, digest));

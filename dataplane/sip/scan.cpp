@@ -186,7 +186,8 @@ void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
     if (list.next >= size) list.done = true;
 }
 
-constinit const ScanOps scalar_ops{lines_scalar,
+constinit const ScanOps scalar_ops{nullptr,
+                                   lines_scalar,
                                    lines_scalar,
                                    line_feeds_scalar,
                                    marks_scalar,

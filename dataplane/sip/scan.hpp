@@ -101,6 +101,11 @@ struct LineEnds {
 };
 
 struct ScanOps {
+    /// Starts a scan for the lines that may be a Call-ID, a Replaces, a Join or a Target-Dialog, by
+    /// their first and third characters. It scans the whole header, unless that has many such lines
+    /// or no empty line. False: the text is too short or too long, and the list is as before. Null:
+    /// the level has none.
+    bool (*call_id_lines)(const char* text, std::size_t size, LineList& list) noexcept;
     /// Continues the scan from `list.next`.
     void (*lines)(const char* text, std::size_t size, LineList& list) noexcept;
     /// The same, and sets `may_reference_call`.

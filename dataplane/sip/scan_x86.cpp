@@ -3,6 +3,7 @@
 // scan_x86: the levels of scan for x86: SSE4.2, AVX2 and AVX-512. Each function is compiled for its
 // own level; scan_ops() returns those the machine can run.
 #include "sip/scan_block.hpp"
+#include "sip/scan_call_id.hpp"
 
 #if defined(__x86_64__)
 
@@ -323,6 +324,57 @@ lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
     if (more) lines_scalar(text, size, list);
 }
 
+struct CallIdTables256 {
+    __m256i low;
+    __m256i high;
+    __m256i third;
+};
+
+/// The call_id_class bits of the lines that start after these 32 places; counts the lines by
+/// column.
+[[gnu::target("avx2,bmi,bmi2,popcnt"), gnu::always_inline]] inline __m256i
+call_id_lines256(const char* bytes, const CallIdTables256& tables, __m256i& lines) noexcept {
+    const __m256i feeds = _mm256_cmpeq_epi8(load256(bytes), _mm256_set1_epi8('\n'));
+    lines = _mm256_sub_epi8(lines, feeds);
+    const __m256i by_third = _mm256_shuffle_epi8(
+        tables.third, _mm256_and_si256(load256(bytes + 3), _mm256_set1_epi8(0x0f)));
+    const __m256i by_first = classes256(load256(bytes + 1), tables.low, tables.high);
+    return _mm256_and_si256(_mm256_and_si256(by_first, feeds), by_third);
+}
+
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] bool
+call_id_lines_avx2(const char* text, std::size_t size, LineList& list) noexcept {
+    if (!CallIdScan::fits(size, list)) return false;
+    const CallIdTables256 tables{
+        twice256(kCallIdFirst.low), twice256(kCallIdFirst.high), twice256(kCallIdThird)};
+    const __m256i zero = _mm256_setzero_si256();
+    __m256i lines = zero; // number of line feeds in each column
+    std::size_t seen_twice = 0;
+    CallIdScan scan(text, size, list);
+    while (scan.next()) {
+        const char* const at = text + scan.base();
+        const __m256i first = call_id_lines256(at, tables, lines);
+        const __m256i second = call_id_lines256(at + 32, tables, lines);
+        const std::uint64_t other = bits256(_mm256_cmpeq_epi8(first, zero)) |
+                                    bits256(_mm256_cmpeq_epi8(second, zero)) << 32U;
+        std::uint64_t candidates = scan.unseen() & ~other;
+        if (scan.unseen() != ~std::uint64_t{0}) [[unlikely]]
+            seen_twice =
+                static_cast<std::size_t>(std::popcount(line_feeds_avx2(at) & ~scan.unseen()));
+        // The class of empty lines is the sign bit.
+        if (bits256(_mm256_or_si256(first, second)) != 0) [[unlikely]]
+            candidates = scan.end_at(candidates,
+                                     (bits256(first) | bits256(second) << 32U) & scan.unseen(),
+                                     line_feeds_avx2(at));
+        if (!scan.take(candidates)) break;
+    }
+    if (!scan.finish(sum256(lines) - seen_twice))
+        lines_sse42<true>(text, size, list);
+    else if (scan.has_tail())
+        lines_scalar(text, size, list);
+    return true;
+}
+
 [[gnu::target("avx2,bmi,bmi2,popcnt")]] inline std::uint64_t
 bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
     // The shift moves the class to the bit that movemask reads.
@@ -420,16 +472,20 @@ consteval Classes128 by_character(const ClassTable& table) {
 // The maskz forms below keep every lane: GCC 12 warns that the plain ones read an uninitialised
 // value, which is its own placeholder.
 alignas(64) constexpr Classes128 kFirst128 = by_character(kFirst);
+alignas(64) constexpr Classes128 kCallIdFirst128 = by_character(kCallIdFirst);
 alignas(64) constexpr Classes128 kMarks128 = by_character(kMarks);
 alignas(64) constexpr Classes128 kParts128 = by_character(kParts);
-static_assert(kFirst128[127] == 0 && kMarks128[127] == 0 && kParts128[127] == 0);
-/// kSecond four times: a lookup by six bits then needs no masking.
-alignas(64) constexpr auto kSecond64 = [] {
+static_assert(kFirst128[127] == 0 && kCallIdFirst128[127] == 0 && kMarks128[127] == 0 &&
+              kParts128[127] == 0);
+/// A table four times: a lookup by six bits then needs no masking.
+consteval std::array<std::uint8_t, 64> four_times(const Nibbles& table) {
     std::array<std::uint8_t, 64> all{};
     for (std::size_t i = 0; i < all.size(); ++i)
-        all[i] = kSecond[i & 0x0fU];
+        all[i] = table[i & 0x0fU];
     return all;
-}();
+}
+alignas(64) constexpr auto kSecond64 = four_times(kSecond);
+alignas(64) constexpr auto kCallIdThird64 = four_times(kCallIdThird);
 
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] inline __m512i
 classes512(__m512i bytes, const Classes128& classes) noexcept {
@@ -484,6 +540,35 @@ lines_avx512(const char* text, std::size_t size, LineList& list) noexcept {
     if (!count_lines(before, sum512(lines), list))
         return lines_sse42<kReferences>(text, size, list);
     if (more) lines_scalar(text, size, list);
+}
+
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] bool
+call_id_lines_avx512(const char* text, std::size_t size, LineList& list) noexcept {
+    if (!CallIdScan::fits(size, list)) return false;
+    const __m512i third = load512(kCallIdThird64.data());
+    const __m512i line_feed = _mm512_set1_epi8('\n');
+    const __m512i empties = _mm512_set1_epi8(static_cast<char>(call_id_class::kEmpty));
+    std::size_t lines = 0;
+    CallIdScan scan(text, size, list);
+    while (scan.next()) {
+        const char* const at = text + scan.base();
+        const __mmask64 all_feeds = _mm512_cmpeq_epi8_mask(load512(at), line_feed);
+        const __mmask64 feeds = all_feeds & scan.unseen();
+        lines += static_cast<std::size_t>(std::popcount(feeds));
+        const __m512i line =
+            _mm512_and_si512(classes512(load512(at + 1), kCallIdFirst128),
+                             _mm512_maskz_permutexvar_epi8(~__mmask64{0}, load512(at + 3), third));
+        std::uint64_t candidates = _mm512_mask_test_epi8_mask(feeds, line, line);
+        const std::uint64_t ends = _mm512_mask_test_epi8_mask(feeds, line, empties);
+        if (ends != 0) [[unlikely]]
+            candidates = scan.end_at(candidates, ends, all_feeds);
+        if (!scan.take(candidates)) break;
+    }
+    if (!scan.finish(lines))
+        lines_sse42<true>(text, size, list);
+    else if (scan.has_tail())
+        lines_scalar(text, size, list);
+    return true;
 }
 
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] std::uint64_t
@@ -588,7 +673,8 @@ names_avx512(const char* bytes, bool with_from, NameMasks& names) noexcept {
 
 } // namespace
 
-constinit const ScanOps sse42_ops{lines_sse42<false>,
+constinit const ScanOps sse42_ops{nullptr,
+                                  lines_sse42<false>,
                                   lines_sse42<true>,
                                   line_feeds_sse42,
                                   marks_sse42,
@@ -596,7 +682,8 @@ constinit const ScanOps sse42_ops{lines_sse42<false>,
                                   parts_sse42,
                                   line_ends_sse42,
                                   has_comma_sse42};
-constinit const ScanOps avx2_ops{lines_avx2<false>,
+constinit const ScanOps avx2_ops{call_id_lines_avx2,
+                                 lines_avx2<false>,
                                  lines_avx2<true>,
                                  line_feeds_avx2,
                                  marks_avx2,
@@ -604,7 +691,8 @@ constinit const ScanOps avx2_ops{lines_avx2<false>,
                                  parts_avx2,
                                  line_ends_avx2,
                                  has_comma_avx2};
-constinit const ScanOps avx512_ops{lines_avx512<false>,
+constinit const ScanOps avx512_ops{call_id_lines_avx512,
+                                   lines_avx512<false>,
                                    lines_avx512<true>,
                                    line_feeds_avx512,
                                    marks_avx512,

@@ -97,7 +97,7 @@ struct Letters {
 struct FoldedName {
     constexpr FoldedName() = default;
     constexpr explicit FoldedName(std::string_view name) // in lower case
-        : letters(word_of(name)), mask((std::uint64_t{1} << (8 * name.size())) - 1),
+        : letters(word_of(name)), mask(~std::uint64_t{0} >> (64 - 8 * name.size())),
           length(static_cast<std::uint8_t>(name.size())) {
         for (std::size_t i = 0; i < name.size(); ++i)
             if (name[i] >= 'a') fold |= std::uint64_t{0x20} << (8 * i);

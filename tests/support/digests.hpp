@@ -81,7 +81,8 @@ request_digest(Method method, std::string_view call_id, bool inside = false) {
 }
 
 [[nodiscard]] inline std::string name_of(PayloadKind kind) {
-    static constexpr std::array kNames{"request", "response", "keepalive", "stun", "not_sip"};
+    static constexpr std::array kNames{
+        "request", "response", "keepalive", "stun", "not_sip", "unread"};
     return kNames.at(static_cast<std::size_t>(kind));
 }
 [[nodiscard]] inline std::string name_of(Defect defect) {
