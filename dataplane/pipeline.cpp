@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline.hpp"
 
+#include "lane.hpp"
+
 #include "viaduct/prefetch.hpp"
+
+#include <bit>
 
 namespace viaduct {
 
@@ -11,6 +15,25 @@ constexpr std::size_t kCacheLine = 64;
 /// Cache lines of payload that are prefetched before the digest: in most messages they include the
 /// Call-ID.
 constexpr std::size_t kPayloadLines = 6;
+
+FrameSet all_of(const Burst& burst) noexcept {
+    return static_cast<FrameSet>((std::uint64_t{1} << burst.count) - 1);
+}
+
+/// Makes the frames of the set live, in order.
+void set_live(Burst& burst, FrameSet frames) noexcept {
+    burst.live_count = 0;
+    for (; frames != 0; frames &= frames - 1)
+        burst.live[burst.live_count++] = static_cast<std::uint8_t>(std::countr_zero(frames));
+}
+
+/// Adds frames to the live ones, in order.
+void add_live(Burst& burst, FrameSet frames) noexcept {
+    if (frames == 0) return;
+    for (std::size_t i = 0; i < burst.live_count; ++i)
+        frames |= FrameSet{1} << burst.live[i];
+    set_live(burst, frames);
+}
 
 template <typename Work> void run_stage(Burst& burst, Stage stage, Work work) noexcept {
     std::size_t kept = 0;
@@ -31,24 +54,8 @@ void prefetch_payload(const Frame& frame) noexcept {
         prefetch(payload.data() + line * kCacheLine);
 }
 
-} // namespace
-
-void set_frame(
-    Burst& burst, std::size_t at, std::byte* bytes, std::uint32_t length, PortId rx_port) noexcept {
-    Frame& frame = burst.frames[at];
-    frame = Frame{};
-    frame.bytes = bytes;
-    frame.length = length;
-    frame.rx_port = rx_port;
-}
-
-void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
-    for (std::size_t i = 0; i < burst.count; ++i)
-        burst.live[i] = static_cast<std::uint8_t>(i);
-    burst.live_count = burst.count;
-    burst.calls = {};
-    burst.clock.charge(Stage::Rest);
-
+/// Runs the live frames through all stages, and the digested ones from admit on.
+void run_from_decode(const PipelineView& view, Burst& burst, FrameSet digested) noexcept {
     run_stage(burst, Stage::Decode, [&](Frame& frame) { return stages::decode(view, frame); });
     run_stage(burst, Stage::Claim, [&](Frame& frame) {
         const auto end = stages::claim(view, frame);
@@ -56,6 +63,7 @@ void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
         return end;
     });
     run_stage(burst, Stage::Digest, [&](Frame& frame) { return stages::digest(view, frame); });
+    add_live(burst, digested);
     // Lines of the table of calls are fetched all at once, so that their page walks overlap.
     std::array<std::uint64_t, kMaxBurst> looked_up;
     std::size_t looked_up_count = 0;
@@ -79,6 +87,34 @@ void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
     for (std::size_t i = 0; i < burst.live_count; ++i)
         stages::emit(view, burst.frames[burst.live[i]]);
     burst.clock.charge(Stage::Emit);
+}
+
+} // namespace
+
+void set_frame(
+    Burst& burst, std::size_t at, std::byte* bytes, std::uint32_t length, PortId rx_port) noexcept {
+    Frame& frame = burst.frames[at];
+    frame = Frame{};
+    frame.bytes = bytes;
+    frame.length = length;
+    frame.rx_port = rx_port;
+}
+
+void run_stages(const PipelineView& view, Burst& burst) noexcept {
+    burst.calls = {};
+    burst.clock.charge(Stage::Rest);
+    set_live(burst, all_of(burst));
+    run_from_decode(view, burst, 0);
+}
+
+void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
+    burst.calls = {};
+    burst.clock.charge(Stage::Rest);
+    const LaneResult lane = run_lane(view, burst);
+    const FrameSet all = all_of(burst);
+    set_live(burst, all & ~(lane.sent | lane.digested));
+    if (lane.sent != all) run_from_decode(view, burst, lane.digested);
+    add_live(burst, lane.sent);
 }
 
 } // namespace viaduct

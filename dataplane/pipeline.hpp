@@ -12,8 +12,9 @@
 //   emit    writes the headers      (cannot fail)
 //
 // stages/stages.hpp says what each stage reads and writes; stages/NAME.cpp is its code, Stage::NAME
-// its column in `show workers`. Each stage runs over the whole burst before the next one starts, so
-// that its code and the memory it prefetched for the next stage are in the cache.
+// its column in `show workers`. The common packet passes them by a shorter way, lane.hpp. Each
+// stage runs over the whole burst before the next one starts, so that its code and the memory it
+// prefetched for the next stage are in the cache.
 #pragma once
 
 #include "frame.hpp"
@@ -24,13 +25,17 @@
 
 namespace viaduct {
 
-/// Prepares frame `at` of the burst for run_pipeline().
+/// Prepares frame `at` of the burst for run_pipeline(), which overwrites the results of earlier
+/// ones.
 void set_frame(
     Burst& burst, std::size_t at, std::byte* bytes, std::uint32_t length, PortId rx_port) noexcept;
 
 /// Runs `burst.count` frames through all stages. Afterwards `live` holds the frames to send, each
 /// on its exit.tx_port, with its bytes and length; every other frame has its outcome in `outcomes`.
 void run_pipeline(const PipelineView& view, Burst& burst) noexcept;
+
+/// The same without the lane, with the same results; for tests.
+void run_stages(const PipelineView& view, Burst& burst) noexcept;
 
 /// The outcome of a live frame after its port accepted it.
 [[nodiscard]] constexpr Outcome sent_outcome(const Frame& frame) noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "viaduct/sip/digest.hpp"
 
+#include "sip/field_names.hpp"
 #include "sip/first_line.hpp"
 #include "sip/header_values.hpp"
 #include "sip/lone_call_id.hpp"
@@ -16,66 +17,12 @@ namespace viaduct {
 
 using namespace sip_text;
 using namespace sip_words;
+using namespace field_names;
 using header_values::HeaderValues;
 
 namespace {
 
-constexpr std::uint8_t kCallId = 0;
-constexpr std::uint8_t kTo = 1;
-constexpr std::uint8_t kCSeq = 2;
-constexpr std::uint8_t kVia = 3;
-constexpr std::uint8_t kFrom = 4;
-
 constexpr std::uint8_t kAnyCallId = line_class::kCallId | line_class::kCompactCallId;
-
-/// The names of the wanted fields, in a hash table over their first two characters in any letter
-/// case, without collisions. Rows without a name match no line.
-class FieldNames {
-public:
-    struct Row {
-        FoldedName name;
-        std::uint8_t field = 0;
-    };
-
-    consteval FieldNames() {
-        add("call-id", kCallId);
-        add("i", kCallId);
-        add("cseq", kCSeq);
-        add("to", kTo);
-        add("t", kTo);
-        add("via", kVia);
-        add("v", kVia);
-        add("from", kFrom);
-        add("f", kFrom);
-    }
-    /// The only name that a line may have that starts with these characters.
-    [[nodiscard]] constexpr const Row& find(std::uint64_t word) const noexcept {
-        return rows_[place(word)];
-    }
-    bool without_collisions = true;
-
-private:
-    consteval void add(std::string_view name, std::uint8_t field) {
-        if (name.size() > 1)
-            put(word_of(name), {FoldedName(name), field});
-        else
-            for (const char after : {':', ' ', '\t'})
-                put(word_of(name) | word_of({&after, 1}) << 8U, {FoldedName(name), field});
-    }
-    consteval void put(std::uint64_t word, const Row& row) {
-        Row& there = rows_[place(word)];
-        without_collisions = without_collisions &&
-                             (there.name.letters == 0 || there.name.letters == row.name.letters);
-        there = row;
-    }
-    static constexpr std::size_t place(std::uint64_t word) noexcept {
-        return (static_cast<std::uint32_t>(word) & 0xdfdfU) * kFactor >> 28U;
-    }
-    static constexpr std::uint32_t kFactor = 0x21ff'abcdU; // found by trial
-    std::array<Row, 16> rows_{};
-};
-constexpr FieldNames kFieldNames;
-static_assert(kFieldNames.without_collisions, "another factor is needed");
 
 /// line_class bits by Want.
 constexpr auto kWantedClasses = [] {
@@ -278,36 +225,68 @@ const ScanLevel best_level = [] {
     return best;
 }();
 
+/// A payload that starts with a letter is neither STUN nor a keep-alive. If it has a Call-ID,
+/// callers that did not want the first line need no more.
+bool may_wait_for_first_line(std::string_view whole, const ReadRules& rules) noexcept {
+    return !wants(rules.want, Want::FirstLine) && !whole.empty() && is_in(kToken, whole[0]) &&
+           (whole[0] & 0x40) != 0;
+}
+
+/// What is known of a message that turned out not to be ordinary.
+struct Known {
+    std::size_t first_line_end = 0;
+    LineList* lines = nullptr; ///< the candidates; null: not scanned
+};
+
+[[gnu::noinline]] void read_usual(const ScanOps& ops,
+                                  std::string_view whole,
+                                  const ReadRules& rules,
+                                  const Known* known,
+                                  SipDigest& digest) noexcept {
+    const bool may_wait = may_wait_for_first_line(whole, rules);
+    // Empty lines before the first line are skipped (RFC 3261 §7.5).
+    const std::size_t start = LineBreaks::skip(whole, 0);
+    const std::string_view text = slice(whole, start, whole.size());
+    const std::size_t first_end =
+        known != nullptr ? known->first_line_end : HeaderValues(ops, text).find_line_feed(0);
+    if (!may_wait && !read_first_line(whole, text, first_end, digest)) return;
+    // Further line feeds after the first line do not end the header section, which has not started.
+    const std::size_t header_at = LineFeeds::skip(text, first_end + 1) - 1;
+    HeaderReader reader(ops, text, start, header_at, rules, digest);
+    if (known != nullptr && known->lines != nullptr) {
+        reader.read(*known->lines, true);
+    } else {
+        LineList list;
+        start_list(text.size(), header_at, rules, list);
+        reader.read(list, false);
+    }
+    if (!may_wait) return;
+    digest.kind = PayloadKind::Unread;
+    if (digest.call_id.empty()) static_cast<void>(read_first_line(whole, text, first_end, digest));
+}
+
 void read(const ScanOps& ops,
           std::span<const std::byte> payload,
           const ReadRules& rules,
           SipDigest& digest) noexcept {
     const std::string_view whole(reinterpret_cast<const char*>(payload.data()), payload.size());
-    // A payload that starts with a letter is neither STUN nor a keep-alive. If it has a Call-ID,
-    // callers that did not want the first line need no more.
-    const bool may_wait = !wants(rules.want, Want::FirstLine) && !whole.empty() &&
-                          is_in(kToken, whole[0]) && (whole[0] & 0x40) != 0;
-    // Empty lines before the first line are skipped (RFC 3261 §7.5).
-    const std::size_t start = LineBreaks::skip(whole, 0);
-    const std::string_view text = slice(whole, start, whole.size());
-    const std::size_t first_end = HeaderValues(ops, text).find_line_feed(0);
-    if (!may_wait && !read_first_line(whole, text, first_end, digest)) return;
-    // Further line feeds after the first line do not end the header section, which has not started.
-    const std::size_t header_at = LineFeeds::skip(text, first_end + 1) - 1;
-    LineList list;
-    start_list(text.size(), header_at, rules, list);
     // Pools that steer by hash need only the Call-ID.
-    bool is_scanned = false;
-    if (may_wait && rules.want == Want::CallReference && !rules.lenient &&
-        ops.call_id_lines != nullptr) {
-        is_scanned = !list.done && ops.call_id_lines(text.data(), text.size(), list);
-        if (is_scanned && lone_call_id::take_call_id(ops, text, list, digest)) [[likely]]
+    const bool needs_call_id_only = rules.want == Want::CallReference && !rules.lenient &&
+                                    ops.call_id_lines != nullptr &&
+                                    may_wait_for_first_line(whole, rules);
+    if (!needs_call_id_only) [[unlikely]]
+        return read_usual(ops, whole, rules, nullptr, digest);
+    Known known{HeaderValues(ops, whole).find_line_feed(0)};
+    const std::size_t next = known.first_line_end + 1;
+    LineList list;
+    start_list(whole.size(), known.first_line_end, rules, list);
+    if (next < whole.size() && whole[next] != '\n' &&
+        ops.call_id_lines(whole.data(), whole.size(), list)) [[likely]] {
+        if (lone_call_id::take_call_id(ops, whole, list, digest)) [[likely]]
             return;
+        known.lines = &list;
     }
-    HeaderReader(ops, text, start, header_at, rules, digest).read(list, is_scanned);
-    if (!may_wait) return;
-    digest.kind = PayloadKind::Unread;
-    if (digest.call_id.empty()) static_cast<void>(read_first_line(whole, text, first_end, digest));
+    read_usual(ops, whole, rules, &known, digest);
 }
 
 } // namespace

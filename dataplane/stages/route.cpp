@@ -70,6 +70,7 @@ std::optional<Outcome> route(const PipelineView& view, Frame& frame) noexcept {
     }
     if (!frame.target.backend || !frame.claim.vip) return Outcome::Internal;
     const Snapshot& snapshot = view.snapshot;
+    if (index(*frame.target.backend) >= snapshot.backends.size()) return Outcome::NoBackend;
     const LegInfo& leg = info_of(frame.claim.leg);
     const Egress& egress = snapshot.backends[index(*frame.target.backend)].egress;
     const auto& ip = frame.header_at<Ipv4Header>(frame.layout.l2_len);

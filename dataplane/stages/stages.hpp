@@ -62,8 +62,9 @@ std::optional<Outcome> digest(const PipelineView& view, Frame& frame) noexcept;
 steer(const PipelineView& view, Frame& frame, CallCounts& counts) noexcept;
 
 /// Which hop, and does the frame fit? Remembers the MAC of a client on the link.
-/// Writes `exit`. Ends: no_route, ttl_expired, too_big, next_hop_unresolved (tx_port and next_hop
-/// name the hop to resolve). No byte has been changed yet.
+/// Writes `exit`. Ends: no_backend (the slot has no owner), no_route, ttl_expired, too_big,
+/// next_hop_unresolved (tx_port and next_hop name the hop to resolve). No byte has been changed
+/// yet.
 [[nodiscard]] std::optional<Outcome> route(const PipelineView& view, Frame& frame) noexcept;
 
 /// Which SIP bytes change? Only frames whose sender gets a reply (target.reply): the request

@@ -7,6 +7,7 @@
 // Laws:  every frame ends in one outcome, or is live and has a port; equal frames end alike; what
 //        is not sent is unchanged; dsr-l2 changes nothing but the MACs, nat neither payload nor
 //        length, and a right checksum stays right; the backend follows from the Call-ID alone.
+#include "both_ways.hpp"
 #include "fuzz_input.hpp"
 #include "steer_by.hpp"
 #include "world.hpp"
@@ -157,13 +158,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             burst, i, frames[i].data(), static_cast<std::uint32_t>(frames[i].size()), rx_port);
     }
     run_pipeline(world.view(), burst);
+    require(test::leave(run_pipeline, world.view(), {before}, rx_port) ==
+                test::leave(run_stages, world.view(), {before}, rx_port),
+            "the lane does what the stages do");
 
     require(burst.live_count == 0 || burst.live_count == kCopies, "equal frames end alike");
     require(burst.count == kCopies &&
                 (burst.frames[0].length == before.size() || burst.frames[0].target.reply),
             "no frame is lost and none changes its length");
-    require(frames[0] == frames[1] && burst.frames[0].backend() == burst.frames[1].backend &&
-                burst.frames[0].exit.tx_port == burst.frames[1].tx_port,
+    require(frames[0] == frames[1] && burst.frames[0].backend() == burst.frames[1].backend() &&
+                burst.frames[0].exit.tx_port == burst.frames[1].exit.tx_port,
             "equal frames are treated alike");
     if (burst.live_count == 0) {
         require(burst.outcomes[0] == burst.outcomes[1], "equal frames have one outcome");

@@ -2,11 +2,13 @@
 //
 // third_party: messages of RFC 4475, PROTOS, other projects and real captures give the Call-ID that
 // their tables state, through the reader at every scan level and through `viaductd replay`.
+#include "both_ways.hpp"
 #include "capture.hpp"
 #include "cli/text.hpp"
 #include "digests.hpp"
 #include "guarded.hpp"
 #include "third_party.hpp"
+#include "world.hpp"
 
 #include "viaduct/steering/steer.hpp"
 
@@ -99,6 +101,20 @@ protected:
                 }
     }
 
+    /// Every payload as a frame to a VIP whose packets the lane may take.
+    static void expect_lane_agrees(const std::vector<Sample>& samples) {
+        World here = world();
+        for (LinkView& link : here.links)
+            link.max_frame_bytes = 65'600;
+        for (const Sample& sample : samples) {
+            const std::vector<Bytes> frames{
+                frame().ipv4(kClient, kDsrVip).udp(5060, 5060).payload(sample.payload).build()};
+            EXPECT_EQ(leave(run_pipeline, here.view(), frames),
+                      leave(run_stages, here.view(), frames))
+                << sample.name;
+        }
+    }
+
     /// Every payload as a frame to every VIP, through the real viaductd.
     void expect_replay_agrees(const std::vector<Sample>& samples) {
         std::vector<Captured> frames;
@@ -153,6 +169,7 @@ protected:
     void expect_agreement(std::vector<Sample> samples) {
         samples = sendable(std::move(samples));
         expect_reader_agrees(samples);
+        expect_lane_agrees(samples);
         expect_replay_agrees(samples);
     }
 

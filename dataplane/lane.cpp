@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lane.hpp"
+
+#include "steering/hash_lanes.hpp"
+
+#include "viaduct/prefetch.hpp"
+
+#include <array>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+namespace viaduct {
+
+namespace {
+
+constexpr std::size_t kHeaderBytes = sizeof(EtherHeader) + sizeof(Ipv4Header) + sizeof(UdpHeader);
+constexpr std::size_t kCacheLine = 64;
+constexpr std::size_t kPayloadLines = 6;
+
+template <typename Word> Word word_at(const void* bytes) noexcept {
+    Word word = 0;
+    std::memcpy(&word, bytes, sizeof(word));
+    return word;
+}
+std::uint16_t be16_at(const std::byte* bytes) noexcept {
+    return reinterpret_cast<const Be16*>(bytes)->host();
+}
+
+/// Eight bytes that must be equal, of a header; the word that masks what may differ.
+struct Pattern {
+    std::uint64_t value;
+    std::uint64_t mask;
+
+    [[nodiscard]] std::uint64_t differs(const std::byte* bytes) const noexcept {
+        return (word_at<std::uint64_t>(bytes) ^ value) & mask;
+    }
+};
+consteval Pattern pattern(std::array<std::uint8_t, 8> value, std::array<std::uint8_t, 8> mask) {
+    return {std::bit_cast<std::uint64_t>(value), std::bit_cast<std::uint64_t>(mask)};
+}
+
+constexpr std::size_t kTypeOffset = 12;
+/// From the EtherType on: IPv4, no options.
+constexpr Pattern kTypeAndVersion =
+    pattern({0x08, 0x00, 0x45, 0, 0, 0, 0, 0}, {0xff, 0xff, 0xff, 0, 0, 0, 0, 0});
+/// From the flags on: neither more fragments nor an offset; UDP.
+constexpr Pattern kFlagsAndProtocol =
+    pattern({0, 0, 0, kIpProtocolUdp, 0, 0, 0, 0}, {0x3f, 0xff, 0, 0xff, 0, 0, 0, 0});
+constexpr std::size_t kFlagsOffset = sizeof(EtherHeader) + 6;
+constexpr std::size_t kTotalLengthOffset = sizeof(EtherHeader) + 2;
+constexpr std::size_t kDestinationOffset = sizeof(EtherHeader) + 16;
+constexpr std::size_t kUdpOffset = sizeof(EtherHeader) + sizeof(Ipv4Header);
+constexpr std::size_t kUdpLengthOffset = kUdpOffset + 4;
+
+/// Whether these bytes are Ethernet, IPv4 without options or fragments, and UDP, with lengths that
+/// fit, for this link.
+bool is_plain(const std::byte* bytes, std::size_t length, const LinkView& link) noexcept {
+    if (length < kHeaderBytes) [[unlikely]]
+        return false;
+    const auto& ether = *reinterpret_cast<const EtherHeader*>(bytes);
+    const std::size_t total = be16_at(bytes + kTotalLengthOffset);
+    const std::size_t udp = be16_at(bytes + kUdpLengthOffset);
+    const bool is_here =
+        link.any_destination | ((ether.destination == link.mac) & !(ether.source == link.mac));
+    const bool is_udp = (kTypeAndVersion.differs(bytes + kTypeOffset) |
+                         kFlagsAndProtocol.differs(bytes + kFlagsOffset)) == 0;
+    return is_here & is_udp & (total + sizeof(EtherHeader) <= length) & (udp >= sizeof(UdpHeader)) &
+           (udp + sizeof(Ipv4Header) <= total);
+}
+
+/// The destination address and UDP port as one word, in the order of the packet.
+std::uint64_t destination_at(const std::byte* bytes) noexcept {
+    return std::uint64_t{word_at<std::uint32_t>(bytes + kDestinationOffset)} << 16U |
+           word_at<std::uint16_t>(bytes + kUdpOffset + 2);
+}
+
+/// A VIP whose packets the lane may take.
+struct LaneVip {
+    std::uint64_t destination; ///< of its packets: destination_at()
+    VipId id;
+    const Vip* vip;
+    const Pool* pool;
+};
+constexpr LaneVip kNoVip{~std::uint64_t{0}, {}, nullptr, nullptr}; ///< of no packet
+
+/// Whether the Call-ID alone decides about the messages of clients, in settled slots.
+bool may_take(const Vip& vip, const Pool& pool) noexcept {
+    return vip.enabled && !vip.previous && vip.read_rules.want == Want::CallReference &&
+           pool.health_known && pool.slots && !pool.always_looks_up &&
+           !info_of(pool.mode).returns_through_us;
+}
+
+/// Finds the VIP of a packet; false: there is none that the lane may take.
+bool find_vip(const Snapshot& snapshot, const std::byte* bytes, LaneVip& found) noexcept {
+    const Endpoint endpoint{
+        Ipv4Addr{reinterpret_cast<const Be32*>(bytes + kDestinationOffset)->host()},
+        be16_at(bytes + kUdpOffset + 2)};
+    const auto id = snapshot.vip_by_endpoint.find(endpoint);
+    if (!id) return false;
+    const Vip& vip = snapshot.vips[*id];
+    const Pool& pool = snapshot.pools[index(vip.pool)];
+    if (!may_take(vip, pool)) return false;
+    found = {destination_at(bytes), VipId{*id}, &vip, &pool};
+    return true;
+}
+
+/// Writes the frame that leaves. False: the next hop is not known, or the frame does not fit.
+bool send(const PipelineView& view, Frame& frame, BackendId backend) noexcept {
+    if (index(backend) >= view.snapshot.backends.size()) return false;
+    const Egress& egress = view.snapshot.backends[index(backend)].egress;
+    if (egress.edits_l3 || index(egress.hop) >= view.next_hops.hops.size()) return false;
+    const NextHop& hop = view.next_hops.hops[index(egress.hop)];
+    if (!hop.mac || index(hop.link) >= view.links.size()) return false;
+    const LinkView& link = view.links[index(hop.link)];
+    if (frame.length > link.max_frame_bytes) return false;
+    auto& ether = frame.header_at<EtherHeader>(0);
+    ether.destination = *hop.mac;
+    ether.source = link.mac;
+    frame.target = {frame.claim.pool, backend, false};
+    frame.exit.tx_port = link.port;
+    return true;
+}
+
+/// The frames of a burst on their way through the lane.
+class Lane {
+public:
+    Lane(const PipelineView& view, Burst& burst) noexcept : view_(view), burst_(burst) {}
+
+    LaneResult run() noexcept {
+        take();
+        burst_.clock.charge(Stage::Claim);
+        read();
+        burst_.clock.charge(Stage::Digest);
+        hash_keys(std::span(jobs_).first(count_), hashes_.data());
+        for (std::size_t i = 0; i < count_; ++i)
+            prefetch(vips_[i]->pool->slots->data() + slot_of(hashes_[i]));
+        burst_.clock.charge(Stage::Admit);
+        send_settled();
+        burst_.clock.charge(Stage::Emit);
+        return {sent_, digested_ & ~sent_};
+    }
+
+private:
+    /// Takes the frames with plain headers for a VIP, and prefetches their payload.
+    void take() noexcept {
+        const LaneVip* vip = &kNoVip; // of the frame before
+        LaneVip* next = known_.data();
+        for (std::size_t at = 0; at < burst_.count; ++at) {
+            Frame& frame = burst_.frames[at];
+            const std::byte* const bytes = frame.bytes;
+            const LinkView& link = view_.links[index(link_of(frame.rx_port))];
+            if (!is_plain(bytes, frame.length, link)) [[unlikely]]
+                continue;
+            if (destination_at(bytes) != vip->destination) [[unlikely]] {
+                if (!find_vip(view_.snapshot, bytes, *next)) continue;
+                vip = next;
+                if (next != &known_.back()) ++next;
+            }
+            const auto payload =
+                static_cast<std::uint16_t>(be16_at(bytes + kUdpLengthOffset) - sizeof(UdpHeader));
+            frame.layout = {sizeof(EtherHeader),
+                            sizeof(Ipv4Header),
+                            sizeof(UdpHeader),
+                            payload,
+                            0,
+                            kIpProtocolUdp,
+                            Fragment::Whole};
+            frame.claim.vip = vip->id; // the leg is the first one, from a client
+            frame.claim.pool = vip->vip->pool;
+            for (std::size_t line = 0; line < kPayloadLines && line * kCacheLine < payload; ++line)
+                prefetch(bytes + kHeaderBytes + line * kCacheLine);
+            vips_[count_] = vip;
+            taken_[count_++] = static_cast<std::uint8_t>(at);
+        }
+    }
+
+    /// Reads the Call-IDs, and keeps the frames of which nothing else matters.
+    void read() noexcept {
+        const std::size_t taken = std::exchange(count_, 0);
+        for (std::size_t i = 0; i < taken; ++i) {
+            Frame& frame = burst_.frames[taken_[i]];
+            const LaneVip* const vip = vips_[i];
+            read_digest(frame.payload(), vip->vip->read_rules, frame.digest);
+            digested_ |= FrameSet{1} << taken_[i];
+            const SipDigest& digest = frame.digest;
+            if (digest.kind != PayloadKind::Unread || digest.call_id.empty() ||
+                digest.call_id.size() > kLongestLaneKey || digest.defect != Defect::None ||
+                digest.may_reference_call) [[unlikely]]
+                continue;
+            const auto* const end = reinterpret_cast<const char*>(frame.bytes) + frame.length;
+            jobs_[count_] = {digest.call_id.data(),
+                             static_cast<std::uint32_t>(digest.call_id.size()),
+                             static_cast<std::uint32_t>(end - digest.call_id.data()),
+                             &vip->pool->call_id_hash};
+            vips_[count_] = vip;
+            taken_[count_++] = taken_[i];
+        }
+    }
+
+    void send_settled() noexcept {
+        for (std::size_t i = 0; i < count_; ++i) {
+            const Pool& pool = *vips_[i]->pool;
+            const std::uint32_t slot = slot_of(hashes_[i]);
+            if (!is_settled(pool, slot)) [[unlikely]]
+                continue;
+            if (send(view_, burst_.frames[taken_[i]], (*pool.slots)[slot])) [[likely]]
+                sent_ |= FrameSet{1} << taken_[i];
+        }
+    }
+
+    const PipelineView& view_;
+    Burst& burst_;
+    std::size_t count_ = 0;
+    // Of the first `count_` frames; not initialised.
+    std::array<std::uint8_t, kMaxBurst> taken_; ///< positions in the burst
+    std::array<const LaneVip*, kMaxBurst> vips_;
+    std::array<HashJob, kMaxBurst> jobs_;
+    std::array<std::uint64_t, kMaxBurst> hashes_;
+    std::array<LaneVip, kMaxBurst> known_;
+    FrameSet sent_ = 0;
+    FrameSet digested_ = 0;
+};
+
+} // namespace
+
+LaneResult run_lane(const PipelineView& view, Burst& burst) noexcept {
+    return Lane(view, burst).run();
+}
+
+} // namespace viaduct

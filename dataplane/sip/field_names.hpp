@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// field_names: the header fields that a digest may want, by the start of a line.
+//
+// Cost:  one row of a table is read for any line.
+// Spec:  RFC 3261 §7.3.3 (compact names).
+#pragma once
+
+#include "sip/words.hpp"
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace viaduct::field_names {
+
+using namespace sip_words;
+
+inline constexpr std::uint8_t kCallId = 0;
+inline constexpr std::uint8_t kTo = 1;
+inline constexpr std::uint8_t kCSeq = 2;
+inline constexpr std::uint8_t kVia = 3;
+inline constexpr std::uint8_t kFrom = 4;
+
+/// The names of the wanted fields, in a hash table over their first two characters in any letter
+/// case, without collisions. Rows without a name match no line.
+class FieldNames {
+public:
+    struct Row {
+        FoldedName name;
+        std::uint8_t field = 0;
+    };
+
+    consteval FieldNames() {
+        add("call-id", kCallId);
+        add("i", kCallId);
+        add("cseq", kCSeq);
+        add("to", kTo);
+        add("t", kTo);
+        add("via", kVia);
+        add("v", kVia);
+        add("from", kFrom);
+        add("f", kFrom);
+    }
+    /// The only name that a line may have that starts with these characters.
+    [[nodiscard]] constexpr const Row& find(std::uint64_t word) const noexcept {
+        return rows_[place(word)];
+    }
+    bool without_collisions = true;
+
+private:
+    consteval void add(std::string_view name, std::uint8_t field) {
+        if (name.size() > 1)
+            put(word_of(name), {FoldedName(name), field});
+        else
+            for (const char after : {':', ' ', '\t'})
+                put(word_of(name) | word_of({&after, 1}) << 8U, {FoldedName(name), field});
+    }
+    consteval void put(std::uint64_t word, const Row& row) {
+        Row& there = rows_[place(word)];
+        without_collisions = without_collisions &&
+                             (there.name.letters == 0 || there.name.letters == row.name.letters);
+        there = row;
+    }
+    static constexpr std::size_t place(std::uint64_t word) noexcept {
+        return (static_cast<std::uint32_t>(word) & 0xdfdfU) * kFactor >> 28U;
+    }
+    static constexpr std::uint32_t kFactor = 0x21ff'abcdU; // found by trial
+    std::array<Row, 16> rows_{};
+};
+inline constexpr FieldNames kFieldNames;
+static_assert(kFieldNames.without_collisions, "another factor is needed");
+
+} // namespace viaduct::field_names
