@@ -33,6 +33,7 @@ Reads          dataplane/leg.hpp                        dataplane/stages/digest.
 ProbeKind      controlplane/config/config.hpp           controlplane/config/settings.cpp
 Section        controlplane/config/settings.hpp         controlplane/config/settings.cpp
 Stage          include/viaduct/counters.hpp             dataplane/stages/claim.cpp
+SlotState      include/viaduct/steering/slot_state.hpp  controlplane/cli/verbs_explain.cpp
 SteerBy        include/viaduct/steering/picker.hpp      dataplane/steering/picker.cpp
 Steered        dataplane/leg.hpp                        dataplane/stages/steer.cpp
 SteerRule      include/viaduct/steering/steer.hpp       dataplane/steering/steer.cpp

@@ -16,6 +16,7 @@
 
 #include "viaduct/error.hpp"
 #include "viaduct/sip/digest.hpp"
+#include "viaduct/steering/slot_state.hpp"
 #include "viaduct/steering/steer.hpp"
 
 #include <algorithm>
@@ -135,17 +136,18 @@ std::string reason_of(const Steering& steering,
     return "unknown rule; please report this bug";
 }
 
-bool is_settled(const Steering& steering) {
-    return !steering.is_unsettled && !steering.is_marked;
-}
-
-/// Returns in words whether the slot is settled, and why.
-std::string slot_state(const Steering& steering) {
-    if (steering.is_unsettled)
-        return "unsettled: generations in memory, or the announced one, name different owners";
-    if (steering.is_marked)
-        return "marked: a call in this slot is not at the backend that the hash selects";
-    return "settled: all generations in memory name the same owner";
+/// Returns in words the state of the slot, and why it is in it.
+std::string slot_text(SlotState state) {
+    const std::string name(name_of(state));
+    switch (state) {
+    case SlotState::Settled:
+        return name + ": all generations in memory name the same owner";
+    case SlotState::Moved:
+        return name + ": generations in memory, or the announced one, name different owners";
+    case SlotState::Marked:
+        return name + ": a call in this slot is not at the backend that the hash selects";
+    }
+    return name;
 }
 
 /// Returns the number of the generation whose table decides: the oldest for calls that are not
@@ -155,7 +157,8 @@ Json generation_of(const Control& control, PoolId pool, const std::optional<Stee
     if (!steering || all.empty() || steering->rule == SteerRule::Remembered ||
         steering->rule == SteerRule::Registered || steering->rule == SteerRule::Asker)
         return nullptr;
-    const bool oldest = steering->rule == SteerRule::Old && steering->is_unsettled;
+    const bool oldest =
+        steering->rule == SteerRule::Old && steering->slot_state == SlotState::Moved;
     return (oldest ? all.front() : all.back()).number;
 }
 
@@ -274,6 +277,9 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
 
     const PoolId pool = steering ? steering->pool : vip.pool;
     const bool has_call = steering && steering->call;
+    const auto is_in = [&](SlotState state) {
+        return steering ? Json(steering->slot_state == state) : Json();
+    };
     reply.json = {{"vip", vip.name},
                   {"pool", snapshot->pools[index(pool)].name},
                   {"call_id", has_call_id ? Json(to_utf8(digest.call_id)) : Json()},
@@ -287,9 +293,9 @@ void explain(Control& control, Arguments arguments, Reply& reply) {
                        : reason_of(*steering, *backend, key)},
                   {"rule", steering ? Json(name_of(steering->rule)) : Json()},
                   {"generation", generation_of(control, pool, steering)},
-                  {"settled", steering ? Json(is_settled(*steering)) : Json()},
-                  {"slot_state", steering ? Json(slot_state(*steering)) : Json()},
-                  {"unsettled", steering ? Json(steering->is_unsettled) : Json()},
+                  {"settled", is_in(SlotState::Settled)},
+                  {"slot_state", steering ? Json(slot_text(steering->slot_state)) : Json()},
+                  {"unsettled", is_in(SlotState::Moved)},
                   {"remembered", steering ? Json(steering->call.has_value()) : Json()},
                   {"call_state", has_call ? Json(name_of(steering->call->state)) : Json()}};
     if (key) reply.json["key"] = key->name;

@@ -3,6 +3,7 @@
 
 #include "host/next_hop_table.hpp"
 
+#include "viaduct/steering/slot_state.hpp"
 #include "viaduct/steering/steer.hpp"
 
 #include <algorithm>
@@ -38,10 +39,8 @@ void add_vips(Snapshot& snapshot, const Config& config) {
         }
         Pool& serving = snapshot.pools[index(pool)];
         // In steady state the Call-ID alone is enough.
-        const bool settled = !serving.always_looks_up && !serving.unsettled &&
-                             !(serving.marks && serving.marks->any());
-        const ReadRules rules{
-            settled ? Want::CallReference : kWantForCalls, vip.lenient, vip.max_header_lines};
+        const Want want = is_settled(serving) ? Want::CallReference : kWantForCalls;
+        const ReadRules rules{want, vip.lenient, vip.max_header_lines};
         snapshot.vips.push_back({vip.name,
                                  vip.endpoint,
                                  pool,

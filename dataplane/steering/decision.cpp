@@ -67,8 +67,7 @@ void Decision::decide(std::uint64_t hash, bool keeps_unknown) noexcept {
         result_.refusal = Outcome::HealthUnknown;
         return;
     }
-    result_.is_unsettled = is_unsettled(result_.slot);
-    result_.is_marked = is_marked(result_.slot);
+    result_.slot_state = state_of(result_.slot);
     if (digest_.kind == PayloadKind::Response && go_to_asker()) return;
     const bool asks = pool_.tracks_all_calls || key_ || referenced_ || registers_;
     if (is_settled() && !asks) [[likely]]
@@ -85,8 +84,7 @@ void Decision::bind(std::uint64_t hash, BackendId backend, bool beside) noexcept
     result_.hash = hash;
     result_.slot = slot_of(hash);
     result_.role = role_of(digest_);
-    result_.is_unsettled = is_unsettled(result_.slot);
-    result_.is_marked = is_marked(result_.slot);
+    result_.slot_state = state_of(result_.slot);
     const bool by_hash = pool_.slots && (*pool_.slots)[result_.slot] == backend;
     if (by_hash && is_settled() && !pool_.tracks_all_calls && !beside) return;
     if (digest_.kind == PayloadKind::Request && is_asked_once(digest_.method) && !beside)
@@ -216,7 +214,7 @@ bool Decision::is_unsolicited() const noexcept {
 }
 
 bool Decision::go_to_asker() noexcept {
-    if (!pool_.keys && !result_.is_unsettled && !view_.is_between) return false;
+    if (!pool_.keys && !is_moved() && !view_.is_between) return false;
     const std::optional<CSeq> cseq = cseq_of(digest_, received_.payload);
     if (!cseq || !is_asked_once(cseq->method)) return false;
     const auto asker = calls().find(answer_hash(pool_, call_id_hash_, *cseq), view_.now);
@@ -235,11 +233,11 @@ void Decision::await_answer() noexcept {
         return;
     if (by_key_) { // not needed where the Call-ID leads to the same backend
         const std::uint32_t slot = slot_of(call_id_hash_);
-        if (pool_.slots && (*pool_.slots)[slot] == *result_.backend && !is_unsettled(slot) &&
-            !is_marked(slot) && !view_.is_between)
+        if (pool_.slots && (*pool_.slots)[slot] == *result_.backend &&
+            state_of(slot) == SlotState::Settled && !view_.is_between)
             return;
     } else if (result_.role != MessageRole::Standalone || result_.call ||
-               (!result_.is_unsettled && !view_.is_between)) {
+               (!is_moved() && !view_.is_between)) {
         return; // remembered by its Call-ID, or the same backend in any case
     }
     const std::optional<CSeq> cseq = cseq_of(digest_, received_.payload);
@@ -265,7 +263,7 @@ void Decision::await_answer() noexcept {
 bool Decision::go_to_referenced() noexcept {
     if (!referenced_) return false;
     const std::uint32_t slot = slot_of(*referenced_);
-    const bool moved = is_unsettled(slot);
+    const bool moved = state_of(slot) == SlotState::Moved;
     std::optional<BackendId> owner;
     if (const auto other = calls().find(*referenced_, view_.now))
         owner = other->backend;
@@ -283,7 +281,7 @@ bool Decision::go_to_referenced() noexcept {
 bool Decision::go_by_key() noexcept {
     if (!key_) return false;
     const std::uint32_t slot = slot_of(*key_);
-    if (is_unsettled(slot) || is_marked(slot) || pool_.tracks_all_calls || !pool_.slots)
+    if (state_of(slot) != SlotState::Settled || pool_.tracks_all_calls || !pool_.slots)
         if (const auto known = calls().find(*key_, view_.now); known && takes(known->backend)) {
             go(known->backend, SteerRule::Registered);
             return true;
@@ -295,7 +293,7 @@ bool Decision::go_by_key() noexcept {
 
 bool Decision::is_by_hash() const noexcept {
     if (pool_.tracks_all_calls || result_.rule != SteerRule::Key || !is_settled()) return false;
-    return !is_unsettled(slot_of(*key_)) && pool_.slots &&
+    return state_of(slot_of(*key_)) != SlotState::Moved && pool_.slots &&
            (*pool_.slots)[result_.slot] == *result_.backend;
 }
 
@@ -363,7 +361,7 @@ void Decision::look_up() noexcept {
 
 bool Decision::keeps_unknown() const noexcept {
     // A settled slot leads to the same backend every time, so forged messages add no entries.
-    if (!result_.is_unsettled && !keeps_unknown_) return false;
+    if (!is_moved() && !keeps_unknown_) return false;
     // No message follows a NOTIFY without To-tag.
     return digest_.method != Method::Notify || digest_.has_to_tag;
 }
@@ -392,7 +390,7 @@ bool Decision::takes(BackendId id) const noexcept {
 }
 
 BackendId Decision::old_owner() const noexcept {
-    if (result_.is_unsettled && pool_.unsettled->old) return (*pool_.unsettled->old)[result_.slot];
+    if (is_moved() && pool_.unsettled->old) return (*pool_.unsettled->old)[result_.slot];
     return pool_.slots ? (*pool_.slots)[result_.slot] : kNoBackend;
 }
 
@@ -484,7 +482,7 @@ void Decision::remember(SteerRule rule) noexcept {
     if (!result_.is_lost() || !begins) return;
     if (registers_) return; // requests for its address will not find it, and go to the same backend
     const BackendId old = old_owner();
-    if (result_.is_unsettled && takes(old))
+    if (is_moved() && takes(old))
         go(old, SteerRule::Old);
     else
         go_now(SteerRule::Now);

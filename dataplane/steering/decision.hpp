@@ -44,17 +44,15 @@ private:
     [[nodiscard]] CallTable calls() const noexcept { return view_.calls; }
     [[nodiscard]] bool writes() const noexcept { return !view_.dry_run; }
     [[nodiscard]] bool is_settled() const noexcept {
-        return !result_.is_unsettled && !result_.is_marked;
+        return result_.slot_state == SlotState::Settled;
     }
     /// Responses and ACKs have no answer (RFC 3261 §17).
     [[nodiscard]] bool has_answer() const noexcept {
         return digest_.kind == PayloadKind::Request && digest_.method != Method::Ack;
     }
-    [[nodiscard]] bool is_unsettled(std::uint32_t slot) const noexcept {
-        return pool_.unsettled && pool_.unsettled->contains(slot);
-    }
-    [[nodiscard]] bool is_marked(std::uint32_t slot) const noexcept {
-        return pool_.marks && pool_.marks->any() && pool_.marks->contains(slot);
+    [[nodiscard]] bool is_moved() const noexcept { return result_.slot_state == SlotState::Moved; }
+    [[nodiscard]] SlotState state_of(std::uint32_t slot) const noexcept {
+        return slot_state(pool_, slot);
     }
     /// Reads the keys and references of a message besides its Call-ID. Later messages of a dialog
     /// do not have them, so their calls need a table to be remembered in.

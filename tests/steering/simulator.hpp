@@ -534,9 +534,8 @@ private:
                       std::to_string(static_cast<int>(message.method)) + " status " +
                       std::to_string(message.status) + (message.to_tag.empty() ? "" : " to-tag") +
                       " slot " + std::to_string(steering.slot) + " rule " +
-                      std::to_string(static_cast<int>(steering.rule)) +
-                      (steering.is_unsettled ? " unsettled" : "") +
-                      (steering.is_marked ? " marked" : "") + " -> " +
+                      std::to_string(static_cast<int>(steering.rule)) + " " +
+                      std::string(name_of(steering.slot_state)) + " -> " +
                       (steering.backend ? "b" + std::to_string(index(*steering.backend) + 1)
                                         : std::string("nowhere")) +
                       "\n";

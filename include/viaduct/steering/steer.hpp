@@ -11,6 +11,7 @@
 #include "viaduct/counters.hpp"
 #include "viaduct/sip/digest.hpp"
 #include "viaduct/snapshot.hpp"
+#include "viaduct/steering/slot_state.hpp"
 
 #include <array>
 #include <cstdint>
@@ -76,8 +77,7 @@ struct Steering {
     Outcome refusal = Outcome::Internal; ///< why there is no backend: HealthUnknown, NoBackend, ...
     SteerRule rule = SteerRule::Settled;
     MessageRole role = MessageRole::Standalone;
-    bool is_unsettled = false;          ///< generations disagree about the slot
-    bool is_marked = false;             ///< a call of the slot is not where the hash says
+    SlotState slot_state = SlotState::Settled;
     std::optional<Call> call;           ///< what was remembered before this message
     bool remembered = false;            ///< this message added or rebound the entry
     bool table_full = false;            ///< an entry was needed, but the table is full
@@ -110,13 +110,6 @@ struct SteerView {
 
 [[nodiscard]] constexpr std::uint32_t slot_of(std::uint64_t hash) noexcept {
     return static_cast<std::uint32_t>(hash & (kSlots - 1));
-}
-
-/// Whether the slot's owner alone decides: no change has moved the slot, and no call of it is at
-/// another backend.
-[[nodiscard]] inline bool is_settled(const Pool& pool, std::uint32_t slot) noexcept {
-    return !pool.always_looks_up && !(pool.unsettled && pool.unsettled->contains(slot)) &&
-           !(pool.marks && pool.marks->any() && pool.marks->contains(slot));
 }
 
 /// Decides by the hash of the message's key, and remembers what docs/steering.md says. `received`:
@@ -161,7 +154,7 @@ Steering note_outgoing(const SteerView& view,
 /// Whether responses of the pool's nat backends must be passed to hear_answer(), because the pool
 /// may remember calls.
 [[nodiscard]] inline bool hears_answers(const Pool& pool) noexcept {
-    return pool.always_looks_up || pool.unsettled || (pool.marks && pool.marks->any());
+    return !is_settled(pool);
 }
 
 /// Applies a final response of a nat backend: a refused request is forgotten, a granted one is
