@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.." || exit 1
 # enum, its file, a source that must reject one more
 read -r -d '' SETS <<'END'
 Admin          controlplane/model/pool.hpp              controlplane/model/pool.cpp
-BackendLife    include/viaduct/snapshot.hpp             dataplane/steering/decision.cpp
+BackendLife    include/viaduct/snapshot.hpp             dataplane/steering/facts.cpp
 CallState      include/viaduct/steering/call_table.hpp  dataplane/steering/call_state.cpp
 Defect         include/viaduct/sip/digest.hpp           dataplane/steering/steer.cpp
 EventKind      include/viaduct/event.hpp                controlplane/daemon.cpp
@@ -23,7 +23,7 @@ HeaderId       include/viaduct/sip/message.hpp          dataplane/sip/message.cp
 Health         controlplane/model/pool.hpp              controlplane/model/pool.cpp
 KeyType        include/viaduct/steering/keys.hpp        dataplane/steering/keys.cpp
 MemoryKind     include/viaduct/dataplane.hpp            controlplane/config/settings.cpp
-MessageRole    include/viaduct/steering/steer.hpp       dataplane/steering/decision.cpp
+MessageRole    include/viaduct/steering/steer.hpp       dataplane/steering/facts.cpp
 Method         include/viaduct/sip/digest.hpp           dataplane/sip/digest.cpp
 OnDeadOwner    include/viaduct/snapshot.hpp             controlplane/config/settings.cpp
 Leg            dataplane/leg.hpp                        dataplane/stages/claim.cpp
@@ -40,6 +40,7 @@ SteerRule      include/viaduct/steering/steer.hpp       dataplane/steering/steer
 TableKind      include/viaduct/steering/picker.hpp      controlplane/config/settings.cpp
 Membership         controlplane/model/pool.hpp              controlplane/model/pool.cpp
 WorkerCounter  include/viaduct/counters.hpp             dataplane/stages/claim.cpp
+Write          dataplane/steering/decide.hpp            dataplane/steering/commit.cpp
 END
 
 work=$(mktemp -d) n=0

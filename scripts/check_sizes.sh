@@ -23,8 +23,6 @@ controlplane/host/host_network.cpp                    to be divided: addresses, 
 dataplane/sip/scan_x86.cpp                            one scan in three widths, which the compiler must see at once
 dataplane/sip/value.cpp                               one parser for each kind of value
 dataplane/steering/call_state.cpp                     one state machine
-dataplane/steering/decision.cpp                       to be divided: look up, decide, write
-dataplane/steering/decision.cpp:look_up               to be divided, with its file
 scripts/lab.sh                                        one rig: namespaces, peers, SIPp and what tests ask of them
 tests/controlplane/cli/replay_command_test.cpp        one promise a test, one fixture
 tests/controlplane/cli/verbs_calls_test.cpp           one promise a test, one fixture

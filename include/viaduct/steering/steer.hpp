@@ -78,12 +78,10 @@ struct Steering {
     SteerRule rule = SteerRule::Settled;
     MessageRole role = MessageRole::Standalone;
     SlotState slot_state = SlotState::Settled;
-    std::optional<Call> call;           ///< what was remembered before this message
-    bool remembered = false;            ///< this message added or rebound the entry
-    bool table_full = false;            ///< an entry was needed, but the table is full
-    bool flooded = false;               ///< an entry was needed, but call starts are limited
-    bool references_call = false;       ///< it has a Replaces, Join or Target-Dialog
-    bool knows_referenced_call = false; ///< and the referenced call is remembered in this pool
+    std::optional<Call> call; ///< what was remembered before this message
+    bool remembered = false;  ///< this message added or rebound the entry
+    bool table_full = false;  ///< an entry was needed, but the table is full
+    bool flooded = false;     ///< an entry was needed, but call starts are limited
 
     /// True when the call should be remembered but could not be.
     [[nodiscard]] bool is_lost() const noexcept { return table_full || flooded; }
