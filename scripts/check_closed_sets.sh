@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.." || exit 1
 # enum, its file, a source that must reject one more
 read -r -d '' SETS <<'END'
 Admin          controlplane/model/pool.hpp              controlplane/model/pool.cpp
-BackendLife    include/viaduct/snapshot.hpp             dataplane/steering/facts.cpp
+BackendLife    include/viaduct/snapshot.hpp             dataplane/steering/look_up.cpp
 CallState      include/viaduct/steering/call_table.hpp  dataplane/steering/call_state.cpp
 Defect         include/viaduct/sip/digest.hpp           dataplane/steering/steer.cpp
 EventKind      include/viaduct/event.hpp                controlplane/daemon.cpp
@@ -23,7 +23,7 @@ HeaderId       include/viaduct/sip/message.hpp          dataplane/sip/message.cp
 Health         controlplane/model/pool.hpp              controlplane/model/pool.cpp
 KeyType        include/viaduct/steering/keys.hpp        dataplane/steering/keys.cpp
 MemoryKind     include/viaduct/dataplane.hpp            controlplane/config/settings.cpp
-MessageRole    include/viaduct/steering/steer.hpp       dataplane/steering/facts.cpp
+MessageRole    include/viaduct/steering/steer.hpp       dataplane/steering/look_up.cpp
 Method         include/viaduct/sip/digest.hpp           dataplane/sip/digest.cpp
 OnDeadOwner    include/viaduct/snapshot.hpp             controlplane/config/settings.cpp
 Leg            dataplane/leg.hpp                        dataplane/stages/claim.cpp

@@ -4,6 +4,7 @@
 #include "steering/commit.hpp"
 #include "steering/decide.hpp"
 #include "steering/facts.hpp"
+#include "steering/look_up.hpp"
 #include "steering/registration.hpp"
 
 namespace viaduct {
@@ -19,7 +20,7 @@ public:
          std::uint64_t hash,
          const ReceivedMessage& received) noexcept
         : in_(view, pool, digest, received), facts_(look_up(in_, hash)) {
-        if (asks_picker(facts_)) ask_picker(in_, true, facts_);
+        if (asks_picker(facts_)) facts_.pick = ask_picker(in_, facts_.hash, true);
         choice_ = decide(facts_);
     }
 
@@ -42,7 +43,7 @@ public:
     /// Steers the message in this pool.
     Steering take() noexcept {
         if (asks_picker(facts_) && has_backend() && !in_.view.dry_run) {
-            ask_picker(in_, false, facts_);
+            facts_.pick = ask_picker(in_, facts_.hash, false);
             choice_ = decide(facts_);
         }
         return commit(in_, facts_, choice_);
@@ -94,8 +95,8 @@ Steering steer_between(const SteerView& of,
         return previous.take();
     Side& of_unknown = vip.owns_untracked ? current : previous;
     if (is_in_call) return of_unknown.take();
-    if (current.facts().referenced) {
-        if (current.facts().referenced->is_known) return current.take();
+    if (current.facts().referenced()) {
+        if (current.facts().referenced()->is_known) return current.take();
         // All calls that started in the other pool are remembered there.
         if (const Steering named = of_unknown.take(); named.backend) return named;
     }

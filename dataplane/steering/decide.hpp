@@ -63,15 +63,15 @@ role_in(const std::optional<Call>& call, MessageRole role, Method method) noexce
 
 /// Whether the owner of the slot decides, and no call is looked up.
 [[nodiscard]] constexpr bool slot_decides(const Facts& facts) noexcept {
-    return facts.slot_state == SlotState::Settled && !facts.tracks_all_calls && !facts.key &&
-           !facts.referenced && !facts.registers;
+    return facts.slot_state == SlotState::Settled && !facts.tracks_all_calls && !facts.key() &&
+           !facts.referenced() && !facts.registers();
 }
 
 /// Whether a registration leaves its backend. A phone refreshes under the same Call-ID
 /// indefinitely, so it moves away from a backend that is to be emptied when another one takes it.
 [[nodiscard]] constexpr bool leaves(const Facts& facts) noexcept {
     // Requests that remove or query contacts go where the contacts are.
-    const bool stays = facts.registers && facts.registers->asks != Registration::Asks::ToBind;
+    const bool stays = facts.registers() && facts.registers()->asks != Registration::Asks::ToBind;
     return facts.is_evacuated && !stays;
 }
 
@@ -87,16 +87,16 @@ role_in(const std::optional<Call>& call, MessageRole role, Method method) noexce
 
 /// The rule for a message that starts a call or is standalone.
 [[nodiscard]] constexpr SteerRule rule_of_new(const Facts& facts) noexcept {
-    if (facts.referenced && takes(facts, facts.referenced->owner.life))
+    if (facts.referenced() && takes(facts, facts.referenced()->owner.life))
         return SteerRule::Referenced;
-    if (facts.key && facts.key->registered && takes(facts, facts.key->registered->life))
+    if (facts.key() && facts.key()->registered && takes(facts, facts.key()->registered->life))
         return SteerRule::Registered;
-    if (facts.key && facts.key->owner) return SteerRule::Key;
+    if (facts.key() && facts.key()->owner) return SteerRule::Key;
     // Requests that leave no entry go by hash: a retransmission must go to the same backend.
     if (facts.role == MessageRole::Initial && facts.has_picker && facts.has_table)
         return SteerRule::Chosen;
     const bool settled = facts.slot_state == SlotState::Settled;
-    return facts.registers && settled ? SteerRule::Settled : SteerRule::Now;
+    return facts.registers() && settled ? SteerRule::Settled : SteerRule::Now;
 }
 
 /// Whether the picker has to be asked before decide().
@@ -108,14 +108,14 @@ role_in(const std::optional<Call>& call, MessageRole role, Method method) noexce
 /// Whether a retransmitted request goes where it went first. Not by another key: it may pass two
 /// backends.
 [[nodiscard]] constexpr bool is_asked_again(const Facts& facts) noexcept {
-    return facts.asked && takes(facts, facts.asked_life);
+    return facts.way_back.asked && takes(facts, facts.way_back.asked_life);
 }
 
 /// Whether a request at this backend must be noted, because its Call-ID would not lead the response
 /// back.
 [[nodiscard]] constexpr bool awaits_answer(const Facts& facts, BackendId backend) noexcept {
-    if (!facts.is_asked_once) return false;
-    return facts.by_key ? facts.call_id_owner != backend : !is_asked_again(facts);
+    if (!facts.way_back.is_needed) return false;
+    return facts.by_key ? facts.way_back.call_id_owner != backend : !is_asked_again(facts);
 }
 
 // ---- the rules
@@ -197,7 +197,7 @@ refusal_of(const Facts& facts, bool is_dropped, Outcome unanswered) noexcept {
 /// Whether the Call-ID alone leads to the same backend as the key, now and on retransmission.
 [[nodiscard]] constexpr bool is_by_hash(const Facts& facts, const Choice& choice) noexcept {
     return choice.rule == SteerRule::Key && !facts.tracks_all_calls &&
-           facts.slot_state == SlotState::Settled && facts.key->slot_state != SlotState::Moved &&
+           facts.slot_state == SlotState::Settled && facts.key()->slot_state != SlotState::Moved &&
            facts.now == choice.backend;
 }
 
@@ -205,19 +205,19 @@ refusal_of(const Facts& facts, bool is_dropped, Outcome unanswered) noexcept {
 [[nodiscard]] constexpr bool binds(const Facts& facts) noexcept {
     if (facts.role != MessageRole::Initial) return false;
     // A client must not move a registration by itself: where the response passes, that decides.
-    if (facts.is_heard && facts.call && facts.call->state == CallState::SoftState) return false;
-    if (facts.registers) return facts.registers->asks == Registration::Asks::ToBind;
+    if (facts.is_heard() && facts.call && facts.call->state == CallState::SoftState) return false;
+    if (facts.registers()) return facts.registers()->asks == Registration::Asks::ToBind;
     // Other publications for an address do not change where it is registered.
     return !facts.by_key || !facts.call;
 }
 
 [[nodiscard]] constexpr Choice go_by(const Facts& facts, SteerRule rule) noexcept {
-    if (rule == SteerRule::Referenced) return go(facts.referenced->owner.id, rule);
-    if (rule == SteerRule::Registered) return go(facts.key->registered->id, rule);
-    if (rule == SteerRule::Key) return go(*facts.key->owner, rule);
+    if (rule == SteerRule::Referenced) return go(facts.referenced()->owner.id, rule);
+    if (rule == SteerRule::Registered) return go(facts.key()->registered->id, rule);
+    if (rule == SteerRule::Key) return go(*facts.key()->owner, rule);
     if (rule != SteerRule::Chosen) return go_now(facts, rule);
-    if (facts.picked) return go(*facts.picked, rule);
-    return refuse(facts.has_members ? Outcome::OverLimit : Outcome::NoBackend, rule);
+    if (facts.pick.backend) return go(*facts.pick.backend, rule);
+    return refuse(facts.pick.has_members ? Outcome::OverLimit : Outcome::NoBackend, rule);
 }
 
 [[nodiscard]] constexpr Choice start(const Facts& facts) noexcept {
@@ -229,25 +229,25 @@ refusal_of(const Facts& facts, bool is_dropped, Outcome unanswered) noexcept {
 }
 
 /// Adds how the response comes back.
-[[nodiscard]] constexpr Choice with_way_back(const Facts& facts, Choice choice) noexcept {
+[[nodiscard]] constexpr Choice led_back(const Facts& facts, Choice choice) noexcept {
     if (!choice.backend) return choice;
-    if (is_asked_again(facts)) return go(facts.asked->backend, SteerRule::Remembered);
+    if (is_asked_again(facts)) return go(facts.way_back.asked->backend, SteerRule::Remembered);
     choice.awaits_answer = awaits_answer(facts, *choice.backend);
     return choice;
 }
 
-/// Where asks_picker() holds, `facts.picked` is what the picker said.
+/// Where asks_picker() holds, `facts.pick` is what the picker said.
 [[nodiscard]] constexpr Choice decide(const Facts& facts) noexcept {
     if (!facts.health_known) return refuse(Outcome::HealthUnknown, SteerRule::Settled);
     if (facts.asker)
         return takes(facts, facts.asker->life) ? go(facts.asker->id, SteerRule::Asker)
                                                : follow_dead_owner(facts, *facts.asker);
     if (slot_decides(facts)) [[likely]]
-        return with_way_back(facts, go_now(facts, SteerRule::Settled));
-    if (call_decides(facts)) return with_way_back(facts, follow_call(facts));
+        return led_back(facts, go_now(facts, SteerRule::Settled));
+    if (call_decides(facts)) return led_back(facts, follow_call(facts));
     if (facts.role == MessageRole::InCall)
         return facts.call ? follow_call_of_dead_owner(facts) : follow_unknown_call(facts);
-    return with_way_back(facts, start(facts));
+    return led_back(facts, start(facts));
 }
 
 /// Where a call starts that could not be remembered: where its later messages will go, which are
@@ -258,7 +258,7 @@ decide_lost(const Facts& facts, const Choice& choice, const Owner& old) noexcept
     const bool starts = choice.rule == SteerRule::Now || choice.rule == SteerRule::Chosen ||
                         choice.rule == SteerRule::Key || choice.rule == SteerRule::Referenced ||
                         choice.rule == SteerRule::Registered;
-    if (!starts || facts.registers) return choice;
+    if (!starts || facts.registers()) return choice;
     if (facts.slot_state == SlotState::Moved && takes(facts, old.life))
         return go(old.id, SteerRule::Old);
     return go(facts.now.value_or(*choice.backend), SteerRule::Now);

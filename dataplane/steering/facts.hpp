@@ -3,10 +3,10 @@
 // facts: everything that the rules of steering must know of one message, its call and its pool.
 //
 // In:    a snapshot, the table of calls, a message that was admitted.
-// Out:   Facts, for decide(). Nothing is written.
-// Cost:  a lookup in the table of calls where the slot is not settled; a full reading where another
-//        key or a referenced call is possible. Facts that no rule needs for this message are not
-//        read: they keep their defaults.
+// Out:   Facts, for decide(). Facts that no rule needs for a message are not read: they keep their
+//        defaults.
+// Cost:  none of its own. look_up() keeps the facts in registers where it is inlined: pass them to
+//        functions that are not by value.
 #pragma once
 
 #include "steering/call_state.hpp"
@@ -46,9 +46,47 @@ struct Owner {
     BackendLife life = BackendLife::Disabled;
 };
 
+/// The call in Replaces, Join or Target-Dialog.
+struct ReferenceFacts {
+    std::uint64_t hash = 0;
+    bool is_known = false; ///< it is remembered
+    Owner owner{};         ///< its backend; by its slot if it is not remembered
+};
+
+/// Another key than the Call-ID, of a message that starts a dialog.
+struct KeyFacts {
+    std::uint64_t hash = 0;
+    SlotState slot_state = SlotState::Settled;
+    std::optional<BackendId> owner{};  ///< of its slot
+    std::optional<Owner> registered{}; ///< where its address is registered
+};
+
+struct OtherFacts {
+    std::optional<ReferenceFacts> referenced{};
+    std::optional<KeyFacts> key{};
+    std::optional<Registration> registers{}; ///< by_key: what a REGISTER asks for
+    bool is_heard = false; ///< by_key: the response of the REGISTER passes, and is read
+};
+
+/// How the response to a standalone request, or to one by key, finds its way back.
+struct WayBack {
+    bool is_needed = false; ///< only responses follow the request, if it is sent on
+    std::optional<BackendId> call_id_owner{}; ///< by_key: the backend that the Call-ID leads to
+    std::uint64_t hash = 0;                   ///< else: of its Call-ID and CSeq
+    std::optional<Call> asked{}; ///< else: where the request went when it was first sent
+    BackendLife asked_life = BackendLife::Disabled;
+};
+
+/// What the picker said, if it was asked.
+struct PickerAnswer {
+    std::optional<BackendId> backend{};
+    bool has_members = false; ///< it has backends, which may all be full
+};
+
 struct Facts {
     // ---- the message
-    std::uint64_t call_id_hash = 0;
+    // Not initialised: GCC 12 clears the whole of a struct whose members all have constants.
+    std::uint64_t call_id_hash;
     MessageRole role = MessageRole::Standalone; ///< in its call: see role_in()
     Method method = Method::Other;
     bool is_request = false; ///< neither a response nor one whose first line is unreadable
@@ -60,8 +98,6 @@ struct Facts {
     std::uint64_t hash = 0;     ///< of the Call-ID, or of the key that replaces it
     std::uint32_t slot = 0;     ///< of `hash`
     bool by_key = false;        ///< another key replaces the Call-ID
-    bool is_heard = false;      ///< by_key: the response of the REGISTER passes, and is read
-    std::optional<Registration> registers{}; ///< by_key: what a REGISTER asks for
 
     // ---- its pool
     bool health_known = false;
@@ -81,58 +117,28 @@ struct Facts {
     bool is_evacuated = false; ///< the message refreshes a registration at a backend to be emptied
     std::optional<Owner> asker{}; ///< the backend that may have sent the request of a response on
 
-    // ---- other keys of a message that starts a dialog
-    struct Reference {
-        std::uint64_t hash = 0; ///< of the call in Replaces, Join or Target-Dialog
-        bool is_known = false;  ///< that call is remembered
-        Owner owner{};          ///< the backend of that call; by its slot if it is not remembered
-    };
-    std::optional<Reference> referenced{};
-    struct Key {
-        std::uint64_t hash = 0;
-        SlotState slot_state = SlotState::Settled;
-        std::optional<BackendId> owner{};  ///< of its slot
-        std::optional<Owner> registered{}; ///< where its address is registered
-    };
-    std::optional<Key> key{};
+    // ---- of the few messages that have other keys, or reference a call
+    std::optional<OtherFacts> others{};
 
-    // ---- whether the response will find its way back
-    bool is_asked_once = false; ///< a request after which only responses follow, if it is sent on
-    std::optional<BackendId> call_id_owner{}; ///< by_key: the backend that the Call-ID leads to
-    std::uint64_t answer_hash = 0;            ///< else: of its Call-ID and CSeq
-    std::optional<Call> asked{}; ///< else: where the request went when it was first sent
-    BackendLife asked_life = BackendLife::Disabled;
+    [[nodiscard]] constexpr const ReferenceFacts* referenced() const noexcept {
+        return others && others->referenced ? &*others->referenced : nullptr;
+    }
+    [[nodiscard]] constexpr const KeyFacts* key() const noexcept {
+        return others && others->key ? &*others->key : nullptr;
+    }
+    [[nodiscard]] constexpr const Registration* registers() const noexcept {
+        return others && others->registers ? &*others->registers : nullptr;
+    }
+    [[nodiscard]] constexpr bool is_heard() const noexcept { return others && others->is_heard; }
+    /// To write them.
+    [[nodiscard]] constexpr OtherFacts& other() noexcept {
+        return others ? *others : others.emplace();
+    }
 
-    // ---- what the picker said, if it was asked
-    std::optional<BackendId> picked{};
-    bool has_members = false; ///< it has backends, which may all be full
+    WayBack way_back{};
+
+    PickerAnswer pick{};
 };
-
-/// Reads what decide() needs for a message to a VIP. `hash`: of its Call-ID.
-[[nodiscard]] Facts look_up(const SteerInput& in, std::uint64_t hash) noexcept;
-
-/// Reads what decide_outgoing() needs for a message that a nat backend sends. `other_side`: `hash`
-/// is of the entry for the other side of the call.
-[[nodiscard]] Facts look_up_outgoing(const SteerInput& in,
-                                     std::uint64_t hash,
-                                     BackendId sender,
-                                     bool other_side) noexcept;
-
-/// Reads what decide_back() and decide_answer() need: the entry of the call.
-[[nodiscard]] Facts look_up_entry(const SteerInput& in, std::uint64_t hash) noexcept;
-
-[[nodiscard]] inline BackendLife life_of(const SteerInput& in, BackendId id) noexcept {
-    const auto& backends = in.view.snapshot.backends;
-    return index(id) < backends.size() ? backends[index(id)].life : BackendLife::Disabled;
-}
-
-/// The owner in the oldest generation in memory, which look_up() reads for in-call messages only.
-[[nodiscard]] Owner old_owner(const SteerInput& in, const Facts& facts) noexcept;
-
-/// The hash under which a request waits for its response: a proxy keeps Call-ID and CSeq (RFC 3261
-/// §16.6). Empty: it has no CSeq.
-[[nodiscard]] std::optional<std::uint64_t> answer_hash(const SteerInput& in,
-                                                       std::uint64_t call_id_hash) noexcept;
 
 /// The message as its call sees it.
 [[nodiscard]] inline CallMessage message_to_call(const SteerInput& in,

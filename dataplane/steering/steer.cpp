@@ -6,6 +6,7 @@
 #include "steering/decide.hpp"
 #include "steering/facts.hpp"
 #include "steering/hash.hpp"
+#include "steering/look_up.hpp"
 #include "steering/work.hpp"
 
 namespace viaduct {
@@ -89,7 +90,7 @@ namespace {
 /// Steers a message by the rules of one pool.
 Steering steer_in(const SteerInput& in, std::uint64_t hash) noexcept {
     Facts facts = look_up(in, hash);
-    if (asks_picker(facts)) ask_picker(in, in.view.dry_run, facts);
+    if (asks_picker(facts)) facts.pick = ask_picker(in, facts.hash, in.view.dry_run);
     return commit(in, facts, decide(facts));
 }
 

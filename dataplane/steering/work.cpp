@@ -18,13 +18,12 @@ transaction_hash(const Pool& pool, std::string_view branch, Method method) noexc
 
 } // namespace
 
-void note_request(const SteerView& view,
-                  const SipDigest& digest,
-                  const ReceivedMessage& received,
-                  const Steering& steering) noexcept {
-    const Pool& pool = view.snapshot.pools[index(steering.pool)];
-    if (view.dry_run || !steering.backend) return;
-    if (!pool.picker || !pool.picker->counts_work()) return;
+void count_request(const SteerView& view,
+                   const SipDigest& digest,
+                   const ReceivedMessage& received,
+                   PoolId pool_id,
+                   BackendId backend) noexcept {
+    const Pool& pool = view.snapshot.pools[index(pool_id)];
     if (digest.kind != PayloadKind::Request || digest.method == Method::Ack) return;
     if (view.budget != nullptr && *view.budget == 0) return;
     const std::string_view branch = top_via_branch(digest, received.payload);
@@ -33,7 +32,7 @@ void note_request(const SteerView& view,
     CallTable calls = view.calls;
     const CallLifetimes& lives = pool.lifetimes;
     const std::uint16_t units = digest.method == Method::Invite ? lives.ringing : lives.transaction;
-    const Call open{*steering.backend,
+    const Call open{backend,
                     CallState::PendingRequest,
                     static_cast<std::uint8_t>(digest.method),
                     view.now.after(units)};

@@ -22,7 +22,7 @@ bool takes(BackendLife life, MessageRole role) {
 }
 
 Facts sent(MessageRole role, SlotState state, BackendId owner, bool tracks_all, bool other_side) {
-    Facts facts;
+    Facts facts{};
     facts.role = role;
     facts.is_request = facts.is_backends = facts.has_table = facts.health_known = true;
     facts.slot_state = state;
@@ -103,7 +103,7 @@ TEST(DecideAnswer, AppliesToTheCallsOfItsSender) {
     EXPECT_EQ(decide_answer(Facts{}, kSender), Choice{});
     for (const CallState state : kCallStates)
         for (const bool is_senders : kBools) {
-            Facts facts;
+            Facts facts{};
             facts.call = call_at(is_senders ? kSender : kOther, state);
             const bool is_settled = state == CallState::Answered || state == CallState::Ended ||
                                     state == CallState::PendingRequest;
@@ -122,7 +122,7 @@ TEST(DecideBack, GoesToTheCallerOrNowhere) {
             for (const bool has_answer : kBools)
                 for (const bool is_known : kBools)
                     for (const BackendLife life : kLives) {
-                        Facts facts;
+                        Facts facts{};
                         facts.role = role;
                         facts.is_request = true;
                         facts.method = has_answer ? Method::Info : Method::Ack;

@@ -23,7 +23,7 @@ constexpr BackendId kAsked{80};
 constexpr BackendId kElsewhere{99};
 
 Facts request(Method method, MessageRole role) {
-    Facts facts;
+    Facts facts{};
     facts.health_known = facts.has_table = facts.is_request = true;
     facts.method = method;
     facts.role = role;
@@ -34,9 +34,9 @@ Facts request(Method method, MessageRole role) {
 std::string at(const Facts& facts) {
     return std::string(name_of(facts.slot_state)) + ", life " +
            std::to_string(static_cast<int>(facts.call_life)) + ", evacuated " +
-           std::to_string(facts.is_evacuated) + ", heard " + std::to_string(facts.is_heard) +
+           std::to_string(facts.is_evacuated) + ", heard " + std::to_string(facts.is_heard()) +
            ", asks " +
-           (facts.registers ? std::to_string(static_cast<int>(facts.registers->asks)) : "-");
+           (facts.registers() ? std::to_string(static_cast<int>(facts.registers()->asks)) : "-");
 }
 
 } // namespace
@@ -51,13 +51,15 @@ TEST(DecideByKey, RemembersACallWhereItsCallIdLeadsElsewhere) {
                         Facts facts = request(Method::Invite, MessageRole::Initial);
                         facts.slot_state = of_call_id;
                         facts.tracks_all_calls = tracks_all;
-                        facts.key = {1, of_key, same_owner ? kCurrent : kKeyOwner, {}};
+                        facts.other().key =
+                            KeyFacts{1, of_key, same_owner ? kCurrent : kKeyOwner, {}};
                         if (is_registered)
-                            facts.key->registered = Owner{kRegistered, BackendLife::Serves};
+                            facts.other().key->registered = Owner{kRegistered, BackendLife::Serves};
                         const Choice choice = decide(facts);
                         EXPECT_EQ(choice.rule,
                                   is_registered ? SteerRule::Registered : SteerRule::Key);
-                        EXPECT_EQ(choice.backend, is_registered ? kRegistered : *facts.key->owner);
+                        EXPECT_EQ(choice.backend,
+                                  is_registered ? kRegistered : *facts.key()->owner);
                         const bool call_id_is_enough = of_call_id == SlotState::Settled &&
                                                        of_key != SlotState::Moved && same_owner &&
                                                        !tracks_all && !is_registered;
@@ -81,8 +83,8 @@ TEST(DecideRegister, StaysWhereItsBindingIsUntilThatMustGo) {
                             for (const bool has_current : kBools) {
                                 Facts facts = request(Method::Register, MessageRole::Initial);
                                 facts.by_key = true;
-                                facts.registers = Registration{asks, 60, 1};
-                                facts.is_heard = heard;
+                                facts.other().registers = Registration{asks, 60, 1};
+                                facts.other().is_heard = heard;
                                 facts.slot_state = state;
                                 facts.call = call_at(
                                     kOfCall, accepted ? CallState::SoftState : CallState::Refused);
@@ -116,8 +118,8 @@ TEST(DecideRegister, OfAnUnknownAddressIsRememberedIfItBinds) {
             for (const bool heard : kBools) {
                 Facts facts = request(Method::Register, MessageRole::Initial);
                 facts.by_key = true;
-                facts.registers = Registration{asks, 60, 1};
-                facts.is_heard = heard;
+                facts.other().registers = Registration{asks, 60, 1};
+                facts.other().is_heard = heard;
                 facts.slot_state = state;
                 const Choice choice = decide(facts);
                 EXPECT_EQ(choice.backend, kCurrent) << at(facts);
@@ -148,9 +150,9 @@ TEST(DecideWayBack, NotesARequestByKeyWhoseCallIdLeadsElsewhere) {
         for (const int leads_to : {0, 1, 2}) {
             Facts facts = request(Method::Message, MessageRole::Standalone);
             facts.by_key = true;
-            facts.is_asked_once = is_asked_once;
-            if (leads_to == 1) facts.call_id_owner = kElsewhere;
-            if (leads_to == 2) facts.call_id_owner = kCurrent;
+            facts.way_back.is_needed = is_asked_once;
+            if (leads_to == 1) facts.way_back.call_id_owner = kElsewhere;
+            if (leads_to == 2) facts.way_back.call_id_owner = kCurrent;
             EXPECT_EQ(decide(facts).awaits_answer, is_asked_once && leads_to != 2);
             facts.now.reset();
             EXPECT_FALSE(decide(facts).awaits_answer) << "it goes nowhere";
@@ -166,9 +168,9 @@ TEST(DecideWayBack, SendsARequestThatIsRepeatedWhereItWentFirst) {
                     Facts facts = request(Method::Options, MessageRole::Standalone);
                     facts.slot_state = state;
                     facts.is_between = between;
-                    facts.is_asked_once = true;
-                    if (was_sent) facts.asked = call_at(kAsked, CallState::PendingRequest);
-                    facts.asked_life = life;
+                    facts.way_back.is_needed = true;
+                    if (was_sent) facts.way_back.asked = call_at(kAsked, CallState::PendingRequest);
+                    facts.way_back.asked_life = life;
                     const bool is_again = was_sent && life == BackendLife::Serves;
                     const Choice choice = decide(facts);
                     EXPECT_EQ(choice.backend, is_again ? kAsked : kCurrent);
@@ -227,7 +229,7 @@ TEST(DecideLost, StartsACallWhereItsLaterMessagesWillGo) {
                               : to_oldest   ? kOldest
                               : has_current ? kCurrent
                                             : kElsewhere);
-                    facts.registers = Registration{Asks::ToBind, 60, 1};
+                    facts.other().registers = Registration{Asks::ToBind, 60, 1};
                     EXPECT_EQ(decide_lost(facts, chosen, {kOldest, life}), chosen);
                 }
 }

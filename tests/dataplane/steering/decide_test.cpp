@@ -33,7 +33,7 @@ enum class Kind { Invite, Options, Request, Ack, Response };
 constexpr std::array kKinds{Kind::Invite, Kind::Options, Kind::Request, Kind::Ack, Kind::Response};
 
 Facts message(Kind kind) {
-    Facts facts;
+    Facts facts{};
     facts.health_known = true;
     facts.has_table = true;
     facts.is_request = kind != Kind::Response;
@@ -166,26 +166,28 @@ Choice new_call(const Facts& facts) {
     const Write write = is_initial ? Write::Remember : Write::Nothing;
     if (facts.call && !facts.starts_again && may_go(facts.call_life, false, false))
         return to(kOfCall, SteerRule::Remembered, Write::Touch);
-    if (facts.referenced && may_go(facts.referenced->owner.life, false, false))
+    if (facts.referenced() && may_go(facts.referenced()->owner.life, false, false))
         return to(kReferenced, SteerRule::Referenced, write);
-    if (facts.key && facts.key->registered && may_go(facts.key->registered->life, false, false))
+    if (facts.key() && facts.key()->registered &&
+        may_go(facts.key()->registered->life, false, false))
         return to(kRegistered, SteerRule::Registered, write);
-    if (facts.key && facts.key->owner) {
-        const bool same = facts.now == facts.key->owner && !facts.tracks_all_calls &&
+    if (facts.key() && facts.key()->owner) {
+        const bool same = facts.now == facts.key()->owner && !facts.tracks_all_calls &&
                           facts.slot_state == SlotState::Settled &&
-                          facts.key->slot_state != SlotState::Moved;
-        return to(*facts.key->owner, SteerRule::Key, same ? Write::Nothing : write);
+                          facts.key()->slot_state != SlotState::Moved;
+        return to(*facts.key()->owner, SteerRule::Key, same ? Write::Nothing : write);
     }
     if (facts.has_picker && facts.has_table && is_initial) {
-        if (facts.picked) return to(kPicked, SteerRule::Chosen, write);
-        return none(facts.has_members ? Outcome::OverLimit : Outcome::NoBackend, SteerRule::Chosen);
+        if (facts.pick.backend) return to(kPicked, SteerRule::Chosen, write);
+        return none(facts.pick.has_members ? Outcome::OverLimit : Outcome::NoBackend,
+                    SteerRule::Chosen);
     }
     return to_current(facts, SteerRule::Now, write);
 }
 
 Choice specified(const Facts& facts) {
     const bool looks_up = facts.slot_state != SlotState::Settled || facts.tracks_all_calls ||
-                          facts.key || facts.referenced;
+                          facts.key() || facts.referenced();
     if (!looks_up) return to_current(facts, SteerRule::Settled); // column "settled slot"
     // Once a branch is answered, an INVITE of another branch is an in-call message.
     const bool is_late_branch =
@@ -253,9 +255,10 @@ std::vector<Facts> with_references_and_keys(const Facts& base) {
         for (std::size_t key = 0; key <= kCount + 1; ++key) {
             Facts facts = base;
             if (reference > 0)
-                facts.referenced = Facts::Reference{1, true, {kReferenced, kLives[reference - 1]}};
-            if (key > 0) facts.key = Facts::Key{2, SlotState::Moved, kKeyOwner, {}};
-            if (key > 1) facts.key->registered = Owner{kRegistered, kLives[key - 2]};
+                facts.other().referenced =
+                    ReferenceFacts{1, true, {kReferenced, kLives[reference - 1]}};
+            if (key > 0) facts.other().key = KeyFacts{2, SlotState::Moved, kKeyOwner, {}};
+            if (key > 1) facts.other().key->registered = Owner{kRegistered, kLives[key - 2]};
             all.push_back(facts);
         }
     return all;
@@ -269,8 +272,8 @@ std::vector<Facts> with_pools(const Facts& base) {
         Facts facts = base;
         facts.tracks_all_calls = pool > 0;
         facts.has_picker = pool > 1;
-        if (pool == 2) facts.picked = kPicked;
-        facts.has_members = pool == 2 || pool == 3;
+        if (pool == 2) facts.pick.backend = kPicked;
+        facts.pick.has_members = pool == 2 || pool == 3;
         all.push_back(facts);
     }
     return all;
