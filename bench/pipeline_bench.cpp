@@ -124,7 +124,7 @@ void remember_all_calls(Pool& pool) {
     picker->members = {{kB1, 1}, {kB2, 1}, {kB3, 1}};
     picker->sequence = {0, 1, 2};
     pool.picker = std::move(picker);
-    pool.tracks_all_calls = pool.always_looks_up = true;
+    pool.tracking = Tracking::AllCalls;
 }
 
 /// Answered calls whose Call-IDs have the numbers below `count`, each in the dialog of `messages`.
@@ -171,7 +171,7 @@ void calls(benchmark::State& state) {
         full = fill_table(count, huge ? bench::Pages::Huge : bench::Pages::Small, made, messages);
     if (!stateful) {
         pool.picker.reset();
-        pool.tracks_all_calls = pool.always_looks_up = false;
+        pool.tracking = Tracking::MovedSlots;
     }
     bench::Shuffled order(count);
     const PipelineView view{made.snapshot, made.next_hops, made.links, full->table(), bench::kNow};

@@ -54,7 +54,7 @@ World make_world(Kind kind) {
         picker->members = {{kB1, 1}, {kB2, 1}, {kB3, 1}};
         picker->sequence = {0, 1, 2};
         pool.picker = std::move(picker);
-        pool.tracks_all_calls = pool.always_looks_up = true;
+        pool.tracking = Tracking::AllCalls;
     }
     return made;
 }

@@ -87,7 +87,7 @@ constexpr LaneVip kNoVip{~std::uint64_t{0}, {}, nullptr, nullptr}; ///< of no pa
 /// Whether the Call-ID alone decides about the messages of clients, in settled slots.
 bool may_take(const Vip& vip, const Pool& pool) noexcept {
     return vip.enabled && !vip.previous && vip.read_rules.want == Want::CallReference &&
-           pool.health_known && pool.slots && !pool.always_looks_up &&
+           pool.health_known && pool.slots && !pool.always_looks_up() &&
            !info_of(pool.mode).returns_through_us;
 }
 

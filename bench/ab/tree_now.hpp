@@ -33,7 +33,7 @@ inline void make_stateful(Pool& pool) {
     picker->members = {{test::kB1, 1}, {test::kB2, 1}, {test::kB3, 1}};
     picker->sequence = {0, 1, 2};
     pool.picker = std::move(picker);
-    pool.tracks_all_calls = pool.always_looks_up = true;
+    pool.tracking = Tracking::AllCalls;
 }
 
 /// The mark that a call has of its dialog once `frame`, a message inside it, was seen.

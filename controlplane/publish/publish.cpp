@@ -30,10 +30,8 @@ void add_vips(Snapshot& snapshot, const Config& config) {
         const PoolId pool = pool_by_name(config, vip.pool);
         if (vip.previous_pool) { // a call remembered in either pool names its backend
             const PoolId before = pool_by_name(config, *vip.previous_pool);
-            for (const PoolId one : {pool, before}) {
-                snapshot.pools[index(one)].tracks_all_calls = true;
-                snapshot.pools[index(one)].always_looks_up = true;
-            }
+            for (const PoolId one : {pool, before})
+                snapshot.pools[index(one)].tracking = Tracking::AllCalls;
             if (Pool& old = snapshot.pools[index(before)]; info_of(old.mode).returns_through_us)
                 old.nat_vip = VipId{id};
         }
@@ -146,8 +144,8 @@ Pool Publisher::build_pool(const PoolModel& model, const PoolState& pool) const 
     made.marks = runtime.marks();
     made.picker = runtime.picker();
     made.keys = keys_of(pool.config, secret_);
-    made.tracks_all_calls = made.picker != nullptr || pool.config.count_calls;
-    made.always_looks_up = made.tracks_all_calls || made.keys;
+    if (made.keys) made.tracking = Tracking::Keys;
+    if (made.picker || pool.config.count_calls) made.tracking = Tracking::AllCalls;
     made.on_dead_owner = pool.config.on_dead_owner;
     made.shared_state = pool.config.shared_state;
     made.lifetimes.silence = static_cast<std::uint16_t>(pool.config.call_lifetime / call_unit_ + 1);
@@ -173,7 +171,7 @@ void Publisher::note_tracking(const Snapshot& snapshot, const PoolModel& model, 
     for (const PoolState& pool : model.pools()) {
         PoolRuntime& runtime = pools_[index(pool.id)];
         const bool begins = pools_seen_.insert(runtime.name()).second && !had_calls_;
-        if (!snapshot.pools[index(pool.id)].tracks_all_calls)
+        if (!snapshot.pools[index(pool.id)].tracks_all_calls())
             runtime.set_counts_since(std::nullopt);
         else if (!runtime.counts_since()) // a new pool has no earlier calls
             runtime.set_counts_since(begins ? now - pool.config.call_lifetime : now);

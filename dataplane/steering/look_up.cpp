@@ -166,7 +166,7 @@ Facts look_up_outgoing(const SteerInput& in,
     facts.is_backends = true;
     facts.is_other_side = other_side;
     facts.has_table = in.view.calls.exists();
-    facts.tracks_all_calls = in.pool.tracks_all_calls;
+    facts.tracks_all_calls = in.pool.tracks_all_calls();
     facts.shared_state = in.pool.shared_state;
     facts.slot_state = slot_state(in.pool, facts.slot);
     facts.now = slot_owner(in.pool, facts.slot);

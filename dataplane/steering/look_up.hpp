@@ -132,7 +132,7 @@ inline void look_up_owners(const SteerInput& in, Facts& facts) noexcept {
     facts.health_known = in.pool.health_known;
     facts.has_table = in.view.calls.exists();
     facts.has_picker = in.pool.picker != nullptr;
-    facts.tracks_all_calls = in.pool.tracks_all_calls;
+    facts.tracks_all_calls = in.pool.tracks_all_calls();
     facts.shared_state = in.pool.shared_state;
     facts.on_dead_owner = in.pool.on_dead_owner;
     facts.is_between = in.view.is_between;

@@ -171,6 +171,13 @@ enum class OnDeadOwner : std::uint8_t {
     Reject,  ///< requests are answered with 481, other messages are dropped as dead_owner
 };
 
+/// Which calls of a pool are remembered.
+enum class Tracking : std::uint8_t {
+    MovedSlots, ///< those whose slot does not show where they are
+    Keys,       ///< and registrations, and calls that another key than the Call-ID steers
+    AllCalls,   ///< all, also at their slot's owner
+};
+
 /// How long calls are remembered, in units of CallTime.
 struct CallLifetimes {
     std::uint16_t silence = 0;      ///< since the last message of the call
@@ -206,9 +213,11 @@ struct Pool {
     std::shared_ptr<const Picker> picker{}; ///< null: the hash chooses
     std::shared_ptr<const PoolKeys> keys{}; ///< null: the Call-ID for all messages
     HashPrefix transaction_hash{};          ///< for pickers that count work
-    bool tracks_all_calls = false;          ///< remembers all calls, also at their slot's owner
+    Tracking tracking = Tracking::MovedSlots;
+
+    [[nodiscard]] bool tracks_all_calls() const noexcept { return tracking == Tracking::AllCalls; }
     /// Every message is looked up: the owner of its slot never decides alone.
-    bool always_looks_up = false;
+    [[nodiscard]] bool always_looks_up() const noexcept { return tracking != Tracking::MovedSlots; }
 };
 
 struct Vip {

@@ -66,13 +66,13 @@ const std::vector<Condition>& conditions() {
          [](World& w) {
              w.snapshot.vips[0].previous = kInside;
              for (Pool& pool : w.snapshot.pools)
-                 pool.tracks_all_calls = pool.always_looks_up = true;
+                 pool.tracking = Tracking::AllCalls;
              w.give_call_table();
          }},
         {"every call is remembered",
          [](World& w) {
              Pool& pool = w.snapshot.pools[0];
-             pool.tracks_all_calls = pool.always_looks_up = true;
+             pool.tracking = Tracking::AllCalls;
              pool.marks = std::make_shared<SlotMarks>();
              pool.lifetimes.silence = 100;
              w.give_call_table();

@@ -347,8 +347,7 @@ std::vector<Case> refused_cases() {
              picker->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
              picker->loads = std::make_shared<BackendLoads>();
              here.snapshot.pools[index(kProxies)].picker = std::move(picker);
-             here.snapshot.pools[index(kProxies)].tracks_all_calls = true;
-             here.snapshot.pools[index(kProxies)].always_looks_up = true;
+             here.snapshot.pools[index(kProxies)].tracking = Tracking::AllCalls;
              here.snapshot.vips[index(kSipVip)].read_rules.want = kWantForCalls;
          }},
         {"a message inside the call of a dead backend ends where on_dead_owner says so",
@@ -797,7 +796,7 @@ TEST(LeastTransactions, SeesWhatNatBackendsAnswer) {
     picker->work.fill(4);
     Pool& pool = here.snapshot.pools[index(kInside)];
     pool.picker = picker;
-    pool.tracks_all_calls = pool.always_looks_up = true;
+    pool.tracking = Tracking::AllCalls;
     pool.transaction_hash = hash_prefix(here.snapshot.secret, 0x2222, KeyType::Transaction);
     here.snapshot.vips[index(kNattedVip)].read_rules.want = kWantForCalls;
     const auto work = [&](BackendId id) { return (*picker->loads)[index(id)].work(); };

@@ -32,11 +32,18 @@ struct Site {
         }
         Pool& pool = here.snapshot.pools[index(kProxies)];
         pool.picker = picker;
-        pool.tracks_all_calls = pool.always_looks_up = true;
+        if (picker->counts_work()) pool.mode = ForwardMode::Nat; // where responses pass
+        pool.tracking = Tracking::AllCalls;
         pool.lifetimes.silence = 900;
     }
 
     [[nodiscard]] SteerView view() const { return {here.snapshot, table, time}; }
+
+    /// Makes the pool's backends `count`.
+    void add_backends(std::size_t count) {
+        const Backend like = here.snapshot.backends[index(kB1)];
+        here.snapshot.backends.resize(count, like);
+    }
 
     static SipDigest message(Method method, std::string_view call_id, bool inside = false) {
         return request_digest(method, call_id, inside);

@@ -41,12 +41,12 @@ enum class SlotState : std::uint8_t {
 
 /// Whether the owner of the slot decides alone: its calls are not looked up.
 [[nodiscard]] inline bool is_settled(const Pool& pool, std::uint32_t slot) noexcept {
-    return !pool.always_looks_up && slot_state(pool, slot) == SlotState::Settled;
+    return !pool.always_looks_up() && slot_state(pool, slot) == SlotState::Settled;
 }
 
 /// Whether is_settled() holds for every slot of the pool.
 [[nodiscard]] inline bool is_settled(const Pool& pool) noexcept {
-    return !pool.always_looks_up && !pool.unsettled && !(pool.marks && pool.marks->any());
+    return !pool.always_looks_up() && !pool.unsettled && !(pool.marks && pool.marks->any());
 }
 
 } // namespace viaduct

@@ -390,8 +390,8 @@ TEST(Move, IsOverWhenThePreviousPoolIsTakenOut) {
     site.publish(kStart + 50s);
     EXPECT_TRUE(site.publisher.moves().empty());
     EXPECT_EQ(site.send(Method::Bye, "call", true), owner);
-    EXPECT_FALSE(site.snapshot->pools[index(kOld)].always_looks_up);
-    EXPECT_FALSE(site.snapshot->pools[index(kNew)].always_looks_up);
+    EXPECT_FALSE(site.snapshot->pools[index(kOld)].always_looks_up());
+    EXPECT_FALSE(site.snapshot->pools[index(kNew)].always_looks_up());
 }
 
 TEST(Move, BackTakesEveryCallAlongWhereItIs) {

@@ -78,7 +78,7 @@ TEST(StatefulPool, HasWorkersRememberEveryCall) {
     const auto snapshot = office.publisher.build(office.model);
     const Pool& pool = snapshot->pools[index(kProxies)];
     ASSERT_TRUE(pool.picker);
-    EXPECT_TRUE(pool.always_looks_up);
+    EXPECT_TRUE(pool.always_looks_up());
     EXPECT_EQ(pool.picker->by, SteerBy::RoundRobin);
     EXPECT_EQ(pool.picker->members.size(), 3U);
     EXPECT_EQ(pool.picker->sequence.size(), 4U);
@@ -264,7 +264,7 @@ TEST(PoolKeys, AreReadPrintedAndPublished) {
     const auto snapshot = publisher.build(model);
     const Pool& pool = snapshot->pools[0];
     ASSERT_TRUE(pool.keys);
-    EXPECT_TRUE(pool.always_looks_up);
+    EXPECT_TRUE(pool.always_looks_up());
     EXPECT_EQ(snapshot->vips[0].read_rules.want, kWantForCalls);
     const auto type = [&](Method method) {
         return pool.keys->by_method[static_cast<std::size_t>(method)].type;

@@ -258,7 +258,7 @@ void deal_in_turn(World& here) {
     Pool& pool = here.snapshot.pools[index(kProxies)];
     pool.picker = std::move(picker);
     pool.marks = std::make_shared<SlotMarks>();
-    pool.tracks_all_calls = pool.always_looks_up = true;
+    pool.tracking = Tracking::AllCalls;
     pool.lifetimes = {100, 0, 20, 4, 0};
     here.snapshot.vips[index(kSipVip)].read_rules.want = kWantForCalls;
     here.give_call_table();

@@ -49,7 +49,7 @@ struct Site {
         auto keys = std::make_shared<PoolKeys>();
         keys->by_method.fill(rule(type, std::move(header)));
         pool().keys = std::move(keys);
-        pool().always_looks_up = true;
+        pool().tracking = Tracking::Keys;
     }
     Steering send(const std::string& message, std::string_view source = "192.0.2.7") {
         const SipDigest digest = read_digest(bytes_of(message));
@@ -289,7 +289,7 @@ TEST(Expires, IsTheLongestThatIsAskedFor) {
 
 TEST(Expires, IsHowLongARegistrationIsRemembered) {
     Site site;
-    site.pool().tracks_all_calls = site.pool().always_looks_up = true;
+    site.pool().tracking = Tracking::AllCalls;
     site.pool().lifetimes.unit_seconds = 15;
     site.pool().lifetimes.transaction = 3;
     const auto send = [&](const std::string& method, const std::string& expires, bool inside) {
@@ -330,7 +330,7 @@ TEST(Expires, IsHowLongARegistrationIsRemembered) {
 
 TEST(MaxCall, EndsCallsHoweverLivelyAndNoRegistration) {
     Site site;
-    site.pool().tracks_all_calls = site.pool().always_looks_up = true;
+    site.pool().tracking = Tracking::AllCalls;
     site.pool().lifetimes.unit_seconds = 15;
     site.pool().lifetimes.transaction = 3;
     site.pool().lifetimes.cap = 100;

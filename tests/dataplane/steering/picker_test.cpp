@@ -163,7 +163,7 @@ TEST(LeastCalls, LevelsLoadsByWeight) {
         unsigned sum = 0;
         for (const unsigned weight : weights)
             sum += weight;
-        site.here.snapshot.backends.resize(std::max(count, site.here.snapshot.backends.size()));
+        site.add_backends(std::max(count, site.here.snapshot.backends.size()));
         for (Backend& backend : site.here.snapshot.backends)
             backend.life = BackendLife::Serves;
         auto dealt = deal(site, static_cast<int>(sum));
@@ -184,7 +184,7 @@ TEST(LeastCalls, KeepsManyBackendsNearlyLevelByTwoChoices) {
     constexpr std::size_t kCount = 100;
     const std::vector<unsigned> weights(kCount, 1);
     Site site(SteerBy::LeastCalls, weights);
-    site.here.snapshot.backends.resize(kCount);
+    site.add_backends(kCount);
     auto dealt = deal(site, 10'000);
     EXPECT_EQ(dealt.size(), kCount);
     for (const auto& [id, calls] : dealt) // by chance alone the largest would have about 127
@@ -194,7 +194,7 @@ TEST(LeastCalls, KeepsManyBackendsNearlyLevelByTwoChoices) {
 TEST(LeastCalls, FindsTheOnlyOneOfManyWithRoom) {
     constexpr std::size_t kCount = 100;
     Site site(SteerBy::LeastCalls, std::vector<unsigned>(kCount, 1));
-    site.here.snapshot.backends.resize(kCount);
+    site.add_backends(kCount);
     for (std::size_t i = 0; i < kCount; ++i) {
         site.picker->members[i].max_calls = 10;
         site.load(static_cast<std::uint16_t>(i)).set({i == 77 ? 9U : 10U, 0}, {});

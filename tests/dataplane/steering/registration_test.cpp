@@ -40,7 +40,7 @@ struct Site {
         auto keys = std::make_shared<PoolKeys>();
         keys->by_method.fill({type, hash_prefix(here.snapshot.secret, 0x1111, hashed), "X-Tenant"});
         pool().keys = std::move(keys);
-        pool().always_looks_up = true;
+        pool().tracking = Tracking::Keys;
     }
     [[nodiscard]] Pool& pool() { return here.snapshot.pools[index(kProxies)]; }
 
