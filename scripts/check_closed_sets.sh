@@ -41,6 +41,7 @@ TableKind      include/viaduct/steering/picker.hpp      controlplane/config/sett
 Membership         controlplane/model/pool.hpp              controlplane/model/pool.cpp
 WorkerCounter  include/viaduct/counters.hpp             dataplane/stages/claim.cpp
 Write          dataplane/steering/decide.hpp            dataplane/steering/commit.cpp
+Tracking       include/viaduct/snapshot.hpp             dataplane/snapshot_rules.cpp
 END
 
 work=$(mktemp -d) n=0

@@ -3,6 +3,7 @@
 
 #include "host/next_hop_table.hpp"
 
+#include "viaduct/snapshot_rules.hpp"
 #include "viaduct/steering/slot_state.hpp"
 #include "viaduct/steering/steer.hpp"
 
@@ -204,6 +205,7 @@ std::unique_ptr<const Snapshot> Publisher::build(const PoolModel& model, TimePoi
         const BackendState& state = model.backends()[lives_.size() - 1];
         backend.is_evacuating = state.exists() && pools_[index(state.pool)].is_evacuating(state);
     }
+    assert_valid(*snapshot);
     current_ = std::make_unique<const Snapshot>(*snapshot);
     return snapshot;
 }
@@ -220,6 +222,7 @@ std::unique_ptr<const Snapshot> Publisher::stage_vips(const Config& next) {
         snapshot->vips.push_back(std::move(expected));
     }
     index_vips(*snapshot);
+    assert_valid(*snapshot);
     return snapshot;
 }
 

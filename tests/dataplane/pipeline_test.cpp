@@ -2,6 +2,7 @@
 // Whole ways through the data plane as data, and the laws of a burst.
 #include "guarded.hpp"
 #include "pipeline.hpp"
+#include "valid_snapshot.hpp"
 #include "world.hpp"
 
 #include <algorithm>
@@ -39,6 +40,7 @@ run(const World& here, const std::vector<Bytes>& frames, PortId rx_port = PortId
         const auto length = static_cast<std::uint32_t>(bytes.size());
         set_frame(burst, at, bytes.data(), length, rx_port);
     }
+    expect_valid(here.snapshot);
     run_pipeline(here.view(), burst);
 
     std::vector<Ended> ended(frames.size());

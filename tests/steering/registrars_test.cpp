@@ -18,6 +18,7 @@
 #include "publish/reload.hpp"
 #include "sanitized.hpp"
 #include "state/state_file.hpp"
+#include "valid_snapshot.hpp"
 
 #include "viaduct/steering/steer.hpp"
 
@@ -171,6 +172,7 @@ private:
                publisher().is_stale(model(), now_)) {
             published_ = model().version();
             snapshot_ = publisher().build(model(), now_);
+            expect_valid(*snapshot_);
         }
     }
     void start(const KeptState& kept) {

@@ -23,6 +23,7 @@
 #include "publish/reload.hpp"
 #include "state/state_file.hpp"
 #include "steer_by.hpp"
+#include "valid_snapshot.hpp"
 
 #include "viaduct/steering/steer.hpp"
 
@@ -327,6 +328,7 @@ private:
         if (published_ == model().version() && !publisher().is_stale(model(), now_)) return;
         published_ = model().version();
         snapshots_.push_back(publisher().build(model(), now_));
+        expect_valid(*snapshots_.back());
         snapshot_since_ = now_;
         if (snapshots_.size() > 2) snapshots_.pop_front();
     }

@@ -6,6 +6,7 @@
 
 #include "digests.hpp"
 #include "own_table.hpp"
+#include "valid_snapshot.hpp"
 #include "world.hpp"
 
 #include "viaduct/steering/picker.hpp"
@@ -37,7 +38,10 @@ struct Site {
         pool.lifetimes.silence = 900;
     }
 
-    [[nodiscard]] SteerView view() const { return {here.snapshot, table, time}; }
+    [[nodiscard]] SteerView view() const {
+        expect_valid(here.snapshot);
+        return {here.snapshot, table, time};
+    }
 
     /// Makes the pool's backends `count`.
     void add_backends(std::size_t count) {

@@ -6,6 +6,7 @@
 #include "message_builder.hpp"
 #include "own_table.hpp"
 #include "state/state_file.hpp"
+#include "valid_snapshot.hpp"
 
 #include "viaduct/steering/steer.hpp"
 
@@ -70,6 +71,7 @@ struct Site {
                publisher.is_stale(model, now)) {
             published = model.version();
             snapshot = publisher.build(model, now);
+            expect_valid(*snapshot);
         }
     }
     static SipDigest message(Method method, const std::string& call_id, bool inside) {

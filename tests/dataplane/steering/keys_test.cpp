@@ -5,6 +5,7 @@
 #include "message_builder.hpp"
 #include "own_table.hpp"
 #include "steer_by.hpp"
+#include "valid_snapshot.hpp"
 #include "world.hpp"
 
 #include "viaduct/sip/message.hpp"
@@ -55,6 +56,7 @@ struct Site {
         const SipDigest digest = read_digest(bytes_of(message));
         const SteerView view{here.snapshot, table, CallTime(7)};
         const ReceivedMessage received{bytes_of(message), ip(source)};
+        expect_valid(here.snapshot);
         const Steering said = would_steer(view, kProxies, digest, received);
         const Steering done =
             steer(view, kProxies, digest, steering_hash(pool(), digest), received);

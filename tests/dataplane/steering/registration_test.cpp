@@ -6,6 +6,7 @@
 #include "own_table.hpp"
 #include "steer_by.hpp"
 #include "steering/registration.hpp"
+#include "valid_snapshot.hpp"
 #include "world.hpp"
 
 #include "viaduct/steering/keys.hpp"
@@ -48,6 +49,7 @@ struct Site {
         const SipDigest digest = read_digest(bytes_of(message), {.want = kWantForCalls});
         const SteerView view{here.snapshot, table, now};
         const ReceivedMessage received{bytes_of(message), ip("192.0.2.7")};
+        expect_valid(here.snapshot);
         const Steering said = would_steer(view, kProxies, digest, received);
         const Steering done =
             steer(view, kProxies, digest, steering_hash(pool(), digest), received);
