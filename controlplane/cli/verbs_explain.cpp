@@ -138,7 +138,7 @@ std::string reason_of(const Steering& steering,
 
 /// Returns in words the state of the slot, and why it is in it.
 std::string slot_text(SlotState state) {
-    const std::string name(name_of(state));
+    std::string name(name_of(state));
     switch (state) {
     case SlotState::Settled:
         return name + ": all generations in memory name the same owner";
