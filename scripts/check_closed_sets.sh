@@ -15,13 +15,17 @@ cd "$(dirname "$0")/.." || exit 1
 read -r -d '' SETS <<'END'
 Admin          controlplane/model/pool.hpp              controlplane/model/pool.cpp
 BackendLife    include/viaduct/snapshot.hpp             dataplane/steering/look_up.cpp
+CallAction     dataplane/steering/call_transitions.hpp  dataplane/steering/call_state.cpp
+CallEvent      dataplane/steering/call_event.hpp        dataplane/steering/call_state.cpp
 CallState      include/viaduct/steering/call_table.hpp  dataplane/steering/call_state.cpp
+DeadlineChange dataplane/steering/call_transitions.hpp  dataplane/steering/call_state.cpp
 Defect         include/viaduct/sip/digest.hpp           dataplane/steering/steer.cpp
 EventKind      include/viaduct/event.hpp                controlplane/daemon.cpp
 ForwardMode    include/viaduct/snapshot.hpp             dataplane/stages/claim.cpp
 HeaderId       include/viaduct/sip/message.hpp          dataplane/sip/message.cpp
 Health         controlplane/model/pool.hpp              controlplane/model/pool.cpp
 KeyType        include/viaduct/steering/keys.hpp        dataplane/steering/keys.cpp
+MarkChange     dataplane/steering/call_transitions.hpp  dataplane/steering/call_state.cpp
 MemoryKind     include/viaduct/dataplane.hpp            controlplane/config/settings.cpp
 MessageRole    include/viaduct/steering/steer.hpp       dataplane/steering/look_up.cpp
 Method         include/viaduct/sip/digest.hpp           dataplane/sip/digest.cpp

@@ -1,492 +1,381 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "steering/call_state.hpp"
 
+#include "steering/call_transitions.hpp"
+
 #include <algorithm>
-#include <cstring>
 
 namespace viaduct {
 
 namespace {
 
-std::uint64_t hash_of(std::string_view text) noexcept {
-    constexpr std::uint64_t kFactor = 0x9e3779b97f4a7c15U;
-    std::uint64_t sum = text.size();
-    const char* at = text.data();
-    std::size_t left = text.size();
-    std::uint64_t word = 0;
-    const auto add = [&] { sum = (sum ^ word) * kFactor, sum ^= sum >> 32; };
-    for (; left > sizeof(word); at += sizeof(word), left -= sizeof(word)) {
-        std::memcpy(&word, at, sizeof(word));
-        add();
-    }
-    if (text.size() >= sizeof(word)) { // the last eight bytes, which may overlap those read before
-        std::memcpy(&word, text.data() + text.size() - sizeof(word), sizeof(word));
-    } else {
-        word = 0;
-        for (std::size_t i = 0; i < left; ++i)
-            word = word << 8 | static_cast<std::uint8_t>(at[i]);
-    }
-    add();
-    return sum;
-}
-
-/// Distinguishes a branch or dialog from others: the bits of a Note, and those of Call::dialog.
-struct Mark {
-    std::uint16_t what = 0;
-    std::uint8_t few = 0; ///< 0: none, a tag or the branch is missing
-
-    static Mark of(std::uint64_t sum) noexcept {
-        const auto what = static_cast<std::uint16_t>(sum * 0x9e3779b97f4a7c15U >> 40 & Note::kMask);
-        return {what, Note::few_of(what)};
-    }
-};
-
 /// Applies one message to one call.
-class Taking {
+class CallUpdate {
 public:
-    Taking(const CallMessage& message, bool fresh, Call& call) noexcept
-        : message_(message), fresh_(fresh), call_(call), calls_(message.calls),
-          is_request_(message.digest.kind != PayloadKind::Response),
-          method_(is_request_
-                      ? message.digest.method
-                      : cseq_of(message.digest, message.received.payload).value_or(CSeq{}).method) {
-    }
+    CallUpdate(const CallMessage& message, Call& call) noexcept : fields_(message), call_(call) {}
 
-    void run() noexcept;
+    void run(bool fresh) noexcept {
+        const CallState from = fresh ? kNewCall : call_.state;
+        const Transition& cell = transition(from, event_of(fields_, from, call_.dialog));
+        if (cell.deadline == DeadlineChange::ForCall)
+            keep_for(of_a_call());
+        else
+            change(cell.deadline);
+        if (cell.action != CallAction::NoAction && !act(cell.action)) return;
+        if (cell.mark != MarkChange::KeepMark) change(cell.mark);
+        call_.state = cell.next;
+    }
 
 private:
+    void change(DeadlineChange deadline) noexcept;
+    void change(MarkChange mark) noexcept;
+    /// False: what the cell says of state and mark does not apply.
+    bool act(CallAction action) noexcept;
+
+    [[nodiscard]] const CallMessage& message() const noexcept { return fields_.message; }
+
     // ---- lifetimes, in units of CallTime
 
     [[nodiscard]] std::uint16_t left() const noexcept {
-        return static_cast<std::uint16_t>(std::max(0, call_.deadline.left(message_.now)));
+        return static_cast<std::uint16_t>(std::max(0, call_.deadline.left(message().now)));
     }
-    [[nodiscard]] std::uint16_t once() const noexcept { return message_.lifetimes.once(); }
+    [[nodiscard]] std::uint16_t once() const noexcept { return message().lifetimes.once(); }
     /// `max_call`: calls are forgotten this long after their first message, active or not.
-    [[nodiscard]] std::uint16_t of_a_call(bool begins) const noexcept {
-        const CallLifetimes& lives = message_.lifetimes;
-        if (lives.cap == 0) return lives.silence;
-        return begins ? lives.cap : left();
+    [[nodiscard]] std::uint16_t of_a_call() const noexcept {
+        return message().lifetimes.cap == 0 ? message().lifetimes.silence : left();
     }
-    [[nodiscard]] std::uint16_t of_an_unknown(bool begins) const noexcept {
-        const bool may_last = asks_to_last() || method_ == Method::Notify;
-        return may_last ? message_.lifetimes.silence : of_a_call(begins);
+    [[nodiscard]] std::uint16_t of_a_new_call() const noexcept {
+        const CallLifetimes& lives = message().lifetimes;
+        return lives.cap == 0 ? lives.silence : lives.cap;
     }
-    [[nodiscard]] std::uint16_t of_seconds(std::uint32_t seconds) const noexcept {
-        return message_.lifetimes.of_seconds(seconds);
-    }
-    void keep_for(std::uint16_t units) noexcept { call_.deadline = message_.now.after(units); }
+    void keep_for(std::uint16_t units) noexcept { call_.deadline = message().now.after(units); }
     void keep_at_least(std::uint16_t units) noexcept { keep_for(std::max(left(), units)); }
 
-    // ---- properties of the message
+    // ---- actions
 
-    [[nodiscard]] bool has_to_tag() const noexcept { return message_.digest.has_to_tag; }
-    [[nodiscard]] bool is_final_refusal() const noexcept {
-        return !is_request_ && message_.digest.status >= 300;
-    }
-    [[nodiscard]] bool is_success() const noexcept {
-        return !is_request_ && message_.digest.status >= 200 && message_.digest.status < 300;
-    }
-    /// Whether it requests soft state (REGISTER, SUBSCRIBE, ...), or answers such a request.
-    [[nodiscard]] bool asks_to_last() const noexcept {
-        return method_ == Method::Register || method_ == Method::Subscribe ||
-               method_ == Method::Publish ||
-               (method_ == Method::Refer && !(is_request_ && has_to_tag()));
-    }
-    [[nodiscard]] Mark branch() const noexcept {
-        const std::string_view branch = top_via_branch(message_.digest, message_.received.payload);
-        return branch.empty() ? Mark{} : Mark::of(hash_of(branch));
-    }
-    /// The mark of its dialog, whichever side sent it (RFC 3261 §12).
-    [[nodiscard]] Mark dialog() const noexcept {
-        const DialogTags tags = dialog_tags(message_.digest, message_.received.payload);
-        if (tags.from.empty() || tags.to.empty()) return {};
-        return Mark::of(hash_of(tags.from) + hash_of(tags.to));
-    }
-    [[nodiscard]] bool ends_subscription() const noexcept {
-        return is_request_ && ends_a_subscription(message_.received.payload);
-    }
-
-    // ---- transitions
-
-    void begin() noexcept;
-    void take_unknown() noexcept;
-    void take_invite() noexcept;
-    void take_cancel() noexcept;
-    void take_ack() noexcept;
-    void take_bye() noexcept;
-    void take_notify() noexcept;
-    void take_asking() noexcept;
-    void ask() noexcept;
-    void take_answer_to_asking() noexcept;
-    /// For an INVITE without To-tag that was refused; by the response, or an ACK of its branch.
-    bool refuse(const Mark& branch) noexcept;
-    void answer() noexcept;
+    void note_branch() noexcept;
+    void note_canceled_branch() noexcept;
+    void note_open_branches() noexcept;
+    bool refuse_branch() noexcept;
+    void note_late_refusal() noexcept;
+    bool try_again() noexcept;
+    bool add_dialog() noexcept;
+    bool end_dialog() noexcept;
+    bool reopen() noexcept;
+    void deny_unknown() noexcept;
+    void confirm_or_deny() noexcept;
+    bool confirm_subscription() noexcept;
+    struct Asked;
+    [[nodiscard]] Asked asked() const noexcept;
+    void request_soft_state() noexcept;
+    void refresh_soft_state() noexcept;
+    void grant_soft_state() noexcept;
+    bool refuse_soft_state() noexcept;
 
     // ---- branches and dialogs in addition to the one in the call's word
 
     /// Dialog of an Ended call that was Unknown, and is again when a message of it is seen.
     static constexpr std::uint8_t kWasUnknown = Call::kSeveralDialogs;
-    static constexpr auto kBranches = CallTable::NoteClass::Branches;
-    static constexpr auto kDialogs = CallTable::NoteClass::Dialogs;
     bool note(Note::Kind kind, std::uint16_t what, std::uint16_t units) noexcept {
-        return calls_.note(message_.hash, {kind, what}, message_.now.after(units), message_.now);
+        CallTable calls = message().calls;
+        return calls.note(message().hash, {kind, what}, message().now.after(units), message().now);
     }
-    [[nodiscard]] std::optional<Note::Kind> noted(CallTable::NoteClass of,
-                                                  const Mark& mark) const noexcept {
-        return calls_.noted(message_.hash, of, mark.what, message_.now);
+    [[nodiscard]] bool is_past_dialog(const Mark& dialog) const noexcept {
+        constexpr auto kDialogs = CallTable::NoteClass::Dialogs;
+        return message().calls.noted(message().hash, kDialogs, dialog.what, message().now) ==
+               Note::Kind::PastDialog;
     }
     /// True for this exact branch, false for one with the same few bits.
-    [[nodiscard]] bool is_noted(const Mark& branch) const noexcept {
-        const auto kind = noted(kBranches, branch);
+    [[nodiscard]] bool is_branch_noted() noexcept {
+        const auto kind = fields_.branch_note();
         return kind && *kind != Note::Kind::FewBranches;
     }
     [[nodiscard]] std::optional<Note> any(Note::Kind kind) const noexcept {
-        return calls_.any_note(message_.hash, kind, message_.now);
+        return message().calls.any_note(message().hash, kind, message().now);
     }
 
-    const CallMessage& message_;
-    const bool fresh_;
+    MessageFields fields_;
     Call& call_;
-    CallTable calls_;
-    const bool is_request_;
-    const Method method_;
 };
 
-void Taking::run() noexcept {
-    if (fresh_) {
-        begin();
+void CallUpdate::change(DeadlineChange deadline) noexcept {
+    switch (deadline) {
+    case DeadlineChange::KeepDeadline:
         return;
-    }
-    if (call_.state == CallState::Unknown) {
-        take_unknown();
+    case DeadlineChange::ForNewCall:
+        keep_for(of_a_new_call());
         return;
-    }
-    if (method_ == Method::Notify) {
-        take_notify();
+    case DeadlineChange::ForCall:
+        keep_for(of_a_call());
         return;
-    }
-    if (asks_to_last()) {
-        take_asking();
+    case DeadlineChange::CallIfToTag:
+        if (fields_.has_to_tag()) keep_for(of_a_call());
         return;
-    }
-    if (call_.state == CallState::Refused &&
-        (message_.role == MessageRole::Standalone || (!is_request_ && method_ != Method::Invite))) {
-        if (is_request_) keep_at_least(once()); // standalone request of a backend, and its response
+    case DeadlineChange::ForSilence:
+        keep_for(message().lifetimes.silence);
         return;
-    }
-    if (call_.state == CallState::SoftState) { // a call inside a subscription is not counted
-        if (call_.dialog == Call::kLastingGranted) keep_at_least(message_.lifetimes.silence);
+    case DeadlineChange::SilenceIfGranted:
+        if (call_.dialog == Call::kLastingGranted) keep_at_least(message().lifetimes.silence);
         return;
-    }
-    keep_for(of_a_call(false));
-    switch (method_) {
-    case Method::Invite:
-        take_invite();
-        return;
-    case Method::Ack:
-        take_ack();
-        return;
-    case Method::Bye:
-        take_bye();
-        return;
-    case Method::Cancel:
-        take_cancel();
-        return;
-    case Method::Update: // early dialogs have it as well (RFC 3311), but not a refused call
-        if (call_.state != CallState::Refused) return;
-        break;
-    case Method::Prack:
-    case Method::Register:
-    case Method::Subscribe:
-    case Method::Publish:
-    case Method::Notify:
-        return;
-    case Method::Refer:
-    case Method::Info:
-    case Method::Options:
-    case Method::Message:
-    case Method::Other:
-        break;
-    }
-    if (has_to_tag() && is_request_) answer();
-}
-
-/// The first message that is seen of the call.
-void Taking::begin() noexcept {
-    call_.dialog = 0;
-    if (message_.role == MessageRole::Standalone ||
-        (method_ == Method::Notify && message_.is_backends)) {
-        // A standalone request of a backend, or its NOTIFY without a known subscription: remembered
-        // for its response only.
-        call_.state = CallState::Refused;
+    case DeadlineChange::ForTransaction:
         keep_for(once());
         return;
-    }
-    if (message_.role == MessageRole::Initial) {
-        if (method_ != Method::Invite) {
-            ask();
-            return;
-        }
-        call_.state = CallState::Ringing;
-        call_.dialog = branch().few;
-        keep_for(of_a_call(true));
-        return;
-    }
-    // The start was not seen. The message may be forged, so the call does not count as load.
-    call_.state = CallState::Unknown;
-    call_.dialog = message_.is_backends ? Call::kUnknownSaid : Call::kUnknownToAll;
-    if (method_ == Method::Bye || (method_ == Method::Notify && ends_subscription()))
-        keep_for(once());
-    else
-        keep_for(of_an_unknown(true));
-}
-
-void Taking::take_unknown() noexcept {
-    // The backend does not know the call (RFC 5057 §5.1): it was forged, or is over.
-    const bool is_denied =
-        !is_request_ && (message_.digest.status == 481 || message_.digest.status == 408);
-    if (is_denied && call_.dialog == Call::kUnknownToAll) {
-        keep_for(std::min(left(), once()));
-        return;
-    }
-    if (message_.is_backends && (is_request_ || is_success())) call_.dialog = Call::kUnknownSaid;
-    if (!is_request_) {
-        if (method_ != Method::Subscribe || !is_success()) return;
-        call_.state = CallState::SoftState; // its backend confirms it
-        call_.dialog = Call::kLastingAsked;
-        take_answer_to_asking();
-        return;
-    }
-    if (message_.role == MessageRole::Initial) {
-        begin();
-        return;
-    }
-    if (message_.role == MessageRole::Standalone || method_ == Method::Notify) {
+    case DeadlineChange::AtLeastTransaction:
         keep_at_least(once());
         return;
     }
-    keep_for(of_an_unknown(false));
-    if (method_ == Method::Cancel) take_cancel();
-    if (method_ != Method::Bye) return;
-    call_.state = CallState::Ended;
-    call_.dialog = kWasUnknown;
 }
 
-// ---- calls
+void CallUpdate::change(MarkChange mark) noexcept {
+    switch (mark) {
+    case MarkChange::KeepMark:
+        return;
+    case MarkChange::NoMark:
+        call_.dialog = 0;
+        return;
+    case MarkChange::OfBranch:
+        call_.dialog = fields_.branch().few;
+        return;
+    case MarkChange::OfDialog:
+        call_.dialog = fields_.dialog().few;
+        return;
+    case MarkChange::OfSender: // the message may be forged, so the call does not count as load
+        call_.dialog = message().is_backends ? Call::kUnknownSaid : Call::kUnknownToAll;
+        return;
+    case MarkChange::IfConfirmed:
+        if (message().is_backends) call_.dialog = Call::kUnknownSaid;
+        return;
+    case MarkChange::WasUnknown:
+        call_.dialog = kWasUnknown;
+        return;
+    }
+}
 
-void Taking::take_invite() noexcept {
-    if (!is_request_) {
-        if (is_success())
-            answer();
-        else if (is_final_refusal())
-            refuse(branch());
-        return;
+bool CallUpdate::act(CallAction action) noexcept {
+    switch (action) {
+    case CallAction::NoAction:
+        return true;
+    case CallAction::NoteBranch:
+        return note_branch(), true;
+    case CallAction::NoteCanceledBranch:
+        return note_canceled_branch(), true;
+    case CallAction::NoteOpenBranches:
+        return note_open_branches(), true;
+    case CallAction::RefuseBranch:
+        return refuse_branch();
+    case CallAction::NoteLateRefusal:
+        return note_late_refusal(), true;
+    case CallAction::TryAgain:
+        return try_again();
+    case CallAction::AddDialog:
+        return add_dialog();
+    case CallAction::EndDialog:
+        return end_dialog();
+    case CallAction::Reopen:
+        return reopen();
+    case CallAction::EndKnown:
+        return call_.dialog != kWasUnknown;
+    case CallAction::DenyUnknown:
+        return deny_unknown(), true;
+    case CallAction::ConfirmOrDeny:
+        return confirm_or_deny(), true;
+    case CallAction::ConfirmSubscription:
+        return confirm_subscription();
+    case CallAction::RequestSoftState:
+        return request_soft_state(), true;
+    case CallAction::RefreshSoftState:
+        return refresh_soft_state(), true;
+    case CallAction::GrantSoftState:
+        return grant_soft_state(), true;
+    case CallAction::RefuseSoftState:
+        return refuse_soft_state();
     }
-    if (has_to_tag()) {
-        answer();
-        return;
-    }
-    const Mark mine = branch();
-    switch (call_.state) {
-    case CallState::Refused: // a new attempt, unless it is a late copy of a refused branch
-        if (mine.few != 0 && is_noted(mine)) return;
-        call_.state = CallState::Ringing;
-        if (call_.dialog != Call::kSeveralDialogs) call_.dialog = mine.few;
-        return;
-    case CallState::Ringing:  // a fork or a retransmission: cannot be told apart
-    case CallState::Answered: // a late branch: its failure is not that of a second dialog
-        break;
-    case CallState::Unknown:
-    case CallState::Ended:
-    case CallState::SoftState:
-    case CallState::PendingRequest:
-        return;
-    }
-    if (mine.few == 0 || is_noted(mine)) return;
+    return true;
+}
+
+// ---- branches
+
+/// A fork or a retransmission: they cannot be told apart. Of an answered call a late branch, whose
+/// failure is not that of a second dialog.
+void CallUpdate::note_branch() noexcept {
+    const Mark mine = fields_.branch();
+    if (mine.few == 0 || is_branch_noted()) return;
     // In nat the backend's own legs pass as well; only those of clients decide the state.
-    const auto kind = message_.is_backends ? Note::Kind::PastBranch : Note::Kind::Branch;
-    const bool has_room = note(kind, mine.what, message_.lifetimes.ringing + 1U);
+    const auto kind = message().is_backends ? Note::Kind::PastBranch : Note::Kind::Branch;
+    const bool has_room = note(kind, mine.what, message().lifetimes.ringing + 1U);
     // The failure of a branch that is not noted cannot be told from an ACK to a success.
     if (!has_room && call_.state == CallState::Ringing && mine.few != call_.dialog)
         call_.dialog = Call::kSeveralDialogs;
 }
 
-bool Taking::refuse(const Mark& branch) noexcept {
-    const std::optional<Note::Kind> before = noted(kBranches, branch);
-    const bool rings = call_.state == CallState::Ringing || call_.state == CallState::Refused;
-    const bool is_first = rings && branch.few == call_.dialog;
+/// A CANCEL has the branch of its INVITE (RFC 3261 §9.1), which may have passed before the call was
+/// remembered: the failure that follows must not count as an answer.
+void CallUpdate::note_canceled_branch() noexcept {
+    const Mark mine = fields_.branch();
+    const bool is_first = call_.state == CallState::Ringing && mine.few == call_.dialog;
+    if (mine.few == 0 || is_first || fields_.branch_note()) return;
+    note(Note::Kind::PastBranch, mine.what, once());
+}
+
+/// It is unknown which branch was answered: the failure of any is not a second dialog's.
+void CallUpdate::note_open_branches() noexcept {
+    if (call_.dialog == 0) return;
+    const bool is_lost = call_.dialog == Call::kSeveralDialogs;
+    if (is_lost || any(Note::Kind::Branch) || any(Note::Kind::PastBranch))
+        note(Note::Kind::FewBranches, call_.dialog, message().lifetimes.ringing + 1U);
+}
+
+/// Of a call that rings, or was refused.
+bool CallUpdate::refuse_branch() noexcept {
+    const std::optional<Note::Kind> before = fields_.branch_note();
+    const Mark mine = fields_.branch();
+    const bool is_first = mine.few == call_.dialog;
     if (!before && !is_first) return false;
-    if (before == Note::Kind::PastBranch || before == Note::Kind::FewBranches) return true;
-    if (branch.few != 0) note(Note::Kind::PastBranch, branch.what, once());
-    if (!rings) return true;
+    if (before == Note::Kind::PastBranch || before == Note::Kind::FewBranches) return false;
+    if (mine.few != 0) note(Note::Kind::PastBranch, mine.what, once());
     const bool has_others = any(Note::Kind::Branch).has_value();
     if (is_first) call_.dialog = 0;
     // It may have been another branch with the same few bits; then the first can still fail.
     if (is_first && has_others)
-        note(Note::Kind::FewBranches, branch.few, message_.lifetimes.ringing + 1U);
-    if (call_.dialog == 0 && !has_others) call_.state = CallState::Refused;
-    return true;
+        note(Note::Kind::FewBranches, mine.few, message().lifetimes.ringing + 1U);
+    return call_.dialog == 0 && !has_others;
 }
 
-/// A CANCEL has the branch of its INVITE (RFC 3261 §9.1), which may have passed before the call was
-/// remembered: the failure that follows must not count as an answer.
-void Taking::take_cancel() noexcept {
-    if (!is_request_) return;
-    const Mark mine = branch();
-    const bool is_first = call_.state == CallState::Ringing && mine.few == call_.dialog;
-    if (mine.few == 0 || is_first || noted(kBranches, mine)) return;
-    note(Note::Kind::PastBranch, mine.what, once());
+void CallUpdate::note_late_refusal() noexcept {
+    const Mark mine = fields_.branch();
+    if (fields_.branch_note() == Note::Kind::Branch && mine.few != 0)
+        note(Note::Kind::PastBranch, mine.what, once());
 }
 
-void Taking::take_ack() noexcept {
-    switch (call_.state) {
-    case CallState::Ringing:
-    case CallState::Refused: {
-        // An ACK to a failure has its INVITE's branch (RFC 3261 §17.1.1.3), and does not change a
-        // refused call. Where not all branches are noted, any ACK may be one of these.
-        const bool says_nothing =
-            call_.state == CallState::Refused || call_.dialog == Call::kSeveralDialogs;
-        if (!refuse(branch()) && !says_nothing) answer();
-        return;
-    }
-    case CallState::Answered:
-    case CallState::Ended: {
-        const Mark mine = dialog();
-        if (mine.few == call_.dialog || mine.few == 0) {
-            answer();
-            return;
-        }
-        const Mark branch_of = branch();
-        if (branch_of.few == 0 || !refuse(branch_of)) answer();
-        return;
-    }
-    case CallState::Unknown:
-    case CallState::SoftState:
-    case CallState::PendingRequest:
-        break;
-    }
-    answer();
+/// A new attempt, unless it is a late copy of a refused branch.
+bool CallUpdate::try_again() noexcept {
+    if (fields_.branch().few != 0 && is_branch_noted()) return false;
+    if (call_.dialog != Call::kSeveralDialogs) return true;
+    call_.state = CallState::Ringing; // its earlier branches are not known either
+    return false;
 }
 
-/// A message inside a dialog was seen.
-void Taking::answer() noexcept {
-    if (call_.state == CallState::Answered && call_.dialog == Call::kSeveralDialogs) return;
-    if (call_.state == CallState::Ended && call_.dialog == kWasUnknown) {
-        call_.state = CallState::Unknown;
-        call_.dialog = Call::kUnknownToAll;
-        return;
-    }
-    const Mark mine = dialog();
-    if (call_.state == CallState::Ended && mine.few == call_.dialog) return; // late
-    if ((call_.state == CallState::Answered || call_.state == CallState::Ended) && mine.few != 0 &&
-        mine.few != call_.dialog && noted(kDialogs, mine) == Note::Kind::PastDialog)
-        return; // late as well
-    if (call_.state == CallState::Answered && call_.dialog != 0) {
-        if (mine.few == 0 || mine.few == call_.dialog) return;
-        if (!note(Note::Kind::Dialog, mine.what, of_a_call(false)))
-            call_.dialog = Call::kSeveralDialogs;
-        return;
-    }
-    // It is unknown which branch was answered: the failure of any is not a second dialog's.
-    const bool is_lost = call_.dialog == Call::kSeveralDialogs;
-    const bool has_others = any(Note::Kind::Branch) || any(Note::Kind::PastBranch);
-    if (call_.state == CallState::Ringing && call_.dialog != 0 && (is_lost || has_others))
-        note(Note::Kind::FewBranches, call_.dialog, message_.lifetimes.ringing + 1U);
-    call_.state = CallState::Answered;
-    call_.dialog = mine.few;
+// ---- dialogs
+
+/// Where the first dialog is not known, this one is taken for it.
+bool CallUpdate::add_dialog() noexcept {
+    if (call_.dialog == Call::kSeveralDialogs) return false;
+    const Mark mine = fields_.dialog();
+    if (mine.few == call_.dialog) return false;
+    if (mine.few == 0 || is_past_dialog(mine)) return false;
+    if (call_.dialog == 0) return true;
+    if (!note(Note::Kind::Dialog, mine.what, of_a_call())) call_.dialog = Call::kSeveralDialogs;
+    return false;
 }
 
 /// With several dialogs a BYE ends only one (RFC 3261 §15, forks: §12).
-void Taking::take_bye() noexcept {
-    const Mark mine = dialog();
-    const bool is_another = call_.state == CallState::Answered && call_.dialog != 0 &&
-                            mine.few != 0 && mine.few != call_.dialog;
-    if (is_another) {
-        note(Note::Kind::PastDialog, mine.what, once());
-        return;
+bool CallUpdate::end_dialog() noexcept {
+    const Mark mine = fields_.dialog();
+    if (mine.few == 0) return true;
+    const bool is_another = call_.dialog != 0 && mine.few != call_.dialog;
+    if (!is_another && !any(Note::Kind::Dialog)) return true;
+    note(Note::Kind::PastDialog, mine.what, once());
+    if (is_another) return false;
+    const std::optional<Note> next = any(Note::Kind::Dialog);
+    if (next) call_.dialog = Note::few_of(next->what);
+    return !next;
+}
+
+bool CallUpdate::reopen() noexcept {
+    if (call_.dialog == kWasUnknown) {
+        call_.state = CallState::Unknown;
+        call_.dialog = Call::kUnknownToAll;
+        return false;
     }
-    if (call_.state == CallState::Answered && mine.few != 0 && any(Note::Kind::Dialog)) {
-        note(Note::Kind::PastDialog, mine.what, once());
-        if (const std::optional<Note> next = any(Note::Kind::Dialog)) {
-            call_.dialog = Note::few_of(next->what);
-            return;
-        }
+    const Mark mine = fields_.dialog();
+    if (mine.few == call_.dialog) return false; // late
+    return mine.few == 0 || !is_past_dialog(mine);
+}
+
+// ---- unknown calls
+
+/// 481 or 408: the backend does not know the call (RFC 5057 §5.1): it was forged, or is over.
+void CallUpdate::deny_unknown() noexcept {
+    const bool is_denied = fields_.status() == 481 || fields_.status() == 408;
+    if (is_denied && call_.dialog == Call::kUnknownToAll) keep_for(std::min(left(), once()));
+}
+
+void CallUpdate::confirm_or_deny() noexcept {
+    if (!fields_.is_success())
+        deny_unknown();
+    else if (message().is_backends)
+        call_.dialog = Call::kUnknownSaid;
+}
+
+bool CallUpdate::confirm_subscription() noexcept {
+    if (fields_.method() != Method::Subscribe) {
+        confirm_or_deny();
+        return false;
     }
-    if (call_.state == CallState::Ended && call_.dialog == kWasUnknown) return;
-    call_.state = CallState::Ended;
-    call_.dialog = mine.few;
+    call_.dialog = Call::kLastingAsked;
+    grant_soft_state();
+    return true;
 }
 
 // ---- soft state
 
-void Taking::take_notify() noexcept {
-    if (call_.state == CallState::SoftState) {
-        if (!ends_subscription()) return;
-        call_.state = CallState::Ended; // RFC 6665 §4.4.1; further subscriptions stay found
-        call_.dialog = 0;
-        return;
-    }
-    if (call_.state == CallState::Ended) return;
-    if (call_.state != CallState::Refused)
-        keep_for(of_a_call(false));
-    else if (is_request_)
-        keep_at_least(once());
+/// The lifetime that a request asks for.
+struct CallUpdate::Asked {
+    bool says = false; ///< the message has been read
+    bool ends = false; ///< it asks for the end
+    std::uint16_t units = 0;
+};
+
+CallUpdate::Asked CallUpdate::asked() const noexcept {
+    const std::span<const std::byte> payload = message().received.payload;
+    if (fields_.method() == Method::Refer || payload.empty())
+        return {.units = message().lifetimes.silence};
+    const std::uint32_t seconds = asked_seconds(payload);
+    return {true, seconds == 0, message().lifetimes.of_seconds(seconds)};
 }
 
-/// A soft-state request: kept for the time it asks for; where responses pass, once granted.
-void Taking::ask() noexcept {
-    const bool was_lasting = !fresh_ && call_.state == CallState::SoftState;
-    const bool says_how_long = method_ != Method::Refer && !message_.received.payload.empty();
-    const std::uint32_t seconds = says_how_long ? asked_seconds(message_.received.payload) : 0;
-    const bool ends = says_how_long && seconds == 0;
-    const std::uint16_t asked = says_how_long ? of_seconds(seconds) : message_.lifetimes.silence;
-    const bool was_granted = was_lasting && call_.dialog != Call::kLastingAsked;
-    // A refresh that comes later than requests are repeated shows that it was accepted before.
-    const bool comes_back = was_lasting && (has_to_tag() || asked - left() > once());
-    call_.state = CallState::SoftState;
-    if (message_.answers_pass) {
-        if (was_granted)
-            keep_at_least(once());
-        else
-            keep_for(once());
-        call_.dialog = ends          ? Call::kLastingEnding
-                       : was_granted ? Call::kLastingGranted
-                                     : Call::kLastingAsked;
+/// Kept for the time it asks for; where responses pass, for one transaction until it is granted.
+void CallUpdate::request_soft_state() noexcept {
+    const Asked wanted = asked();
+    keep_for(message().answers_pass ? once() : wanted.units);
+    const bool is_ending = message().answers_pass && wanted.ends;
+    call_.dialog = is_ending ? Call::kLastingEnding : Call::kLastingAsked;
+}
+
+void CallUpdate::refresh_soft_state() noexcept {
+    const Asked wanted = asked();
+    const bool was_granted = call_.dialog != Call::kLastingAsked;
+    if (message().answers_pass) {
+        keep_for(was_granted ? std::max(left(), once()) : once());
+        const std::uint8_t same = was_granted ? Call::kLastingGranted : Call::kLastingAsked;
+        call_.dialog = wanted.ends ? Call::kLastingEnding : same;
         return;
     }
-    keep_for(says_how_long || !was_lasting ? asked : left());
+    // A refresh that comes later than requests are repeated shows that it was accepted before.
+    const bool comes_back = fields_.has_to_tag() || wanted.units - left() > once();
+    keep_for(wanted.says ? wanted.units : left());
     call_.dialog = was_granted || comes_back ? Call::kLastingGranted : Call::kLastingAsked;
 }
 
-void Taking::take_answer_to_asking() noexcept {
-    if (is_success()) {
-        const auto granted = granted_seconds(message_.received.payload);
-        if (method_ == Method::Refer)
-            keep_for(message_.lifetimes.silence);
-        else if (granted)
-            keep_for(of_seconds(*granted));
-        else if (call_.dialog == Call::kLastingAsked)
-            keep_for(of_seconds(kUsualExpires));
-        else if (call_.dialog == Call::kLastingEnding)
-            keep_for(std::min(left(), once()));
-        call_.dialog = Call::kLastingGranted;
-    } else if (is_final_refusal() && call_.dialog == Call::kLastingAsked) {
-        call_.state = CallState::Refused; // it may be asked again, with credentials
-        call_.dialog = 0;
-        keep_for(once());
+void CallUpdate::grant_soft_state() noexcept {
+    if (fields_.method() == Method::Refer) {
+        keep_for(message().lifetimes.silence);
+        return;
     }
+    const auto granted = granted_seconds(message().received.payload);
+    if (granted)
+        keep_for(message().lifetimes.of_seconds(*granted));
+    else if (call_.dialog == Call::kLastingAsked)
+        keep_for(message().lifetimes.of_seconds(kUsualExpires));
+    else if (call_.dialog == Call::kLastingEnding)
+        keep_for(std::min(left(), once()));
 }
 
-void Taking::take_asking() noexcept {
-    // A call that an INVITE started goes on, whatever else is requested in it.
-    const bool is_calls = call_.state == CallState::Ringing || call_.state == CallState::Answered ||
-                          (call_.state == CallState::Refused && has_to_tag());
-    if (is_calls)
-        keep_for(of_a_call(false));
-    else if (is_request_)
-        ask();
-    else if (call_.state == CallState::SoftState)
-        take_answer_to_asking();
+/// It may be asked again, with credentials.
+bool CallUpdate::refuse_soft_state() noexcept {
+    if (!fields_.is_final_refusal() || call_.dialog != Call::kLastingAsked) return false;
+    keep_for(once());
+    return true;
 }
 
 } // namespace
@@ -494,14 +383,14 @@ void Taking::take_asking() noexcept {
 bool begins_anew(const CallMessage& message, const Call& call) noexcept {
     if (message.role != MessageRole::Initial || call.state != CallState::Ended) return false;
     if (message.digest.method != Method::Invite) return true;
-    const std::string_view branch = top_via_branch(message.digest, message.received.payload);
-    if (branch.empty()) return true;
+    const Mark branch = branch_mark(message);
+    if (branch.few == 0) return true;
     return !message.calls.noted(
-        message.hash, CallTable::NoteClass::Branches, Mark::of(hash_of(branch)).what, message.now);
+        message.hash, CallTable::NoteClass::Branches, branch.what, message.now);
 }
 
 void apply(const CallMessage& message, bool fresh, Call& call) noexcept {
-    Taking(message, fresh, call).run();
+    CallUpdate(message, call).run(fresh);
 }
 
 } // namespace viaduct

@@ -10,25 +10,9 @@
 // Spec:  RFC 3261 §12, §15, §16.7, §17.1.1.3; RFC 6665 §4.4.1; docs/steering.md.
 #pragma once
 
-#include "viaduct/sip/digest.hpp"
-#include "viaduct/snapshot.hpp"
-#include "viaduct/steering/keys.hpp"
-#include "viaduct/steering/steer.hpp"
+#include "steering/call_message.hpp"
 
 namespace viaduct {
-
-/// A message as its call sees it.
-struct CallMessage {
-    const CallLifetimes& lifetimes;
-    const SipDigest& digest;         ///< complete, or read with kWantForCalls
-    const ReceivedMessage& received; ///< in the second case with the payload
-    MessageRole role;
-    CallTime now;
-    CallTable calls{}; ///< where branches and dialogs of the call of `hash` are noted
-    std::uint64_t hash = 0;
-    bool is_backends = false;  ///< a nat backend sent it
-    bool answers_pass = false; ///< responses are read, so grants become known
-};
 
 /// Whether the message refreshes a registration, with the same request that would create it (RFC
 /// 3261 §10.2.4).
