@@ -75,7 +75,7 @@ private:
     // ---- branches and dialogs in addition to the one in the call's word
 
     /// Dialog of an Ended call that was Unknown, and is again when a message of it is seen.
-    static constexpr std::uint8_t kWasUnknown = Call::kSeveralDialogs;
+    static constexpr std::uint8_t kEndedUnknownCall = Call::kSeveralDialogs;
     bool note(Note::Kind kind, std::uint16_t what, std::uint16_t units) noexcept {
         CallTable calls = message().calls;
         return calls.note(message().hash, {kind, what}, message().now.after(units), message().now);
@@ -115,7 +115,7 @@ void CallUpdate::change(DeadlineChange deadline) noexcept {
         keep_for(message().lifetimes.silence);
         return;
     case DeadlineChange::SilenceIfGranted:
-        if (call_.dialog == Call::kLastingGranted) keep_at_least(message().lifetimes.silence);
+        if (call_.dialog == Call::kSoftStateGranted) keep_at_least(message().lifetimes.silence);
         return;
     case DeadlineChange::ForTransaction:
         keep_for(once());
@@ -140,13 +140,13 @@ void CallUpdate::change(MarkChange mark) noexcept {
         call_.dialog = fields_.dialog().few;
         return;
     case MarkChange::OfSender: // the message may be forged, so the call does not count as load
-        call_.dialog = message().is_backends ? Call::kUnknownSaid : Call::kUnknownToAll;
+        call_.dialog = message().is_backends ? Call::kBackendConfirmed : Call::kUnconfirmed;
         return;
     case MarkChange::IfConfirmed:
-        if (message().is_backends) call_.dialog = Call::kUnknownSaid;
+        if (message().is_backends) call_.dialog = Call::kBackendConfirmed;
         return;
     case MarkChange::WasUnknown:
-        call_.dialog = kWasUnknown;
+        call_.dialog = kEndedUnknownCall;
         return;
     }
 }
@@ -174,7 +174,7 @@ bool CallUpdate::act(CallAction action) noexcept {
     case CallAction::Reopen:
         return reopen();
     case CallAction::EndKnown:
-        return call_.dialog != kWasUnknown;
+        return call_.dialog != kEndedUnknownCall;
     case CallAction::DenyUnknown:
         return deny_unknown(), true;
     case CallAction::ConfirmOrDeny:
@@ -282,9 +282,9 @@ bool CallUpdate::end_dialog() noexcept {
 }
 
 bool CallUpdate::reopen() noexcept {
-    if (call_.dialog == kWasUnknown) {
+    if (call_.dialog == kEndedUnknownCall) {
         call_.state = CallState::Unknown;
-        call_.dialog = Call::kUnknownToAll;
+        call_.dialog = Call::kUnconfirmed;
         return false;
     }
     const Mark mine = fields_.dialog();
@@ -297,14 +297,14 @@ bool CallUpdate::reopen() noexcept {
 /// 481 or 408: the backend does not know the call (RFC 5057 §5.1): it was forged, or is over.
 void CallUpdate::deny_unknown() noexcept {
     const bool is_denied = fields_.status() == 481 || fields_.status() == 408;
-    if (is_denied && call_.dialog == Call::kUnknownToAll) keep_for(std::min(left(), once()));
+    if (is_denied && call_.dialog == Call::kUnconfirmed) keep_for(std::min(left(), once()));
 }
 
 void CallUpdate::confirm_or_deny() noexcept {
     if (!fields_.is_success())
         deny_unknown();
     else if (message().is_backends)
-        call_.dialog = Call::kUnknownSaid;
+        call_.dialog = Call::kBackendConfirmed;
 }
 
 bool CallUpdate::confirm_subscription() noexcept {
@@ -312,7 +312,7 @@ bool CallUpdate::confirm_subscription() noexcept {
         confirm_or_deny();
         return false;
     }
-    call_.dialog = Call::kLastingAsked;
+    call_.dialog = Call::kSoftStateRequested;
     grant_soft_state();
     return true;
 }
@@ -339,22 +339,22 @@ void CallUpdate::request_soft_state() noexcept {
     const Asked wanted = asked();
     keep_for(message().answers_pass ? once() : wanted.units);
     const bool is_ending = message().answers_pass && wanted.ends;
-    call_.dialog = is_ending ? Call::kLastingEnding : Call::kLastingAsked;
+    call_.dialog = is_ending ? Call::kSoftStateEnding : Call::kSoftStateRequested;
 }
 
 void CallUpdate::refresh_soft_state() noexcept {
     const Asked wanted = asked();
-    const bool was_granted = call_.dialog != Call::kLastingAsked;
+    const bool was_granted = call_.dialog != Call::kSoftStateRequested;
     if (message().answers_pass) {
         keep_for(was_granted ? std::max(left(), once()) : once());
-        const std::uint8_t same = was_granted ? Call::kLastingGranted : Call::kLastingAsked;
-        call_.dialog = wanted.ends ? Call::kLastingEnding : same;
+        const std::uint8_t same = was_granted ? Call::kSoftStateGranted : Call::kSoftStateRequested;
+        call_.dialog = wanted.ends ? Call::kSoftStateEnding : same;
         return;
     }
     // A refresh that comes later than requests are repeated shows that it was accepted before.
     const bool comes_back = fields_.has_to_tag() || wanted.units - left() > once();
     keep_for(wanted.says ? wanted.units : left());
-    call_.dialog = was_granted || comes_back ? Call::kLastingGranted : Call::kLastingAsked;
+    call_.dialog = was_granted || comes_back ? Call::kSoftStateGranted : Call::kSoftStateRequested;
 }
 
 void CallUpdate::grant_soft_state() noexcept {
@@ -365,22 +365,22 @@ void CallUpdate::grant_soft_state() noexcept {
     const auto granted = granted_seconds(message().received.payload);
     if (granted)
         keep_for(message().lifetimes.of_seconds(*granted));
-    else if (call_.dialog == Call::kLastingAsked)
+    else if (call_.dialog == Call::kSoftStateRequested)
         keep_for(message().lifetimes.of_seconds(kUsualExpires));
-    else if (call_.dialog == Call::kLastingEnding)
+    else if (call_.dialog == Call::kSoftStateEnding)
         keep_for(std::min(left(), once()));
 }
 
 /// It may be asked again, with credentials.
 bool CallUpdate::refuse_soft_state() noexcept {
-    if (!fields_.is_final_refusal() || call_.dialog != Call::kLastingAsked) return false;
+    if (!fields_.is_final_refusal() || call_.dialog != Call::kSoftStateRequested) return false;
     keep_for(once());
     return true;
 }
 
 } // namespace
 
-bool begins_anew(const CallMessage& message, const Call& call) noexcept {
+bool starts_again(const CallMessage& message, const Call& call) noexcept {
     if (message.role != MessageRole::Initial || call.state != CallState::Ended) return false;
     if (message.digest.method != Method::Invite) return true;
     const Mark branch = branch_mark(message);

@@ -24,7 +24,7 @@ refreshes(const SipDigest& digest, MessageRole role, const Call& call) noexcept 
 
 /// Whether an ended call starts again with this message; false for a late message of an earlier
 /// branch.
-[[nodiscard]] bool begins_anew(const CallMessage& message, const Call& call) noexcept;
+[[nodiscard]] bool starts_again(const CallMessage& message, const Call& call) noexcept;
 
 /// Updates `call` to its state after the message. `fresh`: it is remembered for the first time, or
 /// starts again.

@@ -45,7 +45,7 @@ int worth(const Call& call, CallTime now) noexcept {
     case CallState::PendingRequest:
         return kWorthOfPast + 1 + left;
     case CallState::Unknown:
-        if (call.dialog == Call::kUnknownToAll) return kWorthOfPast + 1 + left;
+        if (call.dialog == Call::kUnconfirmed) return kWorthOfPast + 1 + left;
         // Without the notes of a call its refusals would be taken for answers.
         return call.is_note() ? kWorthOfRinging : kWorthOfAsked + 1 + left;
     case CallState::Ringing:
@@ -61,7 +61,7 @@ int worth(const Call& call, CallTime now) noexcept {
 
 constexpr bool is_known(const Call& call) noexcept {
     if (call.state == CallState::Unknown)
-        return call.dialog >= Call::kUnknownToAll && call.dialog <= Call::kUnknownSaid;
+        return call.dialog >= Call::kUnconfirmed && call.dialog <= Call::kBackendConfirmed;
     return call.state >= kFirstCallState && call.state <= kLastCallState;
 }
 
@@ -69,7 +69,7 @@ constexpr bool is_known(const Call& call) noexcept {
 int most_for(const Call& fresh) noexcept {
     switch (fresh.state) {
     case CallState::Unknown:
-        return fresh.dialog == Call::kUnknownToAll ? kWorthOfPast : kWorthOfAsked;
+        return fresh.dialog == Call::kUnconfirmed ? kWorthOfPast : kWorthOfAsked;
     case CallState::PendingRequest:
         return kWorthOfEnded;
     case CallState::SoftState:

@@ -280,7 +280,7 @@ decide_lost(const Facts& facts, const Choice& choice, const Owner& old) noexcept
     // The backend's own message overrides an entry that may be forged.
     const bool is_elsewhere = facts.call && facts.call->backend != sender;
     const bool is_made_up = is_elsewhere && facts.call->state == CallState::Unknown &&
-                            facts.call->dialog == Call::kUnknownToAll;
+                            facts.call->dialog == Call::kUnconfirmed;
     if (!call_decides(facts) || is_made_up) return go(sender, kRule, Write::Remember);
     return is_elsewhere ? Choice{} : go(sender, kRule, Write::Touch);
 }

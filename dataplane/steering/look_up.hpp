@@ -80,7 +80,7 @@ old_owner(const SteerInput& in, std::uint32_t slot, SlotState state) noexcept {
 
 [[nodiscard]] inline bool starts_again(const SteerInput& in, const Facts& facts) noexcept {
     if (facts.call->state != CallState::Ended || facts.role != MessageRole::Initial) return false;
-    return begins_anew(message_to_call(in, facts), Call{*facts.call});
+    return starts_again(message_to_call(in, facts), Call{*facts.call});
 }
 
 inline void look_up_call(const SteerInput& in, Facts& facts) noexcept {

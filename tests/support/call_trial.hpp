@@ -168,9 +168,10 @@ struct Trial {
         call.deadline = kNow.after(static_cast<std::uint16_t>(conditions.left));
         if (!state) call.dialog = mark(kFailed).few; // of what was there before
         if (state == CallState::Unknown)
-            call.dialog = conditions.was_accepted ? Call::kUnknownSaid : Call::kUnknownToAll;
+            call.dialog = conditions.was_accepted ? Call::kBackendConfirmed : Call::kUnconfirmed;
         if (state == CallState::SoftState)
-            call.dialog = conditions.was_accepted ? Call::kLastingGranted : Call::kLastingAsked;
+            call.dialog =
+                conditions.was_accepted ? Call::kSoftStateGranted : Call::kSoftStateRequested;
         if (state == CallState::Ringing) {
             call.dialog = mark(kFirst).few;
             note(Note::Kind::PastBranch, mark(kFailed));

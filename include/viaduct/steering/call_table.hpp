@@ -34,12 +34,12 @@ namespace viaduct {
 /// The state of a remembered call. The order is that of the words on disk.
 enum class CallState : std::uint8_t {
     /// An in-call message was seen, but not the start of the call: the message may be forged.
-    /// `dialog` is a kUnknown value, or a Note kind: then the word is a note of a call.
+    /// `dialog` is kUnconfirmed or kBackendConfirmed, or a Note kind: then it is a note of a call.
     Unknown = 0,
     Ringing = 2,  ///< started, not known to be answered; evicted first when room is needed
     Answered = 3, ///< a message inside its dialog was seen
     Ended = 4, ///< a BYE for its only dialog was seen: kept for late messages while there is room
-    /// A registration, subscription or publication, until its Expires. `dialog` is a kLasting
+    /// A registration, subscription or publication, until its Expires. `dialog` is a kSoftState
     /// value.
     SoftState = 5,
     /// Like Ringing, but refused: the client may try again (RFC 3261 §22). Also a standalone
@@ -100,21 +100,21 @@ struct Call {
     CallTime deadline; ///< the call is forgotten after it
 
     static constexpr std::uint8_t kSeveralDialogs = 15;
-    static constexpr std::uint8_t kUnknownToAll = 1;   ///< Unknown: sent by a client
-    static constexpr std::uint8_t kUnknownSaid = 7;    ///< Unknown: sent by a backend
-    static constexpr std::uint8_t kLastingGranted = 0; ///< SoftState: accepted
-    static constexpr std::uint8_t kLastingAsked = 1;   ///< SoftState: not accepted yet
-    static constexpr std::uint8_t kLastingEnding = 2;  ///< SoftState: its end was requested
+    static constexpr std::uint8_t kUnconfirmed = 1;        ///< Unknown: sent by a client
+    static constexpr std::uint8_t kBackendConfirmed = 7;   ///< Unknown: sent by a backend
+    static constexpr std::uint8_t kSoftStateGranted = 0;   ///< SoftState: accepted
+    static constexpr std::uint8_t kSoftStateRequested = 1; ///< SoftState: not accepted yet
+    static constexpr std::uint8_t kSoftStateEnding = 2;    ///< SoftState: its end was requested
     /// SoftState: values up to this one are not known to be accepted. The values for registrations
     /// by address are in registration.hpp.
     static constexpr std::uint8_t kMaxQueries = 7;
     [[nodiscard]] constexpr bool is_accepted() const noexcept {
-        return dialog == kLastingGranted || dialog > kMaxQueries;
+        return dialog == kSoftStateGranted || dialog > kMaxQueries;
     }
 
     /// True for a note of a call; false for a call.
     [[nodiscard]] constexpr bool is_note() const noexcept {
-        return state == CallState::Unknown && dialog != kUnknownToAll && dialog != kUnknownSaid;
+        return state == CallState::Unknown && dialog != kUnconfirmed && dialog != kBackendConfirmed;
     }
     bool operator==(const Call&) const = default;
 };

@@ -119,7 +119,7 @@ std::uint8_t expected_soft_mark(const Trial& trial) {
     const Conditions& now = trial.conditions;
     const bool was_known = trial.from == CallState::SoftState;
     const bool is_granted = was_known && (now.was_accepted || !now.answers_pass);
-    return is_granted ? Call::kLastingGranted : Call::kLastingAsked;
+    return is_granted ? Call::kSoftStateGranted : Call::kSoftStateRequested;
 }
 
 std::uint8_t expected_mark(const Words& words, const Trial& trial) {
@@ -127,16 +127,16 @@ std::uint8_t expected_mark(const Words& words, const Trial& trial) {
     const bool is_request = trial.digest.kind == PayloadKind::Request;
     const CallState state = expected_state(words, trial);
     if (words.has("asked")) return expected_soft_mark(trial);
-    if (words.has("granted")) return Call::kLastingGranted;
+    if (words.has("granted")) return Call::kSoftStateGranted;
     if (words.has("refused") && state == CallState::Refused) return 0;
     if (!words.next) {
         const bool is_confirmed = trial.from == CallState::Unknown &&
                                   trial.conditions.is_backends && (is_request || is_success);
-        return is_confirmed ? Call::kUnknownSaid : trial.before.dialog;
+        return is_confirmed ? Call::kBackendConfirmed : trial.before.dialog;
     }
     switch (state) {
     case CallState::Unknown:
-        return trial.conditions.is_backends ? Call::kUnknownSaid : Call::kUnknownToAll;
+        return trial.conditions.is_backends ? Call::kBackendConfirmed : Call::kUnconfirmed;
     case CallState::Ringing:
         return branch_mark(trial.message()).few;
     case CallState::Answered:
@@ -273,7 +273,7 @@ TEST(CallTransitions, OfAnAnsweredCallWithoutADialogTakeTheFirstOne) {
 }
 
 TEST(CallTransitions, AreTestedWithMarksThatDiffer) {
-    std::set<int> few{0, Call::kUnknownToAll, Call::kUnknownSaid, Call::kLastingEnding};
+    std::set<int> few{0, Call::kUnconfirmed, Call::kBackendConfirmed, Call::kSoftStateEnding};
     const std::size_t fixed = few.size();
     for (const std::string_view branch : {kFirst, kSecond, kCanceled, kOther, kFailed})
         few.insert(Trial::mark(branch).few);
@@ -294,7 +294,7 @@ TEST(CallTransitions, OfAnUnknownCallThatEndedLeadBackToUnknown) {
     EXPECT_EQ(after(asks("BYE", kOther, kFirst)).dialog, Call::kSeveralDialogs);
     EXPECT_EQ(after(answers(200, "BYE", kOther, kFirst)).dialog, Call::kSeveralDialogs);
     EXPECT_EQ(after(asks("INFO", kOther, kFirst)).state, CallState::Unknown);
-    EXPECT_EQ(after(asks("INFO", kOther, kFirst)).dialog, Call::kUnknownToAll);
+    EXPECT_EQ(after(asks("INFO", kOther, kFirst)).dialog, Call::kUnconfirmed);
 }
 
 TEST(CallTransitions, OfABackendsNotifyWithoutSubscriptionAreForItsAnswerOnly) {

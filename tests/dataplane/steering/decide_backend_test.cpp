@@ -35,7 +35,7 @@ Facts sent(MessageRole role, SlotState state, BackendId owner, bool tracks_all, 
 /// "Each binds its call to that backend, unless the slots lead there anyway." A call that is in
 /// progress at another backend stays there, unless its entry may be forged.
 void check_outgoing(Facts facts, CallState state, bool is_senders, BackendLife life, bool said) {
-    const std::uint8_t mark = said ? Call::kUnknownSaid : Call::kUnknownToAll;
+    const std::uint8_t mark = said ? Call::kBackendConfirmed : Call::kUnconfirmed;
     facts.call = call_at(is_senders ? kSender : kOther, state, mark);
     facts.call_life = life;
     const bool may_be_forged = state == CallState::Unknown && !said;

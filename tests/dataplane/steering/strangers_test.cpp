@@ -189,7 +189,7 @@ TEST(Strangers, WhatABackendDeniesIsForgottenAfterOneTransaction) {
         const BackendId at = site.hear(made(method, id).to_tag("x").text()).backend.value();
         site.answers(answered(481, method, id).to_tag("x").text(), at);
         ASSERT_TRUE(site.known(id)) << method;
-        EXPECT_EQ(site.known(id)->dialog, Call::kUnknownToAll) << method;
+        EXPECT_EQ(site.known(id)->dialog, Call::kUnconfirmed) << method;
         EXPECT_LE(site.left(id), site.pool().lifetimes.transaction + 1) << method;
 
         // What its backend takes part in is kept, refused or not.
