@@ -61,12 +61,16 @@ bool is_plain(const std::byte* bytes, std::size_t length, const LinkView& link) 
     const auto& ether = *reinterpret_cast<const EtherHeader*>(bytes);
     const std::size_t total = be16_at(bytes + kTotalLengthOffset);
     const std::size_t udp = be16_at(bytes + kUdpLengthOffset);
-    const bool is_here =
-        link.any_destination | ((ether.destination == link.mac) & !(ether.source == link.mac));
-    const bool is_udp = (kTypeAndVersion.differs(bytes + kTypeOffset) |
-                         kFlagsAndProtocol.differs(bytes + kFlagsOffset)) == 0;
-    return is_here & is_udp & (total + sizeof(EtherHeader) <= length) & (udp >= sizeof(UdpHeader)) &
-           (udp + sizeof(Ipv4Header) <= total);
+    // Sums of truths instead of branches: all of them hold nearly always.
+    const unsigned is_here =
+        unsigned{link.any_destination} |
+        (unsigned{ether.destination == link.mac} & unsigned{ether.source != link.mac});
+    const unsigned is_udp = unsigned{(kTypeAndVersion.differs(bytes + kTypeOffset) |
+                                      kFlagsAndProtocol.differs(bytes + kFlagsOffset)) == 0};
+    const unsigned lengths_fit = unsigned{total + sizeof(EtherHeader) <= length} &
+                                 unsigned{udp >= sizeof(UdpHeader)} &
+                                 unsigned{udp + sizeof(Ipv4Header) <= total};
+    return (is_here & is_udp & lengths_fit) != 0;
 }
 
 /// The destination address and UDP port as one word, in the order of the packet.
@@ -159,13 +163,11 @@ private:
             }
             const auto payload =
                 static_cast<std::uint16_t>(be16_at(bytes + kUdpLengthOffset) - sizeof(UdpHeader));
-            frame.layout = {sizeof(EtherHeader),
-                            sizeof(Ipv4Header),
-                            sizeof(UdpHeader),
-                            payload,
-                            0,
-                            kIpProtocolUdp,
-                            Fragment::Whole};
+            frame.layout = {.l2_len = sizeof(EtherHeader),
+                            .l3_len = sizeof(Ipv4Header),
+                            .l4_len = sizeof(UdpHeader),
+                            .payload_len = payload,
+                            .protocol = kIpProtocolUdp};
             frame.claim.vip = vip->id; // the leg is the first one, from a client
             frame.claim.pool = vip->vip->pool;
             for (std::size_t line = 0; line < kPayloadLines && line * kCacheLine < payload; ++line)

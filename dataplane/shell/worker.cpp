@@ -157,10 +157,13 @@ void Worker::finish_unsent(const RxQueue& queue, rte_mbuf** mbufs, std::uint64_t
 }
 
 void Worker::transmit(rte_mbuf** mbufs) noexcept {
-    for (std::size_t i = 0; i < burst.live_count; ++i) { // edit may have changed the length
-        const std::uint8_t at = burst.live[i];
-        mbufs[at]->data_len = static_cast<std::uint16_t>(burst.frames[at].length);
-        mbufs[at]->pkt_len = burst.frames[at].length;
+    for (std::size_t i = 0; i < burst.live_count; ++i) { // the stages may have moved start and end
+        const Frame& frame = burst.frames[burst.live[i]];
+        rte_mbuf* const mbuf = mbufs[burst.live[i]];
+        mbuf->data_off =
+            static_cast<std::uint16_t>(frame.bytes - static_cast<const std::byte*>(mbuf->buf_addr));
+        mbuf->data_len = static_cast<std::uint16_t>(frame.length);
+        mbuf->pkt_len = frame.length;
     }
     for (std::size_t port = 0; port < shared->ethdevs.size(); ++port) {
         TxBatch batch;

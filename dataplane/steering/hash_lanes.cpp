@@ -281,7 +281,7 @@ const HashEight hash_eight = [] {
 }();
 
 bool fits(const HashJob& job) noexcept {
-    return (job.size <= kLongestLaneKey) & (job.readable >= 8 * kWords);
+    return job.size <= kLongestLaneKey && job.readable >= 8 * kWords;
 }
 
 /// Hashes up to eight keys; unused lanes repeat one of them.
