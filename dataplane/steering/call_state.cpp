@@ -108,9 +108,6 @@ void CallUpdate::change(DeadlineChange deadline) noexcept {
     case DeadlineChange::ForCall:
         keep_for(of_a_call());
         return;
-    case DeadlineChange::CallIfToTag:
-        if (fields_.has_to_tag()) keep_for(of_a_call());
-        return;
     case DeadlineChange::ForSilence:
         keep_for(message().lifetimes.silence);
         return;

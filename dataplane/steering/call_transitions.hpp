@@ -33,7 +33,6 @@ enum class DeadlineChange : std::uint8_t {
     KeepDeadline,
     ForNewCall,         ///< `max_call`, or else `call_lifetime`
     ForCall,            ///< with `max_call` as before, or else `call_lifetime`
-    CallIfToTag,        ///< the same, if the message has a To-tag
     ForSilence,         ///< `call_lifetime`, also with `max_call`
     SilenceIfGranted,   ///< at least `call_lifetime`, if the soft state is granted
     ForTransaction,     ///< one transaction
@@ -240,8 +239,8 @@ inline constexpr std::array<StateTransitions, kTransitionRows> kRows{{
         {NotifyTerminated,  Refused,        KeepMark,    AtLeastTransaction, NoAction},
         {Provisional,       Refused,        KeepMark,    ForCall,            NoAction},
         {Success,           Answered,       OfDialog,    ForCall,            NoAction},
-        {SoftStateSuccess,  Refused,        KeepMark,    CallIfToTag,        NoAction},
-        {SoftStateResponse, Refused,        KeepMark,    CallIfToTag,        NoAction},
+        {SoftStateSuccess,  Refused,        KeepMark,    KeepDeadline,       NoAction},
+        {SoftStateResponse, Refused,        KeepMark,    KeepDeadline,       NoAction},
         {NotifyResponse,    Refused,        KeepMark,    KeepDeadline,       NoAction},
         {OtherResponse,     Refused,        KeepMark,    KeepDeadline,       NoAction},
     }}},

@@ -100,7 +100,6 @@ int expected_left(const Words& words, const Trial& trial) {
         (trial.digest.status == 481 || trial.digest.status == 408) && !now.was_accepted;
     if (words.has("new")) return now.has_max_call ? kMaxCall : kSilence;
     if (words.has("call")) return for_call;
-    if (words.has("to-tag")) return trial.digest.has_to_tag ? for_call : now.left;
     if (words.has("silence")) return kSilence;
     if (words.has("once")) return kOnce;
     if (words.has("once+")) return std::max(now.left, kOnce);
