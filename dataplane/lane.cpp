@@ -86,7 +86,6 @@ struct LaneVip {
     const Vip* vip;
     const Pool* pool;
 };
-constexpr LaneVip kNoVip{~std::uint64_t{0}, {}, nullptr, nullptr}; ///< of no packet
 
 /// Whether the Call-ID alone decides about the messages of clients, in settled slots.
 bool may_take(const Vip& vip, const Pool& pool) noexcept {
@@ -148,7 +147,7 @@ public:
 private:
     /// Takes the frames with plain headers for a VIP, and prefetches their payload.
     void take() noexcept {
-        const LaneVip* vip = &kNoVip; // of the frame before
+        const LaneVip* vip = nullptr; // of the frame before
         LaneVip* next = known_.data();
         for (std::size_t at = 0; at < burst_.count; ++at) {
             Frame& frame = burst_.frames[at];
@@ -156,7 +155,7 @@ private:
             const LinkView& link = view_.links[index(link_of(frame.rx_port))];
             if (!is_plain(bytes, frame.length, link)) [[unlikely]]
                 continue;
-            if (destination_at(bytes) != vip->destination) [[unlikely]] {
+            if (vip == nullptr || destination_at(bytes) != vip->destination) [[unlikely]] {
                 if (!find_vip(view_.snapshot, bytes, *next)) continue;
                 vip = next;
                 if (next != &known_.back()) ++next;

@@ -38,6 +38,9 @@ struct Office {
     static Config with(SteerBy by) {
         Config config = desk_config();
         config.pools[0].steering = by;
+        // Requests are counted only where their responses pass.
+        if (by == SteerBy::LeastTransactions || by == SteerBy::LeastWork)
+            config.pools[0].mode = ForwardMode::Nat;
         config.pools[0].backends[0].weight = 200;
         config.pools[0].backends[1].max_calls = 50;
         return config;
