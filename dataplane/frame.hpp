@@ -12,6 +12,7 @@
 
 #include "viaduct/counters.hpp"
 #include "viaduct/net.hpp"
+#include "viaduct/prefetch.hpp"
 #include "viaduct/sip/digest.hpp"
 #include "viaduct/snapshot.hpp"
 
@@ -106,6 +107,14 @@ struct Frame {
     /// Valid where decode found a UDP header.
     [[nodiscard]] std::span<const std::byte> payload() const noexcept {
         return {bytes + layout.l4_offset() + sizeof(UdpHeader), layout.payload_len};
+    }
+    /// Fetches the first lines of the payload, which include the Call-ID of most messages.
+    void prefetch_payload() const noexcept {
+        constexpr std::size_t kCacheLine = 64;
+        constexpr std::size_t kLines = 6;
+        const std::span<const std::byte> all = payload();
+        for (std::size_t line = 0; line < kLines && line * kCacheLine < all.size(); ++line)
+            prefetch(all.data() + line * kCacheLine);
     }
     /// The pool and backend of the frame so far: after steer where it goes, before where it is
     /// from.

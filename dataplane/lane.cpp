@@ -15,8 +15,6 @@ namespace viaduct {
 namespace {
 
 constexpr std::size_t kHeaderBytes = sizeof(EtherHeader) + sizeof(Ipv4Header) + sizeof(UdpHeader);
-constexpr std::size_t kCacheLine = 64;
-constexpr std::size_t kPayloadLines = 6;
 
 template <typename Word> Word word_at(const void* bytes) noexcept {
     Word word = 0;
@@ -169,8 +167,7 @@ private:
                             .protocol = kIpProtocolUdp};
             frame.claim.vip = vip->id; // the leg is the first one, from a client
             frame.claim.pool = vip->vip->pool;
-            for (std::size_t line = 0; line < kPayloadLines && line * kCacheLine < payload; ++line)
-                prefetch(bytes + kHeaderBytes + line * kCacheLine);
+            frame.prefetch_payload();
             vips_[count_] = vip;
             taken_[count_++] = static_cast<std::uint8_t>(at);
         }

@@ -3,18 +3,11 @@
 
 #include "lane.hpp"
 
-#include "viaduct/prefetch.hpp"
-
 #include <bit>
 
 namespace viaduct {
 
 namespace {
-
-constexpr std::size_t kCacheLine = 64;
-/// Cache lines of payload that are prefetched before the digest: in most messages they include the
-/// Call-ID.
-constexpr std::size_t kPayloadLines = 6;
 
 FrameSet all_of(const Burst& burst) noexcept {
     return static_cast<FrameSet>((std::uint64_t{1} << burst.count) - 1);
@@ -48,18 +41,12 @@ template <typename Work> void run_stage(Burst& burst, Stage stage, Work work) no
     burst.clock.charge(stage);
 }
 
-void prefetch_payload(const Frame& frame) noexcept {
-    const std::span<const std::byte> payload = frame.payload();
-    for (std::size_t line = 0; line < kPayloadLines && line * kCacheLine < payload.size(); ++line)
-        prefetch(payload.data() + line * kCacheLine);
-}
-
 /// Runs the live frames through all stages, and the digested ones from admit on.
 void run_from_decode(const PipelineView& view, Burst& burst, FrameSet digested) noexcept {
     run_stage(burst, Stage::Decode, [&](Frame& frame) { return stages::decode(view, frame); });
     run_stage(burst, Stage::Claim, [&](Frame& frame) {
         const auto end = stages::claim(view, frame);
-        if (!end && info_of(frame.claim.leg).reads != Reads::Heard) prefetch_payload(frame);
+        if (!end && info_of(frame.claim.leg).reads != Reads::Heard) frame.prefetch_payload();
         return end;
     });
     run_stage(burst, Stage::Digest, [&](Frame& frame) { return stages::digest(view, frame); });

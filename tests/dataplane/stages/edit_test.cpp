@@ -19,18 +19,23 @@ struct Answered {
     std::uint16_t udp_port = 0;
 };
 
-/// The request from 192.0.2.7:40000, classified, and what becomes of it; empty: no answer.
-std::optional<Answered> answered(const MessageBuilder& request) {
-    const World here = world();
-    const Bytes in = frame().ipv4(kClient, kDsrVip).udp(40'000, 5060).sip(request).build();
-    const auto place =
-        guarded(std::string_view(reinterpret_cast<const char*>(in.data()), in.size()));
+/// The frame at the end of a page, as it is before it is edited.
+Frame to_be_rejected(const World& here, const Bytes& in) {
+    const std::span<std::byte> place = guarded(in);
     Frame frame;
-    frame.bytes = const_cast<std::byte*>(place.data());
-    frame.length = static_cast<std::uint32_t>(in.size());
+    frame.bytes = place.data();
+    frame.length = static_cast<std::uint32_t>(place.size());
     frame.claim.vip = kSipVip;
     frame.target.reply = true;
     EXPECT_EQ(stages::decode(here.view(), frame), std::nullopt);
+    return frame;
+}
+
+/// The request from 192.0.2.7:40000, decoded, and what becomes of it; empty: no answer.
+std::optional<Answered> answered(const MessageBuilder& request) {
+    const World here = world();
+    const Bytes in = frame().ipv4(kClient, kDsrVip).udp(40'000, 5060).sip(request).build();
+    Frame frame = to_be_rejected(here, in);
     EXPECT_EQ(stages::route(here.view(), frame), std::nullopt);
     if (const auto end = stages::edit(here.view(), frame)) {
         EXPECT_EQ(end, Outcome::DeadOwner);
@@ -137,14 +142,7 @@ TEST(Answer, ReadsAndWritesNothingOutside) {
         for (auto changes = random() % 6; changes > 0 && !text.empty(); --changes)
             text[random() % text.size()] = static_cast<char>(random());
         const Bytes in = frame().ipv4(kClient, kDsrVip).udp(9, 5060).payload(text).build();
-        const auto place =
-            guarded(std::string_view(reinterpret_cast<const char*>(in.data()), in.size()));
-        Frame frame;
-        frame.bytes = const_cast<std::byte*>(place.data());
-        frame.length = static_cast<std::uint32_t>(in.size());
-        frame.claim.vip = kSipVip;
-        frame.target.reply = true;
-        ASSERT_EQ(stages::decode(here.view(), frame), std::nullopt);
+        Frame frame = to_be_rejected(here, in);
         static_cast<void>(stages::edit(here.view(), frame));
         ASSERT_LE(frame.length, in.size());
     }
