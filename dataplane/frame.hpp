@@ -3,8 +3,8 @@
 // frame: a packet as bytes, with the results of the stages so far. The stages see no mbufs, only
 // this.
 //
-// Each group of results has one writer, the stage that it is named after here; later stages only
-// read it (scripts/check.sh).
+// Each group of results has one writer among the stages; later stages only read it
+// (scripts/check.sh). The lane, which does what several stages do, writes the same groups.
 #pragma once
 
 #include "leg.hpp"
@@ -85,6 +85,8 @@ struct Exit {
     bool is_guess = false; ///< the kernel does not know the MAC
 };
 
+static_assert(Claim{}.leg == Leg::ClientToVip, "lane.cpp takes frames of clients only");
+
 struct Frame {
     std::byte* bytes = nullptr; ///< link-layer header first; changed in place, by edit and emit
     std::uint32_t length = 0;   ///< bytes from there that may be accessed
@@ -104,7 +106,12 @@ struct Frame {
     [[nodiscard]] const Header& header_at(std::size_t offset) const noexcept {
         return *reinterpret_cast<const Header*>(bytes + offset);
     }
-    /// Valid where decode found a UDP header.
+    void set_macs(const MacAddr& destination, const MacAddr& source) noexcept {
+        auto& ether = header_at<EtherHeader>(0);
+        ether.destination = destination;
+        ether.source = source;
+    }
+    /// Valid where decode found a UDP header, and before edit makes a reply.
     [[nodiscard]] std::span<const std::byte> payload() const noexcept {
         return {bytes + layout.l4_offset() + sizeof(UdpHeader), layout.payload_len};
     }

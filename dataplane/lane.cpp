@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lane.hpp"
 
+#include "sip/text.hpp"
 #include "steering/hash_lanes.hpp"
 
 #include "viaduct/prefetch.hpp"
@@ -15,11 +16,11 @@ namespace viaduct {
 namespace {
 
 constexpr std::size_t kHeaderBytes = sizeof(EtherHeader) + sizeof(Ipv4Header) + sizeof(UdpHeader);
+/// A frame that the lane gives up after hashing is hashed again, so its Call-ID must not be long.
+constexpr std::size_t kLongestCallId = 255;
 
-template <typename Word> Word word_at(const void* bytes) noexcept {
-    Word word = 0;
-    std::memcpy(&word, bytes, sizeof(word));
-    return word;
+template <typename Word> Word word_at(const std::byte* bytes) noexcept {
+    return sip_text::load_word<Word>(reinterpret_cast<const char*>(bytes));
 }
 std::uint16_t be16_at(const std::byte* bytes) noexcept {
     return reinterpret_cast<const Be16*>(bytes)->host();
@@ -59,7 +60,7 @@ bool is_plain(const std::byte* bytes, std::size_t length, const LinkView& link) 
     const auto& ether = *reinterpret_cast<const EtherHeader*>(bytes);
     const std::size_t total = be16_at(bytes + kTotalLengthOffset);
     const std::size_t udp = be16_at(bytes + kUdpLengthOffset);
-    // Sums of truths instead of branches: all of them hold nearly always.
+    // Without branches: all of these hold nearly always.
     const unsigned is_here =
         unsigned{link.any_destination} |
         (unsigned{ether.destination == link.mac} & unsigned{ether.source != link.mac});
@@ -77,7 +78,7 @@ std::uint64_t destination_at(const std::byte* bytes) noexcept {
            word_at<std::uint16_t>(bytes + kUdpOffset + 2);
 }
 
-/// A VIP whose packets the lane may take.
+/// Where packets of one destination go. Without a pool the lane leaves them to the stages.
 struct LaneVip {
     std::uint64_t destination; ///< of its packets: destination_at()
     VipId id;
@@ -92,18 +93,18 @@ bool may_take(const Vip& vip, const Pool& pool) noexcept {
            !info_of(pool.mode).returns_through_us;
 }
 
-/// Finds the VIP of a packet; false: there is none that the lane may take.
-bool find_vip(const Snapshot& snapshot, const std::byte* bytes, LaneVip& found) noexcept {
-    const Endpoint endpoint{
-        Ipv4Addr{reinterpret_cast<const Be32*>(bytes + kDestinationOffset)->host()},
-        be16_at(bytes + kUdpOffset + 2)};
-    const auto id = snapshot.vip_by_endpoint.find(endpoint);
-    if (!id) return false;
-    const Vip& vip = snapshot.vips[*id];
-    const Pool& pool = snapshot.pools[index(vip.pool)];
-    if (!may_take(vip, pool)) return false;
-    found = {destination_at(bytes), VipId{*id}, &vip, &pool};
-    return true;
+LaneVip find_vip(const Snapshot& snapshot, const std::byte* bytes) noexcept {
+    const auto& ip = *reinterpret_cast<const Ipv4Header*>(bytes + sizeof(EtherHeader));
+    const auto& udp = *reinterpret_cast<const UdpHeader*>(bytes + kUdpOffset);
+    LaneVip found{destination_at(bytes), {}, nullptr, nullptr};
+    const auto id = snapshot.vip_by_endpoint.find(
+        {Ipv4Addr{ip.destination.host()}, udp.destination_port.host()});
+    if (!id) return found;
+    found.id = VipId{*id};
+    found.vip = &snapshot.vips[*id];
+    const Pool& pool = snapshot.pools[index(found.vip->pool)];
+    if (may_take(*found.vip, pool)) found.pool = &pool;
+    return found;
 }
 
 /// Writes the frame that leaves. False: the next hop is not known, or the frame does not fit.
@@ -115,9 +116,7 @@ bool send(const PipelineView& view, Frame& frame, BackendId backend) noexcept {
     if (!hop.mac || index(hop.link) >= view.links.size()) return false;
     const LinkView& link = view.links[index(hop.link)];
     if (frame.length > link.max_frame_bytes) return false;
-    auto& ether = frame.header_at<EtherHeader>(0);
-    ether.destination = *hop.mac;
-    ether.source = link.mac;
+    frame.set_macs(*hop.mac, link.mac);
     frame.target = {frame.claim.pool, backend, false};
     frame.exit.tx_port = link.port;
     return true;
@@ -154,10 +153,11 @@ private:
             if (!is_plain(bytes, frame.length, link)) [[unlikely]]
                 continue;
             if (vip == nullptr || destination_at(bytes) != vip->destination) [[unlikely]] {
-                if (!find_vip(view_.snapshot, bytes, *next)) continue;
-                vip = next;
-                if (next != &known_.back()) ++next;
+                *next = find_vip(view_.snapshot, bytes);
+                vip = next++;
             }
+            if (vip->pool == nullptr) [[unlikely]]
+                continue;
             const auto payload =
                 static_cast<std::uint16_t>(be16_at(bytes + kUdpLengthOffset) - sizeof(UdpHeader));
             frame.layout = {.l2_len = sizeof(EtherHeader),
@@ -173,9 +173,11 @@ private:
         }
     }
 
-    /// Reads the Call-IDs, and keeps the frames of which nothing else matters.
+    /// Reads the Call-IDs, and keeps the frames of which nothing else matters. A message that
+    /// references a call may mark a slot, and the frames after it have to see the mark.
     void read() noexcept {
         const std::size_t taken = std::exchange(count_, 0);
+        bool may_be_marked = false;
         for (std::size_t i = 0; i < taken; ++i) {
             Frame& frame = burst_.frames[taken_[i]];
             const LaneVip* const vip = vips_[i];
@@ -183,9 +185,11 @@ private:
             digested_ |= FrameSet{1} << taken_[i];
             const SipDigest& digest = frame.digest;
             if (digest.kind != PayloadKind::Unread || digest.call_id.empty() ||
-                digest.call_id.size() > kLongestLaneKey || digest.defect != Defect::None ||
-                digest.may_reference_call) [[unlikely]]
+                digest.call_id.size() > kLongestCallId || digest.defect != Defect::None ||
+                digest.may_reference_call || may_be_marked) [[unlikely]] {
+                may_be_marked = may_be_marked || digest.may_reference_call;
                 continue;
+            }
             const auto* const end = reinterpret_cast<const char*>(frame.bytes) + frame.length;
             jobs_[count_] = {digest.call_id.data(),
                              static_cast<std::uint32_t>(digest.call_id.size()),

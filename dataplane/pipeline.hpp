@@ -2,13 +2,13 @@
 //
 // pipeline: READ FIRST. Runs a burst through the stages; each packet ends in one Outcome.
 //
-//   decode  where are the headers?  -> bad_frame, foreign_mac, bad_ip, bad_udp, punted
-//   claim   whose is it?            -> punted, vlan, fragment
+//   decode  where are the headers?  -> bad_frame, own_source, foreign_mac, bad_ip, bad_udp, punted
+//   claim   whose is it?            -> punted, vlan, fragment, probe_answer
 //   digest  what does it say?       (decides nothing)
 //   admit   is it steered?          -> keepalive, not_sip, ambiguous_call_id, probe_answer, ...
-//   steer   which backend?          -> health_unknown, no_backend, dead_owner; or a reply
-//   route   which hop, does it fit? -> no_route, ttl_expired, too_big, next_hop_unresolved
-//   edit    which SIP bytes change? only of replies
+//   steer   which backend?          -> health_unknown, no_backend, over_limit, dead_owner; or a
+//   reply route   which hop, does it fit? -> no_route, ttl_expired, too_big, next_hop_unresolved
+//   edit    which SIP bytes change? -> dead_owner, backend_to_vip (a reply cannot be made)
 //   emit    writes the headers      (cannot fail)
 //
 // stages/stages.hpp says what each stage reads and writes; stages/NAME.cpp is its code, Stage::NAME
@@ -25,8 +25,7 @@
 
 namespace viaduct {
 
-/// Prepares frame `at` of the burst for run_pipeline(), which overwrites the results of earlier
-/// ones.
+/// Clears frame `at` of the burst and gives it these bytes. Call it for each frame of each burst.
 void set_frame(
     Burst& burst, std::size_t at, std::byte* bytes, std::uint32_t length, PortId rx_port) noexcept;
 

@@ -12,6 +12,7 @@
 #include "pipeline.hpp"
 #include "steering/rate_limit.hpp"
 
+#include "viaduct/datagram.hpp"
 #include "viaduct/error.hpp"
 
 #include <algorithm>
@@ -223,7 +224,8 @@ std::vector<LinkView> make_links(const NextHops& next_hops, std::uint32_t mtu) {
 
 /// The Call-ID of a frame, also if the pipeline did not need to read the message.
 std::string_view call_id_of(const Snapshot& snapshot, const Frame& frame) {
-    if (frame.target.reply) return read_digest(frame.payload()).call_id; // same in the response
+    if (frame.target.reply) // the same as in the request
+        return read_digest({frame.bytes + kUdpHeadersSize, frame.length - kUdpHeadersSize}).call_id;
     if (info_of(frame.claim.leg).reads != Reads::Heard || !frame.claim.vip)
         return frame.digest.call_id;
     return read_digest(frame.payload(), snapshot.vips[index(*frame.claim.vip)].read_rules).call_id;

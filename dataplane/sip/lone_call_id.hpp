@@ -4,7 +4,7 @@
 // hash.
 //
 // In:    the lines that ScanOps::call_id_lines has found.
-// Cost:  some 60 instructions; a message that is not ordinary costs as many more than its usual
+// Cost:  some 60 instructions. A message that is not ordinary costs them in addition to its usual
 //        reading.
 //
 // Only one translation unit includes it, so that it is inlined.
@@ -28,16 +28,9 @@ using namespace sip_text;
 using namespace sip_words;
 using header_values::HeaderValues;
 
-/// Whether the line that starts with this word may be a Replaces, Join or Target-Dialog.
-inline bool may_be_reference(std::uint64_t word) noexcept {
-    const std::uint32_t letters = static_cast<std::uint32_t>(word) | 0x2020'2020U;
-    return letters == word_of("repl") || letters == word_of("join") || letters == word_of("targ");
-}
-
-/// Takes the only Call-ID among the scanned lines, and whether one of them may reference a call:
-/// all that a pool needs that steers by hash. False: the usual reading has to decide, because a
-/// Call-ID is absent, given twice, or has blanks before its colon. The list then has no references
-/// left.
+/// Takes the only Call-ID among the scanned lines, and whether one of them may reference a call.
+/// False: a Call-ID is absent, given twice, or has blanks before its colon, and the usual reading
+/// has to decide. The list then has no references left.
 inline bool take_call_id(const ScanOps& ops,
                          std::string_view text,
                          LineList& list,

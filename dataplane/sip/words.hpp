@@ -93,7 +93,7 @@ struct Letters {
     char after = '\0'; ///< the character after them
 };
 
-/// A name of up to seven characters that is compared in any letter case, as a word.
+/// A name of up to eight characters that is compared in any letter case, as a word.
 struct FoldedName {
     constexpr FoldedName() = default;
     constexpr explicit FoldedName(std::string_view name) // in lower case
@@ -112,5 +112,13 @@ struct FoldedName {
     std::uint64_t mask = ~std::uint64_t{0};
     std::uint8_t length = 0;
 };
+
+/// Whether a line that starts with these eight bytes may be a Replaces, Join or Target-Dialog.
+[[nodiscard]] constexpr bool may_be_reference(std::uint64_t word) noexcept {
+    constexpr FoldedName kReplaces("replaces");
+    constexpr FoldedName kJoin("join");
+    constexpr FoldedName kTargetDialog("target-d");
+    return kReplaces.begins(word) || kJoin.begins(word) || kTargetDialog.begins(word);
+}
 
 } // namespace viaduct::sip_words

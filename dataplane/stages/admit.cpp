@@ -48,10 +48,9 @@ std::optional<Outcome> admit(const PipelineView& view, Frame& frame) noexcept {
     if (pool.slots) prefetch(pool.slots->data() + key.slot);
     const bool settled = is_settled(pool, key.slot);
     key.is_looked_up = !settled;
-    const bool may_reference =
-        frame.digest.may_reference_call && may_reference_call(frame.payload());
     key.slot_is_enough = leg.steered == Steered::ByVip && settled && pool.slots &&
-                         pool.health_known && !may_reference;
+                         pool.health_known &&
+                         !(frame.digest.may_reference_call && may_reference_call(frame.payload()));
     return std::nullopt;
 }
 

@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::uint16_t kMoreFragments = 0x2000; // RFC 791 §3.1
 constexpr std::uint16_t kFragmentOffset = 0x1fff;
+constexpr std::uint8_t kMaxVlanTags = 2; // QinQ
 
 bool is_tag(std::uint16_t ether_type) noexcept {
     return ether_type == kEtherTypeVlan || ether_type == kEtherTypeQinq;

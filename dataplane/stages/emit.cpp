@@ -37,13 +37,6 @@ void decrement_ttl(Ipv4Header& ip) noexcept {
     ip.checksum = Be16(updated_checksum(ip.checksum.host(), before, word()));
 }
 
-/// Writes both MACs.
-void write_l2(Frame& frame, const MacAddr& destination, const LinkView& link) noexcept {
-    auto& ether = frame.header_at<EtherHeader>(0);
-    ether.destination = destination;
-    ether.source = link.mac;
-}
-
 } // namespace
 
 void emit(const PipelineView& view, Frame& frame) noexcept {
@@ -64,7 +57,7 @@ void emit(const PipelineView& view, Frame& frame) noexcept {
         if (egress.edits_destination && leg.goes_to_backend)
             edit_address(ip, udp, ip.destination, udp.destination_port, egress.destination);
     }
-    write_l2(frame, frame.exit.mac, view.links[index(frame.exit.link)]);
+    frame.set_macs(frame.exit.mac, view.links[index(frame.exit.link)].mac);
 }
 
 } // namespace viaduct::stages

@@ -36,9 +36,9 @@ struct PipelineView {
 namespace stages {
 
 /// Where are the headers? Checks the MACs and every length.
-/// Writes `layout`. Ends: bad_frame, own_source, foreign_mac, bad_ip, bad_udp, punted (not IPv4, or
-/// neither UDP nor ICMP). A frame for another station is foreign_mac whatever its IP header is.
-/// RFC 791 §3.1, RFC 768, RFC 1122 §3.2.1, IEEE 802.1Q.
+/// Writes `layout`. Ends: bad_frame, own_source, foreign_mac, bad_ip, bad_udp, punted (multicast,
+/// not IPv4, neither UDP nor ICMP, or more than two tags). A frame for another station is
+/// foreign_mac whatever its IP header is. RFC 791 §3.1, RFC 768, RFC 1122 §3.2.1, IEEE 802.1Q.
 [[nodiscard]] std::optional<Outcome> decode(const PipelineView& view, Frame& frame) noexcept;
 
 /// Whose is it? Finds leg, VIP and pool by the endpoints.

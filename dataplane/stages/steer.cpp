@@ -45,9 +45,13 @@ std::optional<Outcome> steer(const PipelineView& view, Frame& frame, CallCounts&
     const Claim& claim = frame.claim;
     Target& target = frame.target;
     if (frame.key.slot_is_enough) [[likely]] { // the same as steer_vip() would choose
-        target.pool = claim.pool;
-        target.backend = (*view.snapshot.pools[index(*claim.pool)].slots)[frame.key.slot];
-        return std::nullopt;
+        const Pool& pool = view.snapshot.pools[index(*claim.pool)];
+        // An earlier frame of the burst may have marked the slot.
+        if (counts.remembered == 0 || is_settled(pool, frame.key.slot)) {
+            target.pool = claim.pool;
+            target.backend = (*pool.slots)[frame.key.slot];
+            return std::nullopt;
+        }
     }
     const auto& ip = frame.header_at<Ipv4Header>(frame.layout.l2_len);
     const ReceivedMessage received{frame.payload(), Ipv4Addr{ip.source.host()}};

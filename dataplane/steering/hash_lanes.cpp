@@ -17,9 +17,9 @@ namespace viaduct {
 namespace {
 
 constexpr std::size_t kLanes = 8;
-constexpr std::size_t kWords = 8; ///< of a key with its length
-static_assert(kLongestLaneKey == 8 * kWords - 1, "the last byte is the length");
-constexpr std::uint32_t kPrefixBytes = 16; ///< hashed already: group and key type
+constexpr std::size_t kWords = 8;                  ///< of a key with its length
+constexpr std::uint32_t kLongest = 8 * kWords - 1; ///< the last byte is the length
+constexpr std::uint32_t kPrefixBytes = 16;         ///< hashed already: group and key type
 
 void hash_scalar(const HashJob* jobs, std::size_t count, std::uint64_t* hashes) noexcept {
     for (std::size_t i = 0; i < count; ++i)
@@ -281,7 +281,7 @@ const HashEight hash_eight = [] {
 }();
 
 bool fits(const HashJob& job) noexcept {
-    return job.size <= kLongestLaneKey && job.readable >= 8 * kWords;
+    return job.size <= kLongest && job.readable >= 8 * kWords;
 }
 
 /// Hashes up to eight keys; unused lanes repeat one of them.

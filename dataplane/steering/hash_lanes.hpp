@@ -17,9 +17,6 @@
 
 namespace viaduct {
 
-/// Longer keys are hashed one by one.
-inline constexpr std::uint32_t kLongestLaneKey = 63;
-
 struct HashJob {
     const char* key;
     std::uint32_t size;

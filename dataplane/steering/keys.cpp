@@ -2,6 +2,7 @@
 #include "viaduct/steering/keys.hpp"
 
 #include "sip/text.hpp"
+#include "sip/words.hpp"
 
 #include "viaduct/sip/message.hpp"
 #include "viaduct/steering/steer.hpp"
@@ -218,9 +219,7 @@ bool may_reference_call(std::span<const std::byte> payload) noexcept {
     const std::string_view all(text, size);
     for (at = sip_text::LineFeeds::find(all, at); at + 4 < size;
          at = sip_text::LineFeeds::find(all, at + 1)) {
-        const std::uint32_t word = folded_word(text + at + 1);
-        if (word == word_of("repl") || word == word_of("join") || word == word_of("targ"))
-            return true;
+        if (sip_words::may_be_reference(sip_words::word_at(all, at + 1))) return true;
     }
     return false;
 }

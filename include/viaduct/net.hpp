@@ -168,7 +168,6 @@ struct Endpoint {
 inline constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
 inline constexpr std::uint16_t kEtherTypeVlan = 0x8100; ///< 802.1Q
 inline constexpr std::uint16_t kEtherTypeQinq = 0x88a8; ///< 802.1ad
-inline constexpr std::uint8_t kMaxVlanTags = 2;
 inline constexpr std::uint8_t kIpProtocolIcmp = 1;
 inline constexpr std::uint8_t kIpProtocolUdp = 17;
 

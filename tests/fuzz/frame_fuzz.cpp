@@ -158,8 +158,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             burst, i, frames[i].data(), static_cast<std::uint32_t>(frames[i].size()), rx_port);
     }
     run_pipeline(world.view(), burst);
-    require(test::leave(run_pipeline, world.view(), {before}, rx_port) ==
-                test::leave(run_stages, world.view(), {before}, rx_port),
+    require(test::run(run_pipeline, world.view(), {before}, rx_port) ==
+                test::run(run_stages, world.view(), {before}, rx_port),
             "the lane does what the stages do");
 
     require(burst.live_count == 0 || burst.live_count == kCopies, "equal frames end alike");

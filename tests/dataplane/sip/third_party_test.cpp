@@ -109,8 +109,7 @@ protected:
         for (const Sample& sample : samples) {
             const std::vector<Bytes> frames{
                 frame().ipv4(kClient, kDsrVip).udp(5060, 5060).payload(sample.payload).build()};
-            EXPECT_EQ(leave(run_pipeline, here.view(), frames),
-                      leave(run_stages, here.view(), frames))
+            EXPECT_EQ(run(run_pipeline, here.view(), frames), run(run_stages, here.view(), frames))
                 << sample.name;
         }
     }

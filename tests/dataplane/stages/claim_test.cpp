@@ -166,6 +166,9 @@ TEST(Claim, CountsTaggedFramesForAVip) {
     EXPECT_EQ(end_of(to_elsewhere().vlan(100, kEtherTypeQinq).vlan(200)), Outcome::Punted);
     EXPECT_EQ(end_of(frame().vlan(100).ether_type(0x0806).payload("arp")), Outcome::Punted);
     EXPECT_EQ(end_of(to_vip().vlan(100).macs(kClientMac, kPort1Mac)), Outcome::ForeignMac);
+    EXPECT_EQ(end_of(to_vip().vlan(1).vlan(2).vlan(3)), Outcome::Punted) << "more than QinQ";
+    EXPECT_EQ(end_of(to_vip().vlan(100).udp_length(7)), Outcome::BadUdp);
+    EXPECT_EQ(end_of(to_elsewhere().vlan(100).version_ihl(0x65)), Outcome::BadIp);
 }
 
 TEST(Claim, CountsFragmentsForAVipOrFromABackend) {
