@@ -67,6 +67,9 @@ std::string_view broken_by(const Backend& backend, const Snapshot& snapshot) {
         return backend.life == BackendLife::Disabled ? std::string_view{}
                                                      : "an id that is not in use is disabled";
     if (index(backend.pool) >= snapshot.pools.size()) return "the pool of a backend exists";
+    const ForwardMode mode = snapshot.pools[index(backend.pool)].mode;
+    if (backend.egress != egress_of(mode, backend.egress.hop, backend.endpoint))
+        return "the egress of a backend is that of its pool's mode";
     return {};
 }
 

@@ -239,7 +239,7 @@ inline constexpr std::array<StateTransitions, kTransitionRows> kRows{{
         {NotifyTerminated,  Refused,        KeepMark,    AtLeastTransaction, NoAction},
         {Provisional,       Refused,        KeepMark,    ForCall,            NoAction},
         {Success,           Answered,       OfDialog,    ForCall,            NoAction},
-        {SoftStateSuccess,  Refused,        KeepMark,    KeepDeadline,       NoAction},
+        {SoftStateSuccess,  SoftState,      NoMark,      KeepDeadline,       GrantSoftState},
         {SoftStateResponse, Refused,        KeepMark,    KeepDeadline,       NoAction},
         {NotifyResponse,    Refused,        KeepMark,    KeepDeadline,       NoAction},
         {OtherResponse,     Refused,        KeepMark,    KeepDeadline,       NoAction},

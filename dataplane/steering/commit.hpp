@@ -55,7 +55,7 @@ commit(const SteerInput& in, const Facts& facts, const Choice& choice) noexcept 
         remember(in, facts, result);
         break;
     }
-    // The backend may be another one now.
+    // Not decided before: the backend may be another one now.
     if (result.backend && awaits_answer(facts, *result.backend))
         await_answer(in, facts, *result.backend);
     return result;

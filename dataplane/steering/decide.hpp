@@ -32,7 +32,6 @@ struct Choice {
     Outcome refusal = Outcome::Internal; ///< why there is no backend
     SteerRule rule = SteerRule::Settled;
     Write write = Write::Nothing;
-    bool awaits_answer = false; ///< the Call-ID would not lead the response back: note the request
 
     bool operator==(const Choice&) const = default;
 };
@@ -232,7 +231,6 @@ refusal_of(const Facts& facts, bool is_dropped, Outcome unanswered) noexcept {
 [[nodiscard]] constexpr Choice led_back(const Facts& facts, Choice choice) noexcept {
     if (!choice.backend) return choice;
     if (is_asked_again(facts)) return go(facts.way_back.asked->backend, SteerRule::Remembered);
-    choice.awaits_answer = awaits_answer(facts, *choice.backend);
     return choice;
 }
 

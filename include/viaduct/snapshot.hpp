@@ -141,6 +141,8 @@ struct Egress {
     bool returns_through_us = false; ///< its messages leave with the VIP as source
     bool edits_destination = false;  ///< on the way to it the destination becomes:
     Endpoint destination;
+
+    bool operator==(const Egress&) const = default;
 };
 
 [[nodiscard]] constexpr Egress egress_of(ForwardMode mode, HopId hop, Endpoint backend) noexcept {

@@ -33,7 +33,7 @@ struct Site {
         }
         Pool& pool = here.snapshot.pools[index(kProxies)];
         pool.picker = picker;
-        if (picker->counts_work()) pool.mode = ForwardMode::Nat; // where responses pass
+        if (picker->counts_work()) set_mode(here.snapshot, kProxies, ForwardMode::Nat);
         pool.tracking = Tracking::AllCalls;
         pool.lifetimes.silence = 900;
     }

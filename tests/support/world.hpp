@@ -70,6 +70,14 @@ struct World {
     }
 };
 
+/// Changes the mode of a pool, and the egress of its backends with it.
+inline void set_mode(Snapshot& snapshot, PoolId pool, ForwardMode mode) {
+    snapshot.pools[index(pool)].mode = mode;
+    for (Backend& backend : snapshot.backends)
+        if (backend.pool == pool)
+            backend.egress = egress_of(mode, backend.egress.hop, backend.endpoint);
+}
+
 struct WorldOptions {
     bool translate_any_port = false; ///< of the nat pool
 };

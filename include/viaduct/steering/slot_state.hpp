@@ -4,8 +4,7 @@
 //
 // In:    a pool of a snapshot.
 // Out:   the one definition of "settled" (docs/steering.md), for steering, the control plane and
-// the
-//        CLI.
+//        the CLI.
 // Cost:  two loads in a pool that is not changing, and one more while any slot is moved or marked.
 #pragma once
 

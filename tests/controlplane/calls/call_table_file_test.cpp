@@ -211,6 +211,9 @@ TEST(CallSweeper, MarksTheSlotOfACallThatBeganByTheHashOfThen) {
         steer({*desk.publisher.current(), own.table, now}, kPool, digest, hash);
     EXPECT_EQ(steering.backend, owner);
     EXPECT_NE(steering.slot_state, SlotState::Settled);
+    const std::shared_ptr<SlotMarks>& marks = desk.publisher.current()->pools[index(kPool)].marks;
+    ASSERT_TRUE(marks) << "the workers have them";
+    EXPECT_TRUE(marks->contains(steering.slot));
     EXPECT_TRUE(desk.publisher.marks(kPool).contains(steering.slot));
 }
 

@@ -3,10 +3,10 @@
 // call_transitions: every cell of the table of transitions in docs/steering.md: real messages are
 // applied to a call in that state, and state, mark, deadline and notes must be what the words say.
 #include "call_trial.hpp"
+#include "page_table.hpp"
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <gtest/gtest.h>
 #include <optional>
 #include <set>
@@ -21,37 +21,9 @@ namespace {
 
 // ---- the table in the documentation
 
-struct Row {
-    std::string message;
-    std::vector<std::string> cells;
-};
-
-std::vector<std::string> cells_of(const std::string& line) {
-    std::vector<std::string> cells;
-    std::istringstream in(line.substr(1));
-    for (std::string cell; std::getline(in, cell, '|');) {
-        const auto begin = cell.find_first_not_of(' ');
-        cells.push_back(cell.substr(begin, cell.find_last_not_of(' ') - begin + 1));
-    }
-    return cells;
-}
-
-/// The first row is the head.
-const std::vector<Row>& documented() {
-    static const std::vector<Row> rows = [] {
-        std::vector<Row> read;
-        std::ifstream page(VIADUCT_STEERING_PAGE);
-        for (std::string line; std::getline(page, line);) {
-            if (read.empty() && !line.starts_with("| message | not known |")) continue;
-            if (!line.starts_with("|")) break;
-            if (line.starts_with("|---")) continue;
-            std::vector<std::string> cells = cells_of(line);
-            const std::string message = cells.front();
-            cells.erase(cells.begin());
-            read.push_back({message, cells});
-        }
-        return read;
-    }();
+const std::vector<PageRow>& documented() {
+    static const std::vector<PageRow> rows =
+        page_table(VIADUCT_STEERING_PAGE, "| message | not known |");
     return rows;
 }
 
@@ -216,7 +188,7 @@ TEST(CallTransitions, AreThoseOfTheDocumentation) {
     constexpr std::size_t kStates = 2 + count_of<CallState, kFirstState>(); // unknown, not known
     EXPECT_EQ(names.size(), kStates);
     for (std::size_t event = 0; event < count_of<CallEvent>(); ++event) {
-        const Row& row = documented()[1 + event];
+        const PageRow& row = documented()[1 + event];
         ASSERT_EQ(row.cells.size(), states.size()) << row.message;
         for (std::size_t column = 0; column < states.size(); ++column) {
             SCOPED_TRACE(row.message + ", " + states[column] + ": " + row.cells[column]);

@@ -223,7 +223,7 @@ TEST(Forks, WithABranchThatNobodyHearsOfCountNoLongerThanTheyRing) {
 /// In nat the legs of a proxy behind the VIP pass, too.
 TEST(Forks, ByAProxyBehindTheVipCountForNothingWhenTheClientIsRefused) {
     ForkSite site;
-    site.here.snapshot.pools[index(kProxies)].mode = ForwardMode::Nat;
+    set_mode(site.here.snapshot, kProxies, ForwardMode::Nat);
     for (int i = 0; i < kCalls; ++i) {
         Fork fork(site, "behind-" + std::to_string(i), 1);
         fork.invite(0);

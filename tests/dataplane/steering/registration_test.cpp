@@ -270,7 +270,7 @@ TEST(Registered, IsRememberedForAsLongAsAnyOfItsContacts) {
 TEST(Registered, IsBoundByItsAnswerWhereThatIsHeard) {
     constexpr int kOnce = 3 + 1;
     Site site;
-    site.pool().mode = ForwardMode::Nat;
+    set_mode(site.here.snapshot, kProxies, ForwardMode::Nat);
     const auto hear = [&](BackendId from, int status, const std::string& method = "REGISTER") {
         site.hear("alice", from, status, method);
     };
@@ -300,7 +300,7 @@ TEST(Registered, IsBoundByItsAnswerWhereThatIsHeard) {
 TEST(Registered, LeavesItsBackendOnlyForOneThatAcceptsIt) {
     for (const bool dies : {false, true}) {
         Site site;
-        site.pool().mode = ForwardMode::Nat;
+        set_mode(site.here.snapshot, kProxies, ForwardMode::Nat);
         const auto asked = [&] {
             return site.send(Site::request_for("alice", "MESSAGE").text()).backend;
         };
