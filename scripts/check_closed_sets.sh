@@ -42,7 +42,7 @@ SteerBy        include/viaduct/steering/picker.hpp      dataplane/steering/picke
 Steered        dataplane/leg.hpp                        dataplane/stages/steer.cpp
 SteerRule      include/viaduct/steering/steer.hpp       dataplane/steering/steer.cpp
 TableKind      include/viaduct/steering/picker.hpp      controlplane/config/settings.cpp
-Membership         controlplane/model/pool.hpp              controlplane/model/pool.cpp
+Membership     controlplane/model/pool.hpp              controlplane/model/pool.cpp
 WorkerCounter  include/viaduct/counters.hpp             dataplane/stages/claim.cpp
 Write          dataplane/steering/decide.hpp            dataplane/steering/commit.cpp
 Tracking       include/viaduct/snapshot.hpp             dataplane/snapshot_rules.cpp
@@ -53,7 +53,7 @@ trap 'rm -rf "$work"' EXIT
 
 # compiles COMPILER COPY SOURCE
 compiles() {
-    (cd "$2" && "$1" -std=c++20 -Wall -Wextra -Wswitch-enum -Werror -DVIADUCT_VERSION='"0"' -fsyntax-only \
+    (cd "$2" && $1 -std=c++20 -Wall -Wextra -Wswitch-enum -Werror -DVIADUCT_VERSION='"0"' -fsyntax-only \
         -Iinclude -Idataplane -Icontrolplane "$3" >log 2>&1)
 }
 

@@ -22,7 +22,6 @@ controlplane/health/health.cpp                        one state machine
 controlplane/host/host_network.cpp                    to be divided: addresses, routes and the publishing of both
 dataplane/sip/scan_x86.cpp                            one scan in three widths, which the compiler must see at once
 dataplane/sip/value.cpp                               one parser for each kind of value
-
 scripts/lab.sh                                        one rig: namespaces, peers, SIPp and what tests ask of them
 tests/controlplane/cli/replay_command_test.cpp        one promise a test, one fixture
 tests/controlplane/cli/verbs_calls_test.cpp           one promise a test, one fixture

@@ -52,12 +52,13 @@ public:
         made_.versions["base of ab"] = options.name;
         made_.notes = {
             "Both builds are shared objects in one process on one CPU. Chunks of half a "
-            "millisecond take turns; values of one pair of chunks stand at the same place. Pairs "
-            "that another thread interrupted are left out.",
+            "millisecond take turns; value i of both samples is one pair. Pairs that another "
+            "thread "
+            "interrupted are left out.",
             "Stateful: answered calls in a table in small pages; each message belongs to another "
             "call.",
-            "Worst message: of all that were measured one by one, the one whose cost has grown "
-            "most; messages of the corpora and of bench/hostile_shapes.hpp."};
+            "Worst message: the message, of the corpora and of bench/hostile_shapes.hpp, that lost "
+            "most against the base; each is measured alone."};
     }
 
     [[nodiscard]] bool wants(const std::string& row) const {
@@ -106,6 +107,7 @@ public:
         made_.samples.push_back(std::move(current));
     }
 
+    [[nodiscard]] bool is_empty() const { return made_.samples.empty(); }
     void note(const std::string& text) { made_.notes.push_back(text); }
 
     void write() const {
@@ -162,10 +164,10 @@ void measure_worst(const Options& options, Library& base, Library& current, Repo
         report.add(row.name, worst.pairs, {{"worst_message", worst.message}});
         std::printf("    of %zu messages: %s\n", messages.size(), worst.message.c_str());
         if (worst.differing.empty()) continue;
-        const std::string note = std::string(row.name) + ": the two builds decide differently of " +
-                                 std::to_string(worst.differing.size()) + " of " +
-                                 std::to_string(messages.size()) + " messages, such as " +
-                                 worst.differing.front();
+        const std::string note =
+            std::string(row.name) + ": the two builds decide differently about " +
+            std::to_string(worst.differing.size()) + " of " + std::to_string(messages.size()) +
+            " messages, such as " + worst.differing.front();
         if (worst.differing.size() > options.may_differ)
             throw std::runtime_error(note + "; if that is wanted, use --may-differ " +
                                      std::to_string(worst.differing.size()));
@@ -180,12 +182,15 @@ int run(int argc, char** argv) {
     app.add_option("base", options.base, "shared object of the base")->required();
     app.add_option("new", options.current, "shared object of the new build")->required();
     app.add_option("--json", options.json, "write a measurement file");
-    app.add_option("--name", options.name, "of the base");
+    app.add_option("--name", options.name, "name of the base");
     app.add_option("--row", options.rows, "only rows that contain this");
     app.add_option("--corpus", options.corpora, "folder of messages for the worst message");
-    app.add_option("--pairs", options.pairs, "of each row")->check(CLI::Range(1, 100'000));
-    app.add_option("--calls", options.calls, "in the table")->check(CLI::Range(1, 50'000'000));
-    app.add_option("--may-differ", options.may_differ, "messages decided differently on purpose");
+    app.add_option("--pairs", options.pairs, "pairs of chunks per row, but for the worst message")
+        ->check(CLI::Range(1, 100'000));
+    app.add_option("--calls", options.calls, "calls in the tables")
+        ->check(CLI::Range(1, 50'000'000));
+    app.add_option(
+        "--may-differ", options.may_differ, "number of messages that may be decided differently");
     CLI11_PARSE(app, argc, argv);
 
     Library base(options.base);
@@ -195,6 +200,7 @@ int run(int argc, char** argv) {
     report.print_head();
     measure_loads(options, base, current, report);
     measure_worst(options, base, current, report);
+    if (report.is_empty()) throw std::runtime_error("no row contains what --row says");
     report.write();
     return 0;
 }

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string_view>
 
 namespace viaduct::ab {
@@ -48,7 +49,9 @@ inline std::uint8_t dialog_of(const test::World& world, std::byte* frame, std::u
     burst.count = 1;
     set_frame(burst, 0, frame, size, PortId{0});
     run_pipeline({world.snapshot, world.next_hops, world.links, one.table(), bench::kNow}, burst);
-    return one.table().find(hash, bench::kNow).value().dialog;
+    const std::uint8_t dialog = one.table().find(hash, bench::kNow).value().dialog;
+    if (dialog == 0) throw std::logic_error("a message inside a dialog did not name it");
+    return dialog;
 }
 
 inline void add_call(bench::FullTable& table, std::uint64_t hash, std::uint8_t dialog) {

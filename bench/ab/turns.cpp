@@ -62,7 +62,7 @@ std::uint64_t Turns::units_of(double chunk_ns) {
 
 Pair Turns::measure_pair(std::uint64_t units, bool base_first) {
     const auto one_ns = [units](Library& library) {
-        (void)library.run(units / 5);
+        (void)library.run(std::max<std::uint64_t>(1, units / 5));
         return elapsed_ns(library, units) / static_cast<double>(units * kAbUnit);
     };
     const long before = interruptions();

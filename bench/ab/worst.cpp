@@ -58,9 +58,9 @@ Worst find_worst(Library& base,
         std::ranges::sort(candidates, {}, &Candidate::speedup);
     }
     for (const Candidate& candidate : candidates) {
-        worst.pairs = undisturbed(candidate.pairs);
+        worst.pairs = candidate.pairs;
         worst.message = candidate.message->name;
-        if (!worst.pairs.empty()) break;
+        if (!undisturbed(worst.pairs).empty()) break;
     }
     return worst;
 }

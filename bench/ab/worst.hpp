@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// worst: the message that has become dearest, out of thousands.
+// worst: the message that lost most against the base, out of thousands.
 #pragma once
 
 #include "hostile_shapes.hpp"
@@ -14,13 +14,13 @@ namespace viaduct::bench {
 
 struct Worst {
     std::string message;
-    std::vector<Pair> pairs;            ///< of that message, undisturbed
-    std::vector<std::string> differing; ///< messages of which the builds decide differently
+    std::vector<Pair> pairs;            ///< of that message
+    std::vector<std::string> differing; ///< messages about which the builds decide differently
 };
 
-/// Measures each message by itself, read (kAbDigest) or as 32 frames of one burst (kAbHash). Those
-/// that seem to have lost most are measured again, and again longer, so that what else the machine
-/// did cannot make one the worst.
+/// Measures each message by itself, read (kAbDigest) or as 32 frames of one burst (kAbHash). The
+/// slowest are measured again in longer rounds, so that an interruption cannot make a message the
+/// worst.
 [[nodiscard]] Worst find_worst(Library& base,
                                Library& current,
                                AbKind kind,

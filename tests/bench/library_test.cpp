@@ -92,7 +92,7 @@ TEST(Turns, BuildsThatDecideDifferentlyAreAnError) {
 
 TEST(Turns, BuildsThatDecideAlikeAreMeasured) {
     Library base(TOY_1);
-    Library current(TOY_1);
+    Library current(TOY_SAME);
     const AbLoad load = one_item();
     base.prepare(load);
     current.prepare(load);
