@@ -3,9 +3,10 @@
 // scan: finds line ends and marks in the bytes of a message, 64 bytes at a time.
 //
 // In:    a message or a value of it. Hostile. No byte outside it is read.
-// Out:   for the digest, LineList: the starts of lines whose first two characters fit a wanted
-//        field, in order, up to the empty line. Two characters also fit other names, so the reader
-//        has to check. For the full reading, LineEnds. For both, the marks of values.
+// Out:   for the digest, LineList: the starts of lines whose first two characters (for the
+//        Call-ID alone: the first and the third) fit a wanted field, in order, up to the empty
+//        line. They also fit other names, so the reader has to check. For the full reading,
+//        LineEnds. For both, the marks of values.
 // Cost:  about 12 vector instructions for 64 bytes, for any content.
 // Spec:  RFC 3261 §7.3.1 (names, both letter cases), §7.3.3 (compact names), §7.5 (empty line).
 #pragma once

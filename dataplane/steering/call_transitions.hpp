@@ -2,9 +2,9 @@
 //
 // call_transitions: what each event changes in a call, by the state of the call.
 //
-// How:   a table with one cell for each state and event. The cell names everything that changes;
-//        what it cannot express is an action. docs/steering.md has the same table in words, and
-//        call_transitions_test compares the two.
+// How:   a table with one cell for each state and event. A cell names the next state, mark and
+//        deadline; an action does what these cannot express, and may set them itself.
+//        docs/steering.md has the same table in words, and call_transitions_test compares the two.
 // Cost:  one look-up.
 // Spec:  docs/steering.md.
 #pragma once

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// commit: carries out a choice. The only part of steering that writes: entries of the table of
-// calls, marks of slots, loads of backends, the budget of new calls.
+// commit: carries out a choice. Writes the entry of the call, the mark of its slot, the loads of
+// backends and the budget of new calls.
 //
 // In:    the facts and the choice that decide() made of them.
 // Out:   where the message goes in the end. That differs from the choice if another worker was
 //        first, or if the call cannot be remembered.
-// Cost:  one compare-and-swap when an entry changes; none in settled slots.
+// Cost:  one compare-and-swap when an entry changes, two when one is added; nothing where the owner
+//        of the slot decides.
 #pragma once
 
 #include "steering/decide.hpp"

@@ -5,7 +5,7 @@
 // In:    Facts, and nothing else: no table, no snapshot.
 // Out:   Choice: the backend or why there is none, the rule, and what to write.
 // How:   look_up() asks the predicates here which facts a message needs, and reads no others.
-//        decide_test.cpp compares every combination with the tables of docs/steering.md.
+//        decide_test.cpp specifies the rules a second time, for every combination of facts.
 #pragma once
 
 #include "steering/facts.hpp"

@@ -133,7 +133,8 @@ enum class BackendLife : std::uint8_t {
 };
 
 /// What changes in a frame that goes to a backend or comes from it. The control plane makes it of
-/// the mode of the backend's pool, so that the packet path knows no modes.
+/// the mode of the backend's pool, so that route and emit ask no
+/// mode.
 struct Egress {
     HopId hop{};                     ///< how to reach the backend, in NextHops
     bool edits_l3 = false;           ///< any of the following; otherwise only the MACs change

@@ -111,9 +111,9 @@ struct SipDigest {
     std::uint16_t status = 0;      ///< of a response: 100..699; 0 in a request, or when unreadable
     /// To has a tag with a value: the message belongs to a dialog (§12).
     bool has_to_tag = false;
-    /// A header field may be a Replaces, Join or Target-Dialog, judged by two characters of its
-    /// name. False only if this was wanted and no field may be one; true if the header was not read
-    /// completely.
+    /// A header field may be a Replaces, Join or Target-Dialog, judged by some characters of its
+    /// name; levels may judge differently. False only if this was wanted and no field may be one;
+    /// true if the header was not read completely.
     bool may_reference_call = true;
     std::optional<CSeq> cseq; ///< empty when absent or unreadable
     /// The value byte for byte without surrounding white space; empty when absent. A fold inside it

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tables of docs/steering.md, written down as rows, against decide() for every combination of
-// facts.
+// The rules of docs/steering.md, specified a second time, against decide() for every combination of
+// facts. steering_page_test reads the first table of the page itself.
 #include "steer_facts.hpp"
 #include "steering/decide.hpp"
 
@@ -60,7 +60,7 @@ bool may_go(BackendLife life, bool in_call, bool shared_state) {
 
 enum class Fate { Current, Owner, Dropped, Rejected };
 
-/// The table of `on_dead_owner` (docs/reference.md).
+/// The table of `on_dead_owner` (docs/steering.md).
 struct DeadOwnerRow {
     OnDeadOwner policy;
     Fate request, ack, response, request_of_disabled, ack_of_disabled, response_of_disabled;
