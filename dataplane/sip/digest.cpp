@@ -55,6 +55,34 @@ void start_list(std::size_t text_size,
     list.wants_references = wants(rules.want, Want::CallReference);
 }
 
+/// Where the values of the wanted fields start, after the colon; 0: not found.
+using ValuePlaces = std::array<std::size_t, kFields>;
+
+/// Reads the values into the digest, but the Call-ID. `text_at`: position of the text in the
+/// payload.
+inline void take_values(const HeaderValues& read,
+                        const ValuePlaces& values,
+                        std::size_t text_at,
+                        Want want,
+                        SipDigest& digest) noexcept {
+    const bool wants_tags = wants(want, Want::Tags);
+    if (const std::size_t at = values[kTo]; at != 0) {
+        if (wants_tags) digest.to_tag = read.tag(at);
+        digest.has_to_tag = wants_tags ? !digest.to_tag.empty() : read.has_tag(at);
+    }
+    if (wants(want, Want::Later)) {
+        const auto place = [&](std::uint8_t field) {
+            const std::size_t at = values[field];
+            return at == 0 ? std::uint16_t{0} : static_cast<std::uint16_t>(text_at + at);
+        };
+        digest.later = {place(kFrom), place(kCSeq), place(kVia)};
+        return;
+    }
+    if (const std::size_t at = values[kFrom]; at != 0) digest.from_tag = read.tag(at);
+    if (const std::size_t at = values[kCSeq]; at != 0) digest.cseq = read.cseq(at);
+    if (const std::size_t at = values[kVia]; at != 0) digest.top_via_branch = read.branch(at);
+}
+
 /// Reads header lines, from the end of the first line to the empty line.
 class HeaderReader {
 public:
@@ -171,33 +199,10 @@ private:
         return digest_.defect == Defect::None;
     }
 
-    void take_tags() noexcept {
-        if (const std::size_t at = values_[kFrom]; at != 0) digest_.from_tag = read_.tag(at);
-        if (const std::size_t at = values_[kTo]; at != 0) digest_.to_tag = read_.tag(at);
-        digest_.has_to_tag = !digest_.to_tag.empty();
-    }
-
-    /// A position in the payload; 0: the field is absent.
-    [[nodiscard]] std::uint16_t place(std::uint8_t field) const noexcept {
-        return values_[field] == 0 ? std::uint16_t{0}
-                                   : static_cast<std::uint16_t>(text_at_ + values_[field]);
-    }
-
     void take_fields() noexcept {
         if (const std::size_t at = values_[kCallId]; at != 0 && more_call_ids_ == 0)
             digest_.call_id = read_.value(at);
-        const bool later = wants(rules_.want, Want::Later);
-        if (!later && (wanted_ & line_class::kFrom) != 0)
-            take_tags();
-        else if (const std::size_t at = values_[kTo]; at != 0)
-            digest_.has_to_tag = read_.has_tag(at);
-        if (later) {
-            digest_.later = {place(kFrom), place(kTo), place(kCSeq), place(kVia)};
-            return;
-        }
-        if (const std::size_t at = values_[kCSeq]; at != 0) digest_.cseq = read_.cseq(at);
-        if (const std::size_t at = values_[kVia]; at != 0)
-            digest_.top_via_branch = read_.branch(at);
+        take_values(read_, values_, text_at_, rules_.want, digest_);
     }
 
     const ScanOps& ops_;
@@ -207,8 +212,8 @@ private:
     HeaderValues read_;
     const ReadRules& rules_;
     SipDigest& digest_;
-    std::uint8_t wanted_;                 ///< line_class bits
-    std::array<std::size_t, 5> values_{}; ///< by field: after the colon; 0: not found
+    std::uint8_t wanted_; ///< line_class bits
+    ValuePlaces values_{};
     unsigned more_call_ids_ = 0;
     std::size_t odd_lines_ = 0;
     bool strictly_ = false;
@@ -234,35 +239,128 @@ bool may_wait_for_first_line(std::string_view whole, const ReadRules& rules) noe
 
 /// What is known of a message that turned out not to be ordinary.
 struct Known {
-    std::size_t first_line_end = 0;
-    LineList* lines = nullptr; ///< the candidates; null: not scanned
+    std::optional<std::size_t> first_line_end; ///< no line break precedes the first line
+    bool is_first_line_read = false;
+    bool is_scanned = false; ///< the list has candidates
+    LineList lines;
 };
 
 [[gnu::noinline]] void read_usual(const ScanOps& ops,
                                   std::string_view whole,
                                   const ReadRules& rules,
-                                  const Known* known,
+                                  Known& known,
                                   SipDigest& digest) noexcept {
     const bool may_wait = may_wait_for_first_line(whole, rules);
     // Empty lines before the first line are skipped (RFC 3261 §7.5).
-    const std::size_t start = LineBreaks::skip(whole, 0);
+    const std::size_t start = known.first_line_end ? 0 : LineBreaks::skip(whole, 0);
     const std::string_view text = slice(whole, start, whole.size());
     const std::size_t first_end =
-        known != nullptr ? known->first_line_end : HeaderValues(ops, text).find_line_feed(0);
-    if (!may_wait && !read_first_line(whole, text, first_end, digest)) return;
+        known.first_line_end ? *known.first_line_end : HeaderValues(ops, text).find_line_feed(0);
+    if (!may_wait && !known.is_first_line_read && !read_first_line(whole, text, first_end, digest))
+        return;
     // Further line feeds after the first line do not end the header section, which has not started.
     const std::size_t header_at = LineFeeds::skip(text, first_end + 1) - 1;
-    HeaderReader reader(ops, text, start, header_at, rules, digest);
-    if (known != nullptr && known->lines != nullptr) {
-        reader.read(*known->lines, true);
-    } else {
-        LineList list;
-        start_list(text.size(), header_at, rules, list);
-        reader.read(list, false);
-    }
+    if (!known.is_scanned) start_list(text.size(), header_at, rules, known.lines);
+    HeaderReader(ops, text, start, header_at, rules, digest).read(known.lines, known.is_scanned);
     if (!may_wait) return;
     digest.kind = PayloadKind::Unread;
     if (digest.call_id.empty()) static_cast<void>(read_first_line(whole, text, first_end, digest));
+}
+
+/// Prepares the scan of the lines after the first one. False: empty lines precede or follow the
+/// first line, or the text ends with it.
+inline bool find_first_line(const ScanOps& ops,
+                            std::string_view whole,
+                            const ReadRules& rules,
+                            Known& known) noexcept {
+    if (whole.empty() || whole[0] == '\r' || whole[0] == '\n') [[unlikely]]
+        return false;
+    const std::size_t end = HeaderValues(ops, whole).find_line_feed(0);
+    known.first_line_end = end;
+    if (end + 1 >= whole.size() || whole[end + 1] == '\n') [[unlikely]]
+        return false;
+    start_list(whole.size(), end, rules, known.lines);
+    return true;
+}
+
+/// Whether a wanted name with blanks before its colon may start there.
+[[gnu::noinline]] bool
+may_be_before_blank(std::string_view text, std::size_t start, std::uint64_t word) noexcept {
+    const FieldNames::Row& row = kFieldNames.find(word);
+    const std::size_t after = start + row.name.length;
+    return row.name.begins(word) && after < text.size() && is_blank(text[after]);
+}
+
+/// Finds the values of an ordinary message: all names are followed by their colon, and there is one
+/// Call-ID. False: HeaderReader has to look.
+inline bool find_values(std::string_view text, const LineList& list, ValuePlaces& values) noexcept {
+    if (!list.done || list.too_many_lines) return false;
+    for (std::size_t i = 0; i < list.count; ++i)
+        for (std::uint64_t bits = list.line_feeds[i]; bits != 0; bits &= bits - 1) {
+            const std::size_t start =
+                list.bases[i] + 1 + static_cast<std::size_t>(std::countr_zero(bits));
+            const std::uint64_t word = word_at(text, start);
+            const FieldNames::Row& name = kFieldNamesWithColon.find(word);
+            if (!name.name.begins(word)) [[unlikely]] {
+                if (may_be_before_blank(text, start, word)) return false;
+                continue;
+            }
+            std::size_t& value_at = values[name.field];
+            if (value_at == 0) [[likely]]
+                value_at = start + name.name.length;
+            else if (name.field == kCallId)
+                return false;
+        }
+    return true;
+}
+
+/// Reads a message whose Call-ID is not all that is wanted. False: it is not ordinary.
+inline bool read_fields(const ScanOps& ops,
+                        std::string_view whole,
+                        const ReadRules& rules,
+                        Known& known,
+                        SipDigest& digest) noexcept {
+    if (rules.lenient || !find_first_line(ops, whole, rules, known)) [[unlikely]]
+        return false;
+    const bool may_wait = may_wait_for_first_line(whole, rules);
+    if (!may_wait) {
+        if (!read_first_line(whole, whole, *known.first_line_end, digest)) [[unlikely]]
+            return true; // not SIP
+        known.is_first_line_read = true;
+    }
+    known.is_scanned = true;
+    LineList& list = known.lines;
+    (list.wants_references ? ops.lines_and_call_references
+                           : ops.lines)(whole.data(), whole.size(), list);
+    ValuePlaces values{};
+    if (!find_values(whole, list, values)) [[unlikely]]
+        return false;
+    if (may_wait) digest.kind = PayloadKind::Unread;
+    digest.may_reference_call = !list.wants_references || list.may_reference_call;
+    const HeaderValues read(ops, whole);
+    if (const std::size_t at = values[kCallId]; at != 0) digest.call_id = read.value(at);
+    take_values(read, values, 0, rules.want, digest);
+    if (may_wait && digest.call_id.empty()) [[unlikely]]
+        static_cast<void>(read_first_line(whole, whole, *known.first_line_end, digest));
+    return true;
+}
+
+/// Reads a message of which only the Call-ID is wanted: that of a pool that steers by hash. False:
+/// it is not ordinary.
+inline bool read_call_id(const ScanOps& ops,
+                         std::string_view whole,
+                         const ReadRules& rules,
+                         Known& known,
+                         SipDigest& digest) noexcept {
+    if (!find_first_line(ops, whole, rules, known)) [[unlikely]]
+        return false;
+    known.is_scanned = ops.call_id_lines(whole.data(), whole.size(), known.lines);
+    if (!known.is_scanned || !lone_call_id::take_call_id(ops, whole, known.lines, digest))
+        [[unlikely]]
+        return false;
+    if (digest.call_id.empty()) [[unlikely]]
+        static_cast<void>(read_first_line(whole, whole, *known.first_line_end, digest));
+    return true;
 }
 
 void read(const ScanOps& ops,
@@ -270,23 +368,14 @@ void read(const ScanOps& ops,
           const ReadRules& rules,
           SipDigest& digest) noexcept {
     const std::string_view whole(reinterpret_cast<const char*>(payload.data()), payload.size());
-    // Pools that steer by hash need only the Call-ID.
     const bool needs_call_id_only = rules.want == Want::CallReference && !rules.lenient &&
                                     ops.call_id_lines != nullptr &&
                                     may_wait_for_first_line(whole, rules);
-    if (!needs_call_id_only) [[unlikely]]
-        return read_usual(ops, whole, rules, nullptr, digest);
-    Known known{HeaderValues(ops, whole).find_line_feed(0)};
-    const std::size_t next = known.first_line_end + 1;
-    LineList list;
-    start_list(whole.size(), known.first_line_end, rules, list);
-    if (next < whole.size() && whole[next] != '\n' &&
-        ops.call_id_lines(whole.data(), whole.size(), list)) [[likely]] {
-        if (lone_call_id::take_call_id(ops, whole, list, digest)) [[likely]]
-            return;
-        known.lines = &list;
-    }
-    read_usual(ops, whole, rules, &known, digest);
+    Known known;
+    const bool is_ordinary = needs_call_id_only ? read_call_id(ops, whole, rules, known, digest)
+                                                : read_fields(ops, whole, rules, known, digest);
+    if (!is_ordinary) [[unlikely]]
+        read_usual(ops, whole, rules, known, digest);
 }
 
 } // namespace
@@ -333,11 +422,7 @@ bool is_there(std::uint16_t place, std::span<const std::byte> payload) noexcept 
 
 DialogTags dialog_tags(const SipDigest& digest, std::span<const std::byte> payload) noexcept {
     DialogTags tags{digest.from_tag, digest.to_tag};
-    const HeaderValues values = values_of(payload);
-    if (is_there(digest.later.from, payload)) tags.from = values.tag(digest.later.from);
-    // If there is no tag, this is known already.
-    if (digest.has_to_tag && is_there(digest.later.to, payload))
-        tags.to = values.tag(digest.later.to);
+    if (is_there(digest.later.from, payload)) tags.from = values_of(payload).tag(digest.later.from);
     return tags;
 }
 

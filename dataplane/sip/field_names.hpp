@@ -8,6 +8,7 @@
 
 #include "sip/words.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -21,6 +22,7 @@ inline constexpr std::uint8_t kTo = 1;
 inline constexpr std::uint8_t kCSeq = 2;
 inline constexpr std::uint8_t kVia = 3;
 inline constexpr std::uint8_t kFrom = 4;
+inline constexpr std::size_t kFields = 5;
 
 /// The names of the wanted fields, in a hash table over their first two characters in any letter
 /// case, without collisions. Rows without a name match no line.
@@ -31,16 +33,19 @@ public:
         std::uint8_t field = 0;
     };
 
-    consteval FieldNames() {
-        add("call-id", kCallId);
-        add("i", kCallId);
-        add("cseq", kCSeq);
-        add("to", kTo);
-        add("t", kTo);
-        add("via", kVia);
-        add("v", kVia);
-        add("from", kFrom);
-        add("f", kFrom);
+    /// `colon`: the names end with one.
+    consteval explicit FieldNames(bool colon) {
+        for (Row& row : rows_)
+            row.name = kNoName;
+        add("call-id", kCallId, colon);
+        add("i", kCallId, colon);
+        add("cseq", kCSeq, colon);
+        add("to", kTo, colon);
+        add("t", kTo, colon);
+        add("via", kVia, colon);
+        add("v", kVia, colon);
+        add("from", kFrom, colon);
+        add("f", kFrom, colon);
     }
     /// The only name that a line may have that starts with these characters.
     [[nodiscard]] constexpr const Row& find(std::uint64_t word) const noexcept {
@@ -49,12 +54,13 @@ public:
     bool without_collisions = true;
 
 private:
-    consteval void add(std::string_view name, std::uint8_t field) {
-        if (name.size() > 1)
-            put(word_of(name), {FoldedName(name), field});
-        else
-            for (const char after : {':', ' ', '\t'})
-                put(word_of(name) | word_of({&after, 1}) << 8U, {FoldedName(name), field});
+    consteval void add(std::string_view name, std::uint8_t field, bool colon) {
+        std::array<char, 8> text{};
+        std::copy(name.begin(), name.end(), text.begin());
+        if (colon) text[name.size()] = ':';
+        const FoldedName wanted({text.data(), name.size() + (colon ? 1 : 0)});
+        for (const char after : {':', ' ', '\t'})
+            put(word_of(name) | word_of({&after, 1}) << 8 * name.size(), {wanted, field});
     }
     consteval void put(std::uint64_t word, const Row& row) {
         Row& there = rows_[place(word)];
@@ -65,10 +71,14 @@ private:
     static constexpr std::size_t place(std::uint64_t word) noexcept {
         return (static_cast<std::uint32_t>(word) & 0xdfdfU) * kFactor >> 28U;
     }
+    /// Matches no line: GCC 12 leaves the default mask of an element at zero, which matches all.
+    static constexpr FoldedName kNoName{};
     static constexpr std::uint32_t kFactor = 0x21ff'abcdU; // found by trial
     std::array<Row, 16> rows_{};
 };
-inline constexpr FieldNames kFieldNames;
-static_assert(kFieldNames.without_collisions, "another factor is needed");
+inline constexpr FieldNames kFieldNames(false);
+inline constexpr FieldNames kFieldNamesWithColon(true);
+static_assert(kFieldNames.without_collisions && kFieldNamesWithColon.without_collisions,
+              "another factor is needed");
 
 } // namespace viaduct::field_names

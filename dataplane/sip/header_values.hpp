@@ -35,8 +35,6 @@ using namespace sip_words;
 /// The most quotes, brackets and parameters of one value that are read: real ones have a few. A
 /// parameter after this many counts as absent.
 inline constexpr unsigned kMaxMarks = 24;
-inline constexpr std::size_t kNoTag = 0; ///< there is no tag
-inline constexpr std::size_t kLookCloser = ~std::size_t{0};
 
 inline constexpr FoldedName kTag("tag");
 inline constexpr FoldedName kBranch("branch");
@@ -82,25 +80,15 @@ inline std::optional<CSeq> read_usual_cseq(std::string_view text, std::size_t at
     return CSeq{static_cast<std::uint32_t>(number), method};
 }
 
-/// A mask of 128 bytes of a value.
-__extension__ using Mask128 = unsigned __int128;
-
-inline std::size_t lowest_place(std::uint64_t bits) noexcept {
-    return static_cast<std::size_t>(std::countr_zero(bits));
-}
-inline std::size_t lowest_place(Mask128 bits) noexcept {
-    const auto low = static_cast<std::uint64_t>(bits);
-    return low != 0 ? lowest_place(low)
-                    : 64 + lowest_place(static_cast<std::uint64_t>(bits >> 64U));
-}
-
 /// Mask of the bytes outside quoted strings and <URIs>, 64 at a time.
 class Outside {
 public:
     /// The mask of the next 64 bytes, as far as they belong to the value: bit i is byte i. Reads at
-    /// most `marks_left` quotes and brackets, and updates it.
-    std::uint64_t
-    next(const ValueMarks& marks, std::uint64_t before_end, unsigned& marks_left) noexcept {
+    /// most `marks_left` quotes and brackets, and updates it. Adds those to `read`.
+    std::uint64_t next(const ValueMarks& marks,
+                       std::uint64_t before_end,
+                       unsigned& marks_left,
+                       std::uint64_t& read) noexcept {
         std::uint64_t outside = before_end;
         std::uint64_t rest =
             (marks.quote | marks.less | marks.greater | marks.backslash) & before_end;
@@ -109,6 +97,7 @@ public:
         std::uint64_t start = 1; // of the string or URI that is open, if any
         for (; rest != 0 && marks_left > 0; rest &= rest - 1, --marks_left) {
             const std::uint64_t mark = rest & (0 - rest);
+            read |= mark;
             if (within_ == Within::Nothing) {
                 if ((mark & marks.less) != 0) within_ = Within::Uri;
                 if ((mark & marks.quote) != 0) within_ = Within::Quotes;
@@ -149,9 +138,9 @@ public:
     }
 
     /// The tag of a From or To; empty when absent.
-    [[nodiscard, gnu::noinline]] std::string_view tag(std::size_t at) const noexcept {
+    [[nodiscard]] std::string_view tag(std::size_t at) const noexcept {
         const std::size_t usual = usual_tag(at);
-        if (usual == kLookCloser) [[unlikely]]
+        if (usual == kUnusualTag) [[unlikely]]
             return find_parameter(at, kTag);
         if (usual == kNoTag) return {};
         return slice(text_, usual, ValueEnds::find(text_, usual));
@@ -173,10 +162,9 @@ public:
 
 private:
     [[nodiscard]] static std::size_t end_of_folded(std::string_view text, std::size_t at) noexcept;
-    [[nodiscard, gnu::always_inline]] inline std::size_t usual_tag(std::size_t at) const noexcept;
-    template <typename Mask>
-    [[nodiscard, gnu::always_inline]] inline std::size_t
-    usual_tag_by(const BasicValueMarks<Mask>& marks, std::size_t at) const noexcept;
+    [[nodiscard]] std::size_t usual_tag(std::size_t at) const noexcept {
+        return ops_.usual_tag(text_.data(), text_.size(), at);
+    }
     [[nodiscard]] std::string_view find_parameter(std::size_t at,
                                                   const FoldedName& name) const noexcept;
     [[nodiscard]] std::size_t skip_space(std::size_t at) const noexcept;
@@ -237,14 +225,20 @@ inline std::string_view HeaderValues::find_parameter(std::size_t at,
         std::uint64_t ends = marks.line_feed;
         if (ends != 0) ends &= ~blanks_from(at + 1); // a line feed before a blank is a fold
         const std::uint64_t before_end = (ends & (0 - ends)) - 1; // all ones if there is no end
-        std::uint64_t outside = places.next(marks, before_end, left);
+        const unsigned left_here = left;
+        std::uint64_t read = 0;
+        std::uint64_t outside = places.next(marks, before_end, left, read);
         const std::uint64_t comma = marks.comma & outside;
         outside &= (comma & (0 - comma)) - 1;
+        unsigned parameters = 0;
         for (std::uint64_t starts = marks.semicolon & outside; starts != 0; starts &= starts - 1) {
-            if (left-- == 0) return {};
+            const std::uint64_t before = (starts & (0 - starts)) - 1;
+            if (static_cast<unsigned>(std::popcount(read & before)) + parameters++ >= left_here)
+                return {};
             const auto start = at + static_cast<std::size_t>(std::countr_zero(starts));
             if (const auto found = parameter_at(start + 1, name)) return *found;
         }
+        left -= std::min(left, parameters);
         if ((ends | comma) != 0 || left == 0) return {};
     }
     return {};
@@ -266,61 +260,7 @@ inline std::size_t HeaderValues::skip_space(std::size_t at) const noexcept {
 /// Whether the To that starts after the colon at `at` has a tag.
 inline bool HeaderValues::has_tag(std::size_t at) const noexcept {
     const std::size_t usual = usual_tag(at);
-    return usual == kLookCloser ? !find_parameter(at, kTag).empty() : usual != kNoTag;
-}
-
-/// The start of the tag's value, or kNoTag, in nearly every From and To: on one line, one <URI>,
-/// possibly a quoted name before it, and the tag first after it. Inlined into both
-/// callers, so that has_tag() does not pay for sharing it.
-inline std::size_t HeaderValues::usual_tag(std::size_t at) const noexcept {
-    const ValueMarks first = marks_at(at);
-    if (first.line_feed != 0) return usual_tag_by(first, at);
-    if (text_.size() - at >= 64) { // names and hosts are long
-        const ValueMarks second = marks_at(at + 64);
-        const auto join = [](std::uint64_t low, std::uint64_t high) {
-            return static_cast<Mask128>(high) << 64U | low;
-        };
-        return usual_tag_by(BasicValueMarks<Mask128>{join(first.line_feed, second.line_feed),
-                                                     join(first.semicolon, second.semicolon),
-                                                     join(first.less, second.less),
-                                                     join(first.greater, second.greater),
-                                                     join(first.quote, second.quote),
-                                                     join(first.comma, second.comma),
-                                                     join(first.backslash, second.backslash)},
-                            at);
-    }
-    return kLookCloser;
-}
-
-template <typename Mask>
-inline std::size_t HeaderValues::usual_tag_by(const BasicValueMarks<Mask>& marks,
-                                              std::size_t at) const noexcept {
-    const auto lowest = [](Mask bits) { return bits & (0 - bits); };
-    const Mask end = lowest(marks.line_feed);
-    const Mask less = lowest(marks.less);
-    const Mask greater = lowest(marks.greater & ~(less - 1));
-    const Mask before_uri = less - 1;
-    const Mask behind_uri = (end - 1) & ~((greater << 1U) - 1);
-    const Mask quotes = marks.quote & before_uri;
-    const Mask closing = quotes & (quotes - 1);
-    const Mask quoted = closing - lowest(quotes); // from the first quote to the second
-    const Mask odd =
-        ((marks.comma | marks.semicolon) & before_uri & ~quoted) | (marks.backslash & before_uri) |
-        ((marks.quote | marks.comma | marks.less) & behind_uri) | (closing & (closing - 1));
-    if (odd != 0 || less == 0 || greater == 0 || greater >= end || (closing == 0 && quotes != 0))
-        return kLookCloser;
-    const std::size_t next = at + lowest_place(end) + 1;
-    if (next < text_.size() && is_blank(text_[next])) return kLookCloser;
-
-    const Mask parameters = marks.semicolon & behind_uri;
-    if (parameters == 0) return kNoTag;
-    const std::size_t name = at + lowest_place(parameters) + 1;
-    const std::uint64_t word = word_at(text_, name);
-    const auto equals = static_cast<char>(word >> 24U & 0xff);
-    const auto first = static_cast<char>(word >> 32U & 0xff);
-    if (kTag.begins(word) && equals == '=' && first > ' ' && first != ';' && first != ',')
-        return name + kTag.length + 1;
-    return kLookCloser;
+    return usual == kUnusualTag ? !find_parameter(at, kTag).empty() : usual != kNoTag;
 }
 
 /// The parameter that starts at `at`; empty: it has another name or no value.

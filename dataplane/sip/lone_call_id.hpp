@@ -57,10 +57,8 @@ inline bool take_call_id(const ScanOps& ops,
             }
         }
     if (is_odd || value_at == 0) return false;
-    const std::string_view value = HeaderValues(ops, text).value(value_at);
-    if (value.empty()) return false;
     digest.kind = PayloadKind::Unread;
-    digest.call_id = value;
+    digest.call_id = HeaderValues(ops, text).value(value_at);
     digest.may_reference_call = list.may_reference_call;
     return true;
 }

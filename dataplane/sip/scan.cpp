@@ -2,6 +2,7 @@
 #include "sip/scan.hpp"
 
 #include "sip/scan_block.hpp"
+#include "sip/scan_tag.hpp"
 
 #include <cstring>
 
@@ -150,6 +151,14 @@ std::uint64_t names_in(const NameMasks& block, std::uint8_t wanted) noexcept {
     return all;
 }
 
+std::size_t usual_tag_scalar(const char* text, std::size_t size, std::size_t at) noexcept {
+    UsualTag tag(text, size, at);
+    const char* block = tag.block();
+    if (block == nullptr || !tag.go_to_uri(marks_scalar(block))) return kUnusualTag;
+    block = tag.block();
+    return block == nullptr ? kUnusualTag : tag.after_uri(marks_scalar(block));
+}
+
 } // namespace
 
 void lines_scalar(const char* text, std::size_t size, LineList& list) noexcept {
@@ -191,6 +200,7 @@ constinit const ScanOps scalar_ops{nullptr,
                                    lines_scalar,
                                    line_feeds_scalar,
                                    marks_scalar,
+                                   usual_tag_scalar,
                                    names_scalar,
                                    parts_scalar,
                                    line_ends_scalar,

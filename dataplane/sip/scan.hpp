@@ -55,17 +55,16 @@ struct LineList {
     std::array<std::size_t, kEnough + 4> bases;
 };
 
-/// The characters that structure a value, in a block of bytes. Bit i is byte i.
-template <typename Mask> struct BasicValueMarks {
-    Mask line_feed;
-    Mask semicolon;
-    Mask less;
-    Mask greater;
-    Mask quote;
-    Mask comma;
-    Mask backslash;
+/// The characters that structure a value, in 64 bytes. Bit i is byte i.
+struct ValueMarks {
+    std::uint64_t line_feed;
+    std::uint64_t semicolon;
+    std::uint64_t less;
+    std::uint64_t greater;
+    std::uint64_t quote;
+    std::uint64_t comma;
+    std::uint64_t backslash;
 };
-using ValueMarks = BasicValueMarks<std::uint64_t>; ///< of 64 bytes
 
 /// The characters that occur in the wanted names, in 64 bytes of a message.
 struct NameMasks {
@@ -101,6 +100,10 @@ struct LineEnds {
     std::array<std::uint16_t, kEnough + 64> ends;
 };
 
+/// Results of ScanOps::usual_tag that are no positions.
+inline constexpr std::size_t kNoTag = 0; ///< there is no tag
+inline constexpr std::size_t kUnusualTag = ~std::size_t{0};
+
 struct ScanOps {
     /// Starts a scan for the lines that may be a Call-ID, a Replaces, a Join or a Target-Dialog, by
     /// their first and third characters. It scans the whole header, unless that has many such lines
@@ -114,6 +117,9 @@ struct ScanOps {
     /// These read 64 bytes, which must all be readable.
     std::uint64_t (*line_feeds)(const char* bytes) noexcept;
     ValueMarks (*marks)(const char* bytes) noexcept;
+    /// Finds the value of the tag of the From or To whose value starts at `at` (0 to the size), if
+    /// it looks as nearly all do. kUnusualTag: it does not, or fewer than 64 bytes follow.
+    std::size_t (*usual_tag)(const char* text, std::size_t size, std::size_t at) noexcept;
     /// `with_from`: also sets the masks that only From needs; otherwise these stay unchanged.
     void (*names)(const char* bytes, bool with_from, NameMasks& names) noexcept;
     /// Reads the first 64 of `left` bytes, and none beyond `left`. The end of fewer counts as a

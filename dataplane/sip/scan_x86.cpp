@@ -4,6 +4,7 @@
 // own level; scan_ops() returns those the machine can run.
 #include "sip/scan_block.hpp"
 #include "sip/scan_call_id.hpp"
+#include "sip/scan_tag.hpp"
 
 #if defined(__x86_64__)
 
@@ -128,6 +129,15 @@ lines_sse42(const char* text, std::size_t size, LineList& list) noexcept {
         marks.line_feed |= bits128(_mm_slli_epi16(classes, 7)) << part;
     }
     return marks;
+}
+
+[[gnu::target("sse4.2,popcnt")]] std::size_t
+usual_tag_sse42(const char* text, std::size_t size, std::size_t at) noexcept {
+    UsualTag tag(text, size, at);
+    const char* block = tag.block();
+    if (block == nullptr || !tag.go_to_uri(marks_sse42(block))) return kUnusualTag;
+    block = tag.block();
+    return block == nullptr ? kUnusualTag : tag.after_uri(marks_sse42(block));
 }
 
 /// Loads fewer than 16 bytes, followed by zeros: two loads that overlap.
@@ -397,6 +407,42 @@ bits_of_class(__m256i first, __m256i last, std::uint8_t one) noexcept {
             .backslash = bits_of_class(first, last, mark::kBackslash)};
 }
 
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline std::uint64_t
+equal256(__m256i first, __m256i last, char c) noexcept {
+    return bits256(_mm256_cmpeq_epi8(first, _mm256_set1_epi8(c))) |
+           bits256(_mm256_cmpeq_epi8(last, _mm256_set1_epi8(c))) << 32U;
+}
+
+/// The places of characters of these classes of kAroundUri.
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] inline std::uint64_t
+around_uri256(__m256i first, __m256i last, char classes) noexcept {
+    const __m256i low = twice256(kAroundUri.low);
+    const __m256i high = _mm256_and_si256(twice256(kAroundUri.high), _mm256_set1_epi8(classes));
+    const __m256i none = _mm256_setzero_si256();
+    return bits256(_mm256_cmpgt_epi8(classes256(first, low, high), none)) |
+           bits256(_mm256_cmpgt_epi8(classes256(last, low, high), none)) << 32U;
+}
+
+[[gnu::target("avx2,bmi,bmi2,popcnt")]] std::size_t
+usual_tag_avx2(const char* text, std::size_t size, std::size_t at) noexcept {
+    UsualTag tag(text, size, at);
+    const char* block = tag.block();
+    if (block == nullptr) [[unlikely]]
+        return kUnusualTag;
+    __m256i first = load256(block);
+    __m256i last = load256(block + 32);
+    if (!tag.go_to_uri(equal256(first, last, '<'),
+                       equal256(first, last, '"'),
+                       around_uri256(first, last, kBeforeUri))) [[unlikely]]
+        return kUnusualTag;
+    block = tag.block();
+    if (block == nullptr) [[unlikely]]
+        return kUnusualTag;
+    first = load256(block);
+    last = load256(block + 32);
+    return tag.after_uri(equal256(first, last, '>'), around_uri256(first, last, kInUri));
+}
+
 [[gnu::target("avx2,bmi,bmi2,popcnt")]] inline PartMarks parts256(__m256i bytes) noexcept {
     const __m256i classes = classes256(bytes, twice256(kParts.low), twice256(kParts.high));
     return {bits256(_mm256_cmpgt_epi8(classes, _mm256_setzero_si256())),
@@ -475,8 +521,9 @@ alignas(64) constexpr Classes128 kFirst128 = by_character(kFirst);
 alignas(64) constexpr Classes128 kCallIdFirst128 = by_character(kCallIdFirst);
 alignas(64) constexpr Classes128 kMarks128 = by_character(kMarks);
 alignas(64) constexpr Classes128 kParts128 = by_character(kParts);
+alignas(64) constexpr Classes128 kAroundUri128 = by_character(kAroundUri);
 static_assert(kFirst128[127] == 0 && kCallIdFirst128[127] == 0 && kMarks128[127] == 0 &&
-              kParts128[127] == 0);
+              kParts128[127] == 0 && kAroundUri128[127] == 0);
 /// A table four times: a lookup by six bits then needs no masking.
 consteval std::array<std::uint8_t, 64> four_times(const Nibbles& table) {
     std::array<std::uint8_t, 64> all{};
@@ -593,6 +640,34 @@ marks_avx512(const char* bytes) noexcept {
             .backslash = bits_of_class(classes, mark::kBackslash)};
 }
 
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] inline std::uint64_t
+equal512(__m512i block, char c) noexcept {
+    return _mm512_cmpeq_epi8_mask(block, _mm512_set1_epi8(c));
+}
+
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] inline std::uint64_t
+around_uri512(__m512i block, char classes) noexcept {
+    return _mm512_test_epi8_mask(classes512(block, kAroundUri128), _mm512_set1_epi8(classes));
+}
+
+[[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] std::size_t
+usual_tag_avx512(const char* text, std::size_t size, std::size_t at) noexcept {
+    UsualTag tag(text, size, at);
+    const char* const start = tag.block();
+    if (start == nullptr) [[unlikely]]
+        return kUnusualTag;
+    const __m512i value = load512(start);
+    if (!tag.go_to_uri(
+            equal512(value, '<'), equal512(value, '"'), around_uri512(value, kBeforeUri)))
+        [[unlikely]]
+        return kUnusualTag;
+    const char* const at_uri = tag.block();
+    if (at_uri == nullptr) [[unlikely]]
+        return kUnusualTag;
+    const __m512i uri = load512(at_uri);
+    return tag.after_uri(equal512(uri, '>'), around_uri512(uri, kInUri));
+}
+
 [[gnu::target("avx512f,avx512bw,avx512vl,avx512vbmi,bmi,bmi2,popcnt")]] PartMarks
 parts_avx512(const char* bytes, std::size_t left) noexcept {
     const __mmask64 seen =
@@ -678,6 +753,7 @@ constinit const ScanOps sse42_ops{nullptr,
                                   lines_sse42<true>,
                                   line_feeds_sse42,
                                   marks_sse42,
+                                  usual_tag_sse42,
                                   names_sse42,
                                   parts_sse42,
                                   line_ends_sse42,
@@ -687,6 +763,7 @@ constinit const ScanOps avx2_ops{call_id_lines_avx2,
                                  lines_avx2<true>,
                                  line_feeds_avx2,
                                  marks_avx2,
+                                 usual_tag_avx2,
                                  names_avx2,
                                  parts_avx2,
                                  line_ends_avx2,
@@ -696,6 +773,7 @@ constinit const ScanOps avx512_ops{call_id_lines_avx512,
                                    lines_avx512<true>,
                                    line_feeds_avx512,
                                    marks_avx512,
+                                   usual_tag_avx512,
                                    names_avx512,
                                    parts_avx512,
                                    line_ends_avx512,

@@ -75,8 +75,8 @@ enum class Want : std::uint8_t {
     FirstLine = 16,
     CallReference = 32, ///< fills in may_reference_call
     Everything = 63,
-    /// With Everything. Notes only where tags, branch and CSeq start; dialog_tags() and similar
-    /// functions read them on demand. Whether To has a tag is known at once.
+    /// With Everything. Notes only where From, branch and CSeq start; dialog_tags() and similar
+    /// functions read them on demand. The tag of To is known at once.
     Later = 64,
 };
 
@@ -131,7 +131,6 @@ struct SipDigest {
     /// field above.
     struct Places {
         std::uint16_t from = 0;
-        std::uint16_t to = 0;
         std::uint16_t cseq = 0;
         std::uint16_t top_via = 0;
 

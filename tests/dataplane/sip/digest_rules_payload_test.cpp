@@ -403,6 +403,9 @@ TEST(MessageRules, LimitsAreWhereTheDocumentationHasThem) {
         read("From: sip:b" + semicolons + ";tag=1",
              [&](const SipDigest& digest) { EXPECT_EQ(digest.from_tag, marks < 24 ? "1" : ""); });
     }
+    for (const std::size_t quotes : {1U, 23U, 24U, 512U}) // marks after the tag do not count
+        read("To: <sip:b@x>;tag=1" + std::string(quotes, '"'),
+             [&](const SipDigest& digest) { EXPECT_TRUE(digest.has_to_tag) << quotes; });
     for (const std::size_t digits : {64U, 65U})
         read("CSeq: " + std::string(digits, '0') + " BYE",
              [&](const SipDigest& digest) { EXPECT_EQ(digest.cseq.has_value(), digits <= 64); });

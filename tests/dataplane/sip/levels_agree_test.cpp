@@ -120,6 +120,8 @@ void mutate(std::string& text, std::mt19937& random, const std::vector<CorpusMes
                                                     "\r\r\n",
                                                     ",",
                                                     "\"",
+                                                    R"("""""""""""""""""""""""""""""")",
+                                                    "To: <sip:a@b>;tag=a\"\"\"",
                                                     "<",
                                                     std::string_view("\0", 1)};
     const auto below = [&](std::size_t count) {
