@@ -17,23 +17,23 @@ constexpr int kTries = 4;
 /// Call::dialog of a PendingRequest that leads responses: not the value of a method.
 constexpr std::uint8_t kLeadsAnswers = Call::kSeveralDialogs;
 
-/// Changes one entry of the table.
+/// One entry of the table.
 class Entry {
 public:
-    Entry(const SteerInput& in, const Facts& facts) noexcept
-        : in_(in), facts_(facts), calls_(in.view.calls) {}
+    Entry(const SteerInput& in, std::uint64_t hash, bool is_other_side) noexcept
+        : in_(in), hash_(hash), is_other_side_(is_other_side), calls_(in.view.calls) {}
 
     [[nodiscard]] std::optional<Call> find() const noexcept {
-        return calls_.find(facts_.hash, in_.view.now);
+        return calls_.find(hash_, in_.view.now);
     }
     [[nodiscard]] CallTable::Remembered add(const Call& fresh) noexcept {
-        return calls_.remember(facts_.hash, fresh, in_.view.now);
+        return calls_.remember(hash_, fresh, in_.view.now);
     }
     [[nodiscard]] bool update(const Call& seen, const Call& wanted) noexcept {
-        return calls_.update(facts_.hash, seen, wanted);
+        return calls_.update(hash_, seen, wanted);
     }
-    /// What it is after the message. `fresh`: it is remembered for the first time, or starts again.
-    [[nodiscard]] Call after_message(Call call, bool fresh) const noexcept;
+    /// Replaces `seen` by what a message makes of it: `after(call)`.
+    template <typename After> void touch(Call seen, After after) noexcept;
     /// Updates the loads that the picker uses.
     void count(const std::optional<Call>& before, const Call& after) noexcept;
     /// Marks the slot, so that later messages look the call up though the slot is settled.
@@ -41,30 +41,32 @@ public:
 
 private:
     const SteerInput& in_;
-    const Facts& facts_;
+    std::uint64_t hash_;
+    bool is_other_side_;
     CallTable calls_;
 };
 
-Call Entry::after_message(Call call, bool fresh) const noexcept {
-    const CallLifetimes& lifetimes = in_.pool.lifetimes;
-    if (facts_.registers()) {
-        take_registration(
-            *facts_.registers(), lifetimes, in_.view.now, fresh, facts_.is_heard(), call);
-        return call;
+template <typename After> void Entry::touch(Call seen, After after) noexcept {
+    const BackendId backend = seen.backend;
+    for (int tries = 0; tries < kTries; ++tries) {
+        const Call wanted = after(seen);
+        if (wanted == seen) return;
+        if (update(seen, wanted)) {
+            count(seen, wanted);
+            break;
+        }
+        // Another worker has just applied another message of the call: apply this one on top.
+        const std::optional<Call> now = find();
+        if (!now || now->backend != backend) break;
+        seen = *now;
     }
-    Call after = call;
-    apply(message_to_call(in_, facts_), fresh, after);
-    if (!facts_.by_key || fresh) return after;
-    // Other publications for an address do not end its registration.
-    if (call.deadline.left(in_.view.now) < after.deadline.left(in_.view.now))
-        call.deadline = after.deadline;
-    return call;
+    mark(backend);
 }
 
 void Entry::count(const std::optional<Call>& before, const Call& after) noexcept {
     if (!in_.pool.picker) return;
     BackendLoads& loads = *in_.pool.picker->loads;
-    const SeenByPass seen = loads.is_seen(calls_.first_bucket(facts_.hash));
+    const SeenByPass seen = loads.is_seen(calls_.first_bucket(hash_));
     const LoadKind from = before ? load_of(before->state) : LoadKind::None;
     if (before && before->backend == after.backend) {
         loads[index(after.backend)].change(from, load_of(after.state), seen);
@@ -76,15 +78,35 @@ void Entry::count(const std::optional<Call>& before, const Call& after) noexcept
 
 void Entry::mark(BackendId backend) noexcept {
     const Pool& pool = in_.pool;
-    const bool by_hash = pool.slots && (*pool.slots)[facts_.slot] == backend;
-    if (pool.marks && !by_hash && !facts_.is_other_side) pool.marks->mark(facts_.slot);
+    if (!pool.marks || is_other_side_) return;
+    const std::uint32_t slot = slot_of(hash_);
+    const bool by_hash = pool.slots && (*pool.slots)[slot] == backend;
+    if (!by_hash) pool.marks->mark(slot);
+}
+
+/// What the entry is after the message. `fresh`: it is remembered for the first time, or starts
+/// again.
+Call after_message(const SteerInput& in, const Facts& facts, Call call, bool fresh) noexcept {
+    const CallLifetimes& lifetimes = in.pool.lifetimes;
+    if (facts.registers()) {
+        take_registration(
+            *facts.registers(), lifetimes, in.view.now, fresh, facts.is_heard(), call);
+        return call;
+    }
+    Call after = call;
+    apply(message_to_call(in, facts), fresh, after);
+    if (!facts.by_key || fresh) return after;
+    // Other publications for an address do not end its registration.
+    if (call.deadline.left(in.view.now) < after.deadline.left(in.view.now))
+        call.deadline = after.deadline;
+    return call;
 }
 
 /// Binds a call to the backend of its message, unless another worker has just bound it.
 class Binding {
 public:
     Binding(const SteerInput& in, const Facts& facts, Steering& result) noexcept
-        : in_(in), facts_(facts), entry_(in, facts), result_(result) {}
+        : in_(in), facts_(facts), entry_(in, facts.hash, facts.is_other_side), result_(result) {}
 
     /// Its owner is down, or it had ended.
     void rebind() noexcept;
@@ -110,7 +132,7 @@ private:
                                        facts_.call->state != CallState::Unknown;
         Call before = facts_.call.value_or(Call{});
         before.backend = *result_.backend;
-        return entry_.after_message(before, !goes_on_elsewhere);
+        return after_message(in_, facts_, before, !goes_on_elsewhere);
     }
 
     const SteerInput& in_;
@@ -148,7 +170,8 @@ void Binding::add() noexcept {
     entry_.count(std::nullopt, added);
     entry_.mark(added.backend);
     // A CANCEL names a branch, which can be noted now that the call has an entry.
-    if (facts_.method == Method::Cancel) static_cast<void>(entry_.after_message(added, false));
+    if (facts_.method == Method::Cancel)
+        static_cast<void>(after_message(in_, facts_, added, false));
 }
 
 } // namespace
@@ -160,22 +183,28 @@ PickerAnswer ask_picker(const SteerInput& in, std::uint64_t hash, bool dry_run) 
 
 void touch(const SteerInput& in, const Facts& facts) noexcept {
     if (facts.by_key && facts.role == MessageRole::Standalone) return;
-    Entry entry(in, facts);
-    Call seen = *facts.call;
-    const BackendId backend = seen.backend;
-    for (int tries = 0; tries < kTries; ++tries) {
-        const Call wanted = entry.after_message(seen, false);
-        if (wanted == seen) return;
-        if (entry.update(seen, wanted)) {
-            entry.count(seen, wanted);
-            break;
-        }
-        // Another worker has just applied another message of the call: apply this one on top.
-        const std::optional<Call> now = entry.find();
-        if (!now || now->backend != backend) break;
-        seen = *now;
-    }
-    entry.mark(backend);
+    Entry(in, facts.hash, facts.is_other_side).touch(*facts.call, [&](const Call& seen) {
+        return after_message(in, facts, seen, false);
+    });
+}
+
+void touch_call(const SteerInput& in,
+                std::uint64_t hash,
+                MessageRole role,
+                const Call& call) noexcept {
+    const CallMessage message{in.pool.lifetimes,
+                              in.digest,
+                              in.received,
+                              role,
+                              in.view.now,
+                              in.view.calls,
+                              hash,
+                              false,
+                              info_of(in.pool.mode).returns_through_us};
+    Entry(in, hash, false).touch(call, [&](Call seen) {
+        apply(message, false, seen);
+        return seen;
+    });
 }
 
 void remember(const SteerInput& in, const Facts& facts, Steering& result) noexcept {
@@ -216,7 +245,7 @@ void commit_registrars_answer(const SteerInput& in, const Facts& facts, BackendI
     heard.backend = sender;
     take_registrars_answer(
         in.digest.status, in.received.payload, in.pool.lifetimes, in.view.now, heard);
-    Entry entry(in, facts);
+    Entry entry(in, facts.hash, facts.is_other_side);
     if (heard == known || !entry.update(known, heard)) return;
     entry.count(known, heard);
     entry.mark(sender);

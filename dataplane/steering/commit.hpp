@@ -26,6 +26,12 @@ ask_picker(const SteerInput& in, std::uint64_t hash, bool dry_run) noexcept;
 
 /// Applies the message to the entry of its call.
 void touch(const SteerInput& in, const Facts& facts) noexcept;
+/// The same for a message of a client whose call is remembered by its Call-ID. `hash`: of that;
+/// `role`: in the call.
+void touch_call(const SteerInput& in,
+                std::uint64_t hash,
+                MessageRole role,
+                const Call& call) noexcept;
 /// Binds the call to the backend of `result`. Changes `result` if another worker was first, or if
 /// the call cannot be remembered.
 void remember(const SteerInput& in, const Facts& facts, Steering& result) noexcept;
