@@ -3,9 +3,11 @@
 
 #include "sip/text.hpp"
 #include "steering/hash_lanes.hpp"
+#include "steering/known_call.hpp"
 
 #include "viaduct/prefetch.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -78,32 +80,42 @@ std::uint64_t destination_at(const std::byte* bytes) noexcept {
            word_at<std::uint16_t>(bytes + kUdpOffset + 2);
 }
 
-/// Where packets of one destination go. Without a pool the lane leaves them to the stages.
+/// What decides about a packet of a client.
+enum class LaneWay : std::uint8_t {
+    None,  ///< the stages
+    Slot,  ///< its Call-ID alone, if the slot is settled
+    Calls, ///< the table of calls
+};
+
+/// Where packets of one destination go.
 struct LaneVip {
     std::uint64_t destination; ///< of its packets: destination_at()
     VipId id;
-    const Vip* vip;
-    const Pool* pool;
+    LaneWay way;
+    const Vip* vip;   ///< not with None
+    const Pool* pool; ///< not with None
 };
 
-/// Whether the Call-ID alone decides about the messages of clients, in settled slots.
-bool may_take(const Vip& vip, const Pool& pool) noexcept {
-    return vip.enabled && !vip.previous && vip.read_rules.want == Want::CallReference &&
-           pool.health_known && pool.slots && !pool.always_looks_up() &&
-           !info_of(pool.mode).returns_through_us;
+LaneWay way_of(const Vip& vip, const Pool& pool) noexcept {
+    if (!vip.enabled || vip.previous || !pool.health_known || info_of(pool.mode).returns_through_us)
+        return LaneWay::None;
+    const Want want = vip.read_rules.want;
+    if (want == Want::CallReference && pool.slots && !pool.always_looks_up()) return LaneWay::Slot;
+    if (want == kWantForCalls && pool.tracks_all_calls() && !pool.keys) return LaneWay::Calls;
+    return LaneWay::None;
 }
 
 LaneVip find_vip(const Snapshot& snapshot, const std::byte* bytes) noexcept {
     const auto& ip = *reinterpret_cast<const Ipv4Header*>(bytes + sizeof(EtherHeader));
     const auto& udp = *reinterpret_cast<const UdpHeader*>(bytes + kUdpOffset);
-    LaneVip found{destination_at(bytes), {}, nullptr, nullptr};
+    LaneVip found{destination_at(bytes), {}, LaneWay::None, nullptr, nullptr};
     const auto id = snapshot.vip_by_endpoint.find(
         {Ipv4Addr{ip.destination.host()}, udp.destination_port.host()});
     if (!id) return found;
     found.id = VipId{*id};
     found.vip = &snapshot.vips[*id];
-    const Pool& pool = snapshot.pools[index(found.vip->pool)];
-    if (may_take(*found.vip, pool)) found.pool = &pool;
+    found.pool = &snapshot.pools[index(found.vip->pool)];
+    found.way = way_of(*found.vip, *found.pool);
     return found;
 }
 
@@ -122,6 +134,10 @@ bool send(const PipelineView& view, Frame& frame, BackendId backend) noexcept {
     return true;
 }
 
+constexpr FrameSet set_of(std::size_t at) noexcept {
+    return FrameSet{1} << at;
+}
+
 /// The frames of a burst on their way through the lane.
 class Lane {
 public:
@@ -133,12 +149,19 @@ public:
         read();
         burst_.clock.charge(Stage::Digest);
         hash_keys(std::span(jobs_).first(count_), hashes_.data());
-        for (std::size_t i = 0; i < count_; ++i)
-            prefetch(vips_[i]->pool->slots->data() + slot_of(hashes_[i]));
+        prefetch_owners();
         burst_.clock.charge(Stage::Admit);
-        send_settled();
-        burst_.clock.charge(Stage::Emit);
-        return {sent_, digested_ & ~sent_};
+        if (!has_calls_) [[likely]] {
+            for (std::size_t i = 0; i < count_; ++i)
+                send_settled(i);
+            burst_.clock.charge(Stage::Emit);
+        } else {
+            for (std::size_t i = 0; i < count_; ++i)
+                vips_[i]->way == LaneWay::Slot ? send_settled(i) : steer_call(i);
+            burst_.clock.charge(Stage::Steer);
+        }
+        result_.digested &= ~(result_.sent | result_.steered | result_.ended);
+        return result_;
     }
 
 private:
@@ -150,14 +173,19 @@ private:
             Frame& frame = burst_.frames[at];
             const std::byte* const bytes = frame.bytes;
             const LinkView& link = view_.links[index(link_of(frame.rx_port))];
-            if (!is_plain(bytes, frame.length, link)) [[unlikely]]
+            if (!is_plain(bytes, frame.length, link)) [[unlikely]] {
+                leave(at);
                 continue;
+            }
             if (vip == nullptr || destination_at(bytes) != vip->destination) [[unlikely]] {
                 *next = find_vip(view_.snapshot, bytes);
                 vip = next++;
             }
-            if (vip->pool == nullptr) [[unlikely]]
+            if (vip->way == LaneWay::None) [[unlikely]] {
+                leave(at);
                 continue;
+            }
+            has_calls_ = has_calls_ || vip->way == LaneWay::Calls;
             const auto payload =
                 static_cast<std::uint16_t>(be16_at(bytes + kUdpLengthOffset) - sizeof(UdpHeader));
             frame.layout = {.l2_len = sizeof(EtherHeader),
@@ -173,7 +201,7 @@ private:
         }
     }
 
-    /// Reads the Call-IDs, and keeps the frames of which nothing else matters. A message that
+    /// Reads the messages, and keeps the frames that the Call-ID leads to an owner. A message that
     /// references a call may mark a slot, and the frames after it have to see the mark.
     void read() noexcept {
         const std::size_t taken = std::exchange(count_, 0);
@@ -182,12 +210,20 @@ private:
             Frame& frame = burst_.frames[taken_[i]];
             const LaneVip* const vip = vips_[i];
             read_digest(frame.payload(), vip->vip->read_rules, frame.digest);
-            digested_ |= FrameSet{1} << taken_[i];
+            result_.digested |= set_of(taken_[i]);
             const SipDigest& digest = frame.digest;
-            if (digest.kind != PayloadKind::Unread || digest.call_id.empty() ||
-                digest.call_id.size() > kLongestCallId || digest.defect != Defect::None ||
-                digest.may_reference_call || may_be_marked) [[unlikely]] {
+            const bool has_plain_call_id = !digest.call_id.empty() &&
+                                           digest.call_id.size() <= kLongestCallId &&
+                                           digest.defect == Defect::None;
+            if (vip->way == LaneWay::Calls) {
+                if (!has_plain_call_id || digest.kind == PayloadKind::NotSip) [[unlikely]] {
+                    if (!admit_message(*vip->vip, digest)) leave(taken_[i]);
+                    continue;
+                }
+            } else if (digest.kind != PayloadKind::Unread || !has_plain_call_id ||
+                       digest.may_reference_call || may_be_marked) [[unlikely]] {
                 may_be_marked = may_be_marked || digest.may_reference_call;
+                leave(taken_[i]);
                 continue;
             }
             const auto* const end = reinterpret_cast<const char*>(frame.bytes) + frame.length;
@@ -200,28 +236,66 @@ private:
         }
     }
 
-    void send_settled() noexcept {
-        for (std::size_t i = 0; i < count_; ++i) {
-            const Pool& pool = *vips_[i]->pool;
-            const std::uint32_t slot = slot_of(hashes_[i]);
-            if (!is_settled(pool, slot)) [[unlikely]]
-                continue;
-            if (send(view_, burst_.frames[taken_[i]], (*pool.slots)[slot])) [[likely]]
-                sent_ |= FrameSet{1} << taken_[i];
+    void prefetch_owners() noexcept {
+        if (!has_calls_) [[likely]] {
+            for (std::size_t i = 0; i < count_; ++i)
+                prefetch(vips_[i]->pool->slots->data() + slot_of(hashes_[i]));
+            return;
         }
+        view_.calls.prefetch(std::span(hashes_).first(count_));
     }
+
+    void send_settled(std::size_t i) noexcept {
+        const Pool& pool = *vips_[i]->pool;
+        const std::uint32_t slot = slot_of(hashes_[i]);
+        if (!is_settled(pool, slot)) [[unlikely]]
+            return leave(taken_[i]);
+        if (send(view_, burst_.frames[taken_[i]], (*pool.slots)[slot])) [[likely]]
+            result_.sent |= set_of(taken_[i]);
+    }
+
+    void steer_call(std::size_t i) noexcept {
+        const std::uint8_t at = taken_[i];
+        if (at > first_left_) return;
+        Frame& frame = burst_.frames[at];
+        const auto& ip = frame.header_at<Ipv4Header>(sizeof(EtherHeader));
+        const PoolId pool = vips_[i]->vip->pool;
+        const auto known = follow_known_call(view_.steering(),
+                                             pool,
+                                             frame.digest,
+                                             hashes_[i],
+                                             {frame.payload(), Ipv4Addr{ip.source.host()}});
+        if (known) [[likely]]
+            frame.target = {pool, known, false};
+        else if (const auto end = steer_by_stages(frame)) {
+            burst_.outcomes[at] = *end;
+            result_.ended |= set_of(at);
+            return;
+        }
+        const bool is_sent = !frame.target.reply && send(view_, frame, *frame.target.backend);
+        (is_sent ? result_.sent : result_.steered) |= set_of(at);
+    }
+
+    std::optional<Outcome> steer_by_stages(Frame& frame) noexcept {
+        if (const auto end = stages::admit(view_, frame)) return end;
+        return stages::steer(view_, frame, burst_.calls);
+    }
+
+    /// Leaves a frame to the stages, which may change the table of calls then.
+    void leave(std::size_t at) noexcept { first_left_ = std::min(first_left_, at); }
 
     const PipelineView& view_;
     Burst& burst_;
     std::size_t count_ = 0;
+    std::size_t first_left_ = kMaxBurst;
+    bool has_calls_ = false;
     // Of the first `count_` frames; not initialised.
     std::array<std::uint8_t, kMaxBurst> taken_; ///< positions in the burst
     std::array<const LaneVip*, kMaxBurst> vips_;
     std::array<HashJob, kMaxBurst> jobs_;
     std::array<std::uint64_t, kMaxBurst> hashes_;
     std::array<LaneVip, kMaxBurst> known_;
-    FrameSet sent_ = 0;
-    FrameSet digested_ = 0;
+    LaneResult result_;
 };
 
 } // namespace

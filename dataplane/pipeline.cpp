@@ -41,8 +41,9 @@ template <typename Work> void run_stage(Burst& burst, Stage stage, Work work) no
     burst.clock.charge(stage);
 }
 
-/// Runs the live frames through all stages, and the digested ones from admit on.
-void run_from_decode(const PipelineView& view, Burst& burst, FrameSet digested) noexcept {
+/// Runs the live frames through all stages, and those that the lane has left behind one of them
+/// from there on.
+void run_from_decode(const PipelineView& view, Burst& burst, const LaneResult& lane) noexcept {
     run_stage(burst, Stage::Decode, [&](Frame& frame) { return stages::decode(view, frame); });
     run_stage(burst, Stage::Claim, [&](Frame& frame) {
         const auto end = stages::claim(view, frame);
@@ -50,7 +51,7 @@ void run_from_decode(const PipelineView& view, Burst& burst, FrameSet digested) 
         return end;
     });
     run_stage(burst, Stage::Digest, [&](Frame& frame) { return stages::digest(view, frame); });
-    add_live(burst, digested);
+    add_live(burst, lane.digested);
     // Lines of the table of calls are fetched all at once, so that their page walks overlap.
     std::array<std::uint64_t, kMaxBurst> looked_up;
     std::size_t looked_up_count = 0;
@@ -66,6 +67,10 @@ void run_from_decode(const PipelineView& view, Burst& burst, FrameSet digested) 
         has_replies = has_replies || frame.target.reply;
         return end;
     });
+    add_live(burst, lane.steered);
+    for (FrameSet left = lane.steered; left != 0; left &= left - 1)
+        has_replies = has_replies ||
+                      burst.frames[static_cast<std::size_t>(std::countr_zero(left))].target.reply;
     run_stage(burst, Stage::Route, [&](Frame& frame) { return stages::route(view, frame); });
     if (has_replies)
         run_stage(burst, Stage::Edit, [&](Frame& frame) {
@@ -91,7 +96,7 @@ void run_stages(const PipelineView& view, Burst& burst) noexcept {
     burst.calls = {};
     burst.clock.charge(Stage::Rest);
     set_live(burst, all_of(burst));
-    run_from_decode(view, burst, 0);
+    run_from_decode(view, burst, {});
 }
 
 void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
@@ -99,8 +104,8 @@ void run_pipeline(const PipelineView& view, Burst& burst) noexcept {
     burst.clock.charge(Stage::Rest);
     const LaneResult lane = run_lane(view, burst);
     const FrameSet all = all_of(burst);
-    set_live(burst, all & ~(lane.sent | lane.digested));
-    if (lane.sent != all) run_from_decode(view, burst, lane.digested);
+    set_live(burst, all & ~(lane.sent | lane.digested | lane.steered | lane.ended));
+    if ((lane.sent | lane.ended) != all) run_from_decode(view, burst, lane);
     add_live(burst, lane.sent);
 }
 

@@ -6,6 +6,8 @@
 #include "steer_by.hpp"
 #include "world.hpp"
 
+#include "viaduct/steering/picker.hpp"
+
 #include <functional>
 #include <gtest/gtest.h>
 #include <random>
@@ -35,6 +37,27 @@ void unsettle_half(World& world) {
     pool.unsettled = std::move(unsettled);
     pool.marks = std::make_shared<SlotMarks>();
     pool.lifetimes.silence = 100;
+    world.give_call_table();
+}
+
+/// Chooses among two backends, each of which may have 30 calls.
+std::shared_ptr<Picker> picker(SteerBy by) {
+    auto made = std::make_shared<Picker>();
+    made->by = by;
+    made->members = {{kB1, 1, 30}, {kB2, 1, 30}};
+    made->sequence = {0, 1};
+    made->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
+    made->loads = std::make_shared<BackendLoads>();
+    return made;
+}
+
+void remember_all(World& world, std::shared_ptr<const Picker> chosen_by = nullptr) {
+    Pool& pool = world.snapshot.pools[index(kProxies)];
+    pool.picker = std::move(chosen_by);
+    pool.tracking = Tracking::AllCalls;
+    pool.marks = std::make_shared<SlotMarks>();
+    pool.lifetimes.silence = 100;
+    world.snapshot.vips[0].read_rules.want = kWantForCalls;
     world.give_call_table();
 }
 
@@ -78,13 +101,26 @@ const std::vector<Condition>& conditions() {
                  pool.tracking = Tracking::AllCalls;
              w.give_call_table();
          }},
-        {"every call is remembered",
+        {"every call is remembered", [](World& w) { remember_all(w); }},
+        {"every call is remembered, and the VIP reads the Call-ID only",
          [](World& w) {
-             Pool& pool = w.snapshot.pools[0];
-             pool.tracking = Tracking::AllCalls;
-             pool.marks = std::make_shared<SlotMarks>();
-             pool.lifetimes.silence = 100;
-             w.give_call_table();
+             remember_all(w);
+             w.snapshot.vips[0].read_rules.want = Want::CallReference;
+         }},
+        {"every call is remembered, and a backend is down",
+         [](World& w) {
+             remember_all(w);
+             w.snapshot.backends[index(kB2)].life = BackendLife::Dead;
+             w.snapshot.pools[0].on_dead_owner = OnDeadOwner::Reject;
+         }},
+        {"every call is remembered, and backends are chosen by turn",
+         [](World& w) { remember_all(w, picker(SteerBy::RoundRobin)); }},
+        {"every call is remembered, and the backend with the fewest calls is chosen",
+         [](World& w) { remember_all(w, picker(SteerBy::LeastCalls)); }},
+        {"every call is remembered, and a backend is unresolved",
+         [](World& w) {
+             remember_all(w);
+             w.next_hops.hops[0].mac.reset();
          }},
         {"half of the slots have moved", unsettle_half},
         {"two such VIPs", add_second_vip}};
@@ -233,6 +269,45 @@ TEST(Lane, TakesTheWholeOfABurstToTwoVips) {
     EXPECT_EQ(lane_of(here, frames, *burst).sent, 0xffff'ffffU);
     for (std::size_t i = 0; i < kMaxBurst; ++i)
         EXPECT_EQ(burst->frames[i].pool(), i % 3 == 0 ? kInside : kProxies) << i;
+}
+
+TEST(Lane, TakesNewAndKnownCallsOfAPoolThatRemembersAll) {
+    World here = world();
+    remember_all(here, picker(SteerBy::RoundRobin));
+    for (const char* const method : {"INVITE", "ACK"}) {
+        std::vector<Bytes> frames;
+        for (int i = 0; i < 8; ++i)
+            frames.push_back(
+                to_dsr()
+                    .sip(MessageBuilder(std::string(method) + " sip:b@x SIP/2.0", method)
+                             .call_id("call-" + std::to_string(i)))
+                    .build());
+        const auto burst = std::make_unique<Burst>();
+        EXPECT_EQ(lane_of(here, frames, *burst).sent, 0xffU) << method;
+        for (std::size_t i = 0; i < frames.size(); ++i)
+            EXPECT_EQ(burst->frames[i].target.backend, i % 2 == 0 ? kB1 : kB2) << method << i;
+        EXPECT_EQ(burst->calls.remembered, std::string_view(method) == "INVITE" ? 8U : 0U);
+    }
+}
+
+TEST(Lane, SteersNoCallBehindAFrameThatMayChangeTheTable) {
+    World here = world();
+    remember_all(here);
+    std::vector<Bytes> frames;
+    for (int i = 0; i < 5; ++i)
+        frames.push_back(to_dsr().sip(invite().call_id("call-" + std::to_string(i))).build());
+    frames[1] = to_dsr().payload("\r\n\r\n").build(); // a keep-alive changes nothing
+    frames[3] = frame()
+                    .ipv4(kClient, kDsrVip)
+                    .udp(40'000, 5060)
+                    .ip_options(Bytes(4, std::byte{1}))
+                    .sip(invite().call_id("call-4"))
+                    .build();
+    const auto burst = std::make_unique<Burst>();
+    const LaneResult result = lane_of(here, frames, *burst);
+    EXPECT_EQ(result.sent, 0b00101U);
+    EXPECT_EQ(result.digested, 0b10010U);
+    EXPECT_EQ(result.steered | result.ended, 0U);
 }
 
 /// An INVITE that joins another call goes to that call's backend, and what follows it in the same
