@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// lane: a shorter way for the common packet. It comes from a client to a VIP whose pool changes MACs
-// only, and its next hop is known. The pool steers by hash and the slot is settled, or it remembers
-// all calls.
+// lane: a shorter way for the common packet. It comes from a client to a VIP whose pool changes
+// MACs only, and its next hop is known. The pool steers by hash and the slot is settled, or it
+// remembers all calls.
 //
 // The lane decides what the stages would decide, and fills in the same groups of the frame as far
 // as anything reads them. It is shorter because it takes the properties of a VIP from its last
