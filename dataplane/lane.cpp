@@ -80,11 +80,11 @@ std::uint64_t destination_at(const std::byte* bytes) noexcept {
            word_at<std::uint16_t>(bytes + kUdpOffset + 2);
 }
 
-/// What decides about a packet of a client.
+/// How the lane finds the backend of a packet of a client.
 enum class LaneWay : std::uint8_t {
-    None,  ///< the stages
-    Slot,  ///< its Call-ID alone, if the slot is settled
-    Calls, ///< the table of calls
+    None,  ///< it does not: the stages do
+    Slot,  ///< by the slot of its Call-ID, if that is settled
+    Calls, ///< by the table of calls
 };
 
 /// Where packets of one destination go.
@@ -201,7 +201,7 @@ private:
         }
     }
 
-    /// Reads the messages, and keeps the frames that the Call-ID leads to an owner. A message that
+    /// Reads the messages, and keeps the frames whose Call-ID leads to a backend. A message that
     /// references a call may mark a slot, and the frames after it have to see the mark.
     void read() noexcept {
         const std::size_t taken = std::exchange(count_, 0);
@@ -236,13 +236,16 @@ private:
         }
     }
 
+    /// Lines of the table of calls are fetched all at once, so that their page walks overlap.
     void prefetch_owners() noexcept {
-        if (!has_calls_) [[likely]] {
-            for (std::size_t i = 0; i < count_; ++i)
+        std::array<std::uint64_t, kMaxBurst> looked_up;
+        std::size_t looked_up_count = 0;
+        for (std::size_t i = 0; i < count_; ++i)
+            if (vips_[i]->way == LaneWay::Slot) [[likely]]
                 prefetch(vips_[i]->pool->slots->data() + slot_of(hashes_[i]));
-            return;
-        }
-        view_.calls.prefetch(std::span(hashes_).first(count_));
+            else
+                looked_up[looked_up_count++] = hashes_[i];
+        if (looked_up_count != 0) view_.calls.prefetch(std::span(looked_up).first(looked_up_count));
     }
 
     void send_settled(std::size_t i) noexcept {
@@ -265,20 +268,21 @@ private:
                                              frame.digest,
                                              hashes_[i],
                                              {frame.payload(), Ipv4Addr{ip.source.host()}});
-        if (known) [[likely]]
+        if (known) [[likely]] {
             frame.target = {pool, known, false};
-        else if (const auto end = steer_by_stages(frame)) {
-            burst_.outcomes[at] = *end;
-            result_.ended |= set_of(at);
-            return;
+        } else {
+            frame.key = {.hash = hashes_[i],
+                         .slot = slot_of(hashes_[i]),
+                         .is_steered = true,
+                         .is_looked_up = true};
+            if (const auto end = stages::steer(view_, frame, burst_.calls)) {
+                burst_.outcomes[at] = *end;
+                result_.ended |= set_of(at);
+                return;
+            }
         }
         const bool is_sent = !frame.target.reply && send(view_, frame, *frame.target.backend);
         (is_sent ? result_.sent : result_.steered) |= set_of(at);
-    }
-
-    std::optional<Outcome> steer_by_stages(Frame& frame) noexcept {
-        if (const auto end = stages::admit(view_, frame)) return end;
-        return stages::steer(view_, frame, burst_.calls);
     }
 
     /// Leaves a frame to the stages, which may change the table of calls then.

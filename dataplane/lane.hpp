@@ -9,8 +9,8 @@
 // packet, and does several stages in one loop. At the first thing that is not common it leaves the
 // frame to the stages, together with what it has found out.
 //
-// The table of calls changes in the order of arrival: behind a frame that is left to the stages and
-// may change it, the lane steers no frame by the table.
+// The table of calls changes in the order of arrival: once a frame is left to the stages that may
+// change the table, the lane steers none of the later frames of the burst by it.
 #pragma once
 
 #include "stages/stages.hpp"

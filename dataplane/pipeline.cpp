@@ -41,8 +41,8 @@ template <typename Work> void run_stage(Burst& burst, Stage stage, Work work) no
     burst.clock.charge(stage);
 }
 
-/// Runs the live frames through all stages, and those that the lane has left behind one of them
-/// from there on.
+/// Runs the live frames through all stages; those that the lane has digested from admit on, and
+/// those that it has steered from route on.
 void run_from_decode(const PipelineView& view, Burst& burst, const LaneResult& lane) noexcept {
     run_stage(burst, Stage::Decode, [&](Frame& frame) { return stages::decode(view, frame); });
     run_stage(burst, Stage::Claim, [&](Frame& frame) {

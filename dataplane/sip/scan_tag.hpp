@@ -3,8 +3,8 @@
 // scan_tag: shared by the levels of ScanOps::usual_tag, which finds the tag of nearly every From
 // and To: one <URI> on one line, perhaps with a quoted name before it, then the tag or nothing.
 //
-// Two blocks of 64 bytes suffice for any length of name and URI up to that: one from the value's
-// start, the other from the `<` in it. So no branch depends on where the line ends.
+// It reads two blocks of 64 bytes, one from the start of the value and one from its `<`. So no
+// branch depends on where the line ends; a longer display name or URI is unusual.
 //
 // Everything is internal to the files of one level and inlined into their code, as in scan_block.
 #pragma once
