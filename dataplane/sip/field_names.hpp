@@ -71,7 +71,8 @@ private:
     static constexpr std::size_t place(std::uint64_t word) noexcept {
         return (static_cast<std::uint32_t>(word) & 0xdfdfU) * kFactor >> 28U;
     }
-    /// Matches no line: GCC 12 leaves the default mask of an element at zero, which matches all.
+    /// Matches no line. Assigned, because GCC 12 drops the default values of elements that no
+    /// constructor has written (findings/gcc-array-defaults.sh), and a mask of zero matches all.
     static constexpr FoldedName kNoName{};
     static constexpr std::uint32_t kFactor = 0x21ff'abcdU; // found by trial
     std::array<Row, 16> rows_{};
