@@ -71,8 +71,8 @@ struct Known {
     if (digest.call_id.empty()) static_cast<void>(read_first_line(whole, text, first_end, digest));
 }
 
-/// Prepares the scan of the lines after the first one. False: empty lines precede or follow the
-/// first line, or the text ends with it.
+/// Prepares the scan of the lines after the first one. False: a line break precedes the first line,
+/// another line feed follows it, or the text ends with it.
 inline bool find_first_line(const ScanOps& ops,
                             std::string_view whole,
                             const ReadRules& rules,
@@ -118,7 +118,8 @@ inline bool find_values(std::string_view text, const LineList& list, ValuePlaces
     return true;
 }
 
-/// Reads a message whose Call-ID is not all that is wanted. False: it is not ordinary.
+/// Reads a message of which more is wanted than the Call-ID, or at a level without a scan for that.
+/// False: it is not ordinary.
 inline bool read_fields(const ScanOps& ops,
                         std::string_view whole,
                         const ReadRules& rules,

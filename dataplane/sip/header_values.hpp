@@ -4,7 +4,7 @@
 // branch, its CSeq.
 //
 // In:    the text of a message and where a value starts in it, after the colon. Hostile.
-// Cost:  usually one read of 64 or 128 bytes; linear in the length of the value, and limited where
+// Cost:  usually one or two reads of 64 bytes; linear in the length of the value, and limited where
 //        there are many quotes, brackets and parameters.
 // Spec:  RFC 3261 §7.3.1 (folding), §19.3 (tags), §20.16 (CSeq), §20.42 (Via), §25.1.
 //

@@ -118,7 +118,8 @@ struct ScanOps {
     std::uint64_t (*line_feeds)(const char* bytes) noexcept;
     ValueMarks (*marks)(const char* bytes) noexcept;
     /// Finds the value of the tag of the From or To whose value starts at `at` (0 to the size), if
-    /// it looks as nearly all do. kUnusualTag: it does not, or fewer than 64 bytes follow.
+    /// it looks as nearly all do. kUnusualTag: it does not, or fewer than 64 bytes follow `at` or
+    /// the `<` of its URI.
     std::size_t (*usual_tag)(const char* text, std::size_t size, std::size_t at) noexcept;
     /// `with_from`: also sets the masks that only From needs; otherwise these stay unchanged.
     void (*names)(const char* bytes, bool with_from, NameMasks& names) noexcept;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // scan_tag: shared by the levels of ScanOps::usual_tag, which finds the tag of nearly every From
-// and To: one <URI> on one line, perhaps with a quoted name before it, then the tag or nothing.
+// and To: one <URI> on one line, perhaps with a display name before it, then the tag or nothing.
 //
 // It reads two blocks of 64 bytes, one from the start of the value and one from its `<`. So no
 // branch depends on where the line ends; a longer display name or URI is unusual.
@@ -30,9 +30,10 @@ constexpr ClassTable kAroundUri = [] {
     table.add(',', 0x08);
     table.add(';', 0x10);
     table.add('<', 0x20);
+    table.add('>', 0x40);
     return table;
 }();
-constexpr char kBeforeUri = 0x1f; ///< the bits of those that are rare before a URI
+constexpr char kBeforeUri = 0x5f; ///< the bits of those that are rare before a URI
 constexpr char kInUri = 0x27;     ///< the bits of those that are rare in a URI
 
 class UsualTag {
@@ -51,7 +52,7 @@ public:
         return go_to_uri(marks.less,
                          marks.quote,
                          marks.quote | marks.line_feed | marks.comma | marks.semicolon |
-                             marks.backslash);
+                             marks.backslash | marks.greater);
     }
     [[gnu::always_inline]] [[nodiscard]] std::size_t
     after_uri(const ValueMarks& marks) const noexcept {
@@ -59,8 +60,8 @@ public:
                          marks.quote | marks.line_feed | marks.less | marks.backslash);
     }
 
-    /// Moves the block to the `<`. `special`: line feeds, commas, semicolons, quotes and
-    /// backslashes. False: the value does not start as usual.
+    /// Moves the block to the `<`. `special`: the characters of kBeforeUri. False: the value does
+    /// not start as usual.
     [[gnu::always_inline]] bool
     go_to_uri(std::uint64_t less, std::uint64_t quotes, std::uint64_t special) noexcept {
         const std::uint64_t before = special & ((less & (0 - less)) - 1);
@@ -85,7 +86,7 @@ public:
         const std::size_t after = at_ + static_cast<std::size_t>(std::countr_zero(end)) + 1;
         if (size_ - after < sizeof(std::uint64_t)) [[unlikely]]
             return kUnusualTag;
-        const auto word = sip_text::load_word<std::uint64_t>(text_ + after);
+        const std::uint64_t word = sip_words::word_at({text_, size_}, after);
         const auto byte = [&](unsigned i) { return static_cast<char>(word >> 8 * i & 0xff); };
         if (byte(0) == ';') {
             const char first = byte(5);
