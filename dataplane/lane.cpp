@@ -74,6 +74,14 @@ bool is_plain(const std::byte* bytes, std::size_t length, const LinkView& link) 
     return (is_here & is_udp & lengths_fit) != 0;
 }
 
+/// Whether a frame that is not plain may be for a VIP all the same, and have a message that is
+/// steered: fragments and tagged frames are not.
+bool has_ip_options(const std::byte* bytes, std::size_t length) noexcept {
+    constexpr std::byte kWithoutOptions{0x45};
+    return length >= kHeaderBytes && be16_at(bytes + kTypeOffset) == kEtherTypeIpv4 &&
+           bytes[sizeof(EtherHeader)] != kWithoutOptions;
+}
+
 /// The destination address and UDP port as one word, in the order of the packet.
 std::uint64_t destination_at(const std::byte* bytes) noexcept {
     return std::uint64_t{word_at<std::uint32_t>(bytes + kDestinationOffset)} << 16U |
@@ -175,6 +183,7 @@ private:
             const LinkView& link = view_.links[index(link_of(frame.rx_port))];
             if (!is_plain(bytes, frame.length, link)) [[unlikely]] {
                 leave(at);
+                if (has_ip_options(bytes, frame.length)) marked_from_ = std::min(marked_from_, at);
                 continue;
             }
             if (vip == nullptr || destination_at(bytes) != vip->destination) [[unlikely]] {
@@ -205,25 +214,25 @@ private:
     /// references a call may mark a slot, and the frames after it have to see the mark.
     void read() noexcept {
         const std::size_t taken = std::exchange(count_, 0);
-        bool may_be_marked = false;
         for (std::size_t i = 0; i < taken; ++i) {
-            Frame& frame = burst_.frames[taken_[i]];
+            const std::size_t at = taken_[i];
+            Frame& frame = burst_.frames[at];
             const LaneVip* const vip = vips_[i];
             read_digest(frame.payload(), vip->vip->read_rules, frame.digest);
-            result_.digested |= set_of(taken_[i]);
+            result_.digested |= set_of(at);
             const SipDigest& digest = frame.digest;
             const bool has_plain_call_id = !digest.call_id.empty() &&
                                            digest.call_id.size() <= kLongestCallId &&
                                            digest.defect == Defect::None;
             if (vip->way == LaneWay::Calls) {
                 if (!has_plain_call_id || digest.kind == PayloadKind::NotSip) [[unlikely]] {
-                    if (!admit_message(*vip->vip, digest)) leave(taken_[i]);
+                    if (!admit_message(*vip->vip, digest)) leave(at);
                     continue;
                 }
             } else if (digest.kind != PayloadKind::Unread || !has_plain_call_id ||
-                       digest.may_reference_call || may_be_marked) [[unlikely]] {
-                may_be_marked = may_be_marked || digest.may_reference_call;
-                leave(taken_[i]);
+                       digest.may_reference_call || at > marked_from_) [[unlikely]] {
+                if (digest.may_reference_call) marked_from_ = std::min(marked_from_, at);
+                leave(at);
                 continue;
             }
             const auto* const end = reinterpret_cast<const char*>(frame.bytes) + frame.length;
@@ -291,7 +300,8 @@ private:
     const PipelineView& view_;
     Burst& burst_;
     std::size_t count_ = 0;
-    std::size_t first_left_ = kMaxBurst;
+    std::size_t first_left_ = kMaxBurst;  ///< the frames after it are not steered by the table
+    std::size_t marked_from_ = kMaxBurst; ///< the frames after it may be in a slot that it marks
     bool has_calls_ = false;
     // Of the first `count_` frames; not initialised.
     std::array<std::uint8_t, kMaxBurst> taken_; ///< positions in the burst

@@ -9,8 +9,7 @@ namespace viaduct {
 
 namespace {
 
-/// Whether a message goes to the backend of its call, if that serves. The rest of decide() is about
-/// calls that start again, registrations, and requests that wait for their response.
+/// Whether a message continues its call; others start it again, or are of no call.
 bool goes_on(CallState state, MessageRole role) noexcept {
     switch (state) {
     case CallState::Unknown:
@@ -35,6 +34,10 @@ std::optional<BackendId> follow_known_call(const SteerView& view,
                                            std::uint64_t hash,
                                            const ReceivedMessage& received) noexcept {
     const SteerInput in(view, pool_id, digest, received);
+    // It may have to go back to the backend that got its request.
+    if (digest.kind == PayloadKind::Response &&
+        slot_state(in.pool, slot_of(hash)) == SlotState::Moved)
+        return std::nullopt;
     const std::optional<Call> call = find(in, hash);
     if (!call || life_of(in, call->backend) != BackendLife::Serves) return std::nullopt;
     const MessageRole role = role_in(call, role_of(digest), digest.method);

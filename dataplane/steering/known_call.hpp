@@ -3,13 +3,11 @@
 // known_call: steers the most usual message of a pool that remembers all its calls: of a known call
 // that goes on, at a backend that serves.
 //
-// In:    a message of a client that was admitted, for a VIP without previous pool, whose pool has
-// no
-//        keys, knows the health of its backends, and sees no responses.
-// Out:   what steer_vip() would choose and write, in fewer steps (lane_test compares them).
-// Cost:  a lookup in the table of calls, and the tags or branch where the state of the call asks
-// for
-//        them.
+// In:    an admitted message of a client, for a VIP without previous pool. The pool has no keys,
+//        knows the health of its backends, and sees no responses of theirs.
+// Out:   what steer_vip() would choose and write, in fewer steps; or nothing, for steer_vip().
+// Cost:  a lookup in the table of calls. The tags or the branch are read where the state of the
+//        call makes it necessary.
 #pragma once
 
 #include "viaduct/steering/steer.hpp"

@@ -2,76 +2,63 @@
 // The lane and the stages do the same with every frame. corpora and frame_fuzz try more of them.
 #include "both_ways.hpp"
 #include "corpus.hpp"
-#include "lane.hpp"
-#include "steer_by.hpp"
+#include "lane_worlds.hpp"
 #include "world.hpp"
-
-#include "viaduct/steering/picker.hpp"
 
 #include <functional>
 #include <gtest/gtest.h>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace viaduct::test {
 namespace {
-
-FrameBuilder to_dsr() {
-    return frame().ipv4(kClient, kDsrVip).udp(40'000, 5060);
-}
 
 struct Condition {
     const char* name;
     std::function<void(World&)> set;
 };
 
-/// Marks and unsettled slots: half of all slots are not settled.
-void unsettle_half(World& world) {
-    auto unsettled = std::make_shared<Unsettled>();
-    unsettled->bits.fill(0x5555'5555'5555'5555U);
-    Pool& pool = world.snapshot.pools[index(kProxies)];
-    auto old = std::make_shared<SlotTable>();
-    old->fill(kB3);
-    unsettled->old = std::move(old);
-    pool.unsettled = std::move(unsettled);
-    pool.marks = std::make_shared<SlotMarks>();
-    pool.lifetimes.silence = 100;
-    world.give_call_table();
+/// Of pools that remember all calls.
+std::vector<Condition> conditions_of_remembering() {
+    return {
+        {"every call is remembered", [](World& w) { remember_all(w); }},
+        {"every call is remembered, and half of the slots have moved",
+         [](World& w) {
+             unsettle_half(w);
+             remember_all(w);
+         }},
+        {"every call is remembered, half of the slots have moved, and backends are chosen by turn",
+         [](World& w) {
+             unsettle_half(w);
+             remember_all(w, picker(SteerBy::RoundRobin));
+         }},
+        {"every call is remembered, and the VIP reads the Call-ID only",
+         [](World& w) {
+             remember_all(w);
+             w.snapshot.vips[0].read_rules.want = Want::CallReference;
+         }},
+        {"every call is remembered, and a backend is down",
+         [](World& w) {
+             remember_all(w);
+             w.snapshot.backends[index(kB2)].life = BackendLife::Dead;
+             w.snapshot.pools[0].on_dead_owner = OnDeadOwner::Reject;
+         }},
+        {"every call is remembered, and backends are chosen by turn",
+         [](World& w) { remember_all(w, picker(SteerBy::RoundRobin)); }},
+        {"every call is remembered, and the backend with the fewest calls is chosen",
+         [](World& w) { remember_all(w, picker(SteerBy::LeastCalls)); }},
+        {"every call is remembered, and a backend is unresolved", [](World& w) {
+             remember_all(w);
+             w.next_hops.hops[0].mac.reset();
+         }}};
 }
 
-/// Chooses among two backends, each of which may have 30 calls.
-std::shared_ptr<Picker> picker(SteerBy by) {
-    auto made = std::make_shared<Picker>();
-    made->by = by;
-    made->members = {{kB1, 1, 30}, {kB2, 1, 30}};
-    made->sequence = {0, 1};
-    made->turn = std::make_shared<std::atomic<std::uint64_t>>(0);
-    made->loads = std::make_shared<BackendLoads>();
-    return made;
-}
-
-void remember_all(World& world, std::shared_ptr<const Picker> chosen_by = nullptr) {
-    Pool& pool = world.snapshot.pools[index(kProxies)];
-    pool.picker = std::move(chosen_by);
-    pool.tracking = Tracking::AllCalls;
-    pool.marks = std::make_shared<SlotMarks>();
-    pool.lifetimes.silence = 100;
-    world.snapshot.vips[0].read_rules.want = kWantForCalls;
-    world.give_call_table();
-}
-
-/// Gives the second VIP a pool like the first one, with other slots and another hash.
-void add_second_vip(World& world) {
-    Pool& pool = world.snapshot.pools[index(kInside)];
-    set_mode(world.snapshot, kInside, ForwardMode::DsrL2);
-    pool.nat_vip.reset();
-    world.snapshot.vips[index(kNattedVip)].read_rules.want = Want::CallReference;
-}
-
-/// Everything that makes a packet common or not, besides the packet itself.
-const std::vector<Condition>& conditions() {
-    static const std::vector<Condition> all{
+/// Everything that makes a packet common or not, besides the packet itself. The last one has two
+/// VIPs.
+std::vector<Condition> all_conditions() {
+    std::vector<Condition> all{
         {"nothing", [](World&) {}},
         {"a disabled VIP", [](World& w) { w.snapshot.vips[0].enabled = false; }},
         {"unknown health", [](World& w) { w.snapshot.pools[0].health_known = false; }},
@@ -101,29 +88,15 @@ const std::vector<Condition>& conditions() {
                  pool.tracking = Tracking::AllCalls;
              w.give_call_table();
          }},
-        {"every call is remembered", [](World& w) { remember_all(w); }},
-        {"every call is remembered, and the VIP reads the Call-ID only",
-         [](World& w) {
-             remember_all(w);
-             w.snapshot.vips[0].read_rules.want = Want::CallReference;
-         }},
-        {"every call is remembered, and a backend is down",
-         [](World& w) {
-             remember_all(w);
-             w.snapshot.backends[index(kB2)].life = BackendLife::Dead;
-             w.snapshot.pools[0].on_dead_owner = OnDeadOwner::Reject;
-         }},
-        {"every call is remembered, and backends are chosen by turn",
-         [](World& w) { remember_all(w, picker(SteerBy::RoundRobin)); }},
-        {"every call is remembered, and the backend with the fewest calls is chosen",
-         [](World& w) { remember_all(w, picker(SteerBy::LeastCalls)); }},
-        {"every call is remembered, and a backend is unresolved",
-         [](World& w) {
-             remember_all(w);
-             w.next_hops.hops[0].mac.reset();
-         }},
-        {"half of the slots have moved", unsettle_half},
-        {"two such VIPs", add_second_vip}};
+        {"half of the slots have moved", unsettle_half}};
+    for (Condition& one : conditions_of_remembering())
+        all.push_back(std::move(one));
+    all.push_back({"two such VIPs", add_second_vip});
+    return all;
+}
+
+const std::vector<Condition>& conditions() {
+    static const std::vector<Condition> all = all_conditions();
     return all;
 }
 
@@ -230,16 +203,6 @@ TEST_P(BothWays, RandomBurstsOfAllKindsOfFrames) {
 
 INSTANTIATE_TEST_SUITE_P(Lane, BothWays, ::testing::Range(std::size_t{0}, conditions().size()));
 
-/// What the lane alone does with a burst.
-LaneResult lane_of(const World& here, std::vector<Bytes>& frames, Burst& burst) {
-    burst.count = frames.size();
-    for (std::size_t i = 0; i < frames.size(); ++i) {
-        const auto length = static_cast<std::uint32_t>(frames[i].size());
-        set_frame(burst, i, frames[i].data(), length, PortId{0});
-    }
-    return run_lane(here.view(), burst);
-}
-
 TEST(Lane, TakesTheCommonPacketAndLeavesTheRest) {
     const World here = world();
     std::vector<Bytes> frames;
@@ -287,52 +250,6 @@ TEST(Lane, TakesNewAndKnownCallsOfAPoolThatRemembersAll) {
         for (std::size_t i = 0; i < frames.size(); ++i)
             EXPECT_EQ(burst->frames[i].target.backend, i % 2 == 0 ? kB1 : kB2) << method << i;
         EXPECT_EQ(burst->calls.remembered, std::string_view(method) == "INVITE" ? 8U : 0U);
-    }
-}
-
-TEST(Lane, SteersNoCallBehindAFrameThatMayChangeTheTable) {
-    World here = world();
-    remember_all(here);
-    std::vector<Bytes> frames;
-    for (int i = 0; i < 5; ++i)
-        frames.push_back(to_dsr().sip(invite().call_id("call-" + std::to_string(i))).build());
-    frames[1] = to_dsr().payload("\r\n\r\n").build(); // a keep-alive changes nothing
-    frames[3] = frame()
-                    .ipv4(kClient, kDsrVip)
-                    .udp(40'000, 5060)
-                    .ip_options(Bytes(4, std::byte{1}))
-                    .sip(invite().call_id("call-4"))
-                    .build();
-    const auto burst = std::make_unique<Burst>();
-    const LaneResult result = lane_of(here, frames, *burst);
-    EXPECT_EQ(result.sent, 0b00101U);
-    EXPECT_EQ(result.digested, 0b10010U);
-    EXPECT_EQ(result.steered | result.ended, 0U);
-}
-
-/// An INVITE that joins another call goes to that call's backend, and what follows it in the same
-/// burst has to go there, too.
-TEST(Lane, SeesTheMarksOfEarlierFramesOfTheBurst) {
-    for (const Path path : {&run_pipeline, &run_stages}) {
-        World here = world();
-        here.give_call_table();
-        Pool& pool = here.snapshot.pools[index(kProxies)];
-        pool.marks = std::make_shared<SlotMarks>();
-        pool.lifetimes.silence = 900;
-        const auto owner_of = [&](const std::string& call_id) {
-            return steer_by(here.snapshot, kProxies, call_id).backend;
-        };
-        std::string other = "b-0";
-        for (int i = 1; owner_of(other) == owner_of("a"); ++i)
-            other = "b-" + std::to_string(i);
-        const std::vector<Bytes> frames{
-            to_dsr().sip(invite().call_id(other).line("Replaces: a;to-tag=1;from-tag=2")).build(),
-            to_dsr()
-                .sip(MessageBuilder("CANCEL sip:bob@example.org SIP/2.0", "CANCEL").call_id(other))
-                .build()};
-        const BurstResult result = run(path, here.view(), frames);
-        EXPECT_EQ(result.frames[0].backend, owner_of("a"));
-        EXPECT_EQ(result.frames[1].backend, owner_of("a"));
     }
 }
 
