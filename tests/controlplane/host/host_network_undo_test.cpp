@@ -28,6 +28,11 @@ protected:
         // The peer says nothing of its own accord: only the test's frames arrive on lb0.
         if (has_ipv6) run("echo 1 > /proc/sys/net/ipv6/conf/lb1/disable_ipv6");
         run("ip link set lb0 up; ip link set lb1 up");
+        // The kernel notices the carrier a little later, and its routes change with it.
+        ASSERT_TRUE(becomes([] {
+            const std::string seen = shell("ip -o link; ip -4 route show table all");
+            return !contains(seen, "NO-CARRIER") && !contains(seen, "linkdown");
+        }));
     }
     static std::string ipv6_off() { return shell("cat /proc/sys/net/ipv6/conf/lb0/disable_ipv6"); }
     /// As net_af_packet opens it: all protocols, so it gets its copy before the filter.
